@@ -1,0 +1,255 @@
+"""Every configuration key, its default, its unit and its source.
+
+The names are Detectron2's where Detectron2 has the key, so one YAML file serves both hosts. The
+defaults build the paper's FastPose-50. ``MODEL.ROI_REID_HEAD``, ``MODEL.TIMM``, ``INPUT.SIFP`` and the
+other keys marked "ours" are what FastPose adds.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fvcore.common.config import CfgNode as _CfgNode
+
+
+class CfgNode(_CfgNode):
+    """fvcore's configuration tree (YAML with ``_BASE_``) whose errors name the nearest key."""
+
+    def merge_from_file(self, cfg_filename: str, allow_unsafe: bool = False) -> None:
+        """Merges a YAML file.
+
+        Raises:
+            ValueError: the file is missing, is not YAML, or sets a key that does not exist or a
+                value of the wrong type; the message names the file, the key and the nearest one.
+        """
+        path = Path(cfg_filename)
+        if not path.is_file():
+            raise ValueError(f"configuration file not found: {path}")
+        try:
+            loaded = self.load_yaml_with_base(str(path), allow_unsafe=False)
+        except (yaml.YAMLError, UnicodeDecodeError, FileNotFoundError, AttributeError) as error:
+            raise ValueError(f"{path}: not a readable YAML configuration: {error}") from error
+        if not isinstance(loaded, dict):
+            raise ValueError(f"{path}: expected a mapping of keys at the top level, got {type(loaded).__name__}")
+        self._check_keys(loaded, "", str(path))
+        self._merge(lambda: self.merge_from_other_cfg(type(self)(loaded)), str(path))
+
+    def merge_from_list(self, cfg_list: list[str]) -> None:
+        """Merges ``[KEY, VALUE, KEY, VALUE, ...]``, as given on a command line.
+
+        Raises:
+            ValueError: a key does not exist, a value has the wrong type, or one is left over.
+        """
+        if len(cfg_list) % 2:
+            raise ValueError(f"configuration overrides come as KEY VALUE pairs; {cfg_list[-1]!r} has no value")
+        for key in cfg_list[::2]:
+            self._check_key_exists(key.split("."), key, "command line")
+        self._merge(lambda: super(CfgNode, self).merge_from_list(cfg_list), "command line")
+
+    @staticmethod
+    def _merge(merge: Any, where: str) -> None:
+        try:
+            merge()
+        except (AssertionError, KeyError, ValueError, TypeError) as error:
+            raise ValueError(f"{where}: {error.args[0] if error.args else error}") from error
+
+    def _check_keys(self, loaded: dict[str, Any], prefix: str, where: str) -> None:
+        for name, value in loaded.items():
+            key = f"{prefix}{name}"
+            self._check_key_exists(key.split("."), key, where)
+            if isinstance(value, dict):
+                self._check_keys(value, f"{key}.", where)
+
+    def _check_key_exists(self, parts: list[str], key: str, where: str) -> None:
+        node: Any = self
+        for part in parts:
+            if not isinstance(node, dict) or part not in node:
+                close = difflib.get_close_matches(key, _leaves(self), n=1, cutoff=0.0)
+                raise ValueError(f"{where}: unknown configuration key {key}; did you mean {close[0]}?")
+            node = node[part]
+
+
+def _leaves(node: CfgNode, prefix: str = "") -> list[str]:
+    """All keys, inner ones included, with dots."""
+    keys: list[str] = []
+    for name, value in node.items():
+        keys.append(prefix + name)
+        if isinstance(value, dict):
+            keys += _leaves(value, f"{prefix}{name}.")  # type: ignore[arg-type]
+    return keys
+
+
+def get_cfg() -> CfgNode:
+    """A fresh copy of the defaults: the paper's FastPose-50 on PoseTrack's 15 joints."""
+    c = CfgNode()
+    c.VERSION = 2
+    c.OUTPUT_DIR = "./output"
+    c.SEED = -1  # -1: not seeded
+    c.CUDNN_BENCHMARK = False
+
+    c.MODEL = CfgNode()
+    c.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"  # read by Detectron2 only
+    c.MODEL.DEVICE = "auto"  # auto, cpu or cuda; ours adds auto
+    c.MODEL.WEIGHTS = ""  # a file, "demo", or torchvision://NAME
+    c.MODEL.KEYPOINT_ON = True
+    c.MODEL.REID_ON = True  # ours: the identity head (paper, section 3.1)
+    c.MODEL.SKELETON = "POSETRACK15"  # ours: a name from fastpose_mtn.skeletons
+    # ImageNet statistics of INPUT.FORMAT's channel order, on 0..255 (timm's backbones)
+    c.MODEL.PIXEL_MEAN = [123.675, 116.28, 103.53]
+    c.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]
+
+    c.MODEL.BACKBONE = CfgNode()
+    c.MODEL.BACKBONE.NAME = "build_timm_fpn_backbone"  # ours, also under Detectron2
+    c.MODEL.BACKBONE.FREEZE_AT = 2  # stages frozen: 0 none, 1 the stem, 2 the stem and the first stage
+    c.MODEL.BACKBONE.NORM = "FrozenBN"  # ours: FrozenBN, BN, SyncBN or GN
+    c.MODEL.TIMM = CfgNode()  # ours
+    c.MODEL.TIMM.NAME = "resnet50"  # mobilenetv2_100, resnet18, resnet50, resnet101 (paper, section 4.1)
+    c.MODEL.TIMM.PRETRAINED = False  # start from timm's ImageNet weights (downloads them)
+    c.MODEL.FPN = CfgNode()
+    c.MODEL.FPN.OUT_CHANNELS = 256
+    c.MODEL.FPN.NORM = ""
+    c.MODEL.FPN.FUSE_TYPE = "sum"
+
+    c.MODEL.ANCHOR_GENERATOR = CfgNode()
+    c.MODEL.ANCHOR_GENERATOR.SIZES = [[32], [64], [128], [256], [512]]  # pixels, P2 to P6 (FPN)
+    c.MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS = [[0.5, 1.0, 2.0]]  # height to width
+    c.MODEL.ANCHOR_GENERATOR.OFFSET = 0.0  # of the first anchor's centre, in strides
+    c.MODEL.ANCHOR_GENERATOR.ROUND = False  # ours: whole-pixel anchors, as torchvision's weights expect
+
+    c.MODEL.PROPOSAL_GENERATOR = CfgNode()
+    c.MODEL.PROPOSAL_GENERATOR.NAME = "RPN"
+    c.MODEL.PROPOSAL_GENERATOR.MIN_SIZE = 0  # pixels; smaller proposals are dropped
+    c.MODEL.RPN = CfgNode()
+    c.MODEL.RPN.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]
+    c.MODEL.RPN.CONV_DIMS = [-1]  # channels of the head's convolutions, -1: as the FPN
+    c.MODEL.RPN.IOU_THRESHOLDS = [0.3, 0.7]  # below: negative; above: positive; between: ignored
+    c.MODEL.RPN.IOU_LABELS = [0, -1, 1]
+    c.MODEL.RPN.BATCH_SIZE_PER_IMAGE = 256  # anchors sampled for the loss
+    c.MODEL.RPN.POSITIVE_FRACTION = 0.5
+    c.MODEL.RPN.BBOX_REG_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+    c.MODEL.RPN.SMOOTH_L1_BETA = 0.0  # 0: L1
+    c.MODEL.RPN.LOSS_WEIGHT = 1.0
+    c.MODEL.RPN.BBOX_REG_LOSS_WEIGHT = 1.0
+    c.MODEL.RPN.PRE_NMS_TOPK_TRAIN = 2000  # a level
+    c.MODEL.RPN.PRE_NMS_TOPK_TEST = 1000
+    c.MODEL.RPN.POST_NMS_TOPK_TRAIN = 1500  # an image; Detectron2's Keypoint R-CNN
+    c.MODEL.RPN.POST_NMS_TOPK_TEST = 1000  # paper, section 3.4
+    c.MODEL.RPN.NMS_THRESH = 0.7
+
+    c.MODEL.ROI_HEADS = CfgNode()
+    c.MODEL.ROI_HEADS.NAME = "MTNROIHeads"  # ours, also under Detectron2
+    c.MODEL.ROI_HEADS.NUM_CLASSES = 1  # person
+    c.MODEL.ROI_HEADS.IN_FEATURES = ["p2", "p3", "p4", "p5"]
+    c.MODEL.ROI_HEADS.IOU_THRESHOLDS = [0.5]
+    c.MODEL.ROI_HEADS.IOU_LABELS = [0, 1]
+    c.MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE = 512  # proposals sampled for the box loss
+    c.MODEL.ROI_HEADS.POSITIVE_FRACTION = 0.25
+    c.MODEL.ROI_HEADS.PROPOSAL_APPEND_GT = True
+    c.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.05
+    c.MODEL.ROI_HEADS.NMS_THRESH_TEST = 0.5
+
+    c.MODEL.ROI_BOX_HEAD = CfgNode()
+    c.MODEL.ROI_BOX_HEAD.NAME = "FastRCNNConvFCHead"
+    c.MODEL.ROI_BOX_HEAD.NUM_FC = 2
+    c.MODEL.ROI_BOX_HEAD.FC_DIM = 1024
+    c.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION = 7
+    c.MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO = 0  # samples a bin; 0: as many as its pixels
+    c.MODEL.ROI_BOX_HEAD.POOLER_TYPE = "ROIAlignV2"  # V2 puts samples at pixel centres; torchvision's weights: ROIAlign
+    c.MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+    c.MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA = 0.5  # Detectron2's Keypoint R-CNN
+    c.MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_WEIGHT = 1.0
+    c.MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG = False
+
+    c.MODEL.ROI_KEYPOINT_HEAD = CfgNode()
+    # MTNKeypointHead (paper, section 3.1) or KRCNNConvDeconvUpsampleHead, Mask R-CNN's own: Table 1a's baseline
+    c.MODEL.ROI_KEYPOINT_HEAD.NAME = "MTNKeypointHead"
+    c.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS = 15  # must equal the skeleton's
+    c.MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS = (512,) * 8  # 4 for ResNet-18 and MobileNet-V2 (paper, section 3.4)
+    c.MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM = 256  # ours: channels between the two deconvolutions
+    # [height, width] for ours, one number for Mask R-CNN's 14x14
+    c.MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION = [22, 16]
+    c.MODEL.ROI_KEYPOINT_HEAD.POOLER_SAMPLING_RATIO = 0
+    c.MODEL.ROI_KEYPOINT_HEAD.POOLER_TYPE = "ROIAlignV2"
+    c.MODEL.ROI_KEYPOINT_HEAD.BATCH_SIZE_PER_IMAGE = 128  # ours: positive proposals trained, an image
+    c.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE = 1
+    c.MODEL.ROI_KEYPOINT_HEAD.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS = True
+    c.MODEL.ROI_KEYPOINT_HEAD.LOSS_WEIGHT = 1.0
+    c.MODEL.ROI_KEYPOINT_HEAD.VISIBILITY_LOSS_WEIGHT = 0.5  # ours: visible against hidden, for the confidence
+
+    c.MODEL.ROI_REID_HEAD = CfgNode()  # ours; paper, sections 3.1 and 3.4
+    c.MODEL.ROI_REID_HEAD.NAME = "MTNReIDHead"
+    c.MODEL.ROI_REID_HEAD.CONV_DIMS = (256,) * 4  # 2 for ResNet-18 and MobileNet-V2
+    c.MODEL.ROI_REID_HEAD.EMBEDDING_DIM = 128
+    c.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # of the training data; 0: counted from the datasets
+    c.MODEL.ROI_REID_HEAD.BATCH_SIZE_PER_IMAGE = 128  # positive proposals trained, an image
+    c.MODEL.ROI_REID_HEAD.POOLER_RESOLUTION = 14
+    c.MODEL.ROI_REID_HEAD.POOLER_SAMPLING_RATIO = 0
+    c.MODEL.ROI_REID_HEAD.POOLER_TYPE = "ROIAlignV2"
+    c.MODEL.ROI_REID_HEAD.NORMALIZE = True  # embeddings of length 1: distances lie in [0, 2]
+    c.MODEL.ROI_REID_HEAD.SCALE = 16.0  # of the cosine logits where NORMALIZE
+    c.MODEL.ROI_REID_HEAD.LOSS_WEIGHT = 1.0
+
+    c.INPUT = CfgNode()
+    c.INPUT.FORMAT = "RGB"
+    c.INPUT.MIN_SIZE_TRAIN = (600,)  # pixels of the shorter side (paper: 600x1000)
+    c.INPUT.MIN_SIZE_TRAIN_SAMPLING = "choice"
+    c.INPUT.MAX_SIZE_TRAIN = 1000
+    c.INPUT.MIN_SIZE_TEST = 600  # 0: as it is
+    c.INPUT.MAX_SIZE_TEST = 1000
+    c.INPUT.RANDOM_FLIP = "horizontal"  # or none
+
+    c.DATASETS = CfgNode()
+    c.DATASETS.TRAIN = ()
+    c.DATASETS.TEST = ()
+
+    c.DATALOADER = CfgNode()
+    c.DATALOADER.NUM_WORKERS = 4
+    c.DATALOADER.ASPECT_RATIO_GROUPING = True
+    c.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True
+
+    c.SOLVER = CfgNode()
+    c.SOLVER.IMS_PER_BATCH = 16  # images a step, over all devices
+    c.SOLVER.BASE_LR = 0.02
+    c.SOLVER.MOMENTUM = 0.9
+    c.SOLVER.NESTEROV = False
+    c.SOLVER.WEIGHT_DECAY = 0.0001
+    c.SOLVER.WEIGHT_DECAY_NORM = 0.0
+    c.SOLVER.OPTIMIZER = "sgd"  # ours: sgd or adamw
+    c.SOLVER.LR_SCHEDULER_NAME = "WarmupMultiStepLR"  # or WarmupCosineLR
+    c.SOLVER.STEPS = (60000, 80000)  # steps at which the rate is multiplied by GAMMA
+    c.SOLVER.GAMMA = 0.1
+    c.SOLVER.MAX_ITER = 90000
+    c.SOLVER.WARMUP_FACTOR = 0.001
+    c.SOLVER.WARMUP_ITERS = 1000
+    c.SOLVER.WARMUP_METHOD = "linear"
+    c.SOLVER.BASE_LR_END = 0.0
+    c.SOLVER.CHECKPOINT_PERIOD = 5000  # steps
+    c.SOLVER.AMP = CfgNode()
+    c.SOLVER.AMP.ENABLED = False
+    c.SOLVER.AMP.DTYPE = "bf16"  # ours: bf16 or fp16
+    c.SOLVER.CLIP_GRADIENTS = CfgNode()
+    c.SOLVER.CLIP_GRADIENTS.ENABLED = False
+    c.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "norm"
+    c.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = 1.0
+    c.SOLVER.CLIP_GRADIENTS.NORM_TYPE = 2.0
+    c.SOLVER.EMA = 0.0  # ours: decay of the weights' moving average that is kept and evaluated; 0: none
+
+    c.TEST = CfgNode()
+    c.TEST.DETECTIONS_PER_IMAGE = 100  # paper, section 3.4
+    c.TEST.EVAL_PERIOD = 0  # steps; 0: at the end only
+    c.TEST.KEYPOINT_OKS_SIGMAS = []  # empty: the skeleton's
+
+    c.TRACKER = CfgNode()  # ours; paper, section 3.3
+    c.TRACKER.STRATEGY = "occlusion_aware"  # or reid, iou (paper, Table 1c)
+    c.TRACKER.JOINT_THRESH = 0.2  # gamma: a joint counts as visible above this confidence
+    c.TRACKER.VALID_JOINTS = 10.0 / 15.0  # theta_valid: an identity vector is valid above this share of visible joints
+    c.TRACKER.POSITION_WEIGHT = 0.5  # theta_pos
+    c.TRACKER.MAX_DISTANCE = 1.0  # sigma_max: distance between embeddings at and above which they are unlike
+    c.TRACKER.MIN_SIMILARITY = 0.3  # the gate: a pair below it is no match
+    c.TRACKER.MAX_LOST_SECONDS = 2.0  # of video, for which a lost person can be found again
+    c.TRACKER.BIRTH_SCORE = 0.7  # an unmatched detection above it begins a track
+    c.TRACKER.MIN_SCORE = 0.5  # detections below it are not looked at
+    return c

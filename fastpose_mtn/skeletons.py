@@ -1,0 +1,227 @@
+"""Skeletons: which joints there are, and everything that depends on it.
+
+One declarative ``Skeleton`` serves the network, the readers, the augmentations, the evaluation and
+the overlay. Joints are matched between skeletons *by name*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+# One joint, several names: each dataset's own name -> the common one used for matching.
+_SAME_JOINT = {
+    "top_head": "head_top",
+    "head": "head_top",
+    "neck": "head_bottom",
+    "upper_neck": "head_bottom",
+    "hip": "pelvis",
+}
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """An ordered set of joints.
+
+    Attributes:
+        name: how configurations refer to it.
+        joints: the K joint names, in the dataset's own order and spelling.
+        limbs: pairs of joint names to draw.
+        sigmas: K constants of object keypoint similarity (COCO's ``sigma_i``; OKS uses ``2 * sigma``
+            as the standard deviation relative to the object's scale).
+        source: where names, order and sigmas come from.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    limbs: tuple[tuple[str, str], ...]
+    sigmas: tuple[float, ...]
+    source: str
+
+    def __post_init__(self) -> None:
+        if len(set(self.joints)) != len(self.joints):
+            raise ValueError(f"skeleton {self.name}: joint names must be unique")
+        if len(self.sigmas) != len(self.joints):
+            raise ValueError(f"skeleton {self.name}: {len(self.joints)} joints but {len(self.sigmas)} sigmas")
+        if any(s <= 0 for s in self.sigmas):
+            raise ValueError(f"skeleton {self.name}: sigmas must be positive")
+        unknown = sorted({j for limb in self.limbs for j in limb} - set(self.joints))
+        if unknown:
+            raise ValueError(f"skeleton {self.name}: limbs name unknown joints {unknown}")
+        for joint in self.joints:
+            if _mirrored_name(joint) not in self.joints:
+                raise ValueError(f"skeleton {self.name}: joint {joint} has no counterpart {_mirrored_name(joint)}")
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        """The position of a joint, under its own or its common name."""
+        try:
+            return self._index_of_common[_common_name(joint)]
+        except KeyError:
+            raise ValueError(f"skeleton {self.name} has no joint {joint!r}; it has {', '.join(self.joints)}") from None
+
+    @cached_property
+    def _index_of_common(self) -> dict[str, int]:
+        return {_common_name(joint): i for i, joint in enumerate(self.joints)}
+
+    @cached_property
+    def flip_pairs(self) -> tuple[tuple[str, str], ...]:
+        """(left, right) names that change places when an image is mirrored."""
+        return tuple((j, _mirrored_name(j)) for j in self.joints if j.startswith("left_") or j < _mirrored_name(j))
+
+    @cached_property
+    def flip_permutation(self) -> tuple[int, ...]:
+        """``mirrored = keypoints[..., flip_permutation, :]``: joint i of a mirrored person was joint ``[i]``."""
+        return tuple(self.joints.index(_mirrored_name(joint)) for joint in self.joints)
+
+    @cached_property
+    def limb_indices(self) -> tuple[tuple[int, int], ...]:
+        return tuple((self.joints.index(a), self.joints.index(b)) for a, b in self.limbs)
+
+    def side(self, joint: str) -> str:
+        """``"left"``, ``"right"`` or ``"middle"``, of the person, not of the image."""
+        return joint.split("_")[0] if joint.startswith(("left_", "right_")) else "middle"
+
+    def convert(self, keypoints: Any, target: Skeleton) -> Any:
+        """Keypoints (..., K, C) of this skeleton in the order of ``target``, (..., target K, C).
+
+        Joints are matched by name; one that this skeleton lacks is all zeros: unlabelled, or of no
+        confidence. NumPy arrays and torch tensors alike; the argument is not changed.
+        """
+        if keypoints.shape[-2] != len(self):
+            raise ValueError(
+                f"keypoints of skeleton {self.name}: expected {len(self)} joints in axis -2, got shape {tuple(keypoints.shape)}"
+            )
+        pairs = [
+            (t, self._index_of_common[_common_name(joint)])
+            for t, joint in enumerate(target.joints)
+            if _common_name(joint) in self._index_of_common
+        ]
+        shape = (*keypoints.shape[:-2], len(target), keypoints.shape[-1])
+        out = keypoints.new_zeros(shape) if isinstance(keypoints, torch.Tensor) else np.zeros(shape, keypoints.dtype)
+        if pairs:
+            to, frm = (list(column) for column in zip(*pairs, strict=True))
+            out[..., to, :] = keypoints[..., frm, :]
+        return out
+
+
+def _common_name(joint: str) -> str:
+    return _SAME_JOINT.get(joint, joint)
+
+
+# The 68 points of a face in the iBUG order (jaw, brows, nose, eyes, mouth), by their mirror image.
+_FACE_MIRROR = (
+    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46,
+    39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
+)  # fmt: skip
+
+
+def _mirrored_name(joint: str) -> str:
+    if joint.startswith("left_"):
+        return "right_" + joint[5:]
+    if joint.startswith("right_"):
+        return "left_" + joint[6:]
+    if joint.startswith("face_"):
+        return f"face_{_FACE_MIRROR[int(joint[5:])]}"
+    return joint
+
+
+def _both(*limbs: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """Each limb on the left and on the right; a name with a leading ``*`` has no side."""
+    return tuple(
+        tuple(n[1:] if n.startswith("*") else f"{side}_{n}" for n in limb)  # type: ignore[misc]
+        for side in ("left", "right")
+        for limb in limbs
+    )
+
+
+_ARMS_AND_LEGS = _both(("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+_TRUNK = (
+    ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"),
+    ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"),
+)  # fmt: skip
+_LIMB_JOINTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_LIMB_SIGMAS = (0.079, 0.072, 0.062, 0.107, 0.087, 0.089)  # COCO's, for the joints above
+_PAIRED = tuple(f"{side}_{joint}" for joint in _LIMB_JOINTS for side in ("left", "right"))
+_PAIRED_SIGMAS = tuple(s for s in _LIMB_SIGMAS for _ in range(2))
+_FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+_FACE_SIGMAS = (0.026, 0.025, 0.025, 0.035, 0.035)
+_FACE_LIMBS = (("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"), ("right_eye", "right_ear"))
+
+COCO17 = Skeleton(
+    name="COCO17",
+    joints=_FACE + _PAIRED,
+    limbs=(*_ARMS_AND_LEGS, *_TRUNK, *_FACE_LIMBS),
+    sigmas=_FACE_SIGMAS + _PAIRED_SIGMAS,
+    source="COCO person keypoints; pycocotools' kpt_oks_sigmas",
+)
+
+POSETRACK15 = Skeleton(
+    name="POSETRACK15",
+    joints=("nose", "head_bottom", "head_top", *_PAIRED),
+    limbs=(*_ARMS_AND_LEGS, *_TRUNK, ("nose", "head_bottom"), ("nose", "head_top"),
+           *_both(("*head_bottom", "shoulder"))),
+    sigmas=(0.026, 0.025, 0.025, *_PAIRED_SIGMAS),
+    source="PoseTrack18 without its two unlabelled ears; sigmas as mmpose gives them for PoseTrack18",
+)  # fmt: skip
+
+MPII16 = Skeleton(
+    name="MPII16",
+    joints=("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax",
+            "upper_neck", "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow",
+            "left_wrist"),
+    limbs=(*_ARMS_AND_LEGS, ("upper_neck", "head_top"), ("thorax", "upper_neck"), ("pelvis", "thorax"),
+           *_both(("*thorax", "shoulder"), ("*pelvis", "hip"))),
+    sigmas=(0.089, 0.087, 0.107, 0.107, 0.087, 0.089, 0.107, 0.079, 0.025, 0.025, 0.062, 0.072, 0.079, 0.079, 0.072,
+            0.062),
+    source="MPII Human Pose; it defines no OKS: COCO's sigma for the nearest joint, PoseTrack's for the head",
+)  # fmt: skip
+
+CROWDPOSE14 = Skeleton(
+    name="CROWDPOSE14",
+    joints=(*_PAIRED, "top_head", "neck"),
+    limbs=(*_ARMS_AND_LEGS, *_TRUNK, ("top_head", "neck"), *_both(("*neck", "shoulder"))),
+    sigmas=(*_PAIRED_SIGMAS, 0.079, 0.079),
+    source="CrowdPose; sigmas of its evaluation API",
+)
+
+_FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
+# Halpe calls the root of each hand a wrist too; a second joint of that name could not be told from the body's.
+_HAND = ("hand_root", *(f"{finger}{i}" for finger in _FINGERS for i in range(1, 5)))
+
+HALPE136 = Skeleton(
+    name="HALPE136",
+    joints=(
+        *_FACE, *_PAIRED, "head", "neck", "hip",
+        "left_big_toe", "right_big_toe", "left_small_toe", "right_small_toe", "left_heel", "right_heel",
+        *(f"face_{i}" for i in range(68)),
+        *(f"{side}_{joint}" for side in ("left", "right") for joint in _HAND),
+    ),
+    limbs=(
+        *_ARMS_AND_LEGS, ("head", "neck"), ("neck", "hip"), *_both(("*neck", "shoulder"), ("*hip", "hip")), *_FACE_LIMBS,
+        *_both(("ankle", "big_toe"), ("ankle", "small_toe"), ("ankle", "heel")),
+        *_both(*(("hand_root", f"{finger}1") for finger in _FINGERS)),
+        *_both(*((f"{finger}{i}", f"{finger}{i + 1}") for finger in _FINGERS for i in range(1, 4))),
+    ),
+    sigmas=(*_FACE_SIGMAS, *_PAIRED_SIGMAS, 0.08, 0.08, 0.08, *[0.089] * 6, *[0.015] * 110),
+    source="Halpe Full-Body 136; sigmas of its evaluation API",
+)  # fmt: skip
+
+SKELETONS: dict[str, Skeleton] = {s.name: s for s in (POSETRACK15, COCO17, MPII16, CROWDPOSE14, HALPE136)}
+
+
+def get_skeleton(name: str) -> Skeleton:
+    """The skeleton of this name.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if name not in SKELETONS:
+        raise ValueError(f"unknown skeleton {name!r}; known: {', '.join(SKELETONS)}")
+    return SKELETONS[name]

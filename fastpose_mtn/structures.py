@@ -1,0 +1,218 @@
+"""The only data that crosses between the package's rooms.
+
+Conventions, stated once: boxes are ``xyxy`` in absolute pixels of the image they belong to, in
+continuous coordinates: pixel i covers [i, i + 1) and its centre is i + 0.5. Joints use the same
+coordinates. Arrays of one object are either all NumPy or all torch; the network's targets are
+torch, everything behind the network is NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+Array = Any  # np.ndarray or torch.Tensor
+_Self = TypeVar("_Self", bound="_Arrays")
+
+
+class _Arrays:
+    """What the three structures share: checks, length, indexing, conversion."""
+
+    def __len__(self) -> int:
+        return len(self.boxes)  # type: ignore[attr-defined]
+
+    def __getitem__(self: _Self, index: Array) -> _Self:
+        """The people selected by a slice, a boolean mask or an index array."""
+        if isinstance(index, (int, np.integer)):
+            raise TypeError(f"{type(self).__name__} takes a slice, mask or index array, got the integer {index}")
+        return self._map(lambda value: value[index])
+
+    def numpy(self: _Self) -> _Self:
+        """The same people as NumPy arrays on the CPU."""
+        return self._map(lambda v: v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v)
+
+    def to(self: _Self, device: torch.device | str = "cpu") -> _Self:
+        """The same people as torch tensors on ``device``."""
+        return self._map(lambda v: torch.as_tensor(v).to(device, non_blocking=True))
+
+    def _map(self: _Self, function: Any) -> _Self:
+        changed = {}
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, _Arrays):
+                changed[field.name] = value._map(function)
+            elif value is not None:
+                changed[field.name] = function(value)
+        return replace(self, **changed)  # type: ignore[type-var]
+
+
+def _check(owner: Any, name: str, dtype: str, shape: tuple[int | None, ...]) -> None:
+    """Raises ValueError unless ``owner.name`` has this dtype and shape (None: any) and is finite."""
+    value, where = getattr(owner, name), f"{type(owner).__name__}.{name}"
+    wanted = f"({', '.join('*' if s is None else str(s) for s in shape)}) {dtype}"
+    if not isinstance(value, (np.ndarray, torch.Tensor)):
+        raise ValueError(f"{where}: expected a NumPy array or torch tensor {wanted}, got {type(value).__name__}")
+    got_dtype = str(value.dtype).removeprefix("torch.")
+    got = f"{tuple(value.shape)} {got_dtype}"
+    if len(value.shape) != len(shape) or any(w not in (None, g) for w, g in zip(shape, value.shape, strict=True)):
+        raise ValueError(f"{where}: expected shape {wanted}, got {got}")
+    if got_dtype != dtype:
+        raise ValueError(f"{where}: expected dtype {wanted}, got {got}; convert it first")
+    if dtype == "float32":
+        finite = np.isfinite(value) if isinstance(value, np.ndarray) else torch.isfinite(value)
+        if not finite.all():
+            people = sorted({int(i) for i in np.argwhere(~np.asarray(finite.tolist()))[:, 0]})
+            raise ValueError(f"{where}: expected finite numbers, got NaN or infinity for people {people[:10]}")
+
+
+def _check_unit_interval(owner: Any, name: str, value: Array) -> None:
+    if len(value) and not (float(value.min()) >= 0.0 and float(value.max()) <= 1.0):
+        raise ValueError(
+            f"{type(owner).__name__}.{name}: expected values in [0, 1], got {float(value.min())} to {float(value.max())}"
+        )
+
+
+def _check_boxes(owner: Any) -> None:
+    _check(owner, "boxes", "float32", (None, 4))
+    boxes = owner.boxes
+    bad = (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
+    if bad.any():
+        first = int(np.flatnonzero(np.asarray(bad.tolist()))[0])
+        raise ValueError(
+            f"{type(owner).__name__}.boxes: expected x1 <= x2 and y1 <= y2 (xyxy), "
+            f"got {[round(float(v), 3) for v in boxes[first]]} for person {first}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PersonTargets(_Arrays):
+    """The labelled people of one image.
+
+    Attributes:
+        boxes: (N, 4) float32, xyxy, pixels.
+        keypoints: (N, K, 3) float32: x, y in pixels and v: 0 unlabelled, 1 labelled and hidden, 2 visible.
+        identities: (N,) int64, -1 for a person whose identity is unknown.
+        ignore: (N,) bool, true for a crowd, an out-of-range or an unlabelled person: neither a
+            positive nor a negative example for any task.
+
+    Raises:
+        ValueError: a field has a wrong type, shape or dtype, is not finite, a box is inverted, or
+            a visibility is not 0, 1 or 2.
+    """
+
+    boxes: Array
+    keypoints: Array
+    identities: Array
+    ignore: Array
+
+    def __post_init__(self) -> None:
+        _check_boxes(self)
+        n = len(self.boxes)
+        _check(self, "keypoints", "float32", (n, None, 3))
+        _check(self, "identities", "int64", (n,))
+        _check(self, "ignore", "bool", (n,))
+        v = self.keypoints[..., 2]
+        if not ((v == 0) | (v == 1) | (v == 2)).all():
+            raise ValueError("PersonTargets.keypoints: expected a visibility (last value of a joint) of 0, 1 or 2")
+
+    @classmethod
+    def empty(cls, num_keypoints: int) -> PersonTargets:
+        """No people, as torch tensors."""
+        return cls(
+            boxes=torch.zeros(0, 4),
+            keypoints=torch.zeros(0, num_keypoints, 3),
+            identities=torch.zeros(0, dtype=torch.int64),
+            ignore=torch.zeros(0, dtype=torch.bool),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PersonDetections(_Arrays):
+    """The people found in one frame.
+
+    Attributes:
+        boxes: (N, 4) float32, xyxy, pixels of the frame.
+        scores: (N,) float32 in [0, 1].
+        keypoints: (N, K, 3) float32: x, y in pixels and a confidence in [0, 1] that tells visible
+            joints from hidden ones.
+        embeddings: (N, D) float32 identity vectors (D is 128 in the paper), or None where the
+            estimator has no identity head.
+
+    Raises:
+        ValueError: a field has a wrong type, shape or dtype, is not finite, or is out of range.
+    """
+
+    boxes: Array
+    scores: Array
+    keypoints: Array
+    embeddings: Array | None = None
+
+    def __post_init__(self) -> None:
+        _check_boxes(self)
+        n = len(self.boxes)
+        _check(self, "scores", "float32", (n,))
+        _check_unit_interval(self, "scores", self.scores)
+        _check(self, "keypoints", "float32", (n, None, 3))
+        if self.keypoints.shape[1]:
+            _check_unit_interval(self, "keypoints[..., 2]", self.keypoints[..., 2])
+        if self.embeddings is not None:
+            _check(self, "embeddings", "float32", (n, None))
+
+    @classmethod
+    def empty(cls, num_keypoints: int, embedding_dim: int | None = None) -> PersonDetections:
+        """A frame without people, as NumPy arrays."""
+        return cls(
+            boxes=np.zeros((0, 4), np.float32),
+            scores=np.zeros(0, np.float32),
+            keypoints=np.zeros((0, num_keypoints, 3), np.float32),
+            embeddings=None if embedding_dim is None else np.zeros((0, embedding_dim), np.float32),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedPersons(_Arrays):
+    """The people of one frame with their identities over time.
+
+    Attributes:
+        detections: the N people.
+        track_ids: (N,) int64, unique within the frame, the same person having the same id in every frame.
+
+    Raises:
+        ValueError: the ids do not fit the people, are negative or are not unique.
+    """
+
+    detections: PersonDetections
+    track_ids: Array
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.detections, PersonDetections):
+            raise ValueError(
+                f"TrackedPersons.detections: expected PersonDetections, got {type(self.detections).__name__}"
+            )
+        _check(self, "track_ids", "int64", (len(self.detections),))
+        ids: Sequence[int] = self.track_ids.tolist()
+        if len(set(ids)) != len(ids) or any(i < 0 for i in ids):
+            raise ValueError(f"TrackedPersons.track_ids: expected unique ids >= 0 within a frame, got {ids}")
+
+    def __len__(self) -> int:
+        return len(self.detections)
+
+    @property
+    def boxes(self) -> Array:
+        return self.detections.boxes
+
+    @property
+    def scores(self) -> Array:
+        return self.detections.scores
+
+    @property
+    def keypoints(self) -> Array:
+        return self.detections.keypoints
+
+    @property
+    def embeddings(self) -> Array | None:
+        return self.detections.embeddings
