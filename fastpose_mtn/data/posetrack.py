@@ -1,0 +1,113 @@
+"""PoseTrack18's JSON: the records that everything which writes it shares.
+
+A file holds ``images``, ``annotations`` and ``categories``. A joint has 17 slots in COCO's order, with
+head_bottom and head_top in place of the eyes; the two ears are never labelled. Coordinates are
+continuous pixels; boxes are ``[x, y, width, height]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from fastpose_mtn.skeletons import POSETRACK15, Skeleton
+
+POSETRACK18_SLOTS = (*POSETRACK15.joints[:3], "left_ear", "right_ear", *POSETRACK15.joints[3:])
+_SLOT_OF_JOINT = [POSETRACK18_SLOTS.index(joint) for joint in POSETRACK15.joints]
+
+
+def posetrack18_category() -> dict[str, Any]:
+    """The one entry of ``categories``; its limbs count slots from 1."""
+    limbs = [[POSETRACK18_SLOTS.index(a) + 1, POSETRACK18_SLOTS.index(b) + 1] for a, b in POSETRACK15.limbs]
+    return {
+        "supercategory": "person",
+        "id": 1,
+        "name": "person",
+        "keypoints": list(POSETRACK18_SLOTS),
+        "skeleton": limbs,
+    }
+
+
+def image_record(
+    *,
+    image_id: int,
+    file_name: str,
+    size_hw: tuple[int, int],
+    frame_count: int | None = None,
+    video_id: str = "",
+    is_labeled: bool = True,
+    ignore_regions: Iterable[np.ndarray] = (),
+) -> dict[str, Any]:
+    """One entry of ``images``.
+
+    Args:
+        ignore_regions: polygons, each (M, 2) x, y in pixels.
+    """
+    regions = [np.asarray(region, float) for region in ignore_regions]
+    record: dict[str, Any] = {
+        "id": image_id,
+        "file_name": file_name,
+        "height": int(size_hw[0]),
+        "width": int(size_hw[1]),
+        "vid_id": video_id,
+        "is_labeled": is_labeled,
+        "ignore_regions_x": [region[:, 0].tolist() for region in regions],
+        "ignore_regions_y": [region[:, 1].tolist() for region in regions],
+    }
+    if frame_count is not None:
+        record["nframes"] = frame_count
+    return record
+
+
+def annotation_record(
+    *,
+    annotation_id: int,
+    image_id: int,
+    track_id: int,
+    box_xyxy: np.ndarray,
+    keypoints: np.ndarray,
+    skeleton: Skeleton,
+    head_box_xyxy: np.ndarray | None = None,
+    score: float | None = None,
+) -> dict[str, Any]:
+    """One entry of ``annotations``: a labelled person, or a predicted one where ``score`` is given.
+
+    Args:
+        box_xyxy: (4,) pixels.
+        keypoints: (K, 3) in ``skeleton``'s order: x, y and, for a label, the visibility 0, 1 or 2; for
+            a prediction, the confidence, written to ``scores`` with a visibility of 1.
+        head_box_xyxy: (4,) pixels, the box that PCKh's scale is measured on.
+        score: of the person, in [0, 1]; None for a label.
+    """
+    joints = skeleton.convert(np.asarray(keypoints), POSETRACK15)
+    slots = np.zeros((len(POSETRACK18_SLOTS), 3))
+    slots[_SLOT_OF_JOINT] = joints
+    confidences = slots[:, 2].copy()
+    if score is not None:
+        slots[_SLOT_OF_JOINT, 2] = 1.0
+        slots[[i for i in _SLOT_OF_JOINT if not slots[i, :2].any()], 2] = 0.0  # joints the skeleton lacks
+    record: dict[str, Any] = {
+        "id": annotation_id,
+        "image_id": image_id,
+        "track_id": int(track_id),
+        "category_id": 1,
+        "bbox": _xywh(box_xyxy),
+        "keypoints": [round(float(v), 3) for v in slots.ravel()],
+        "iscrowd": 0,
+        "num_keypoints": int((slots[:, 2] > 0).sum()),
+    }
+    if head_box_xyxy is not None:
+        record["bbox_head"] = _xywh(head_box_xyxy)
+    if score is not None:
+        record["score"] = round(float(score), 5)
+        record["scores"] = [round(float(c), 5) for c in confidences]
+    else:
+        record["scores"] = []
+    return record
+
+
+def _xywh(box_xyxy: np.ndarray) -> list[float]:
+    x1, y1, x2, y2 = (float(v) for v in box_xyxy)
+    return [round(x1, 3), round(y1, 3), round(x2 - x1, 3), round(y2 - y1, 3)]
