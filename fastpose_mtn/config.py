@@ -30,10 +30,16 @@ class CfgNode(_CfgNode):
             raise ValueError(f"configuration file not found: {path}")
         try:
             loaded = self.load_yaml_with_base(str(path), allow_unsafe=False)
-        except (yaml.YAMLError, UnicodeDecodeError, FileNotFoundError, AttributeError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError, FileNotFoundError) as error:
             raise ValueError(f"{path}: not a readable YAML configuration: {error}") from error
+        except (TypeError, AttributeError) as error:  # fvcore looks for _BASE_ before it looks at the type
+            raise ValueError(
+                f"{path}: expected a mapping of keys at the top level, got nothing or a list"
+            ) from error
         if not isinstance(loaded, dict):
-            raise ValueError(f"{path}: expected a mapping of keys at the top level, got {type(loaded).__name__}")
+            raise ValueError(
+                f"{path}: expected a mapping of keys at the top level, got {type(loaded).__name__}"
+            )
         self._check_keys(loaded, "", str(path))
         self._merge(lambda: self.merge_from_other_cfg(type(self)(loaded)), str(path))
 
@@ -44,7 +50,9 @@ class CfgNode(_CfgNode):
             ValueError: a key does not exist, a value has the wrong type, or one is left over.
         """
         if len(cfg_list) % 2:
-            raise ValueError(f"configuration overrides come as KEY VALUE pairs; {cfg_list[-1]!r} has no value")
+            raise ValueError(
+                f"configuration overrides come as KEY VALUE pairs; {cfg_list[-1]!r} has no value"
+            )
         for key in cfg_list[::2]:
             self._check_key_exists(key.split("."), key, "command line")
         self._merge(lambda: super(CfgNode, self).merge_from_list(cfg_list), "command line")
@@ -157,7 +165,9 @@ def get_cfg() -> CfgNode:
     c.MODEL.ROI_BOX_HEAD.FC_DIM = 1024
     c.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION = 7
     c.MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO = 0  # samples a bin; 0: as many as its pixels
-    c.MODEL.ROI_BOX_HEAD.POOLER_TYPE = "ROIAlignV2"  # V2 puts samples at pixel centres; torchvision's weights: ROIAlign
+    c.MODEL.ROI_BOX_HEAD.POOLER_TYPE = (
+        "ROIAlignV2"  # V2 puts samples at pixel centres; torchvision's weights: ROIAlign
+    )
     c.MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
     c.MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA = 0.5  # Detectron2's Keypoint R-CNN
     c.MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_WEIGHT = 1.0
@@ -245,7 +255,9 @@ def get_cfg() -> CfgNode:
     c.TRACKER = CfgNode()  # ours; paper, section 3.3
     c.TRACKER.STRATEGY = "occlusion_aware"  # or reid, iou (paper, Table 1c)
     c.TRACKER.JOINT_THRESH = 0.2  # gamma: a joint counts as visible above this confidence
-    c.TRACKER.VALID_JOINTS = 10.0 / 15.0  # theta_valid: an identity vector is valid above this share of visible joints
+    c.TRACKER.VALID_JOINTS = (
+        10.0 / 15.0
+    )  # theta_valid: an identity vector is valid above this share of visible joints
     c.TRACKER.POSITION_WEIGHT = 0.5  # theta_pos
     c.TRACKER.MAX_DISTANCE = 1.0  # sigma_max: distance between embeddings at and above which they are unlike
     c.TRACKER.MIN_SIMILARITY = 0.3  # the gate: a pair below it is no match

@@ -54,7 +54,9 @@ class Skeleton:
             raise ValueError(f"skeleton {self.name}: limbs name unknown joints {unknown}")
         for joint in self.joints:
             if _mirrored_name(joint) not in self.joints:
-                raise ValueError(f"skeleton {self.name}: joint {joint} has no counterpart {_mirrored_name(joint)}")
+                raise ValueError(
+                    f"skeleton {self.name}: joint {joint} has no counterpart {_mirrored_name(joint)}"
+                )
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -64,7 +66,9 @@ class Skeleton:
         try:
             return self._index_of_common[_common_name(joint)]
         except KeyError:
-            raise ValueError(f"skeleton {self.name} has no joint {joint!r}; it has {', '.join(self.joints)}") from None
+            raise ValueError(
+                f"skeleton {self.name} has no joint {joint!r}; it has {', '.join(self.joints)}"
+            ) from None
 
     @cached_property
     def _index_of_common(self) -> dict[str, int]:
@@ -73,7 +77,9 @@ class Skeleton:
     @cached_property
     def flip_pairs(self) -> tuple[tuple[str, str], ...]:
         """(left, right) names that change places when an image is mirrored."""
-        return tuple((j, _mirrored_name(j)) for j in self.joints if j.startswith("left_") or j < _mirrored_name(j))
+        return tuple(
+            (j, _mirrored_name(j)) for j in self.joints if j.startswith("left_") or j < _mirrored_name(j)
+        )
 
     @cached_property
     def flip_permutation(self) -> tuple[int, ...]:
@@ -104,7 +110,11 @@ class Skeleton:
             if _common_name(joint) in self._index_of_common
         ]
         shape = (*keypoints.shape[:-2], len(target), keypoints.shape[-1])
-        out = keypoints.new_zeros(shape) if isinstance(keypoints, torch.Tensor) else np.zeros(shape, keypoints.dtype)
+        out = (
+            keypoints.new_zeros(shape)
+            if isinstance(keypoints, torch.Tensor)
+            else np.zeros(shape, keypoints.dtype)
+        )
         if pairs:
             to, frm = (list(column) for column in zip(*pairs, strict=True))
             out[..., to, :] = keypoints[..., frm, :]
@@ -152,7 +162,12 @@ _PAIRED = tuple(f"{side}_{joint}" for joint in _LIMB_JOINTS for side in ("left",
 _PAIRED_SIGMAS = tuple(s for s in _LIMB_SIGMAS for _ in range(2))
 _FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 _FACE_SIGMAS = (0.026, 0.025, 0.025, 0.035, 0.035)
-_FACE_LIMBS = (("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"), ("right_eye", "right_ear"))
+_FACE_LIMBS = (
+    ("nose", "left_eye"),
+    ("nose", "right_eye"),
+    ("left_eye", "left_ear"),
+    ("right_eye", "right_ear"),
+)
 
 COCO17 = Skeleton(
     name="COCO17",

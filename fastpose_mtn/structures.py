@@ -28,7 +28,9 @@ class _Arrays:
     def __getitem__(self: _Self, index: Array) -> _Self:
         """The people selected by a slice, a boolean mask or an index array."""
         if isinstance(index, (int, np.integer)):
-            raise TypeError(f"{type(self).__name__} takes a slice, mask or index array, got the integer {index}")
+            raise TypeError(
+                f"{type(self).__name__} takes a slice, mask or index array, got the integer {index}"
+            )
         return self._map(lambda value: value[index])
 
     def numpy(self: _Self) -> _Self:
@@ -55,10 +57,14 @@ def _check(owner: Any, name: str, dtype: str, shape: tuple[int | None, ...]) -> 
     value, where = getattr(owner, name), f"{type(owner).__name__}.{name}"
     wanted = f"({', '.join('*' if s is None else str(s) for s in shape)}) {dtype}"
     if not isinstance(value, (np.ndarray, torch.Tensor)):
-        raise ValueError(f"{where}: expected a NumPy array or torch tensor {wanted}, got {type(value).__name__}")
+        raise ValueError(
+            f"{where}: expected a NumPy array or torch tensor {wanted}, got {type(value).__name__}"
+        )
     got_dtype = str(value.dtype).removeprefix("torch.")
     got = f"{tuple(value.shape)} {got_dtype}"
-    if len(value.shape) != len(shape) or any(w not in (None, g) for w, g in zip(shape, value.shape, strict=True)):
+    if len(value.shape) != len(shape) or any(
+        w not in (None, g) for w, g in zip(shape, value.shape, strict=True)
+    ):
         raise ValueError(f"{where}: expected shape {wanted}, got {got}")
     if got_dtype != dtype:
         raise ValueError(f"{where}: expected dtype {wanted}, got {got}; convert it first")
@@ -66,7 +72,9 @@ def _check(owner: Any, name: str, dtype: str, shape: tuple[int | None, ...]) -> 
         finite = np.isfinite(value) if isinstance(value, np.ndarray) else torch.isfinite(value)
         if not finite.all():
             people = sorted({int(i) for i in np.argwhere(~np.asarray(finite.tolist()))[:, 0]})
-            raise ValueError(f"{where}: expected finite numbers, got NaN or infinity for people {people[:10]}")
+            raise ValueError(
+                f"{where}: expected finite numbers, got NaN or infinity for people {people[:10]}"
+            )
 
 
 def _check_unit_interval(owner: Any, name: str, value: Array) -> None:
@@ -117,7 +125,9 @@ class PersonTargets(_Arrays):
         _check(self, "ignore", "bool", (n,))
         v = self.keypoints[..., 2]
         if not ((v == 0) | (v == 1) | (v == 2)).all():
-            raise ValueError("PersonTargets.keypoints: expected a visibility (last value of a joint) of 0, 1 or 2")
+            raise ValueError(
+                "PersonTargets.keypoints: expected a visibility (last value of a joint) of 0, 1 or 2"
+            )
 
     @classmethod
     def empty(cls, num_keypoints: int) -> PersonTargets:
