@@ -210,6 +210,12 @@ def get_cfg() -> CfgNode:
     c.INPUT.MIN_SIZE_TEST = 600  # 0: as it is
     c.INPUT.MAX_SIZE_TEST = 1000
     c.INPUT.RANDOM_FLIP = "horizontal"  # or none
+    c.INPUT.AUG = CfgNode()  # ours: cheap random changes, all off by default
+    c.INPUT.AUG.SIZE = []  # [height, width] pixels that training images are cropped and padded to; []: not
+    c.INPUT.AUG.SCALE = [1.0, 1.0]  # least and greatest random factor on MIN_SIZE_TRAIN
+    c.INPUT.AUG.COLOR = 0.0  # brightness, contrast, saturation and channels change by up to this share
+    c.INPUT.AUG.GRAY = 0.0  # probability of a grey image
+    c.INPUT.AUG.BLUR = 0.0  # probability of a blur of 0.3 to 1.5 pixels
 
     c.DATASETS = CfgNode()
     c.DATASETS.TRAIN = ()
@@ -219,6 +225,7 @@ def get_cfg() -> CfgNode:
     c.DATALOADER.NUM_WORKERS = 4
     c.DATALOADER.ASPECT_RATIO_GROUPING = True
     c.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True
+    c.DATALOADER.IMAGES_PER_SCENE = 2  # ours: images of one synthetic scene drawn together
 
     c.SOLVER = CfgNode()
     c.SOLVER.IMS_PER_BATCH = 16  # images a step, over all devices
@@ -227,6 +234,7 @@ def get_cfg() -> CfgNode:
     c.SOLVER.NESTEROV = False
     c.SOLVER.WEIGHT_DECAY = 0.0001
     c.SOLVER.WEIGHT_DECAY_NORM = 0.0
+    c.SOLVER.WEIGHT_DECAY_BIAS = None  # None: as WEIGHT_DECAY
     c.SOLVER.OPTIMIZER = "sgd"  # ours: sgd or adamw
     c.SOLVER.LR_SCHEDULER_NAME = "WarmupMultiStepLR"  # or WarmupCosineLR
     c.SOLVER.STEPS = (60000, 80000)  # steps at which the rate is multiplied by GAMMA
@@ -237,12 +245,14 @@ def get_cfg() -> CfgNode:
     c.SOLVER.WARMUP_METHOD = "linear"
     c.SOLVER.BASE_LR_END = 0.0
     c.SOLVER.CHECKPOINT_PERIOD = 5000  # steps
+    c.SOLVER.CHECKPOINTS_KEPT = 3  # ours: older ones are deleted; 0: none is
+    c.SOLVER.LOG_PERIOD = 20  # ours: steps between two lines of the log
     c.SOLVER.AMP = CfgNode()
     c.SOLVER.AMP.ENABLED = False
     c.SOLVER.AMP.DTYPE = "bf16"  # ours: bf16 or fp16
     c.SOLVER.CLIP_GRADIENTS = CfgNode()
     c.SOLVER.CLIP_GRADIENTS.ENABLED = False
-    c.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "norm"
+    c.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "norm"  # value, norm (of each parameter) or full_model
     c.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = 1.0
     c.SOLVER.CLIP_GRADIENTS.NORM_TYPE = 2.0
     c.SOLVER.EMA = 0.0  # ours: decay of the weights' moving average that is kept and evaluated; 0: none
