@@ -7,15 +7,87 @@ continuous pixels; boxes are ``[x, y, width, height]``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton
+from fastpose_mtn.structures import TrackedPersons
 
 POSETRACK18_SLOTS = (*POSETRACK15.joints[:3], "left_ear", "right_ear", *POSETRACK15.joints[3:])
 _SLOT_OF_JOINT = [POSETRACK18_SLOTS.index(joint) for joint in POSETRACK15.joints]
+
+# A sequence's name as PoseTrack gives it, 003418_mpii_test, and the number of its source in an image's id.
+_SEQUENCE_NAME = re.compile(r"(?P<number>\d{6})_(?P<source>mpii|bonn|mpiinew)(_|$)")
+_SOURCE_NUMBERS = {"mpii": 1, "bonn": 2, "mpiinew": 3}
+_FRAMES_OF_A_SEQUENCE = 10_000
+
+
+def posetrack18_image_id(sequence: str, frame: int) -> int:
+    """The id of a frame: what poseval computes from its file name, TSSSSSSFFFF.
+
+    T is the sequence's source, SSSSSS its number and FFFF the frame's. A sequence that is not named as
+    PoseTrack names its own (``000012_mpii_test``), or a frame past 9999, has no such id: there the id is
+    the frame's number, unique within its sequence, which is one file.
+
+    Args:
+        sequence: its name, which is also the stem of its JSON file.
+        frame: counted from 0, or the number in the file name of a numbered image.
+    """
+    name = _SEQUENCE_NAME.match(sequence)
+    if not name or not 0 <= frame < _FRAMES_OF_A_SEQUENCE:
+        return frame
+    sequence_id = _SOURCE_NUMBERS[name["source"]] * 1_000_000 + int(name["number"])
+    return sequence_id * _FRAMES_OF_A_SEQUENCE + frame
+
+
+def posetrack18_file_name(sequence: str, frame: int) -> str:
+    """``images/SEQUENCE/000000.jpg``; poseval reads the sequence and the frame off it."""
+    return f"images/{sequence}/{frame:06d}.jpg"
+
+
+def posetrack18_video_id(sequence: str) -> str:
+    """``vid_id``: the six digits of a sequence that PoseTrack named, another's whole name."""
+    name = _SEQUENCE_NAME.match(sequence)
+    return name["number"] if name else sequence
+
+
+def posetrack18_annotation_id(image_id: int, person: int) -> int:
+    """Unique and never 0, which pycocotools takes for "no match"; ``person`` counts from 0 within the image."""
+    return image_id * 1000 + person + 1
+
+
+def predicted_frame_records(
+    *, sequence: str, frame: int, size_hw: tuple[int, int], people: TrackedPersons, skeleton: Skeleton
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What one tracked frame adds to ``images`` and to ``annotations``.
+
+    Args:
+        frame: counted from 0, or the number in the file name of a numbered image.
+        people: NumPy, joints in ``skeleton``'s order.
+    """
+    image_id = posetrack18_image_id(sequence, frame)
+    image = image_record(
+        image_id=image_id,
+        file_name=posetrack18_file_name(sequence, frame),
+        size_hw=size_hw,
+        video_id=posetrack18_video_id(sequence),
+    )
+    annotations = [
+        annotation_record(
+            annotation_id=posetrack18_annotation_id(image_id, person),
+            image_id=image_id,
+            track_id=int(people.track_ids[person]),
+            box_xyxy=people.boxes[person],
+            keypoints=people.keypoints[person],
+            skeleton=skeleton,
+            score=float(people.scores[person]),
+        )
+        for person in range(len(people))
+    ]
+    return image, annotations
 
 
 def posetrack18_category() -> dict[str, Any]:
