@@ -274,4 +274,7 @@ def get_cfg() -> CfgNode:
     c.TRACKER.MAX_LOST_SECONDS = 2.0  # of video, for which a lost person can be found again
     c.TRACKER.BIRTH_SCORE = 0.7  # an unmatched detection above it begins a track
     c.TRACKER.MIN_SCORE = 0.5  # detections below it are not looked at
+
+    c.VIDEO = CfgNode()  # ours
+    c.VIDEO.FOLDER_FRAME_RATE = 30.0  # frames a second of a folder of images, which has no clock of its own
     return c
