@@ -179,6 +179,9 @@ def get_cfg() -> CfgNode:
     c.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS = 15  # must equal the skeleton's
     c.MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS = (512,) * 8  # 4 for ResNet-18 and MobileNet-V2 (paper, section 3.4)
     c.MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM = 256  # ours: channels between the two deconvolutions
+    c.MODEL.ROI_KEYPOINT_HEAD.NORM = ""  # ours: of the convolutions: "", BN, SyncBN, GN or FrozenBN
+    # ours: subpixel, or resize (Mask R-CNN's: each heatmap enlarged to its box, then the maximum)
+    c.MODEL.ROI_KEYPOINT_HEAD.DECODER = "subpixel"
     # [height, width] for ours, one number for Mask R-CNN's 14x14
     c.MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION = [22, 16]
     c.MODEL.ROI_KEYPOINT_HEAD.POOLER_SAMPLING_RATIO = 0
@@ -192,6 +195,7 @@ def get_cfg() -> CfgNode:
     c.MODEL.ROI_REID_HEAD = CfgNode()  # ours; paper, sections 3.1 and 3.4
     c.MODEL.ROI_REID_HEAD.NAME = "MTNReIDHead"
     c.MODEL.ROI_REID_HEAD.CONV_DIMS = (256,) * 4  # 2 for ResNet-18 and MobileNet-V2
+    c.MODEL.ROI_REID_HEAD.NORM = ""  # of the convolutions, as above
     c.MODEL.ROI_REID_HEAD.EMBEDDING_DIM = 128
     c.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # of the training data; 0: counted from the datasets
     c.MODEL.ROI_REID_HEAD.BATCH_SIZE_PER_IMAGE = 128  # positive proposals trained, an image
