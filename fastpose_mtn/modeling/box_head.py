@@ -1,0 +1,141 @@
+"""The box head: person or background, and a better box (Fast R-CNN, as in Detectron2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import batched_nms
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.layers import smooth_l1, xavier_init
+from fastpose_mtn.ops.boxes import clip_boxes, decode_deltas, encode_deltas
+
+
+class BoxHead(nn.Sequential):
+    """Flatten, then fully connected layers with ReLU: ``fc1``, ``fc2``."""
+
+    def __init__(self, *, in_channels: int, resolution: int, num_fc: int = 2, fc_dim: int = 1024) -> None:
+        super().__init__()
+        size = in_channels * resolution**2
+        self.add_module("flatten", nn.Flatten())
+        for index in range(1, num_fc + 1):
+            layer = nn.Linear(size, fc_dim)
+            xavier_init(layer)
+            self.add_module(f"fc{index}", layer)
+            self.add_module(f"fc_relu{index}", nn.ReLU())
+            size = fc_dim
+        self.out_channels = size
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, in_channels: int) -> BoxHead:
+        c = cfg.MODEL.ROI_BOX_HEAD
+        return cls(in_channels=in_channels, resolution=c.POOLER_RESOLUTION, num_fc=c.NUM_FC, fc_dim=c.FC_DIM)
+
+
+class BoxPredictor(nn.Module):
+    """Class scores and box deltas, their losses and their decoding.
+
+    Class indices are Detectron2's: people first (0), background last.
+
+    Args:
+        in_channels: of the box head's vectors.
+        num_classes: without the background; 1 for people.
+        bbox_reg_weights: of dx, dy, dw, dh.
+        smooth_l1_beta: 0: L1.
+        bbox_reg_loss_weight: of the regression loss.
+        cls_agnostic_bbox_reg: one box for all classes.
+        score_thresh, nms_thresh, detections_per_image: which boxes are reported.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        num_classes: int = 1,
+        bbox_reg_weights: Sequence[float] = (10.0, 10.0, 5.0, 5.0),
+        smooth_l1_beta: float = 0.0,
+        bbox_reg_loss_weight: float = 1.0,
+        cls_agnostic_bbox_reg: bool = False,
+        score_thresh: float = 0.05,
+        nms_thresh: float = 0.5,
+        detections_per_image: int = 100,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.num_boxes = 1 if cls_agnostic_bbox_reg else num_classes
+        self.cls_score = nn.Linear(in_channels, num_classes + 1)
+        self.bbox_pred = nn.Linear(in_channels, 4 * self.num_boxes)
+        nn.init.normal_(self.cls_score.weight, std=0.01)
+        nn.init.normal_(self.bbox_pred.weight, std=0.001)
+        for layer in (self.cls_score, self.bbox_pred):
+            nn.init.zeros_(layer.bias)
+        self.bbox_reg_weights, self.smooth_l1_beta = tuple(bbox_reg_weights), smooth_l1_beta
+        self.bbox_reg_loss_weight = bbox_reg_loss_weight
+        self.score_thresh, self.nms_thresh = score_thresh, nms_thresh
+        self.detections_per_image = detections_per_image
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, in_channels: int) -> BoxPredictor:
+        c = cfg.MODEL.ROI_BOX_HEAD
+        return cls(
+            in_channels=in_channels,
+            num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            bbox_reg_weights=c.BBOX_REG_WEIGHTS,
+            smooth_l1_beta=c.SMOOTH_L1_BETA,
+            bbox_reg_loss_weight=c.BBOX_REG_LOSS_WEIGHT,
+            cls_agnostic_bbox_reg=c.CLS_AGNOSTIC_BBOX_REG,
+            score_thresh=cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST,
+            nms_thresh=cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST,
+            detections_per_image=cfg.TEST.DETECTIONS_PER_IMAGE,
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (R, classes + 1) and deltas (R, 4 * boxes), float32, from vectors (R, C)."""
+        return self.cls_score(x).float(), self.bbox_pred(x).float()
+
+    def losses(
+        self,
+        logits: Tensor,
+        deltas: Tensor,
+        proposals_xyxy: Tensor,
+        classes: Tensor,
+        matched_xyxy: Tensor,
+    ) -> dict[str, Tensor]:
+        """Cross-entropy, and smooth L1 on the positives; both divided by the number of proposals.
+
+        Args:
+            logits, deltas: from ``forward``, R rows.
+            proposals_xyxy: (R, 4).
+            classes: (R,) int64, the background being ``num_classes``.
+            matched_xyxy: (R, 4) the person matched; read for positives only.
+        """
+        positive = torch.nonzero(classes < self.num_classes).flatten()
+        column = torch.zeros_like(positive) if self.num_boxes == 1 else classes[positive]
+        predicted = deltas.view(-1, self.num_boxes, 4)[positive, column]
+        wanted = encode_deltas(proposals_xyxy[positive], matched_xyxy[positive], self.bbox_reg_weights)
+        count = max(1, len(classes))
+        return {
+            "loss_cls": F.cross_entropy(logits, classes, reduction="sum") / count,
+            "loss_box_reg": self.bbox_reg_loss_weight
+            * smooth_l1(predicted, wanted, self.smooth_l1_beta)
+            / count,
+        }
+
+    def inference(
+        self, logits: Tensor, deltas: Tensor, proposals_xyxy: Tensor, image_size_hw: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """One image's reported people, best first: boxes (D, 4), scores (D,)."""
+        scores = logits.softmax(dim=1)[:, :-1]
+        boxes = decode_deltas(
+            deltas.view(-1, self.num_boxes, 4), proposals_xyxy[:, None], self.bbox_reg_weights
+        )
+        finite = torch.isfinite(boxes).all(dim=2).all(dim=1) & torch.isfinite(scores).all(dim=1)
+        boxes = clip_boxes(boxes, image_size_hw)
+        row, cls = torch.nonzero((scores > self.score_thresh) & finite[:, None]).unbind(dim=1)
+        chosen = boxes[row, torch.zeros_like(cls) if self.num_boxes == 1 else cls]
+        score = scores[row, cls]
+        keep = batched_nms(chosen, score, cls, self.nms_thresh)[: self.detections_per_image]
+        return chosen[keep], score[keep]

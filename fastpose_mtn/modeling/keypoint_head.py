@@ -1,0 +1,258 @@
+"""The keypoint heads: the paper's (22x16 to 88x64) and Mask R-CNN's own (14x14 to 56x56)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.layers import ConvNorm, msra_init, zero_loss
+from fastpose_mtn.ops.boxes import pad_to_aspect
+from fastpose_mtn.ops.heatmaps import decode_joints, encode_joints
+
+
+class KeypointPrediction(NamedTuple):
+    """heatmaps (R, K, H, W) float32 logits; visibility (R, K) float32 logits of "visible", or None."""
+
+    heatmaps: Tensor
+    visibility: Tensor | None
+
+
+class KeypointHead(nn.Module):
+    """What both heads share: regions, losses, decoding.
+
+    Args:
+        num_keypoints: K.
+        loss_weight: of the heatmap loss.
+        visibility_loss_weight: of the visibility loss; 0: there is no visibility branch.
+        loss_normalizer: heatmap losses are divided by this times the number of images; None: by the
+            number of joints trained (Detectron2's NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS).
+        batch_size_per_image: positive proposals trained, an image.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_keypoints: int,
+        resolution_hw: tuple[int, int],
+        loss_weight: float = 1.0,
+        visibility_loss_weight: float = 0.0,
+        loss_normalizer: float | None = None,
+        batch_size_per_image: int = 128,
+    ) -> None:
+        super().__init__()
+        self.num_keypoints = num_keypoints
+        self.resolution_hw = resolution_hw
+        self.loss_weight, self.visibility_loss_weight = loss_weight, visibility_loss_weight
+        self.loss_normalizer = loss_normalizer
+        self.batch_size_per_image = batch_size_per_image
+
+    def regions(self, boxes_xyxy: Tensor) -> Tensor:
+        """The part of the image (R, 4) that is read, and that the heatmaps cover, for each person's box."""
+        return boxes_xyxy
+
+    def losses(
+        self, prediction: KeypointPrediction, boxes_xyxy: Tensor, keypoints: Tensor, num_images: int
+    ) -> dict[str, Tensor]:
+        """Spatial cross-entropy and visibility cross-entropy over labelled joints inside the region.
+
+        Args:
+            prediction: from ``forward``, R rows.
+            boxes_xyxy: (R, 4) the proposals, before ``regions``.
+            keypoints: (R, K, 3) of the matched people, v 0 for joints that do not train.
+            num_images: images that train keypoints.
+        """
+        heatmaps = prediction.heatmaps
+        cell, valid = encode_joints(
+            keypoints, self.regions(boxes_xyxy), (heatmaps.shape[2], heatmaps.shape[3])
+        )
+        spatial = F.cross_entropy(heatmaps.flatten(2)[valid], cell[valid], reduction="sum")
+        count = max(1, int(valid.sum()))
+        normalizer = count if self.loss_normalizer is None else self.loss_normalizer * max(1, num_images)
+        losses = {"loss_keypoint": self.loss_weight * spatial / normalizer}
+        if prediction.visibility is not None:
+            visible = (keypoints[..., 2] == 2).float()
+            entropy = F.binary_cross_entropy_with_logits(
+                prediction.visibility[valid], visible[valid], reduction="sum"
+            )
+            losses["loss_visibility"] = self.visibility_loss_weight * entropy / count
+        return losses
+
+    def no_losses(self) -> dict[str, Tensor]:
+        """The losses of a step without a joint to train: zeros that keep the graph."""
+        zero = zero_loss(self)
+        losses = {"loss_keypoint": zero}
+        if self.visibility_loss_weight > 0:
+            losses["loss_visibility"] = zero
+        return losses
+
+    def decode(self, prediction: KeypointPrediction, boxes_xyxy: Tensor) -> Tensor:
+        """Joints (R, K, 3) float32: x, y in pixels and a confidence in [0, 1], all people at once.
+
+        The confidence is the probability that the joint is visible, where there is a visibility
+        branch; otherwise it is the softmax's mass around the peak. Neither depends on the person's size.
+        """
+        position, mass = decode_joints(prediction.heatmaps, self.regions(boxes_xyxy))
+        confidence = mass if prediction.visibility is None else prediction.visibility.float().sigmoid()
+        return torch.cat((position, confidence[..., None]), dim=-1)
+
+
+class MTNKeypointHead(KeypointHead):
+    """The paper's head: 3x3 convolutions on 22x16 features, then two deconvolutions to 88x64.
+
+    The person's box is padded to the features' proportions, never cut. With a visibility branch, the
+    last deconvolution also gives one map a joint, which is read out where the joint's heatmap has
+    its mass: whether a joint is hidden is seen at its place.
+
+    Args:
+        in_channels: of the pyramid.
+        conv_dims: channels of the 3x3 convolutions (8 or 4 times 512 in the paper).
+        deconv_dim: channels between the two deconvolutions.
+        norm: normalisation of the 3x3 convolutions and of the first deconvolution.
+        See ``KeypointHead`` for the others.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        num_keypoints: int,
+        conv_dims: Sequence[int] = (512,) * 8,
+        deconv_dim: int = 256,
+        norm: str = "",
+        resolution_hw: tuple[int, int] = (22, 16),
+        visibility_loss_weight: float = 0.0,
+        **shared: float | None,
+    ) -> None:
+        super().__init__(
+            num_keypoints=num_keypoints,
+            resolution_hw=resolution_hw,
+            visibility_loss_weight=visibility_loss_weight,
+            **shared,  # type: ignore[arg-type]
+        )
+        channels = in_channels
+        self.convs: list[str] = []
+        for index, dim in enumerate(conv_dims, start=1):
+            layer = ConvNorm(channels, dim, 3, norm=norm, relu=True)
+            msra_init(layer)
+            self.add_module(f"conv_fcn{index}", layer)
+            self.convs.append(f"conv_fcn{index}")
+            channels = dim
+        self.has_visibility = visibility_loss_weight > 0
+        maps = num_keypoints * (2 if self.has_visibility else 1)
+        self.deconv1 = nn.ConvTranspose2d(channels, deconv_dim, 4, stride=2, padding=1)
+        self.deconv2 = nn.ConvTranspose2d(deconv_dim, maps, 4, stride=2, padding=1)
+        for deconv in (self.deconv1, self.deconv2):
+            msra_init(deconv)
+        # a random start of confident heatmaps far from the truth costs cross-entropies of hundreds
+        nn.init.normal_(self.deconv2.weight, std=0.001)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, in_channels: int) -> MTNKeypointHead:
+        c = cfg.MODEL.ROI_KEYPOINT_HEAD
+        return cls(
+            in_channels=in_channels,
+            conv_dims=c.CONV_DIMS,
+            deconv_dim=c.DECONV_DIM,
+            norm=c.NORM,
+            visibility_loss_weight=c.VISIBILITY_LOSS_WEIGHT,
+            **_shared_from_config(cfg),
+        )
+
+    def regions(self, boxes_xyxy: Tensor) -> Tensor:
+        height, width = self.resolution_hw
+        return pad_to_aspect(boxes_xyxy, height / width)
+
+    def forward(self, x: Tensor) -> KeypointPrediction:
+        """Heatmaps four times as fine as the features (R, C, 22, 16)."""
+        for name in self.convs:
+            x = getattr(self, name)(x)
+        x = F.relu_(self.deconv1(x))
+        maps = self.deconv2(x).float()
+        if not self.has_visibility:
+            return KeypointPrediction(maps, None)
+        heatmaps, visibility = maps.split(self.num_keypoints, dim=1)
+        # detached: visibility must not move the joint to where it would be easier to judge
+        attention = heatmaps.detach().flatten(2).softmax(dim=-1)
+        return KeypointPrediction(heatmaps, (attention * visibility.flatten(2)).sum(dim=-1))
+
+
+class KRCNNConvDeconvUpsampleHead(KeypointHead):
+    """Mask R-CNN's own head: convolutions on 14x14 features, one deconvolution, bilinear to 56x56.
+
+    The baseline of the paper's Table 1a. Parameters are named as in Detectron2.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        num_keypoints: int,
+        conv_dims: Sequence[int] = (512,) * 8,
+        resolution_hw: tuple[int, int] = (14, 14),
+        **shared: float | None,
+    ) -> None:
+        super().__init__(num_keypoints=num_keypoints, resolution_hw=resolution_hw, **shared)  # type: ignore[arg-type]
+        channels = in_channels
+        self.convs: list[str] = []
+        for index, dim in enumerate(conv_dims, start=1):
+            self.add_module(f"conv_fcn{index}", ConvNorm(channels, dim, 3, relu=True))
+            self.convs.append(f"conv_fcn{index}")
+            channels = dim
+        self.score_lowres = nn.ConvTranspose2d(channels, num_keypoints, 4, stride=2, padding=1)
+        for layer in self.children():
+            msra_init(layer)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, in_channels: int) -> KRCNNConvDeconvUpsampleHead:
+        return cls(
+            in_channels=in_channels,
+            conv_dims=cfg.MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS,
+            **_shared_from_config(cfg),
+        )
+
+    def forward(self, x: Tensor) -> KeypointPrediction:
+        """Heatmaps four times as fine as the features (R, C, 14, 14)."""
+        for name in self.convs:
+            x = getattr(self, name)(x)
+        x = self.score_lowres(x).float()
+        return KeypointPrediction(
+            F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False), None
+        )
+
+
+def _shared_from_config(cfg: CfgNode) -> dict:
+    c, roi = cfg.MODEL.ROI_KEYPOINT_HEAD, cfg.MODEL.ROI_HEADS
+    resolution = c.POOLER_RESOLUTION
+    per_image = c.NUM_KEYPOINTS * roi.BATCH_SIZE_PER_IMAGE * roi.POSITIVE_FRACTION
+    return {
+        "num_keypoints": c.NUM_KEYPOINTS,
+        "resolution_hw": tuple(resolution) if isinstance(resolution, (list, tuple)) else (resolution,) * 2,
+        "loss_weight": c.LOSS_WEIGHT,
+        "loss_normalizer": None if c.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS else per_image,
+        "batch_size_per_image": c.BATCH_SIZE_PER_IMAGE,
+    }
+
+
+KEYPOINT_HEADS: dict[str, type[MTNKeypointHead] | type[KRCNNConvDeconvUpsampleHead]] = {
+    "MTNKeypointHead": MTNKeypointHead,
+    "KRCNNConvDeconvUpsampleHead": KRCNNConvDeconvUpsampleHead,
+}
+
+
+def build_keypoint_head(cfg: CfgNode, in_channels: int) -> KeypointHead:
+    """The head that ``MODEL.ROI_KEYPOINT_HEAD.NAME`` names.
+
+    Raises:
+        ValueError: there is none.
+    """
+    name = cfg.MODEL.ROI_KEYPOINT_HEAD.NAME
+    if name not in KEYPOINT_HEADS:
+        raise ValueError(
+            f"MODEL.ROI_KEYPOINT_HEAD.NAME: unknown head {name!r}; known: {', '.join(KEYPOINT_HEADS)}"
+        )
+    return KEYPOINT_HEADS[name].from_config(cfg, in_channels)

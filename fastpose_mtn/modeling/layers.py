@@ -1,0 +1,88 @@
+"""Building blocks that the heads and the pyramid share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import FrozenBatchNorm2d
+
+NORMS = ("", "FrozenBN", "BN", "SyncBN", "GN")
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation with 32 groups, or as many as divide the channels."""
+    groups = next(g for g in range(min(32, channels), 0, -1) if channels % g == 0)
+    return nn.GroupNorm(groups, channels)
+
+
+def build_norm(name: str, channels: int) -> nn.Module | None:
+    """A normalisation layer by Detectron2's name; None for the empty name.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    if name not in NORMS:
+        raise ValueError(f"unknown normalisation {name!r}; known: {', '.join(n or '(empty)' for n in NORMS)}")
+    if name == "":
+        return None
+    if name == "GN":
+        return group_norm(channels)
+    if name == "FrozenBN":
+        return FrozenBatchNorm2d(channels)
+    return nn.SyncBatchNorm(channels) if name == "SyncBN" else nn.BatchNorm2d(channels)
+
+
+class ConvNorm(nn.Conv2d):
+    """A "same" convolution, then normalisation, then perhaps ReLU.
+
+    The normalisation is a child called ``norm``, so parameters are named as in Detectron2's ``Conv2d``.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, norm: str = "", relu: bool = False
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=norm == "")
+        self.norm = build_norm(norm, out_channels)
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return F.relu_(x) if self.relu else x
+
+
+def msra_init(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """He initialisation (fan out, ReLU) and no bias, as in Detectron2's heads."""
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def xavier_init(layer: nn.Conv2d | nn.Linear) -> None:
+    """Caffe2's XavierFill and no bias, as in Detectron2's FPN and fully connected layers."""
+    nn.init.kaiming_uniform_(layer.weight, a=1)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def zero_loss(module: nn.Module) -> Tensor:
+    """A zero that depends on every trained parameter of ``module``.
+
+    A step in which a head has nothing to learn must still take part in the backward pass, or
+    distributed training waits for gradients that never come.
+    """
+    total = torch.zeros((), device=next(module.parameters()).device)
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            total = total + parameter.float().sum() * 0.0
+    return total
+
+
+def smooth_l1(prediction: Tensor, target: Tensor, beta: float) -> Tensor:
+    """Sum of smooth L1 in float32; plain L1 for beta below 1e-5, where the division would overflow."""
+    difference = (prediction.float() - target.float()).abs()
+    if beta < 1e-5:
+        return difference.sum()
+    return torch.where(difference < beta, 0.5 * difference.square() / beta, difference - 0.5 * beta).sum()

@@ -1,0 +1,115 @@
+"""The identity head: a 128-d vector for each person (paper, sections 3.1 and 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.layers import ConvNorm, msra_init, xavier_init, zero_loss
+
+
+class MTNReIDHead(nn.Module):
+    """3x3 convolutions, flatten, one fully connected layer to the embedding; a classifier in training.
+
+    Args:
+        in_channels: of the pyramid.
+        resolution: of the RoI's features, 14 in the paper.
+        conv_dims: channels of the convolutions (4 or 2 times 256 in the paper).
+        norm: their normalisation.
+        embedding_dim: 128 in the paper.
+        num_identities: N of the training data; 0: no classifier, the head cannot train.
+        normalize: embeddings of length 1, and logits that are cosines times ``scale``.
+        scale: of cosine logits. A softmax over N cosines in [-1, 1] could not become certain.
+        loss_weight: of the cross-entropy.
+        batch_size_per_image: positive proposals trained, an image (128 in the paper).
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        resolution: int = 14,
+        conv_dims: Sequence[int] = (256,) * 4,
+        norm: str = "",
+        embedding_dim: int = 128,
+        num_identities: int = 0,
+        normalize: bool = True,
+        scale: float = 16.0,
+        loss_weight: float = 1.0,
+        batch_size_per_image: int = 128,
+    ) -> None:
+        super().__init__()
+        channels = in_channels
+        self.convs: list[str] = []
+        for index, dim in enumerate(conv_dims, start=1):
+            layer = ConvNorm(channels, dim, 3, norm=norm, relu=True)
+            msra_init(layer)
+            self.add_module(f"conv{index}", layer)
+            self.convs.append(f"conv{index}")
+            channels = dim
+        self.embedding = nn.Linear(channels * resolution**2, embedding_dim)
+        xavier_init(self.embedding)
+        self.resolution_hw = (resolution, resolution)
+        self.embedding_dim, self.num_identities = embedding_dim, num_identities
+        self.normalize, self.scale = normalize, scale
+        self.loss_weight, self.batch_size_per_image = loss_weight, batch_size_per_image
+        self.classifier: nn.Linear | None = None
+        if num_identities > 0:
+            self.classifier = nn.Linear(embedding_dim, num_identities, bias=not normalize)
+            nn.init.normal_(self.classifier.weight, std=0.01)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, in_channels: int) -> MTNReIDHead:
+        c = cfg.MODEL.ROI_REID_HEAD
+        return cls(
+            in_channels=in_channels,
+            resolution=c.POOLER_RESOLUTION,
+            conv_dims=c.CONV_DIMS,
+            norm=c.NORM,
+            embedding_dim=c.EMBEDDING_DIM,
+            num_identities=c.NUM_IDENTITIES,
+            normalize=c.NORMALIZE,
+            scale=c.SCALE,
+            loss_weight=c.LOSS_WEIGHT,
+            batch_size_per_image=c.BATCH_SIZE_PER_IMAGE,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings (R, embedding_dim) float32 from features (R, C, 14, 14)."""
+        for name in self.convs:
+            x = getattr(self, name)(x)
+        embeddings = self.embedding(x.flatten(1)).float()
+        return F.normalize(embeddings, dim=1) if self.normalize else embeddings
+
+    def losses(self, embeddings: Tensor, identities: Tensor) -> dict[str, Tensor]:
+        """Softmax cross-entropy over the training data's identities.
+
+        Args:
+            embeddings: (R, embedding_dim).
+            identities: (R,) int64 in [0, num_identities).
+
+        Raises:
+            ValueError: the head was built without identities, or with too few.
+        """
+        known = self.num_identities
+        if self.classifier is None or int(identities.max()) >= known:
+            raise ValueError(
+                f"MODEL.ROI_REID_HEAD.NUM_IDENTITIES is {known}, but a training image has identity "
+                f"{int(identities.max())}; set it to the number of identities in the training data"
+            )
+        if self.normalize:
+            # outside autocast: a cosine in bfloat16 has two digits
+            with torch.autocast(embeddings.device.type, enabled=False):
+                weight = F.normalize(self.classifier.weight.float(), dim=1)
+                logits = self.scale * F.linear(embeddings.float(), weight)
+        else:
+            logits = self.classifier(embeddings).float()
+        return {"loss_reid": self.loss_weight * F.cross_entropy(logits, identities)}
+
+    def no_losses(self) -> dict[str, Tensor]:
+        """The loss of a step without an identity to train: a zero that keeps the graph."""
+        return {"loss_reid": zero_loss(self)}

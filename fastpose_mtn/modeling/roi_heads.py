@@ -1,0 +1,350 @@
+"""The heads on top of the pyramid: boxes, joints, identities, for all images of a batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.box_head import BoxHead, BoxPredictor
+from fastpose_mtn.modeling.keypoint_head import KeypointHead, build_keypoint_head
+from fastpose_mtn.modeling.layers import zero_loss
+from fastpose_mtn.modeling.reid_head import MTNReIDHead
+from fastpose_mtn.modeling.rpn import Proposals
+from fastpose_mtn.ops.matching import NEGATIVE, POSITIVE, match_boxes, sample_balanced
+from fastpose_mtn.ops.roi import assign_levels, multiscale_roi_align
+from fastpose_mtn.structures import PersonTargets
+
+
+class People(NamedTuple):
+    """A batch's reported people, image after image: what the heads say, on the model's device.
+
+    boxes_xyxy (D, 4), scores (D,), keypoints (D, K, 3), embeddings (D, E) or None, and how many
+    people each image has.
+    """
+
+    boxes_xyxy: Tensor
+    scores: Tensor
+    keypoints: Tensor
+    embeddings: Tensor | None
+    counts: list[int]
+
+
+class Samples(NamedTuple):
+    """The proposals drawn for training, R over all images, each image's positives first.
+
+    boxes_xyxy (R, 4); image (R,) int64; positive (R,) bool; person (R,) int64, the matched person's
+    row in the concatenated targets (meaningless for negatives).
+    """
+
+    boxes_xyxy: Tensor
+    image: Tensor
+    positive: Tensor
+    person: Tensor
+
+
+class RoIPooler(nn.Module):
+    """RoIAlign from the right level of the pyramid.
+
+    Args:
+        output_size_hw: of the result.
+        min_level, max_level: levels that are read.
+        sampling_ratio: samples a bin and axis; 0: as many as its pixels.
+        pooler_type: ``ROIAlignV2`` (samples at pixel centres) or ``ROIAlign`` (torchvision's weights).
+    """
+
+    def __init__(
+        self,
+        *,
+        output_size_hw: tuple[int, int],
+        min_level: int,
+        max_level: int,
+        sampling_ratio: int = 0,
+        pooler_type: str = "ROIAlignV2",
+    ) -> None:
+        super().__init__()
+        if pooler_type not in ("ROIAlign", "ROIAlignV2"):
+            raise ValueError(f"POOLER_TYPE: expected ROIAlign or ROIAlignV2, got {pooler_type!r}")
+        self.output_size_hw = output_size_hw
+        self.min_level, self.max_level = min_level, max_level
+        self.sampling_ratio, self.aligned = sampling_ratio, pooler_type == "ROIAlignV2"
+
+    def forward(
+        self,
+        features: Sequence[Tensor],
+        boxes_xyxy: Tensor,
+        image: Tensor,
+        regions_xyxy: Tensor | None = None,
+    ) -> Tensor:
+        """Features (R, C, h, w) of ``regions_xyxy`` (the boxes themselves if None), read at the boxes' levels."""
+        return multiscale_roi_align(
+            features,
+            boxes_xyxy if regions_xyxy is None else regions_xyxy,
+            image,
+            assign_levels(boxes_xyxy, self.min_level, self.max_level),
+            output_size_hw=self.output_size_hw,
+            min_level=self.min_level,
+            sampling_ratio=self.sampling_ratio,
+            aligned=self.aligned,
+        )
+
+
+class MTNROIHeads(nn.Module):
+    """Samples proposals, pools their features, and runs the three heads (paper, section 3.1).
+
+    Args:
+        in_features: pyramid levels that are read.
+        box_pooler, box_head, box_predictor: the detector's second stage.
+        keypoint_pooler, keypoint_head: None: no joints.
+        reid_pooler, reid_head: None: no identities.
+        iou_thresholds, iou_labels: of proposals with people, as in Detectron2.
+        batch_size_per_image, positive_fraction: proposals drawn for training.
+        append_gt: the labelled boxes are proposals too.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_features: Sequence[str],
+        box_pooler: RoIPooler,
+        box_head: BoxHead,
+        box_predictor: BoxPredictor,
+        keypoint_pooler: RoIPooler | None = None,
+        keypoint_head: KeypointHead | None = None,
+        reid_pooler: RoIPooler | None = None,
+        reid_head: MTNReIDHead | None = None,
+        iou_thresholds: Sequence[float] = (0.5,),
+        iou_labels: Sequence[int] = (0, 1),
+        batch_size_per_image: int = 512,
+        positive_fraction: float = 0.25,
+        append_gt: bool = True,
+    ) -> None:
+        super().__init__()
+        self.in_features = list(in_features)
+        self.box_pooler, self.box_head, self.box_predictor = box_pooler, box_head, box_predictor
+        self.keypoint_pooler, self.keypoint_head = keypoint_pooler, keypoint_head
+        self.reid_pooler, self.reid_head = reid_pooler, reid_head
+        self.iou_thresholds, self.iou_labels = list(iou_thresholds), list(iou_labels)
+        self.batch_size_per_image, self.positive_fraction = batch_size_per_image, positive_fraction
+        self.append_gt = append_gt
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, in_channels: int) -> MTNROIHeads:
+        roi = cfg.MODEL.ROI_HEADS
+        levels = [int(name[1:]) for name in roi.IN_FEATURES]
+
+        def pooler(node: CfgNode, size_hw: tuple[int, int]) -> RoIPooler:
+            return RoIPooler(
+                output_size_hw=size_hw,
+                min_level=levels[0],
+                max_level=levels[-1],
+                sampling_ratio=node.POOLER_SAMPLING_RATIO,
+                pooler_type=node.POOLER_TYPE,
+            )
+
+        box_head = BoxHead.from_config(cfg, in_channels)
+        keypoint_head = build_keypoint_head(cfg, in_channels) if cfg.MODEL.KEYPOINT_ON else None
+        reid_head = MTNReIDHead.from_config(cfg, in_channels) if cfg.MODEL.REID_ON else None
+        return cls(
+            in_features=roi.IN_FEATURES,
+            box_pooler=pooler(cfg.MODEL.ROI_BOX_HEAD, (cfg.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION,) * 2),
+            box_head=box_head,
+            box_predictor=BoxPredictor.from_config(cfg, box_head.out_channels),
+            keypoint_pooler=keypoint_head
+            and pooler(cfg.MODEL.ROI_KEYPOINT_HEAD, keypoint_head.resolution_hw),
+            keypoint_head=keypoint_head,
+            reid_pooler=reid_head and pooler(cfg.MODEL.ROI_REID_HEAD, reid_head.resolution_hw),
+            reid_head=reid_head,
+            iou_thresholds=roi.IOU_THRESHOLDS,
+            iou_labels=roi.IOU_LABELS,
+            batch_size_per_image=roi.BATCH_SIZE_PER_IMAGE,
+            positive_fraction=roi.POSITIVE_FRACTION,
+            append_gt=roi.PROPOSAL_APPEND_GT,
+        )
+
+    def losses(
+        self,
+        features: dict[str, Tensor],
+        proposals: Sequence[Proposals],
+        targets: Sequence[PersonTargets],
+        tasks: Sequence[frozenset[str]],
+    ) -> dict[str, Tensor]:
+        """The heads' losses; an image that lacks a task adds nothing to that task's loss."""
+        levels = [features[name] for name in self.in_features]
+        samples = self.sample(proposals, targets)
+        losses = self._box_losses(levels, samples, targets, tasks)
+        if self.keypoint_head is not None:
+            losses.update(self._keypoint_losses(levels, samples, targets, tasks))
+        if self.reid_head is not None:
+            losses.update(self._reid_losses(levels, samples, targets, tasks))
+        return losses
+
+    @torch.no_grad()
+    def sample(self, proposals: Sequence[Proposals], targets: Sequence[PersonTargets]) -> Samples:
+        """Draws ``batch_size_per_image`` proposals of each image, at most ``positive_fraction`` of them positive."""
+        drawn: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        first_person = 0
+        for image, (proposal, target) in enumerate(zip(proposals, targets, strict=True)):
+            boxes = proposal.boxes_xyxy
+            if self.append_gt:
+                boxes = torch.cat((boxes, target.boxes[~target.ignore]))
+            if len(target):
+                person, label = match_boxes(
+                    boxes,
+                    target.boxes,
+                    target.ignore,
+                    thresholds=self.iou_thresholds,
+                    labels=self.iou_labels,
+                    allow_low_quality=False,
+                )
+            else:
+                person = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
+                label = person + NEGATIVE
+            chosen = torch.cat(sample_balanced(label, self.batch_size_per_image, self.positive_fraction))
+            drawn.append(
+                (
+                    boxes[chosen],
+                    torch.full_like(chosen, image),
+                    label[chosen] == POSITIVE,
+                    person[chosen] + first_person,
+                )
+            )
+            first_person += len(target)
+        return Samples(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
+
+    def _box_losses(
+        self,
+        levels: Sequence[Tensor],
+        samples: Samples,
+        targets: Sequence[PersonTargets],
+        tasks: Sequence[frozenset[str]],
+    ) -> dict[str, Tensor]:
+        rows = torch.nonzero(_has(tasks, "boxes", samples.image)).flatten()
+        if len(rows) == 0:
+            zero = zero_loss(self.box_head) + zero_loss(self.box_predictor)
+            return {"loss_cls": zero, "loss_box_reg": zero}
+        boxes, positive = samples.boxes_xyxy[rows], samples.positive[rows]
+        logits, deltas = self._predict_boxes(levels, boxes, samples.image[rows])
+        people = torch.cat([target.boxes for target in targets])
+        matched = boxes.clone()
+        matched[positive] = people[samples.person[rows][positive]]
+        background = self.box_predictor.num_classes
+        classes = torch.where(positive, 0, background)
+        return self.box_predictor.losses(logits, deltas, boxes, classes, matched)
+
+    def _predict_boxes(
+        self, levels: Sequence[Tensor], boxes_xyxy: Tensor, image: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return self.box_predictor(self.box_head(self.box_pooler(levels, boxes_xyxy, image)))
+
+    def _keypoint_losses(
+        self,
+        levels: Sequence[Tensor],
+        samples: Samples,
+        targets: Sequence[PersonTargets],
+        tasks: Sequence[frozenset[str]],
+    ) -> dict[str, Tensor]:
+        head, pooler = self.keypoint_head, self.keypoint_pooler
+        assert head is not None
+        assert pooler is not None
+        rows = torch.nonzero(samples.positive & _has(tasks, "keypoints", samples.image)).flatten()
+        keypoints = torch.cat([target.keypoints for target in targets])[samples.person[rows]]
+        regions = head.regions(samples.boxes_xyxy[rows])
+        rows = rows[_any_joint_inside(keypoints, regions)]
+        rows = _first_per_image(rows, samples.image[rows], head.batch_size_per_image)
+        if len(rows) == 0:
+            return head.no_losses()
+        keypoints = torch.cat([target.keypoints for target in targets])[samples.person[rows]]
+        boxes, image = samples.boxes_xyxy[rows], samples.image[rows]
+        prediction = head(pooler(levels, boxes, image, head.regions(boxes)))
+        num_images = sum("keypoints" in task for task in tasks)
+        return head.losses(prediction, boxes, keypoints, num_images)
+
+    def _reid_losses(
+        self,
+        levels: Sequence[Tensor],
+        samples: Samples,
+        targets: Sequence[PersonTargets],
+        tasks: Sequence[frozenset[str]],
+    ) -> dict[str, Tensor]:
+        head, pooler = self.reid_head, self.reid_pooler
+        assert head is not None
+        assert pooler is not None
+        rows = torch.nonzero(samples.positive & _has(tasks, "identities", samples.image)).flatten()
+        identities = torch.cat([target.identities for target in targets])
+        rows = rows[identities[samples.person[rows]] >= 0]
+        rows = _first_per_image(rows, samples.image[rows], head.batch_size_per_image)
+        if len(rows) == 0:
+            return head.no_losses()
+        embeddings = head(pooler(levels, samples.boxes_xyxy[rows], samples.image[rows]))
+        return head.losses(embeddings, identities[samples.person[rows]])
+
+    def inference(
+        self,
+        features: dict[str, Tensor],
+        proposals: Sequence[Proposals],
+        image_sizes_hw: Sequence[tuple[int, int]],
+    ) -> People:
+        """Boxes first; joints and identities of the reported boxes only (Detectron2's cascade)."""
+        levels = [features[name] for name in self.in_features]
+        counts = [len(p.boxes_xyxy) for p in proposals]
+        boxes = torch.cat([p.boxes_xyxy for p in proposals])
+        logits, deltas = self._predict_boxes(levels, boxes, _image_index(counts, boxes.device))
+        found = [
+            self.box_predictor.inference(*parts, size)
+            for *parts, size in zip(
+                logits.split(counts), deltas.split(counts), boxes.split(counts), image_sizes_hw, strict=True
+            )
+        ]
+        people, scores = (torch.cat(parts) for parts in zip(*found, strict=True))
+        counts = [len(f[1]) for f in found]
+        return self.describe(features, people, scores, counts)
+
+    def describe(
+        self, features: dict[str, Tensor], boxes_xyxy: Tensor, scores: Tensor, counts: Sequence[int]
+    ) -> People:
+        """Joints and identities of given boxes (D, 4), ``counts[i]`` of them in image i."""
+        levels = [features[name] for name in self.in_features]
+        image = _image_index(counts, boxes_xyxy.device)
+        keypoints = boxes_xyxy.new_zeros(len(boxes_xyxy), 0, 3)
+        embeddings = None
+        if self.keypoint_head is not None and self.keypoint_pooler is not None:
+            keypoints = boxes_xyxy.new_zeros(0, self.keypoint_head.num_keypoints, 3)
+            if len(boxes_xyxy):
+                regions = self.keypoint_head.regions(boxes_xyxy)
+                pooled = self.keypoint_pooler(levels, boxes_xyxy, image, regions)
+                keypoints = self.keypoint_head.decode(self.keypoint_head(pooled), boxes_xyxy)
+        if self.reid_head is not None and self.reid_pooler is not None:
+            embeddings = boxes_xyxy.new_zeros(0, self.reid_head.embedding_dim)
+            if len(boxes_xyxy):
+                embeddings = self.reid_head(self.reid_pooler(levels, boxes_xyxy, image))
+        return People(boxes_xyxy, scores, keypoints, embeddings, list(counts))
+
+
+def _has(tasks: Sequence[frozenset[str]], task: str, image: Tensor) -> Tensor:
+    """(R,) bool: does the image of each sample train this task?"""
+    return torch.tensor([task in t for t in tasks], dtype=torch.bool, device=image.device)[image]
+
+
+def _any_joint_inside(keypoints: Tensor, regions_xyxy: Tensor) -> Tensor:
+    """(R,) bool: has the person a labelled joint inside the region? The others have nothing to teach."""
+    xy, labelled = keypoints[..., :2], keypoints[..., 2] > 0
+    inside = ((xy >= regions_xyxy[:, None, :2]) & (xy <= regions_xyxy[:, None, 2:])).all(dim=-1)
+    return (inside & labelled).any(dim=1)
+
+
+def _first_per_image(rows: Tensor, image: Tensor, count: int) -> Tensor:
+    """At most ``count`` rows of each image; ``image`` is sorted and rows come in random order within it."""
+    position = torch.arange(len(rows), device=rows.device)
+    start = torch.searchsorted(image, image)
+    return rows[position - start < count]
+
+
+def _image_index(counts: Sequence[int], device: torch.device) -> Tensor:
+    """(sum of counts,) int64: 0 ``counts[0]`` times, then 1 ``counts[1]`` times, ..."""
+    return torch.repeat_interleave(
+        torch.arange(len(counts), device=device), torch.tensor(list(counts), device=device)
+    )

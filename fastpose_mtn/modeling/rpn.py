@@ -1,0 +1,219 @@
+"""The region proposal network: candidate person boxes from every position of the pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import batched_nms
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.anchors import AnchorGenerator
+from fastpose_mtn.modeling.layers import ConvNorm, smooth_l1
+from fastpose_mtn.ops.boxes import clip_boxes, decode_deltas, encode_deltas, nonempty
+from fastpose_mtn.ops.matching import NEGATIVE, POSITIVE, match_boxes, sample_balanced
+from fastpose_mtn.structures import PersonTargets
+
+
+class Proposals(NamedTuple):
+    """One image's candidates, best first: boxes_xyxy (P, 4) float32, objectness logits (P,) float32."""
+
+    boxes_xyxy: Tensor
+    logits: Tensor
+
+
+class RPNHead(nn.Module):
+    """3x3 convolutions and two 1x1 predictions, shared by all levels. Named as in Detectron2."""
+
+    def __init__(self, *, in_channels: int, num_anchors: int, conv_dims: Sequence[int] = (-1,)) -> None:
+        super().__init__()
+        dims = [in_channels if dim == -1 else dim for dim in conv_dims]
+        layers = [ConvNorm(i, o, 3, relu=True) for i, o in zip([in_channels, *dims], dims, strict=False)]
+        if len(layers) == 1:
+            self.conv: nn.Module = layers[0]
+        else:
+            self.conv = nn.Sequential()
+            for index, layer in enumerate(layers):
+                self.conv.add_module(f"conv{index}", layer)
+        self.objectness_logits = nn.Conv2d(dims[-1], num_anchors, 1)
+        self.anchor_deltas = nn.Conv2d(dims[-1], num_anchors * 4, 1)
+        for layer in (*layers, self.objectness_logits, self.anchor_deltas):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """For each level (B, C, H, W): logits (B, H*W*A) and deltas (B, H*W*A, 4), float32."""
+        logits, deltas = [], []
+        for feature in features:
+            hidden = self.conv(feature)
+            batch = len(hidden)
+            logits.append(self.objectness_logits(hidden).permute(0, 2, 3, 1).reshape(batch, -1).float())
+            deltas.append(self.anchor_deltas(hidden).permute(0, 2, 3, 1).reshape(batch, -1, 4).float())
+        return logits, deltas
+
+
+class RPN(nn.Module):
+    """Proposals, and in training their losses, with Detectron2's meaning of every number."""
+
+    def __init__(
+        self,
+        *,
+        head: RPNHead,
+        anchor_generator: AnchorGenerator,
+        in_features: Sequence[str],
+        iou_thresholds: Sequence[float] = (0.3, 0.7),
+        iou_labels: Sequence[int] = (0, -1, 1),
+        batch_size_per_image: int = 256,
+        positive_fraction: float = 0.5,
+        bbox_reg_weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+        smooth_l1_beta: float = 0.0,
+        loss_weight: float = 1.0,
+        bbox_reg_loss_weight: float = 1.0,
+        pre_nms_topk: tuple[int, int] = (2000, 1000),
+        post_nms_topk: tuple[int, int] = (1500, 1000),
+        nms_thresh: float = 0.7,
+        min_box_size: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.rpn_head, self.anchor_generator = head, anchor_generator
+        self.in_features = list(in_features)
+        self.iou_thresholds, self.iou_labels = list(iou_thresholds), list(iou_labels)
+        self.batch_size_per_image, self.positive_fraction = batch_size_per_image, positive_fraction
+        self.bbox_reg_weights, self.smooth_l1_beta = tuple(bbox_reg_weights), smooth_l1_beta
+        self.loss_weight, self.bbox_reg_loss_weight = loss_weight, bbox_reg_loss_weight
+        self.pre_nms_topk, self.post_nms_topk = pre_nms_topk, post_nms_topk  # (training, test)
+        self.nms_thresh, self.min_box_size = nms_thresh, min_box_size
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, in_channels: int, strides: dict[str, int]) -> RPN:
+        c = cfg.MODEL.RPN
+        anchors = AnchorGenerator.from_config(cfg, [strides[name] for name in c.IN_FEATURES])
+        head = RPNHead(in_channels=in_channels, num_anchors=anchors.num_anchors, conv_dims=c.CONV_DIMS)
+        return cls(
+            head=head,
+            anchor_generator=anchors,
+            in_features=c.IN_FEATURES,
+            iou_thresholds=c.IOU_THRESHOLDS,
+            iou_labels=c.IOU_LABELS,
+            batch_size_per_image=c.BATCH_SIZE_PER_IMAGE,
+            positive_fraction=c.POSITIVE_FRACTION,
+            bbox_reg_weights=c.BBOX_REG_WEIGHTS,
+            smooth_l1_beta=c.SMOOTH_L1_BETA,
+            loss_weight=c.LOSS_WEIGHT,
+            bbox_reg_loss_weight=c.BBOX_REG_LOSS_WEIGHT,
+            pre_nms_topk=(c.PRE_NMS_TOPK_TRAIN, c.PRE_NMS_TOPK_TEST),
+            post_nms_topk=(c.POST_NMS_TOPK_TRAIN, c.POST_NMS_TOPK_TEST),
+            nms_thresh=c.NMS_THRESH,
+            min_box_size=cfg.MODEL.PROPOSAL_GENERATOR.MIN_SIZE,
+        )
+
+    def forward(
+        self,
+        features: dict[str, Tensor],
+        image_sizes_hw: Sequence[tuple[int, int]],
+        targets: Sequence[PersonTargets] | None = None,
+        has_boxes: Sequence[bool] | None = None,
+    ) -> tuple[list[Proposals], dict[str, Tensor]]:
+        """Proposes boxes.
+
+        Args:
+            features: pyramid levels by name.
+            image_sizes_hw: each image's size before padding; proposals are cut at its borders.
+            targets: each image's people, in training.
+            has_boxes: which images train boxes, in training; the others give no gradient.
+
+        Returns:
+            Each image's proposals, and the losses ``loss_rpn_cls`` and ``loss_rpn_loc`` (none at test time).
+        """
+        levels = [features[name] for name in self.in_features]
+        anchors = self.anchor_generator([(f.shape[-2], f.shape[-1]) for f in levels])
+        logits, deltas = self.rpn_head(levels)
+        losses = {}
+        if targets is not None:
+            trained = [True] * len(targets) if has_boxes is None else has_boxes
+            losses = self._losses(
+                torch.cat(anchors), torch.cat(logits, 1), torch.cat(deltas, 1), targets, trained
+            )
+        return self._propose(anchors, logits, deltas, image_sizes_hw), losses
+
+    def _losses(
+        self,
+        anchors: Tensor,
+        logits: Tensor,
+        deltas: Tensor,
+        targets: Sequence[PersonTargets],
+        has_boxes: Sequence[bool],
+    ) -> dict[str, Tensor]:
+        # a sum over no anchors is still a zero that depends on the predictions
+        cls_losses, loc_losses = [logits[:, :0].sum()], [deltas[:, :0].sum()]
+        for image, target in enumerate(targets):
+            if not has_boxes[image]:
+                continue
+            matched, label = self._label(anchors, target)
+            positive, negative = sample_balanced(label, self.batch_size_per_image, self.positive_fraction)
+            chosen = torch.cat((positive, negative))
+            cls_losses.append(
+                F.binary_cross_entropy_with_logits(
+                    logits[image, chosen], (label[chosen] == POSITIVE).float(), reduction="sum"
+                )
+            )
+            wanted = encode_deltas(anchors[positive], target.boxes[matched[positive]], self.bbox_reg_weights)
+            loc_losses.append(smooth_l1(deltas[image, positive], wanted, self.smooth_l1_beta))
+        normalizer = self.batch_size_per_image * max(1, sum(has_boxes))
+        return {
+            "loss_rpn_cls": self.loss_weight * torch.stack(cls_losses).sum() / normalizer,
+            "loss_rpn_loc": self.loss_weight
+            * self.bbox_reg_loss_weight
+            * torch.stack(loc_losses).sum()
+            / normalizer,
+        }
+
+    @torch.no_grad()
+    def _label(self, anchors: Tensor, target: PersonTargets) -> tuple[Tensor, Tensor]:
+        if len(target) == 0:
+            nothing = torch.zeros(len(anchors), dtype=torch.int64, device=anchors.device)
+            return nothing, nothing + NEGATIVE
+        return match_boxes(
+            anchors,
+            target.boxes,
+            target.ignore,
+            thresholds=self.iou_thresholds,
+            labels=self.iou_labels,
+            allow_low_quality=True,
+        )
+
+    @torch.no_grad()
+    def _propose(
+        self,
+        anchors: Sequence[Tensor],
+        logits: Sequence[Tensor],
+        deltas: Sequence[Tensor],
+        image_sizes_hw: Sequence[tuple[int, int]],
+    ) -> list[Proposals]:
+        """The best candidates of each level, then non-maximum suppression within levels, then the best of all."""
+        before, after = (pair[0 if self.training else 1] for pair in (self.pre_nms_topk, self.post_nms_topk))
+        boxes, scores, level_ids = [], [], []
+        for level, (a, logit, delta) in enumerate(zip(anchors, logits, deltas, strict=True)):
+            score, index = logit.topk(min(before, logit.shape[1]), dim=1)
+            chosen = delta.gather(1, index[..., None].expand(-1, -1, 4))
+            boxes.append(decode_deltas(chosen, a[index], self.bbox_reg_weights))
+            scores.append(score)
+            level_ids.append(torch.full_like(index[0], level))
+        all_boxes, all_scores, level_id = torch.cat(boxes, 1), torch.cat(scores, 1), torch.cat(level_ids)
+
+        proposals = []
+        for box, score, size in zip(all_boxes, all_scores, image_sizes_hw, strict=True):
+            finite = torch.isfinite(box).all(dim=1) & torch.isfinite(score)
+            if self.training and not finite.all():
+                raise FloatingPointError(
+                    "proposals are not finite: training has diverged; lower SOLVER.BASE_LR"
+                )
+            box = clip_boxes(box, size)
+            keep = finite & nonempty(box, self.min_box_size)
+            box, score, level = box[keep], score[keep], level_id[keep]
+            best = batched_nms(box, score, level, self.nms_thresh)[:after]
+            proposals.append(Proposals(box[best], score[best]))
+        return proposals
