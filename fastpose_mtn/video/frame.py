@@ -1,0 +1,28 @@
+"""One frame on its way through the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame of a source.
+
+    Attributes:
+        index: its place in the source, from 0; a frame that could not be decoded has one too.
+        number: what result files call it: the number in the name of a numbered image, else ``index``.
+        time_s: seconds since the source's first frame, never before the previous frame's.
+        duration_s: seconds for which it is shown.
+        image: (H, W, 3) uint8 RGB, C-contiguous and upright; None where it could not be decoded.
+        image_size_hw: pixels, as displayed; of the nearest frame before it where ``image`` is None.
+    """
+
+    index: int
+    number: int
+    time_s: float
+    duration_s: float
+    image: np.ndarray | None
+    image_size_hw: tuple[int, int]

@@ -1,0 +1,255 @@
+"""Where frames come from: a video or stream, a folder of images, an image, a camera, or arrays."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Sized
+from fractions import Fraction
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.images import is_image, read_image
+
+VIDEO_SUFFIXES = frozenset((
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
+    ".ogv", ".mjpeg", ".gif", ".h264", ".hevc",
+))  # fmt: skip
+_FINE_TIME_BASE = Fraction(1, 90_000)  # MPEG's clock: a multiple of every common frame rate
+
+
+class Source:
+    """An iterable of ``Frame``, gone through once.
+
+    Attributes:
+        name: what its result files are called.
+        path: the file or folder it reads, None for a camera, a stream or arrays.
+        frame_count: how many frames there will be, None where that cannot be known.
+        frame_rate: nominal, frames a second.
+        time_base: the tick in seconds that the frames' times are multiples of.
+        live: frames come at their own pace and should be looked at one by one.
+        still: a single picture.
+        skipped: indices of the frames that could not be decoded, so far.
+        problem: once all frames were read: why there are fewer than there should be, or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        path: Path | None = None,
+        frame_count: int | None = None,
+        frame_rate: float = 30.0,
+        time_base: Fraction = _FINE_TIME_BASE,
+        live: bool = False,
+        still: bool = False,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.frame_count = frame_count
+        self.frame_rate = frame_rate
+        self.time_base = time_base
+        self.live = live
+        self.still = still
+        self.skipped: list[int] = []
+        self.problem: str | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Lets go of files and devices; safe to call twice."""
+
+
+class ImageSource(Source):
+    """Images in the order given: one file, or a folder's, which are one sequence.
+
+    Where every file is numbered, results call a frame by its file's number.
+    """
+
+    def __init__(self, name: str, files: list[Path], *, path: Path, frame_rate: float) -> None:
+        super().__init__(name, path=path, frame_count=len(files), frame_rate=frame_rate, still=path.is_file())
+        self._files = files
+        self._numbers = _numbers_of(files)
+        if self.still:
+            self._first = read_image(files[0])  # a bad single image is told before anything is written
+
+    def __iter__(self) -> Iterator[Frame]:
+        size_hw = (0, 0)
+        for index, file in enumerate(self._files):
+            try:
+                image = self._first if self.still else read_image(file)
+                size_hw = image.shape[:2]
+            except InputError:
+                image = None
+                self.skipped.append(index)
+            yield Frame(
+                index=index,
+                number=self._numbers[index],
+                time_s=index / self.frame_rate,
+                duration_s=1.0 / self.frame_rate,
+                image=image,
+                image_size_hw=size_hw,
+            )
+        if len(self.skipped) == len(self._files):
+            raise InputError(
+                f"{self.path}: none of its {len(self._files)} images can be decoded; convert them to JPEG or PNG"
+            )
+
+
+class ArraySource(Source):
+    """Frames that are in memory already, RGB uint8 (H, W, 3)."""
+
+    def __init__(self, frames: Iterable[np.ndarray], *, name: str = "frames", frame_rate: float) -> None:
+        count = len(frames) if isinstance(frames, Sized) else None
+        super().__init__(name, frame_count=count, frame_rate=frame_rate)
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, image in enumerate(self._frames):
+            check_image(image, f"frame {index}")
+            yield Frame(
+                index=index,
+                number=index,
+                time_s=index / self.frame_rate,
+                duration_s=1.0 / self.frame_rate,
+                image=np.ascontiguousarray(image),
+                image_size_hw=image.shape[:2],
+            )
+
+
+class CameraSource(Source):
+    """A camera of this machine, by its number; frames are timed when they arrive."""
+
+    def __init__(self, number: int) -> None:
+        cv2.utils.logging.setLogLevel(
+            cv2.utils.logging.LOG_LEVEL_SILENT
+        )  # OpenCV reports each driver that it tried in vain
+        self._capture = cv2.VideoCapture(number)
+        if not self._capture.isOpened():
+            raise InputError(
+                f"camera {number}: there is none, or it cannot be opened; check that it is connected, not in use "
+                "by another program and that you may read it, or give a video instead"
+            )
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        super().__init__(f"camera{number}", frame_rate=rate if 1 <= rate <= 1000 else 30.0, live=True)
+        self._number = number
+
+    def __iter__(self) -> Iterator[Frame]:
+        began: float | None = None
+        index = 0
+        while True:
+            arrived, image = self._capture.read()
+            now = time.monotonic()
+            if not arrived:
+                self.problem = (
+                    f"camera {self._number}: it stopped after {index} frames; check that it is connected"
+                )
+                return
+            began = now if began is None else began
+            yield Frame(
+                index=index,
+                number=index,
+                time_s=now - began,
+                duration_s=1.0 / self.frame_rate,
+                image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
+                image_size_hw=image.shape[:2],
+            )
+            index += 1
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def check_image(image: np.ndarray, what: str) -> None:
+    """Raises ValueError unless ``image`` is (H, W, 3) uint8; the message names ``what``."""
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        got = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"{what}: expected an RGB image (H, W, 3) uint8, got {got}")
+    if not image.size:
+        raise ValueError(f"{what}: expected an image of at least one pixel, got {image.shape}")
+
+
+def find_inputs(value: str) -> list[str]:
+    """The sources that one ``--input`` stands for: the videos of a folder of videos, else itself.
+
+    Raises:
+        InputError: it does not exist, or is a folder without images and videos.
+    """
+    if value.isdecimal() or is_url(value):
+        return [value]
+    path = Path(value)
+    if not path.exists():
+        raise InputError(f"{value}: no such file or folder; check the path")
+    if not path.is_dir() or any(is_image(file) for file in path.iterdir()):
+        return [value]
+    videos = sorted(
+        (f for f in path.iterdir() if f.suffix.lower() in VIDEO_SUFFIXES and not f.name.startswith(".")),
+        key=_natural_order,
+    )
+    if not videos:
+        raise InputError(
+            f"{value}: a folder without images and videos; give one that holds files such as .jpg, .png or .mp4"
+        )
+    return [str(video) for video in videos]
+
+
+def open_source(value: str, *, folder_frame_rate: float = 30.0) -> Source:
+    """The source that one of ``find_inputs``'s values names.
+
+    Args:
+        value: a file, a folder of images, a camera's number or a stream's URL.
+        folder_frame_rate: frames a second of a folder of images.
+
+    Raises:
+        InputError: it cannot be opened; the message names it, says why and what to do.
+    """
+    if value.isdecimal():
+        return CameraSource(int(value))
+    if is_url(value):
+        return _video_source(value, name=_url_name(value))
+    path = Path(value)
+    if path.is_dir():
+        files = sorted((file for file in path.iterdir() if is_image(file)), key=_natural_order)
+        if not files:
+            raise InputError(f"{value}: a folder without images")
+        return ImageSource(path.resolve().name or "root", files, path=path, frame_rate=folder_frame_rate)
+    if is_image(path):
+        return ImageSource(path.stem, [path], path=path, frame_rate=folder_frame_rate)
+    return _video_source(value, name=path.stem, path=path)
+
+
+def is_url(value: str) -> bool:
+    return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", value) is not None
+
+
+def _video_source(value: str, *, name: str, path: Path | None = None) -> Source:
+    from fastpose_mtn.video.video_source import VideoSource  # FFmpeg's libraries, only where they are needed
+
+    return VideoSource(value, name=name, path=path)
+
+
+def _url_name(url: str) -> str:
+    """A file name from a URL: the last part of its path, else its host; never its password or query."""
+    parts = urlsplit(url)
+    name = Path(parts.path).stem or parts.hostname or "stream"
+    return re.sub(r"[^\w.-]+", "_", name)
+
+
+def _natural_order(path: Path) -> list[tuple[int, int | str]]:
+    """Sorts ``frame2`` before ``frame10``."""
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def _numbers_of(files: list[Path]) -> list[int]:
+    """The files' own numbers where each name is one and all differ, else 0, 1, 2, ..."""
+    if all(file.stem.isdecimal() for file in files):
+        numbers = [int(file.stem) for file in files]
+        if len(set(numbers)) == len(numbers):
+            return numbers
+    return list(range(len(files)))
