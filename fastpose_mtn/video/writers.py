@@ -1,0 +1,219 @@
+"""Result files, one class a format, written as results come and in constant memory.
+
+Each becomes ``NAME.partial`` at once and ``NAME`` when it is whole. Boxes and joints are in pixels of
+the source, upright; see ``fastpose_mtn.structures`` for the conventions that a format does not change.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastpose_mtn.data.posetrack import (
+    posetrack18_category,
+    posetrack18_image_id,
+    predicted_frame_records,
+)
+from fastpose_mtn.skeletons import COCO17, Skeleton
+from fastpose_mtn.structures import TrackedPersons
+from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.partial_file import PartialFile
+
+
+class ResultWriter(Protocol):
+    """Takes a source's frames in order."""
+
+    path: Path
+
+    def write(self, frame: Frame, people: TrackedPersons) -> None:
+        """Adds a frame, with or without people; ``frame.image`` may be None."""
+        ...
+
+    def close(self, complete: bool) -> None:
+        """Ends the file: under its own name if ``complete``, else it stays as ``NAME.partial``."""
+        ...
+
+
+class JsonLinesWriter:
+    """One line a frame, also where nobody is in it.
+
+    ``{"frame": 0, "time": 0.0, "skeleton": "POSETRACK15", "people": [{"track_id": 1, "score": 0.98,
+    "box": [x1, y1, x2, y2], "joints": [[x, y], ...], "confidences": [...]}]}``; time in seconds since the
+    first frame. A numbered image has its ``number``; a frame that could not be decoded is ``"skipped"``.
+    """
+
+    def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
+        self.path = path
+        self._file = PartialFile(path)
+        self._skeleton = skeleton.name
+
+    def write(self, frame: Frame, people: TrackedPersons) -> None:
+        record: dict[str, Any] = {"frame": frame.index, "time": round(frame.time_s, 6)}
+        if frame.number != frame.index:
+            record["number"] = frame.number
+        if frame.image is None:
+            record["skipped"] = True
+        record["skeleton"] = self._skeleton
+        record["people"] = [
+            {
+                "track_id": int(people.track_ids[i]),
+                "score": round(float(people.scores[i]), 5),
+                "box": _rounded(people.boxes[i]),
+                "joints": _rounded(people.keypoints[i, :, :2]),
+                "confidences": _rounded(people.keypoints[i, :, 2], 5),
+            }
+            for i in range(len(people))
+        ]
+        self._file.write(_compact(record) + "\n")
+
+    def close(self, complete: bool) -> None:
+        self._file.finish() if complete else self._file.abandon()
+
+
+class MotChallengeWriter:
+    """MOTChallenge's text: frame, id, left, top, width, height, score, -1, -1, -1; frames count from 1."""
+
+    def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
+        self.path = path
+        self._file = PartialFile(path)
+
+    def write(self, frame: Frame, people: TrackedPersons) -> None:
+        for track_id, (x1, y1, x2, y2), score in zip(
+            people.track_ids, people.boxes.tolist(), people.scores, strict=True
+        ):
+            self._file.write(
+                f"{frame.index + 1},{track_id},{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.5f},-1,-1,-1\n"
+            )
+
+    def close(self, complete: bool) -> None:
+        self._file.finish() if complete else self._file.abandon()
+
+
+class CocoResultsWriter:
+    """COCO's list of results, as ``COCO.loadRes`` reads it, with a ``track_id`` more.
+
+    An image's id is its number (``000000000785.jpg`` is 785), PoseTrack's id for a sequence that has
+    one, else the frame's index. COCO counts joints in pixel indices, so 0.5 is taken off. Skeletons of
+    body joints are written as COCO's 17; what COCO lacks is dropped, what they lack is zero. Skeletons
+    with their own COCO-style benchmark, CrowdPose's and Halpe's, are written as they are.
+    """
+
+    def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
+        self.path = path
+        self._file = PartialFile(path)
+        self._sequence = sequence
+        self._skeleton = skeleton
+        self._target = skeleton if skeleton.name in ("CROWDPOSE14", "HALPE136") else COCO17
+        self._has = skeleton.convert(np.ones((len(skeleton), 1)), self._target)[:, 0] > 0
+        self._array = _JsonArray(self._file.write)
+        self._file.write("[")
+
+    def write(self, frame: Frame, people: TrackedPersons) -> None:
+        keypoints = self._skeleton.convert(people.keypoints, self._target)
+        keypoints[:, self._has, :2] -= 0.5
+        for i in range(len(people)):
+            x1, y1, x2, y2 = people.boxes[i].tolist()
+            record = {
+                "image_id": posetrack18_image_id(self._sequence, frame.number),
+                "category_id": 1,
+                "bbox": _rounded(np.array([x1, y1, x2 - x1, y2 - y1])),
+                "keypoints": _rounded(keypoints[i].ravel()),
+                "score": round(float(people.scores[i]), 5),
+                "track_id": int(people.track_ids[i]),
+            }
+            self._array.append(record)
+
+    def close(self, complete: bool) -> None:
+        if complete:
+            self._file.write("\n]\n")
+            self._file.finish()
+        else:
+            self._file.abandon()
+
+
+class PoseTrack18Writer:
+    """PoseTrack18's JSON, which poseval and ``python -m fastpose_mtn.evaluation`` read.
+
+    The format holds all images before all people: the people wait in a second partial file.
+    """
+
+    def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
+        self.path = path
+        self._sequence = sequence
+        self._skeleton = skeleton
+        self._images_file = PartialFile(path)
+        self._people_file = PartialFile(path.with_name(f"{path.name}.annotations"))
+        self._images = _JsonArray(self._images_file.write)
+        self._people = _JsonArray(self._people_file.write)
+        self._images_file.write('{"images": [')
+
+    def write(self, frame: Frame, people: TrackedPersons) -> None:
+        image, annotations = predicted_frame_records(
+            sequence=self._sequence,
+            frame=frame.number,
+            size_hw=frame.image_size_hw,
+            people=people,
+            skeleton=self._skeleton,
+        )
+        self._images.append(image)
+        for annotation in annotations:
+            self._people.append(annotation)
+
+    def close(self, complete: bool) -> None:
+        self._people_file.abandon()
+        if not complete:
+            self._images_file.abandon()
+            return
+        self._images_file.write('\n], "annotations": [')
+        with open(self._people_file.partial_path, encoding="utf-8") as people:
+            shutil.copyfileobj(people, self._images_file)
+        self._images_file.write(f'\n], "categories": {_compact([posetrack18_category()])}}}\n')
+        self._images_file.finish()
+        self._people_file.abandon(keep=False)
+
+
+class _JsonArray:
+    """The elements of a JSON array, one a line, without its brackets."""
+
+    def __init__(self, write: Callable[[str], Any]) -> None:
+        self._write = write
+        self._separator = "\n"
+
+    def append(self, record: dict[str, Any]) -> None:
+        self._write(self._separator + _compact(record))
+        self._separator = ",\n"
+
+
+# A format's name on the command line: its class, and the ending of its file behind the source's name.
+# Both PoseTrack's and COCO's are JSON; PoseTrack's has the plain ending, as evaluation looks for SEQUENCE.json.
+FORMATS: dict[str, tuple[Callable[..., ResultWriter], str]] = {
+    "posetrack": (PoseTrack18Writer, ".json"),
+    "jsonl": (JsonLinesWriter, ".jsonl"),
+    "mot": (MotChallengeWriter, ".txt"),
+    "coco": (CocoResultsWriter, ".coco.json"),
+}
+
+
+def open_writer(form: str, folder: Path, *, sequence: str, skeleton: Skeleton) -> ResultWriter:
+    """The writer of ``folder/SEQUENCE`` in a format of ``FORMATS``.
+
+    Args:
+        sequence: the source's name.
+        skeleton: of the people that will be written.
+    """
+    writer, ending = FORMATS[form]
+    return writer(folder / f"{sequence}{ending}", sequence=sequence, skeleton=skeleton)
+
+
+def _compact(record: Any) -> str:
+    return json.dumps(record, separators=(",", ":"))
+
+
+def _rounded(values: np.ndarray, digits: int = 3) -> list[Any]:
+    """As Python numbers; float64 first, so that 0.1 is not written 0.10000000149."""
+    return np.round(values.astype(np.float64), digits).tolist()
