@@ -1,0 +1,235 @@
+"""Random changes to a labelled image: cheap, NumPy and OpenCV, each with its own hand-checked geometry.
+
+An augmentation is a function ``(LabelledImage, np.random.Generator) -> LabelledImage`` that changes
+neither argument's arrays. Which ones run is read from ``INPUT`` in one place, ``build_augmentations``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+from fastpose_mtn.structures import PersonTargets
+
+Augmentation = Callable[[LabelledImage, np.random.Generator], LabelledImage]
+
+# A person of whose box less than this share is left by a crop is ignored: too little to learn from.
+_MIN_SHARE_LEFT = 0.25
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, RGB
+
+
+def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
+    """The training augmentations that ``INPUT`` asks for, in order."""
+    aug = cfg.INPUT.AUG
+    chain: list[Augmentation] = [
+        RandomScaleCrop(
+            short_sides=tuple(cfg.INPUT.MIN_SIZE_TRAIN),
+            max_side=cfg.INPUT.MAX_SIZE_TRAIN,
+            sampling=cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING,
+            scale_range=tuple(aug.SCALE),
+            size_hw=tuple(aug.SIZE) or None,
+            fill_rgb=tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN),
+        )
+    ]
+    if cfg.INPUT.RANDOM_FLIP == "horizontal":
+        chain.append(RandomFlip(get_skeleton(cfg.MODEL.SKELETON)))
+    elif cfg.INPUT.RANDOM_FLIP != "none":
+        raise ValueError(f"INPUT.RANDOM_FLIP: expected horizontal or none, got {cfg.INPUT.RANDOM_FLIP!r}")
+    if aug.COLOR > 0 or aug.GRAY > 0:
+        chain.append(RandomColor(strength=aug.COLOR, gray_probability=aug.GRAY))
+    if aug.BLUR > 0:
+        chain.append(RandomBlur(probability=aug.BLUR))
+    return chain
+
+
+def augment(
+    image: LabelledImage, augmentations: Sequence[Augmentation], rng: np.random.Generator
+) -> LabelledImage:
+    for augmentation in augmentations:
+        image = augmentation(image, rng)
+    return image
+
+
+def flip_horizontally(image: LabelledImage, skeleton: Skeleton) -> LabelledImage:
+    """The mirror image: left joints become right ones and keep their visibility."""
+    width = image.image.shape[1]
+    targets = image.targets
+    boxes = targets.boxes.copy()
+    boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+    keypoints = targets.keypoints[:, list(skeleton.flip_permutation)].copy()
+    labelled = keypoints[..., 2] > 0  # unlabelled joints stay at (0, 0)
+    keypoints[..., 0] = np.where(labelled, width - keypoints[..., 0], keypoints[..., 0])
+    return replace(
+        image, image=cv2.flip(image.image, 1), targets=replace(targets, boxes=boxes, keypoints=keypoints)
+    )
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    skeleton: Skeleton
+    probability: float = 0.5
+
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        return flip_horizontally(image, self.skeleton) if rng.random() < self.probability else image
+
+
+@dataclass(frozen=True)
+class RandomScaleCrop:
+    """Resizes by the shorter side, times a random factor, then crops and pads to one size.
+
+    Attributes:
+        short_sides: pixels to choose the shorter side from, or with ``range`` sampling its two ends.
+        max_side: pixels the longer side may have before the random factor.
+        sampling: ``choice`` or ``range`` (Detectron2's ResizeShortestEdge).
+        scale_range: least and greatest random factor, drawn evenly on a logarithmic scale.
+        size_hw: pixels of every result, or None to keep what resizing gives.
+        fill_rgb: of the padding; the mean colour becomes zero in the network.
+    """
+
+    short_sides: tuple[int, ...]
+    max_side: int
+    sampling: str = "choice"
+    scale_range: tuple[float, float] = (1.0, 1.0)
+    size_hw: tuple[int, int] | None = None
+    fill_rgb: tuple[int, int, int] = (124, 116, 104)
+
+    def __post_init__(self) -> None:
+        if self.sampling not in ("choice", "range"):
+            raise ValueError(
+                f"INPUT.MIN_SIZE_TRAIN_SAMPLING: expected choice or range, got {self.sampling!r}"
+            )
+        if not 0 < self.scale_range[0] <= self.scale_range[1]:
+            raise ValueError(f"INPUT.AUG.SCALE: expected 0 < least <= greatest, got {self.scale_range}")
+
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        height, width = image.image.shape[:2]
+        if self.sampling == "choice":
+            short = int(rng.choice(self.short_sides))
+        else:
+            short = int(rng.integers(min(self.short_sides), max(self.short_sides) + 1))
+        scale = min(short / min(height, width), self.max_side / max(height, width))
+        low, high = np.log(self.scale_range[0]), np.log(self.scale_range[1])
+        scale *= float(np.exp(rng.uniform(low, high)))
+        if self.size_hw is None:
+            return crop_resize_pad(image, (0, 0, width, height), scale, None, self.fill_rgb, (0, 0))
+        out_h, out_w = self.size_hw
+        window_w = min(width, max(1, int(np.ceil(out_w / scale))))
+        window_h = min(height, max(1, int(np.ceil(out_h / scale))))
+        x, y = int(rng.integers(0, width - window_w + 1)), int(rng.integers(0, height - window_h + 1))
+        place = (float(rng.random()), float(rng.random()))
+        return crop_resize_pad(
+            image, (x, y, x + window_w, y + window_h), scale, (out_h, out_w), self.fill_rgb, place
+        )
+
+
+def crop_resize_pad(
+    image: LabelledImage,
+    window_xyxy: tuple[int, int, int, int],
+    scale: float,
+    size_hw: tuple[int, int] | None,
+    fill_rgb: tuple[int, int, int],
+    place: tuple[float, float],
+) -> LabelledImage:
+    """A window of the image, resized, on a canvas.
+
+    Args:
+        window_xyxy: whole pixels of the source.
+        scale: result pixels per source pixel; each side is rounded to whole pixels and the labels
+            follow the rounded size exactly.
+        size_hw: the canvas, or None for the resized window's own size.
+        place: where the window lies in the room that is left, 0 left (top) to 1 right (bottom).
+    """
+    x1, y1, x2, y2 = window_xyxy
+    new_w, new_h = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
+    if size_hw is not None:
+        new_h, new_w = min(new_h, size_hw[0]), min(new_w, size_hw[1])
+    pixels = image.image[y1:y2, x1:x2]
+    if pixels.shape[:2] != (new_h, new_w):
+        shrinks = new_w * new_h < pixels.shape[0] * pixels.shape[1]
+        pixels = cv2.resize(
+            pixels, (new_w, new_h), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+    factors = np.array([new_w / (x2 - x1), new_h / (y2 - y1)], np.float32)
+    offset = np.zeros(2, np.float32)
+    if size_hw is not None and size_hw != (new_h, new_w):
+        left, top = round((size_hw[1] - new_w) * place[0]), round((size_hw[0] - new_h) * place[1])
+        canvas = np.empty((*size_hw, 3), np.uint8)
+        canvas[:] = fill_rgb
+        canvas[top : top + new_h, left : left + new_w] = pixels
+        pixels, offset = canvas, np.array([left, top], np.float32)
+    shift = offset - np.array([x1, y1], np.float32) * factors
+    area = (*offset.tolist(), offset[0] + new_w, offset[1] + new_h)
+    targets = clip_targets(scale_targets(image.targets, factors, shift), area)
+    return replace(image, image=np.ascontiguousarray(pixels), targets=targets)
+
+
+def scale_targets(targets: PersonTargets, factors_xy: np.ndarray, shift_xy: np.ndarray) -> PersonTargets:
+    """Every labelled coordinate times ``factors_xy`` plus ``shift_xy``."""
+    boxes = targets.boxes * np.tile(factors_xy, 2) + np.tile(shift_xy, 2)
+    keypoints = targets.keypoints.copy()
+    moved = keypoints[..., :2] * factors_xy + shift_xy
+    keypoints[..., :2] = np.where(keypoints[..., 2:] > 0, moved, keypoints[..., :2])
+    return replace(targets, boxes=boxes.astype(np.float32), keypoints=keypoints)
+
+
+def clip_targets(targets: PersonTargets, area_xyxy: tuple[float, ...]) -> PersonTargets:
+    """Cuts boxes to the area: who is left out is dropped, of whom little is left is ignored."""
+    x1, y1, x2, y2 = area_xyxy
+    boxes = targets.boxes
+    clipped = np.stack(
+        [boxes[:, i].clip(low, high) for i, (low, high) in enumerate([(x1, x2), (y1, y2)] * 2)], axis=1
+    ).astype(np.float32)
+    whole = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    left = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1)
+    keypoints = targets.keypoints.copy()
+    x, y = keypoints[..., 0], keypoints[..., 1]
+    keypoints[(x < x1) | (x >= x2) | (y < y1) | (y >= y2)] = 0
+    ignore = targets.ignore | (left < _MIN_SHARE_LEFT * whole)
+    sides = clipped[:, 2:] - clipped[:, :2]
+    return replace(targets, boxes=clipped, keypoints=keypoints, ignore=ignore)[(sides >= 1).all(axis=1)]
+
+
+@dataclass(frozen=True)
+class RandomColor:
+    """Brightness, contrast, saturation and white balance by one 3x4 colour matrix; sometimes grey.
+
+    Attributes:
+        strength: each factor is drawn from 1 - strength to 1 + strength; a channel's from half of that.
+        gray_probability: of taking all colour away, which makes identity rest on more than colour.
+    """
+
+    strength: float
+    gray_probability: float = 0.0
+
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        s = self.strength
+        brightness, contrast, saturation = rng.uniform(1 - s, 1 + s, 3)
+        channels = rng.uniform(1 - s / 2, 1 + s / 2, 3)
+        if rng.random() < self.gray_probability:
+            saturation, channels = 0.0, np.ones(3)
+        matrix = saturation * np.eye(3) + (1 - saturation) * np.tile(_LUMA, (3, 1))
+        matrix = brightness * contrast * channels[:, None] * matrix
+        # Contrast turns about mid grey, as brightness has left it.
+        offset = np.full((3, 1), 128.0 * brightness * (1 - contrast))
+        return replace(
+            image, image=cv2.transform(image.image, np.hstack([matrix, offset]).astype(np.float32))
+        )
+
+
+@dataclass(frozen=True)
+class RandomBlur:
+    """A Gaussian blur of 0.3 to 1.5 px, some of the time."""
+
+    probability: float
+
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        if rng.random() >= self.probability:
+            return image
+        sigma = float(rng.uniform(0.3, 1.5))
+        return replace(image, image=cv2.GaussianBlur(image.image, (0, 0), sigma))

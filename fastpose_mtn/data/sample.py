@@ -1,0 +1,60 @@
+"""An image with its labels, before and after it is made ready for the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from fastpose_mtn.structures import PersonTargets
+
+TASKS = frozenset({"boxes", "keypoints", "identities"})
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImage:
+    """What a dataset gives and an augmentation changes; everything is NumPy.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        targets: the labelled people, NumPy, in the image's pixels and in the network's skeleton.
+        tasks: which of ``TASKS`` the dataset has labels for.
+        image_id: unique within the dataset.
+        file_name: for messages and results.
+    """
+
+    image: np.ndarray
+    targets: PersonTargets
+    tasks: frozenset[str]
+    image_id: int
+    file_name: str
+
+    def ready(self) -> TrainingSample:
+        """The same image as the network takes it."""
+        return TrainingSample(
+            image=torch.from_numpy(np.ascontiguousarray(self.image.transpose(2, 0, 1))),
+            targets=self.targets.to("cpu"),
+            tasks=self.tasks,
+            image_id=self.image_id,
+            file_name=self.file_name,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSample:
+    """One image of a training batch; everything is torch.
+
+    Attributes:
+        image: (3, H, W) uint8 RGB.
+        targets: the labelled people, torch, in the image's pixels.
+        tasks: the tasks this image trains; the others get exactly no gradient from it.
+        image_id: unique within the dataset.
+        file_name: for messages and results.
+    """
+
+    image: torch.Tensor
+    targets: PersonTargets
+    tasks: frozenset[str] = field(default=TASKS)
+    image_id: int = 0
+    file_name: str = ""

@@ -1,0 +1,128 @@
+"""What happens between two training steps: averaging, the log, checkpoints and evaluation."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import lightning
+import torch
+from tqdm import tqdm
+
+from fastpose_mtn.engine.checkpoints import TrainingFolder
+from fastpose_mtn.engine.module import TrainingModule
+
+_LOG = logging.getLogger("fastpose_mtn")
+
+
+class Averaging(lightning.Callback):
+    """Keeps the moving average; stands before whatever reads it."""
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+        if module.average is not None:
+            module.average.update(module.model)
+
+
+class ProgressLog(lightning.Callback):
+    """Every ``period`` steps the mean losses since the last time, rate, speed, memory and time left.
+
+    On a terminal as a progress bar, otherwise as lines; and to the loggers either way.
+    """
+
+    def __init__(self, period: int, images_a_step: int) -> None:
+        self._period, self._images_a_step = period, images_a_step
+        self._bar: tqdm | None = None
+        self._sums: dict[str, torch.Tensor] = {}
+        self._steps, self._since, self._waited, self._step_ended = 0, 0.0, 0.0, 0.0
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        if trainer.is_global_zero and sys.stderr.isatty():
+            self._bar = tqdm(total=trainer.max_steps, initial=trainer.global_step, unit="step")
+        self._begin()
+
+    def _begin(self) -> None:
+        self._sums, self._steps, self._waited = {}, 0, 0.0
+        self._since = self._step_ended = time.perf_counter()
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        self._waited += time.perf_counter() - self._step_ended
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+        self._steps += 1
+        for name, loss in module.losses.items():
+            self._sums[name] = self._sums[name] + loss if name in self._sums else loss
+        if self._bar is not None:
+            self._bar.update()
+        if trainer.global_step % self._period == 0 or trainer.global_step == trainer.max_steps:
+            if trainer.is_global_zero:
+                self._report(trainer)
+            self._begin()
+        self._step_ended = time.perf_counter()
+
+    def _report(self, trainer: Any) -> None:
+        seconds = time.perf_counter() - self._since
+        losses = {name: float(value) / self._steps for name, value in self._sums.items()}
+        metrics = {
+            "total_loss": sum(losses.values()),
+            **losses,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "images_per_second": self._steps * self._images_a_step / seconds,
+            "data_wait": self._waited / seconds,
+            "memory_gb": _memory_gb(),
+        }
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=trainer.global_step)
+        left = timedelta(seconds=round((trainer.max_steps - trainer.global_step) * seconds / self._steps))
+        each = " ".join(f"{name.removeprefix('loss_')} {value:.3f}" for name, value in losses.items())
+        text = (
+            f"loss {metrics['total_loss']:.3f} ({each}) lr {metrics['lr']:.3g} "
+            f"{metrics['images_per_second']:.1f} images/s ({metrics['data_wait']:.0%} waiting for data) "
+            f"{metrics['memory_gb']:.1f} GB left {left}"
+        )
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+        else:
+            _LOG.info("step %d/%d %s", trainer.global_step, trainer.max_steps, text)
+
+    def teardown(self, *args: Any, **kwargs: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _memory_gb() -> float:
+    """The most memory used so far: the GPU's where there is one, otherwise this process's."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+class Checkpoints(lightning.Callback):
+    """A checkpoint every ``period`` steps and at the end."""
+
+    def __init__(self, folder: TrainingFolder, period: int) -> None:
+        self._folder, self._period = folder, period
+
+    def on_train_batch_end(self, trainer: Any, module: TrainingModule, *args: Any) -> None:
+        step = trainer.global_step
+        if step % self._period == 0 or step == trainer.max_steps:
+            self._folder.save(trainer, module, step)
+
+
+class PeriodicEvaluation(lightning.Callback):
+    """Evaluates the averaged weights every ``period`` steps; the last step is left to the end's own."""
+
+    def __init__(self, period: int, evaluate: Callable[[TrainingModule, int], dict[str, float]]) -> None:
+        self._period, self._evaluate = period, evaluate
+
+    def on_train_batch_end(self, trainer: Any, module: TrainingModule, *args: Any) -> None:
+        step = trainer.global_step
+        if step % self._period or step == trainer.max_steps:
+            return
+        metrics = self._evaluate(module, step)
+        for logger in trainer.loggers if trainer.is_global_zero else ():
+            logger.log_metrics(metrics, step=step)

@@ -1,0 +1,65 @@
+"""The files of a training run: checkpoints to go on from, and weights to use."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import nn
+
+from fastpose_mtn.config import CfgNode
+
+_CHECKPOINT = re.compile(r"checkpoint_(\d{7})\.ckpt")
+
+
+class TrainingFolder:
+    """``OUTPUT_DIR``: ``checkpoint_STEP.ckpt``, ``model_STEP.safetensors`` and ``model_final.safetensors``.
+
+    A file is complete under its name or not there: each is written beside it and then moved.
+
+    Args:
+        kept: how many checkpoints stay; 0: all.
+    """
+
+    def __init__(self, path: str | Path, cfg: CfgNode, *, kept: int) -> None:
+        self.path, self._cfg, self._kept = Path(path), cfg, kept
+
+    def checkpoints(self) -> list[Path]:
+        """From the oldest to the newest."""
+        found = [p for p in self.path.glob("checkpoint_*.ckpt") if _CHECKPOINT.fullmatch(p.name)]
+        return sorted(found, key=lambda p: p.name)
+
+    def save(self, trainer: Any, module: Any, step: int) -> None:
+        """The run's state and the (averaged) weights after ``step``; the oldest beyond ``kept`` go."""
+        target = self.path / f"checkpoint_{step:07d}.ckpt"
+        partial = target.with_suffix(".ckpt.partial")
+        trainer.save_checkpoint(partial)
+        if not trainer.is_global_zero:
+            return
+        os.replace(partial, target)
+        self.export(module, f"model_{step:07d}.safetensors")
+        if self._kept:
+            for old in self.checkpoints()[: -self._kept]:
+                old.unlink()
+                (self.path / old.name.replace("checkpoint_", "model_")).with_suffix(".safetensors").unlink(
+                    missing_ok=True
+                )
+
+    def export(self, module: Any, name: str) -> Path:
+        """Writes the weights to use: the average where there is one, without the identities' classifier."""
+        target = self.path / name
+        partial = target.with_name(f"{name}.partial")
+        average = module.average
+        with average.applied(module.model) if average is not None else nullcontext():
+            save_weights(partial, module.model, self._cfg)
+        os.replace(partial, target)
+        return target
+
+
+def save_weights(path: Path, model: nn.Module, cfg: CfgNode) -> None:
+    state = {name: v.detach().cpu().contiguous() for name, v in model.state_dict().items()}
+    save_file(state, str(path), metadata={"config": cfg.dump()})

@@ -1,0 +1,40 @@
+"""Which engine trains: Lightning from the package index, or Detectron2 where its extension is there."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from fastpose_mtn.cli import InputError
+
+ENGINES = ("auto", "lightning", "detectron2")
+INSTALL_DETECTRON2 = "https://detectron2.readthedocs.io/tutorials/install.html"
+
+
+def choose_engine(wanted: str) -> tuple[str, str]:
+    """The engine's name and, in a few words, why it was chosen.
+
+    Raises:
+        InputError: Detectron2 is asked for and is not there.
+    """
+    installed = find_spec("detectron2") is not None
+    extension = find_spec("fastpose_mtn.detectron2") is not None
+    if wanted == "detectron2":
+        if not installed:
+            raise InputError(
+                f"--engine detectron2: Detectron2 is not installed; see {INSTALL_DETECTRON2}, or train with "
+                f"--engine lightning"
+            )
+        if not extension:
+            raise InputError(
+                "--engine detectron2: this version of fastpose_mtn has no Detectron2 extension; train with "
+                "--engine lightning"
+            )
+        return "detectron2", "asked for"
+    if wanted == "lightning":
+        return "lightning", "asked for"
+    if wanted != "auto":
+        raise InputError(f"--engine: expected one of {', '.join(ENGINES)}, got {wanted!r}")
+    if installed and extension:
+        return "detectron2", "Detectron2 is installed"
+    missing = "Detectron2 is not installed" if not installed else "there is no Detectron2 extension"
+    return "lightning", missing

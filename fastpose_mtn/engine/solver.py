@@ -1,0 +1,118 @@
+"""Optimizer and learning rate, with Detectron2's keys and Detectron2's meaning of them."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from fastpose_mtn.config import CfgNode
+
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
+
+
+def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+    """SGD or AdamW over the parameters that are not frozen."""
+    solver = cfg.SOLVER
+    groups = parameter_groups(
+        model,
+        weight_decay=solver.WEIGHT_DECAY,
+        weight_decay_norm=solver.WEIGHT_DECAY_NORM,
+        weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
+    )
+    if solver.OPTIMIZER == "sgd":
+        return torch.optim.SGD(groups, solver.BASE_LR, momentum=solver.MOMENTUM, nesterov=solver.NESTEROV)
+    if solver.OPTIMIZER == "adamw":
+        return torch.optim.AdamW(groups, solver.BASE_LR)
+    raise ValueError(f"SOLVER.OPTIMIZER: expected sgd or adamw, got {solver.OPTIMIZER!r}")
+
+
+def parameter_groups(
+    model: nn.Module, *, weight_decay: float, weight_decay_norm: float, weight_decay_bias: float | None
+) -> list[dict]:
+    """Trainable parameters by their weight decay; a bias of a norm counts as the norm's.
+
+    Args:
+        weight_decay_bias: None: as ``weight_decay``.
+    """
+    bias_decay = weight_decay if weight_decay_bias is None else weight_decay_bias
+    by_decay: dict[float, list[nn.Parameter]] = {}
+    seen: set[nn.Parameter] = set()
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.requires_grad or parameter in seen:
+                continue
+            seen.add(parameter)
+            decay = (
+                weight_decay_norm
+                if isinstance(module, _NORMS)
+                else bias_decay
+                if name == "bias"
+                else weight_decay
+            )
+            by_decay.setdefault(float(decay), []).append(parameter)
+    if not by_decay:
+        raise ValueError("the network has no trainable parameters; lower MODEL.BACKBONE.FREEZE_AT")
+    return [{"params": parameters, "weight_decay": decay} for decay, parameters in by_decay.items()]
+
+
+def learning_rate_factor(cfg: CfgNode) -> Callable[[int], float]:
+    """step -> the learning rate as a multiple of ``SOLVER.BASE_LR``."""
+    solver = cfg.SOLVER
+    name = solver.LR_SCHEDULER_NAME
+    if name not in ("WarmupMultiStepLR", "WarmupCosineLR"):
+        raise ValueError(
+            f"SOLVER.LR_SCHEDULER_NAME: expected WarmupMultiStepLR or WarmupCosineLR, got {name!r}"
+        )
+    if solver.WARMUP_METHOD not in ("linear", "constant"):
+        raise ValueError(f"SOLVER.WARMUP_METHOD: expected linear or constant, got {solver.WARMUP_METHOD!r}")
+
+    def plain(step: float) -> float:
+        if name == "WarmupMultiStepLR":
+            return multistep(step, steps=solver.STEPS, gamma=solver.GAMMA)
+        end = solver.BASE_LR_END / solver.BASE_LR
+        return cosine(step, max_steps=solver.MAX_ITER, end=end)
+
+    def factor(step: int) -> float:
+        if step >= solver.WARMUP_ITERS:
+            return plain(step)
+        first = solver.WARMUP_FACTOR * plain(0)
+        if solver.WARMUP_METHOD == "constant":
+            return first
+        # As fvcore's composite scheduler: straight from the first value to the schedule's own at the end.
+        share = step / solver.WARMUP_ITERS
+        return first + (plain(solver.WARMUP_ITERS) - first) * share
+
+    return factor
+
+
+def multistep(step: float, *, steps: Sequence[int], gamma: float) -> float:
+    """``gamma`` to the power of how many of ``steps`` have been reached."""
+    return gamma ** bisect_right(sorted(steps), step)
+
+
+def cosine(step: float, *, max_steps: int, end: float) -> float:
+    """From 1 at step 0 to ``end`` at ``max_steps`` along half a cosine."""
+    share = min(step / max_steps, 1.0)
+    return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def clip_gradients(parameters: Sequence[nn.Parameter], *, kind: str, value: float, norm_type: float) -> None:
+    """Detectron2's clipping: ``value`` each number, ``norm`` each parameter's, ``full_model`` the whole norm."""
+    used = [p for p in parameters if p.grad is not None]
+    if not used:
+        return
+    if kind == "value":
+        nn.utils.clip_grad_value_(used, value)
+    elif kind == "full_model":
+        nn.utils.clip_grad_norm_(used, value, norm_type=norm_type)
+    elif kind == "norm":
+        gradients = [p.grad for p in used]
+        norms = torch._foreach_norm(gradients, norm_type)
+        factors = [(value / (norm + 1e-6)).clamp(max=1.0) for norm in norms]
+        torch._foreach_mul_(gradients, factors)
+    else:
+        raise ValueError(f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE: expected value, norm or full_model, got {kind!r}")

@@ -1,0 +1,56 @@
+"""Trains and evaluates a network: Detectron2's arguments, with Detectron2's meaning."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from fastpose_mtn.cli import exit_on_error
+from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.engine.choice import ENGINES, choose_engine
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config-file", metavar="YAML", default="", help="defaults: the paper's FastPose-50")
+    parser.add_argument("--num-gpus", type=int, default=1, metavar="N", help="GPUs on each machine")
+    parser.add_argument("--num-machines", type=int, default=1, metavar="N")
+    parser.add_argument(
+        "--machine-rank", type=int, default=0, metavar="R", help="this machine's number, from 0"
+    )
+    parser.add_argument("--dist-url", metavar="URL", default="auto", help="tcp://HOST:PORT of machine 0")
+    parser.add_argument("--resume", action="store_true", help="go on from OUTPUT_DIR's newest checkpoint")
+    parser.add_argument("--eval-only", action="store_true", help="evaluate MODEL.WEIGHTS on DATASETS.TEST")
+    parser.add_argument("--engine", choices=ENGINES, default="auto")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="configuration overrides")
+    return parser.parse_args(argv)
+
+
+def setup(args: argparse.Namespace) -> CfgNode:
+    cfg = get_cfg()
+    if args.config_file:
+        cfg.merge_from_file(args.config_file)
+    cfg.merge_from_list(args.opts)
+    cfg.freeze()
+    return cfg
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("fastpose_mtn").setLevel(logging.INFO)
+    with exit_on_error():
+        engine, why = choose_engine(args.engine)
+        logging.getLogger("fastpose_mtn").info("engine: %s (%s)", engine, why)
+        cfg = setup(args)
+        from fastpose_mtn.engine import trainer
+
+        weights = trainer.train(
+            cfg, resume=args.resume, num_gpus=args.num_gpus, num_machines=args.num_machines
+        )
+        print(f"weights: {weights}")
+
+
+if __name__ == "__main__":
+    main()
