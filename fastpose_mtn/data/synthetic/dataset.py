@@ -1,0 +1,160 @@
+"""Writes synthetic scenes as a dataset in PoseTrack18's layout."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from fastpose_mtn.data.posetrack import annotation_record, image_record, posetrack18_category
+from fastpose_mtn.data.synthetic.config import SceneConfig
+from fastpose_mtn.data.synthetic.scene import SyntheticScene
+from fastpose_mtn.data.synthetic.truth import SyntheticFrame
+from fastpose_mtn.skeletons import POSETRACK15
+
+# PoseTrack18's ids are TSSSSSSFFFF: source, sequence, frame; poseval rebuilds them from file names.
+_MPII_SOURCE = 1
+_MAX_SEED, _MAX_FRAMES = 999_999, 10_000
+_JPEG_QUALITY = 92
+_X264_CRF = "17"  # constant rate factor: visually close to lossless
+
+
+def sequence_name(seed: int) -> str:
+    """The name of a scene's files, in the form that poseval can read."""
+    return f"{seed:06d}_mpii_test"
+
+
+def image_id(seed: int, index: int) -> int:
+    """PoseTrack18's number of a frame."""
+    return _MPII_SOURCE * 10**10 + seed * 10**4 + index
+
+
+def write_dataset(
+    output: str | os.PathLike[str],
+    sequences: int = 1,
+    frames: int = 60,
+    seed: int = 0,
+    config: SceneConfig | None = None,
+    progress: bool = False,
+) -> list[str]:
+    """Writes scenes with the seeds ``seed`` to ``seed + sequences - 1``.
+
+    For each scene: ``annotations/SEQ.json`` (PoseTrack18; every frame labelled; ignored people are
+    ignore regions, not annotations), ``images/SEQ/000000.jpg`` and so on, ``videos/SEQ.mp4``.
+
+    Args:
+        output: the folder; made when missing.
+        sequences: how many scenes.
+        frames: of each scene; overrides ``config.frame_count``.
+        seed: of the first scene. Seeds from 900000 up are kept for acceptance: nothing trains on them.
+        config: of every scene.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The sequences' names.
+
+    Raises:
+        ValueError: a number is out of the range that PoseTrack18's file names can hold.
+        OSError: the folder cannot be written.
+    """
+    if sequences < 1:
+        raise ValueError(f"sequences: expected at least 1, got {sequences}")
+    if seed < 0 or seed + sequences - 1 > _MAX_SEED:
+        raise ValueError(f"seed: expected seeds from 0 to {_MAX_SEED}, got {seed} to {seed + sequences - 1}")
+    if not 1 <= frames <= _MAX_FRAMES:
+        raise ValueError(f"frames: expected 1 to {_MAX_FRAMES} a sequence, got {frames}")
+    settings = {**vars(config or SceneConfig()), "frame_count": frames}
+    config = SceneConfig(**settings)
+    if config.size_wh[0] % 2 or config.size_wh[1] % 2:
+        width, height = config.size_wh
+        raise ValueError(f"size: expected an even width and height (video needs it), got {width}x{height}")
+    root = Path(output)
+    for name in ("annotations", "images", "videos"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    names = []
+    with tqdm(total=sequences * frames, unit="frame", disable=not progress) as bar:
+        for scene_seed in range(seed, seed + sequences):
+            names.append(sequence_name(scene_seed))
+            bar.set_description(names[-1])
+            _write_scene(SyntheticScene(scene_seed, config), root, names[-1], bar)
+    return names
+
+
+def _write_scene(scene: SyntheticScene, root: Path, name: str, bar: Any) -> None:
+    folder = root / "images" / name
+    folder.mkdir(exist_ok=True)
+    size_wh = scene.config.size_wh
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    with av.open(str(root / "videos" / f"{name}.mp4"), "w") as container:
+        rate = Fraction(scene.config.fps).limit_denominator(1001)
+        stream = container.add_stream("h264", rate=rate, options={"crf": _X264_CRF, "preset": "veryfast"})
+        stream.width, stream.height = size_wh
+        stream.pix_fmt = "yuv420p"
+        for index, frame in enumerate(scene.frames()):
+            file_name = f"images/{name}/{index:06d}.jpg"
+            _write_jpeg(root / file_name, frame.image)
+            image, people = frame_records(frame, scene.seed, index, len(scene), file_name)
+            images.append(image)
+            annotations += people
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")):
+                container.mux(packet)
+            bar.update()
+        for packet in stream.encode():
+            container.mux(packet)
+    record = {"images": images, "annotations": annotations, "categories": [posetrack18_category()]}
+    (root / "annotations" / f"{name}.json").write_text(json.dumps(record))
+
+
+def _write_jpeg(path: Path, image: np.ndarray) -> None:
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not done:
+        raise OSError(f"{path}: the image could not be encoded")
+    path.write_bytes(data.tobytes())
+
+
+def frame_records(
+    frame: SyntheticFrame, seed: int, index: int, frame_count: int, file_name: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The ``images`` entry and the ``annotations`` entries of one frame."""
+    targets = frame.targets
+    ignored = [np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]) for x1, y1, x2, y2 in targets.boxes[targets.ignore]]
+    number = image_id(seed, index)
+    image = image_record(
+        image_id=number, file_name=file_name, size_hw=frame.image.shape[:2], frame_count=frame_count,
+        video_id=f"{seed:06d}", ignore_regions=ignored,
+    )  # fmt: skip
+    people = [
+        annotation_record(
+            annotation_id=number * 100 + k, image_id=number, track_id=int(targets.identities[i]),
+            box_xyxy=targets.boxes[i], keypoints=targets.keypoints[i], skeleton=POSETRACK15,
+            head_box_xyxy=frame.head_boxes[i],
+        )
+        for k, i in enumerate(np.flatnonzero(~targets.ignore))
+    ]  # fmt: skip
+    return image, people
+
+
+def contact_sheet(
+    seeds: Sequence[int], columns: int = 4, config: SceneConfig | None = None, tile_width: int = 480
+) -> np.ndarray:
+    """A grid (H, W, 3) uint8 RGB with the middle frame of each scene."""
+    if not seeds or columns < 1:
+        raise ValueError(f"contact sheet: expected seeds and columns, got {len(seeds)} seeds, {columns} columns")
+    config = config or SceneConfig()
+    size = (tile_width, round(tile_width * config.size_wh[1] / config.size_wh[0]))
+    tiles = [
+        cv2.resize(SyntheticScene(s, config).frame(config.frame_count // 2).image, size, interpolation=cv2.INTER_AREA)
+        for s in seeds
+    ]
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)]
+    return np.ascontiguousarray(np.concatenate(rows, axis=0))
