@@ -9,11 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 
 from fastpose_mtn.data.sample import TASKS, LabelledImage
-from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene
+from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED, SceneConfig, SyntheticScene
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton
 from fastpose_mtn.structures import PersonTargets
 
-FIRST_ACCEPTANCE_SEED = 900_000  # nothing is trained or tuned on scenes from here on
 _SCENES_KEPT = 4  # scenes a worker keeps; a batch draws its images scene by scene
 
 
