@@ -66,15 +66,15 @@ class PersonSearchGallery:
     score_threshold: float = SCORE_THRESHOLD
     _boxes: np.ndarray = field(init=False, repr=False)
     _embeddings: np.ndarray = field(init=False, repr=False)
-    _first: dict[str, tuple[int, int]] = field(init=False, repr=False)
+    _number: dict[str, int] = field(init=False, repr=False)  # image to its place in _begin
+    _begin: np.ndarray = field(init=False, repr=False)  # first detection of each image, and the total
 
     def __post_init__(self) -> None:
-        boxes, embeddings, first, dimension, start = [], [], {}, None, 0
+        boxes, embeddings, begin, dimension = [], [], [0], None
         for image_id, people in self.detections.items():
             people = people.numpy()
             kept = people[people.scores >= self.score_threshold]
-            first[image_id] = (start, start + len(kept))
-            start += len(kept)
+            begin.append(begin[-1] + len(kept))
             if not len(kept):
                 continue
             if kept.embeddings is None:
@@ -90,7 +90,8 @@ class PersonSearchGallery:
                 )
             boxes.append(kept.boxes)
             embeddings.append(kept.embeddings)
-        object.__setattr__(self, "_first", first)
+        object.__setattr__(self, "_number", {image_id: i for i, image_id in enumerate(self.detections)})
+        object.__setattr__(self, "_begin", np.array(begin))
         object.__setattr__(self, "_boxes", np.concatenate([*boxes, np.zeros((0, 4))]).astype(np.float64))
         object.__setattr__(
             self, "_embeddings", _unit_length(np.concatenate([*embeddings, np.zeros((0, dimension or 0))]))
@@ -156,8 +157,8 @@ def evaluate_person_search(
             vectors[chunk] @ gallery._embeddings.T if len(gallery) else np.zeros((len(vectors[chunk]), 0))
         )
         for number, similarity in enumerate(similarities, begin):
-            _check_query(number, queries[number], gallery)
-            precisions[number], ranks[number] = _search(queries[number], similarity, gallery)
+            _check_query(number, queries[number])
+            precisions[number], ranks[number] = _search(number, queries[number], similarity, gallery)
 
     counted = ~np.isnan(precisions)
     found = (ranks > 0) & counted
@@ -185,34 +186,37 @@ def average_precision(scores: np.ndarray, right: np.ndarray) -> float:
     if not len(hits):
         return 0.0
     thresholds, count = np.unique(hits, return_counts=True)
-    ascending = np.sort(scores)
-    above = len(scores) - np.searchsorted(ascending, thresholds, side="left")
+    # How many scores reach each threshold; sorting the few thresholds is cheaper than the many scores.
+    reached = np.bincount(np.searchsorted(thresholds, scores, side="right"), minlength=len(thresholds) + 1)
+    above = np.cumsum(reached[::-1])[-2::-1]
     hits_above = np.cumsum(count[::-1])[::-1]
     return float((count / len(hits) * hits_above / above).sum())
 
 
 def _search(
-    query: PersonSearchQuery, similarity: np.ndarray, gallery: PersonSearchGallery
+    number: int, query: PersonSearchQuery, similarity: np.ndarray, gallery: PersonSearchGallery
 ) -> tuple[float, int]:
     """AP of one query and the rank of its first right detection (0: none).
 
     Args:
+        number: which query this is, for the error's text.
         query: the person to find.
         similarity: (M,) of the query with all M detections.
         gallery: those detections.
     """
+    searched = _detections_of(number, query, gallery)
     if not query.matches:
         return float("nan"), 0
     right = np.zeros(len(similarity), bool)
     for image_id, box in query.matches.items():
-        begin, end = gallery._first[image_id]
+        image = gallery._number[image_id]
+        begin, end = gallery._begin[image : image + 2]
         box = np.asarray(box, np.float64)
         overlapping = np.flatnonzero(_iou(gallery._boxes[begin:end], box) >= overlap_threshold(box))
         if len(overlapping):
             here = similarity[begin:end][overlapping]
             # Of equally similar ones the last, as the reference's reversed sort has it.
             right[begin + overlapping[len(here) - 1 - int(np.argmax(here[::-1]))]] = True
-    searched = _positions([gallery._first[image_id] for image_id in query.gallery])
     scores, right = similarity[searched], right[searched]
     if not right.any():
         return 0.0, 0
@@ -221,15 +225,8 @@ def _search(
     return average_precision(scores, right) * recall, rank
 
 
-def _check_query(number: int, query: PersonSearchQuery, gallery: PersonSearchGallery) -> None:
+def _check_query(number: int, query: PersonSearchQuery) -> None:
     where = f"query {number} ({query.image_id!r})"
-    if len(set(query.gallery)) != len(query.gallery):
-        raise ValueError(f"{where}: its gallery names an image twice")
-    for image_id in query.gallery:
-        if image_id not in gallery._first:
-            raise ValueError(
-                f"{where}: gallery image {image_id!r} was not searched; give its detections, empty where there are none"
-            )
     if query.image_id in query.matches:
         raise ValueError(f"{where}: its own image is one of its matches; it would find itself")
     for image_id, box in query.matches.items():
@@ -240,12 +237,20 @@ def _check_query(number: int, query: PersonSearchQuery, gallery: PersonSearchGal
         raise ValueError(f"{where}: match in {min(strangers)!r}, which is not part of its gallery")
 
 
-def _positions(spans: Sequence[tuple[int, int]]) -> np.ndarray:
-    """All positions of half-open spans, in their order."""
-    begin, end = np.array(spans, np.int64).reshape(-1, 2).T
-    length = end - begin
-    offset = np.repeat(begin - np.concatenate([[0], np.cumsum(length)[:-1]])[: len(begin)], length)
-    return offset + np.arange(length.sum())
+def _detections_of(number: int, query: PersonSearchQuery, gallery: PersonSearchGallery) -> np.ndarray:
+    """Positions of the detections in the images that a query searches, in their order."""
+    images = np.array([gallery._number.get(image_id, -1) for image_id in query.gallery], np.int64)
+    where = f"query {number} ({query.image_id!r})"
+    if (images < 0).any():
+        missing = query.gallery[int(np.argmin(images))]
+        raise ValueError(
+            f"{where}: gallery image {missing!r} was not searched; give its detections, empty where there are none"
+        )
+    if len(np.unique(images)) != len(images):
+        raise ValueError(f"{where}: its gallery names an image twice")
+    begin, length = gallery._begin[images], gallery._begin[images + 1] - gallery._begin[images]
+    offset = begin - np.concatenate([[0], np.cumsum(length)[:-1]])[: len(begin)]
+    return np.repeat(offset, length) + np.arange(length.sum())
 
 
 def _iou(boxes_xyxy: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
