@@ -1,0 +1,162 @@
+"""Draws people on frames: a box and a trail in the identity's colour, limbs in their side's."""
+
+from __future__ import annotations
+
+import colorsys
+from collections import deque
+
+import cv2
+import numpy as np
+import supervision as sv
+
+from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import TrackedPersons
+
+Colour = tuple[int, int, int]  # RGB
+
+SIDE_COLOURS: dict[str, Colour] = {"left": (255, 150, 40), "right": (50, 180, 255), "middle": (245, 245, 245)}
+_OUTLINE: Colour = (25, 25, 25)
+_SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel, so a slow joint glides instead of jumping
+_IDENTITIES = 36  # colours before they repeat
+
+
+def identity_colour(track_id: int) -> Colour:
+    """One stable colour an identity; neighbouring ids are far apart."""
+    hue = track_id * 0.618033988749895 % 1.0  # the golden ratio spreads any number of hues evenly
+    red, green, blue = colorsys.hsv_to_rgb(hue, (0.75, 0.55)[track_id % 2], 1.0)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+class Overlay:
+    """Remembers where people were, for their trails; everything else is drawn from the frame alone.
+
+    Args:
+        skeleton: of the people.
+        joint_thresh: confidence above which a joint is visible; others are hollow, and their limbs thin.
+        trail_s: seconds of trail behind a person's feet.
+    """
+
+    def __init__(self, skeleton: Skeleton, *, joint_thresh: float = 0.2, trail_s: float = 1.0) -> None:
+        self._limbs = skeleton.limb_indices
+        self._limb_colours = [SIDE_COLOURS[_side_of_limb(skeleton, limb)] for limb in skeleton.limbs]
+        self._joint_colours = [SIDE_COLOURS[skeleton.side(joint)] for joint in skeleton.joints]
+        self._joint_thresh = joint_thresh
+        self._trail_s = trail_s
+        self._trails: dict[int, deque[tuple[float, np.ndarray]]] = {}  # time, place of the feet
+        # supervision hands colours to OpenCV as BGR, and our frames are RGB: swap them once, here.
+        palette = sv.ColorPalette([sv.Color(*identity_colour(i)[::-1]) for i in range(_IDENTITIES)])
+        self._palette = palette
+
+    def draw(self, image: np.ndarray, people: TrackedPersons, time_s: float) -> np.ndarray:
+        """A copy of the frame with its people drawn on it.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            people: NumPy, in its pixels.
+            time_s: not before that of the last call.
+        """
+        canvas = image.copy()
+        unit = max(1, round(min(image.shape[:2]) / 400))  # thickness of a fine line
+        self._remember(people, time_s)
+        for track_id in people.track_ids.tolist():
+            self._draw_trail(canvas, track_id, time_s, unit)
+        shown = sv.Detections(
+            xyxy=people.boxes.astype(np.float32),
+            confidence=people.scores,
+            tracker_id=people.track_ids % _IDENTITIES,
+        )
+        self._boxes(unit).annotate(canvas, shown)
+        # Near people, larger, last: their joints are the ones not to be covered.
+        for i in np.argsort(people.boxes[:, 3] - people.boxes[:, 1], kind="stable"):
+            self._draw_pose(canvas, people.keypoints[i], people.boxes[i], unit)
+        labels = [
+            f"#{track_id} {score:.2f}"
+            for track_id, score in zip(people.track_ids, people.scores, strict=True)
+        ]
+        self._labels(min(image.shape[:2])).annotate(canvas, shown, labels=labels)
+        return canvas
+
+    def _boxes(self, unit: int) -> sv.BoxAnnotator:
+        return sv.BoxAnnotator(self._palette, thickness=unit, color_lookup=sv.ColorLookup.TRACK)
+
+    def _labels(self, shorter_side: int) -> sv.LabelAnnotator:
+        scale = min(max(shorter_side / 900, 0.35), 1.2)
+        return sv.LabelAnnotator(
+            self._palette,
+            color_lookup=sv.ColorLookup.TRACK,
+            text_color=sv.Color(*_OUTLINE),
+            text_scale=scale,
+            text_padding=max(2, round(6 * scale)),
+            text_thickness=max(1, round(1.5 * scale)),
+        )
+
+    def _remember(self, people: TrackedPersons, time_s: float) -> None:
+        feet = np.stack([people.boxes[:, [0, 2]].mean(axis=1), people.boxes[:, 3]], axis=1)
+        for track_id, foot in zip(people.track_ids.tolist(), _fixed(feet), strict=True):
+            self._trails.setdefault(track_id, deque()).append((time_s, foot))
+        for track_id, trail in list(self._trails.items()):
+            while trail and trail[0][0] < time_s - self._trail_s:
+                trail.popleft()
+            if not trail:
+                del self._trails[track_id]
+
+    def _draw_trail(self, canvas: np.ndarray, track_id: int, time_s: float, unit: int) -> None:
+        """Three strokes, the newest the thickest; each begins where the older one ends."""
+        trail = self._trails[track_id]
+        colour = identity_colour(track_id % _IDENTITIES)
+        strokes: list[list[np.ndarray]] = [[], [], []]
+        last: np.ndarray | None = None
+        for when, foot in trail:
+            age = (time_s - when) / self._trail_s
+            stroke = strokes[min(int((1.0 - age) * 3), 2)]
+            if not stroke and last is not None:
+                stroke.append(last)
+            stroke.append(foot)
+            last = foot
+        for thickness, stroke in enumerate(strokes, start=1):
+            if len(stroke) > 1:
+                line = np.stack(stroke)[:, None]
+                cv2.polylines(canvas, [line], False, colour, thickness * unit, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+    def _draw_pose(self, canvas: np.ndarray, keypoints: np.ndarray, box: np.ndarray, unit: int) -> None:
+        points = [tuple(point) for point in _fixed(keypoints[:, :2]).tolist()]
+        confidences = keypoints[:, 2].tolist()
+        height = float(box[3] - box[1])
+        thickness = min(max(round(height / 90), 1), 3 * unit)  # a distant person must not become a blob
+        radius = min(max(height / 70, 1.3), 4.0 * unit)
+        for (a, b), colour in zip(self._limbs, self._limb_colours, strict=True):
+            weaker = min(confidences[a], confidences[b])
+            if weaker > self._joint_thresh:
+                cv2.line(canvas, points[a], points[b], colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+            elif weaker > 0:
+                cv2.line(canvas, points[a], points[b], _faded(colour), 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        for point, confidence, colour in zip(points, confidences, self._joint_colours, strict=True):
+            if confidence > self._joint_thresh:
+                _circle(canvas, point, radius + 0.8, _OUTLINE, cv2.FILLED)
+                _circle(canvas, point, radius, colour, cv2.FILLED)
+            elif confidence > 0:
+                _circle(canvas, point, radius + 0.8, colour, 1)
+
+
+def _side_of_limb(skeleton: Skeleton, limb: tuple[str, str]) -> str:
+    """A limb's side is its joints'; from the middle to a side it is that side's."""
+    sides = {skeleton.side(joint) for joint in limb} - {"middle"}
+    return sides.pop() if len(sides) == 1 else "middle"
+
+
+def _faded(colour: Colour) -> Colour:
+    return colour[0] * 2 // 3, colour[1] * 2 // 3, colour[2] * 2 // 3
+
+
+def _circle(
+    canvas: np.ndarray, centre: tuple[int, ...], radius: float, colour: Colour, thickness: int
+) -> None:
+    size = round(radius * (1 << _SUBPIXEL_BITS))
+    cv2.circle(canvas, centre, size, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _fixed(points_xy: np.ndarray) -> np.ndarray:
+    """(M, 2) pixels to OpenCV's fixed-point pixel indices, int32: the centre of pixel i, i + 0.5, is i there."""
+    # A wild joint far outside must not overflow OpenCV's coordinates.
+    indices = np.clip(points_xy - 0.5, -30_000.0, 60_000.0) * (1 << _SUBPIXEL_BITS)
+    return np.rint(indices).astype(np.int32)
