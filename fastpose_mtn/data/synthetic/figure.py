@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -109,7 +110,11 @@ def draw_figure(figure: Figure, look: Appearance, brush: Brush) -> None:
     jobs: list[tuple[float, Callable[[], None]]] = []
     _queue_limbs(jobs, figure, look, brush, h, girth)
     torso_depth = 0.5 * float(figure.depth[POINT["chest"]] + figure.depth[POINT["pelvis"]])
-    jobs.append((torso_depth, lambda: _torso(figure, look, brush, h, girth)))
+    at, heights = _torso_surface(figure, look, h, girth)
+    jobs.append((torso_depth, lambda: _torso(figure, look, brush, h, girth, at, heights)))
+    if _has_hem(look):  # around both thighs
+        thighs = [0.5 * (figure.depth[POINT[f"{s}_hip"]] + figure.depth[POINT[f"{s}_knee"]]) for s in "lr"]
+        jobs.append((float(min(thighs)) + 0.055, lambda: _hem(figure, look, brush, h, at)))
     head_depth = float(figure.depth[POINT["head"]])
     jobs.append((min(head_depth, torso_depth) - 0.02, lambda: _head(figure, look, brush, h)))
     _queue_belongings(jobs, figure, look, brush, h, torso_depth)
@@ -168,7 +173,7 @@ def _queue_limbs(
         tone = float(np.clip(1.0 - 1.1 * (middle - trunk), 0.72, 1.0))
 
         def job(i: int = i, colour: Colour = colour, tone: float = tone) -> None:
-            brush.paint(base[i], shade(colour, (0.78 if detailed else 0.9) * tone), parts[i])
+            brush.paint(base[i], shade(colour, (0.82 if detailed else 0.92) * tone), parts[i])
             if detailed:
                 brush.paint(core[i], shade(colour, tone), None)
                 if look.side_stripe and parts[i] in _LEGS and not bare_legs:
@@ -176,6 +181,17 @@ def _queue_limbs(
                     brush.paint(middle_line, look.second_colour, None)
 
         jobs.append((middle + biases[i], job))
+    if detailed:  # hide the seams at elbows and knees
+        for i, (_, end) in enumerate(names):
+            bend = next((j for j, (start, _) in enumerate(names) if start == end and colours[j] == colours[i]), None)
+            if bend is None or end[2:] not in ("elbow", "knee"):
+                continue
+            depth = 0.5 * float(figure.depth[POINT[end]])
+            nearer = min(depth + 0.5 * float(figure.depth[POINT[names[k][int(k == bend)]]]) + biases[k] for k in (i, bend))
+            tone = float(np.clip(1.0 - 1.1 * (2 * depth - float(figure.depth[POINT["pelvis"]])), 0.72, 1.0))
+            disc = _ellipse(a[bend] + shift * ra[bend], np.array([0.64 * ra[bend], 0.0]), np.array([0.0, 0.64 * ra[bend]]))
+            seam = shade(colours[i], tone)
+            jobs.append((nearer - 1e-4, partial(brush.paint, disc, seam, None)))
 
 
 _LEGS = {PART[name] for name in ("l_thigh", "l_shin", "r_thigh", "r_shin")}
@@ -189,9 +205,14 @@ def _across(figure: Figure, centre: np.ndarray, left: np.ndarray, forward: np.nd
     return centre - offset, centre + offset
 
 
-def _torso(figure: Figure, look: Appearance, brush: Brush, h: float, girth: float) -> None:
+def _has_hem(look: Appearance) -> bool:
+    return look.top in ("dress", "coat") or look.bottom == "skirt"
+
+
+def _torso_surface(figure: Figure, look: Appearance, h: float, girth: float) -> tuple[Callable[..., np.ndarray], np.ndarray]:
+    """Maps (share of the width, height along the trunk) to pixels; and the heights of its sections."""
     axes, xy = figure.axes, figure.xy
-    left, forward, up = (axes[POINT[f"torso_{n}"]] for n in ("left", "forward", "up"))
+    left, forward = axes[POINT["torso_left"]], axes[POINT["torso_forward"]]
     pelvis, chest = xy[POINT["pelvis"]], xy[POINT["chest"]]
     wide = look.shoulders * (0.6 + 0.4 * look.build)
     thick = {"coat": 1.12, "hoodie": 1.08}.get(look.top, 1.0)
@@ -220,10 +241,16 @@ def _torso(figure: Figure, look: Appearance, brush: Brush, h: float, girth: floa
         b = np.stack([np.interp(v, heights, other[:, i]) for i in (0, 1)], -1)
         return a + (b - a) * u[..., None]
 
-    # Trousers or a skirt show below the shirt; a long top hangs over them.
-    if look.top in ("dress", "coat") or look.bottom == "skirt":
-        _hem(figure, look, brush, h, at)
-    else:
+    return at, heights
+
+
+def _torso(
+    figure: Figure, look: Appearance, brush: Brush, h: float, girth: float, at: Callable[..., np.ndarray], heights: np.ndarray
+) -> None:
+    axes, xy = figure.axes, figure.xy
+    left, forward = axes[POINT["torso_left"]], axes[POINT["torso_forward"]]
+    chest = xy[POINT["chest"]]
+    if not _has_hem(look):
         seat = np.concatenate([at(0.0, np.array([-0.16, 0.0, 0.2])), at(1.0, np.array([0.2, 0.0, -0.16]))])
         seat[[0, -1]] = seat[[0, -1]] * 0.7 + 0.3 * seat[[-1, 0]]
         brush.paint(seat, shade(look.bottom_colour, 0.88), PART["torso"])

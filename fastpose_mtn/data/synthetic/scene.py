@@ -15,6 +15,7 @@ from fastpose_mtn.data.synthetic.config import SceneConfig
 from fastpose_mtn.data.synthetic.motion import Course, GroundView, plan_course
 from fastpose_mtn.data.synthetic.truth import BodyTruth, SyntheticFrame, label_people
 
+_FEET = [body.POINT[name] for name in ("l_heel", "l_toe", "r_heel", "r_toe")]
 _OCCLUDER_ID = 255  # in the buffer of who is seen where; people are 1 and up
 
 
@@ -186,9 +187,12 @@ class SyntheticScene:
         height, width = image.shape[:2]
         for course, look in zip(self.courses, self.cast, strict=True):
             x, z = course.position[index]
-            foot = self._project(np.array(x), np.array(0.0), z, index)
+            feet = course.points[index, _FEET]
+            tilt = min(self.view.camera_height / z, 0.5)
+            middle, spread = feet.mean(axis=0), float(np.ptp(feet[:, 0]))
+            foot = self._project(np.array(x + middle[0]), np.array(tilt * middle[2]), z, index)
             scale = self.view.focal / z * float(self.camera.zoom[index])
-            half, flat = 0.34 * look.height * scale * 0.6, 0.34 * look.height * scale * 0.13
+            half, flat = (0.16 * look.height + 0.38 * spread) * scale, 0.5 * tilt * 0.24 * look.height * scale + 1.0
             offset = 0.25 * half * -self.light
             x0, x1 = int(foot[0] + offset - half - 2), int(foot[0] + offset + half + 3)
             y0, y1 = int(foot[1] - flat - 2), int(foot[1] + flat + 3)

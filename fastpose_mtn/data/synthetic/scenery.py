@@ -74,6 +74,18 @@ def _sky(rng: np.random.Generator, canvas: np.ndarray, horizon: int) -> None:
     _texture(rng, canvas, 0, horizon, 120, 9, 0.35)
 
 
+_FACADES: tuple[Colour, ...] = (
+    (158, 92, 74), (186, 148, 116), (206, 194, 172), (132, 128, 124), (176, 172, 168), (120, 96, 84), (150, 160, 168), (214, 204, 190),
+)  # fmt: skip
+
+
+def _facade(rng: np.random.Generator) -> Colour:
+    """Brick, plaster, stone or concrete."""
+    base = np.array(_FACADES[rng.integers(len(_FACADES))]) * rng.uniform(0.8, 1.1)
+    red, green, blue = (int(v) for v in np.clip(base + rng.normal(0, 6, 3), 5, 250))
+    return red, green, blue
+
+
 def _street(rng: np.random.Generator, canvas: np.ndarray, horizon: int, unit: float) -> None:
     height, width = canvas.shape[:2]
     _sky(rng, canvas, horizon)
@@ -82,7 +94,7 @@ def _street(rng: np.random.Generator, canvas: np.ndarray, horizon: int, unit: fl
     while x < width:
         wide = int(rng.uniform(90, 240) * unit)
         top = int(horizon - rng.uniform(90, 420) * unit)
-        wall = _tone(rng, 70, 205, 20)
+        wall = _facade(rng)
         cv2.rectangle(canvas, (x, top), (x + wide, base), wall, -1)
         pane = _tone(rng, 40, 110, 14)
         frame = tuple(min(255, c + 40) for c in wall)
@@ -247,7 +259,7 @@ def make_occluder(rng: np.random.Generator, kind: str, x: float, z: float) -> Oc
     """One occluder of a kind: pole, sign, tree, car, wall, hedge, plant, pillar or counter."""
     colour = _tone(rng, 50, 190, 30)
     if kind == "pole":
-        half = float(rng.uniform(0.06, 0.12))
+        half = min(float(rng.uniform(0.05, 0.11)), 0.016 * z)
         shapes = _column(rng, half, 6.0, _tone(rng, 60, 140, 8))
     elif kind == "pillar":
         half = float(rng.uniform(0.22, 0.4))
@@ -268,10 +280,12 @@ def make_occluder(rng: np.random.Generator, kind: str, x: float, z: float) -> Oc
             shapes += [(_disc(wheel, 0.33, 0.34, 0.34), (28, 28, 30)), (_disc(wheel, 0.33, 0.19, 0.19), (150, 152, 156))]
     elif kind == "wall":
         half, tall = float(rng.uniform(0.5, 1.1)), float(rng.uniform(0.8, 2.6))
-        colour = _tone(rng, 110, 185, 18)
+        colour = _facade(rng)
         shapes = [(_rect(-half, 0, half, tall), colour)]
-        for row in np.arange(0.0, tall, 0.2):
-            shapes.append((_rect(-half, row, half, row + 0.02), _dim(colour, 0.82)))
+        for k, row in enumerate(np.arange(0.0, tall, 0.25)):
+            shapes.append((_rect(-half, row, half, row + 0.018), _dim(colour, 0.8)))
+            for joint in np.arange(-half + 0.2 + 0.25 * (k % 2), half, 0.5):
+                shapes.append((_rect(joint, row, joint + 0.018, min(row + 0.25, tall)), _dim(colour, 0.8)))
         shapes.append((_rect(-half - 0.04, tall - 0.08, half + 0.04, tall), _dim(colour, 0.65)))
     elif kind == "hedge":
         half, tall = float(rng.uniform(0.6, 1.2)), float(rng.uniform(0.7, 1.5))
@@ -308,10 +322,13 @@ def place_occluders(
     out: list[Occluder] = []
     for _ in range(count):
         behind = float(rng.choice(distances)) if len(distances) else 8.0
-        z = max(1.8, behind * float(rng.uniform(0.55, 0.85)))
+        z = max(2.2, behind * float(rng.uniform(0.55, 0.85)))
         kind = str(rng.choice(_KINDS[place]))
-        if z < 3.5 and kind in ("car", "wall", "hedge", "counter"):
-            kind = "pillar" if place == "indoor" else "pole"
+        # Near the camera only slim things, so that a scene still shows its people.
+        if z < 6.0 and kind in ("car", "wall", "hedge", "counter", "tree", "pillar", "sign"):
+            kind = "plant" if place == "indoor" and z > 3.5 else "pole"
+        elif z < 3.5:
+            kind = "pole"
         x = float(rng.uniform(-0.9, 0.9)) * view.half_width_at(z)
         out.append(make_occluder(rng, kind, x, z))
     return out
