@@ -47,13 +47,22 @@ class Camera:
         return (at - middle - self.pan[index]) * self.zoom[index] + middle
 
     def background(self, canvas: np.ndarray, index: int, exposure: float) -> np.ndarray:
-        """The frame of an empty scene, (H, W, 3) uint8; ``exposure`` is the open shutter's share of a frame."""
+        """The frame of an empty scene.
+
+        Args:
+            canvas: (h, w, 4) uint8; OpenCV warps four channels more than twice as fast as three.
+            exposure: the open shutter's share of a frame.
+
+        Returns:
+            (H, W, 3) uint8.
+        """
         width, height = self.size_wh
         zoom = float(self.zoom[index])
         # cv2 counts pixel centres as integers, so half a pixel goes on and off again.
         origin = self.apply(-np.array(self.margin, float) + 0.5, index) - 0.5
         warp = np.array([[zoom, 0.0, origin[0]], [0.0, zoom, origin[1]]])
         image = cv2.warpAffine(canvas, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        image = cv2.cvtColor(image, cv2.COLOR_RGBA2RGB)
         other = index + 1 if index + 1 < len(self.pan) else index - 1
         if other >= 0:
             moved = np.abs(self.pan[other] - self.pan[index]) * zoom * exposure

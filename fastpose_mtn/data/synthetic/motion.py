@@ -87,7 +87,8 @@ def plan_course(
     speed, phase, facing = 0.0, float(rng.uniform(0, 2 * np.pi)), heading
     hurry, side = runner, 1.0 if rng.random() < 0.5 else -1.0
     if not idler:  # start in mid-stride
-        target, heading = (side * half * 0.9, z), side * np.pi / 2
+        target = (side * half * 0.9, z) if rng.random() < 0.6 else (0.5 * x, base_z * float(rng.choice([0.65, 1.45])))
+        heading = float(np.arctan2(target[0] - x, z - target[1]))
         speed = (run_speed if hurry else walk_speed) * size
 
     position, headings, phases = np.zeros((count, 2)), np.zeros(count), np.zeros(count)
@@ -152,7 +153,7 @@ def _next_target(
     occlusion: float,
 ) -> tuple[float, float]:
     """Behind an occluder, past it, out of the view, or anywhere in it."""
-    z = float(base_z * np.clip(rng.normal(1.0, 0.13), 0.7, 1.35))
+    z = float(base_z * np.clip(rng.normal(1.0, 0.2), 0.65, 1.45))
     half = view.half_width_at(z)
     nearer = [place for place in hiding_places if place[1] < 0.95 * base_z]
     if nearer and rng.random() < 0.25 + 0.6 * occlusion:
@@ -164,4 +165,7 @@ def _next_target(
         return behind + (1.0 if x < behind else -1.0) * (reach + float(rng.uniform(0.4, 1.2))), z
     if rng.random() < 0.14:
         return float((1.0 if rng.random() < 0.5 else -1.0) * (half + 0.6)), z
+    if rng.random() < 0.35:  # towards the camera or away from it
+        z = base_z * float(rng.uniform(1.25, 1.5) if z < base_z else rng.uniform(0.62, 0.8))
+        return float(np.clip(x + rng.normal(0, 0.15) * half, -0.9 * half, 0.9 * half)), z
     return float(rng.uniform(-0.9, 0.9) * half), z

@@ -67,7 +67,8 @@ class SyntheticScene:
         self.exposure = float(rng.uniform(0, config.motion_blur))
         margin_x, margin_y = self.camera.margin
         canvas_size = (width + 2 * margin_x, height + 2 * margin_y)
-        self._canvas = scenery.paint_background(rng, self.place, canvas_size, int(self.view.horizon) + margin_y)
+        canvas = scenery.paint_background(rng, self.place, canvas_size, int(self.view.horizon) + margin_y)
+        self._canvas = cv2.cvtColor(canvas, cv2.COLOR_RGB2RGBA)
 
     def __len__(self) -> int:
         return self.config.frame_count

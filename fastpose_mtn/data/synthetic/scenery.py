@@ -162,7 +162,7 @@ def _field(rng: np.random.Generator, canvas: np.ndarray, horizon: int, unit: flo
 def _indoor(rng: np.random.Generator, canvas: np.ndarray, horizon: int, unit: float) -> None:
     height, width = canvas.shape[:2]
     base = horizon + int(rng.uniform(0.06, 0.12) * height)
-    wall = _tone(rng, 140, 225, 16)
+    wall = _tone(rng, 140, 225, 9)
     _gradient(canvas, 0, base, tuple(int(0.86 * c) for c in wall), wall)  # type: ignore[arg-type]
     if rng.random() < 0.5:  # panels
         low = tuple(int(0.7 * c) for c in wall)

@@ -164,5 +164,5 @@ def _behind_trunk(figure: Figure, look: Appearance) -> np.ndarray:
     for name, half, middle in (("shoulder", SHOULDER_HALF, "chest"), ("hip", HIP_HALF, "pelvis")):
         for side in ("left", "right"):
             at = figure.depth[POINT[f"{side[0]}_{name}"]] - figure.depth[POINT[middle]]
-            far[POSETRACK15.index(f"{side}_{name}")] = at > 0.78 * half * look.height
+            far[POSETRACK15.index(f"{side}_{name}")] = at > 0.88 * half * look.height
     return far
