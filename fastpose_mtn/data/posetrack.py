@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from fastpose_mtn.data.posetrack_sequence import POSETRACK18_SLOTS
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton
 from fastpose_mtn.structures import TrackedPersons
 
-POSETRACK18_SLOTS = (*POSETRACK15.joints[:3], "left_ear", "right_ear", *POSETRACK15.joints[3:])
 _SLOT_OF_JOINT = [POSETRACK18_SLOTS.index(joint) for joint in POSETRACK15.joints]
 
 # A sequence's name as PoseTrack gives it, 003418_mpii_test, and the number of its source in an image's id.

@@ -1,0 +1,171 @@
+"""Turns values that came out of a JSON file into arrays, or says which value is wrong and where."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from fastpose_mtn.cli import InputError
+
+Describe = Callable[[int], str]  # the position of a value -> where it is, for a message
+
+
+def placed(before: str, after: str = "") -> Describe:
+    """Describes positions of one list: ``BEFORE[3]AFTER``."""
+    return lambda position: f"{before}[{position}]{after}"
+
+
+def load_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        InputError: the text is no JSON (for example cut short), naming file, line and column.
+        OSError: the file cannot be read.
+    """
+    content = path.read_bytes()
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}: expected JSON, got {len(content)} bytes that stop making sense at line {error.lineno}, "
+            f"column {error.colno} ({error.msg}); is the file whole?"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected JSON in UTF-8, got byte {error.start} that is none") from None
+    except (RecursionError, ValueError) as error:  # nested too deeply; a number of thousands of digits
+        raise InputError(f"{path}: expected JSON that can be read, got: {error}") from None
+
+
+def wrong(place: str, expected: str, got: Any) -> NoReturn:
+    """Raises the error for a value: ``PLACE: expected EXPECTED, got GOT``."""
+    raise InputError(f"{place}: expected {expected}, got {shown(got)}")
+
+
+def shown(value: Any) -> str:
+    """A value as JSON, cut to a few words."""
+    if isinstance(value, dict):
+        return f"an object with {', '.join(map(str, list(value)[:5])) or 'nothing'}"[:80]
+    if isinstance(value, list) and len(value) > 4:
+        return f"a list of {len(value)}"
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def expect_list(value: Any, place: str) -> list[Any]:
+    """A list; an empty object counts as an empty one, as Matlab's exporter writes it."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict) and not value:
+        return []
+    wrong(place, "a list", value)
+
+
+def expect_object(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        wrong(place, "an object", value)
+    return value
+
+
+def number_array(values: Sequence[Any], describe: Describe) -> np.ndarray:
+    """(N,) float64 from N finite numbers.
+
+    Raises:
+        InputError: a value is no finite number; its text starts with ``describe(position)``.
+    """
+    if not values:
+        return np.zeros(0)
+    array = _plain_array(values)
+    if array is not None and array.ndim == 1:
+        return array
+    return np.array([_number(value, describe(i)) for i, value in enumerate(values)])
+
+
+def number_rows(values: Sequence[Any], width: int, describe: Describe) -> np.ndarray:
+    """(N, width) float64 from N lists of ``width`` finite numbers.
+
+    Raises:
+        InputError: a value is no such list; its text starts with ``describe(position)``.
+    """
+    if not values:
+        return np.zeros((0, width))
+    array = _plain_array(values)
+    if array is not None and array.shape == (len(values), width):
+        return array
+    rows = []
+    for i, value in enumerate(values):
+        if not isinstance(value, list) or len(value) != width:
+            wrong(describe(i), f"a list of {width} numbers", value)
+        rows.append([_number(item, f"{describe(i)}[{k}]") for k, item in enumerate(value)])
+    return np.array(rows)
+
+
+def integer_array(values: Sequence[Any], describe: Describe) -> np.ndarray:
+    """(N,) int64 from N whole numbers.
+
+    Raises:
+        InputError: a value is no whole number that fits; its text starts with ``describe(position)``.
+    """
+    array = number_array(values, describe)
+    bad = np.flatnonzero((array != np.round(array)) | (np.abs(array) > 2.0**53))
+    if len(bad):
+        wrong(describe(int(bad[0])), "a whole number of at most 2**53", values[int(bad[0])])
+    return array.astype(np.int64)
+
+
+def json_number(value: float) -> int | float:
+    """A whole number without a fraction's point, as annotation tools write it."""
+    value = float(value)
+    return int(value) if value.is_integer() else value
+
+
+def box_xywh(box_xyxy: Sequence[float] | np.ndarray) -> list[int | float]:
+    """``[x, y, width, height]`` from which reading gets exactly these corners again."""
+    x1, y1, x2, y2 = (float(v) for v in box_xyxy)
+    return [json_number(x1), json_number(y1), _extent(x1, x2), _extent(y1, y2)]
+
+
+def unlike_written(box_xywh_read: list[Any]) -> bool:
+    """Whether writing a box that was read would give other digits, all the same when read again."""
+    x, y, w, h = (float(v) for v in box_xywh_read)
+    return box_xywh((x, y, x + w, y + h)) != box_xywh_read
+
+
+def _extent(low: float, high: float) -> int | float:
+    """The shortest width that leads from ``low`` to exactly ``high``.
+
+    A plain difference would turn a file's 51.2 into 51.19999999999999 at each conversion.
+    """
+    for digits in range(17):
+        width = round(high - low, digits)
+        if low + width == high:
+            return json_number(width)
+    return json_number(high - low)
+
+
+def _plain_array(values: Sequence[Any]) -> np.ndarray | None:
+    """float64 if NumPy finds nothing but finite numbers: the fast path, which cannot say what is wrong."""
+    try:
+        array = np.array(values)
+    except (ValueError, OverflowError):  # lists of different lengths
+        return None
+    if array.dtype.kind not in "iuf":  # text, null, whole numbers beyond 64 bits, only true and false
+        return None
+    array = array.astype(np.float64)
+    return array if np.isfinite(array).all() else None
+
+
+def _number(value: Any, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        wrong(place, "a number", value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        wrong(place, "a finite number", value)
+    return number
