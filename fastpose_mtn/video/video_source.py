@@ -84,6 +84,8 @@ class VideoSource(Source):
             raise InputError(
                 f"{self._shown}: no frame of it can be decoded; convert it, for example to H.264"
             )
+        # What is still under way at the end has failed too; the decoder may not have said so.
+        self._failures = len(self._under_way)
         yield from self._missing_before(math.inf)
         self.problem = self._too_short(decoded)
 
@@ -100,10 +102,10 @@ class VideoSource(Source):
                 return
             if packet.pts is not None and packet.time_base and not packet.is_discard:
                 heapq.heappush(self._under_way, float(packet.pts * packet.time_base))
+            if packet.is_corrupt and self.path:  # cut off; it would take its neighbours with it
+                self._failures += 1
+                continue
             try:
-                if packet.is_corrupt and self.path:  # cut off; it would take its neighbours with it
-                    self._failures += 1
-                    continue
                 yield from packet.decode()
             except _FAILURES:
                 self._failures += 1

@@ -1,0 +1,115 @@
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.video.sources import ArraySource, ImageSource, find_inputs, open_source
+
+
+def folder_of(path, names, size_hw=(8, 12)):
+    path.mkdir()
+    for number, name in enumerate(names):
+        cv2.imwrite(str(path / name), np.full((*size_hw, 3), number * 10, np.uint8))
+    return path
+
+
+def test_a_folder_of_images_is_one_sequence_in_natural_order(tmp_path):
+    folder = folder_of(tmp_path / "walk", ["f0.png", "f1.png", "f2.png", "f10.png"])
+    (folder / "walk.mp4").write_bytes(b"whatever lies beside the images")
+    assert find_inputs(str(folder)) == [str(folder)]
+    source = open_source(str(folder), folder_frame_rate=10)
+    frames = list(source)
+    assert (source.name, source.frame_count, source.frame_rate) == ("walk", 4, 10)
+    assert [int(f.image[0, 0, 0]) for f in frames] == [0, 10, 20, 30]
+    assert [f.time_s for f in frames] == [0.0, 0.1, 0.2, 0.3]
+    assert [f.number for f in frames] == [0, 1, 2, 3]
+    assert frames[0].image_size_hw == (8, 12)
+
+
+def test_numbered_images_keep_their_numbers(tmp_path):
+    folder = folder_of(tmp_path / "coco", ["000000000785.jpg", "000000040083.jpg"])
+    assert [(f.index, f.number) for f in open_source(str(folder))] == [(0, 785), (1, 40083)]
+
+
+def test_one_image_is_a_source_of_one_still_frame(tmp_path):
+    folder_of(tmp_path / "a", ["000012.png"])
+    source = open_source(str(tmp_path / "a" / "000012.png"))
+    assert isinstance(source, ImageSource)
+    assert (source.name, source.still, source.frame_count) == ("000012", True, 1)
+    assert [f.number for f in source] == [12]
+
+
+def test_a_bad_single_image_is_told_at_once(tmp_path):
+    (tmp_path / "a.png").write_text("hello")
+    with pytest.raises(InputError, match="not an image"):
+        open_source(str(tmp_path / "a.png"))
+
+
+def test_an_image_that_fails_in_the_middle_keeps_its_place(tmp_path):
+    folder = folder_of(tmp_path / "walk", ["0.png", "1.png", "2.png"])
+    (folder / "1.png").write_bytes(b"")
+    source = open_source(str(folder))
+    frames = list(source)
+    assert [f.image is None for f in frames] == [False, True, False]
+    assert frames[1].image_size_hw == (8, 12)
+    assert source.skipped == [1]
+
+
+def test_a_folder_whose_images_all_fail_is_an_error(tmp_path):
+    folder = folder_of(tmp_path / "walk", ["0.png"])
+    (folder / "0.png").write_bytes(b"")
+    with pytest.raises(InputError, match="none of its 1 images can be decoded"):
+        list(open_source(str(folder)))
+
+
+def test_a_folder_of_videos_is_each_of_them(tmp_path):
+    for name in ("b10.mp4", "b2.MOV", ".hidden.mp4", "notes.txt"):
+        (tmp_path / name).touch()
+    assert find_inputs(str(tmp_path)) == [str(tmp_path / "b2.MOV"), str(tmp_path / "b10.mp4")]
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.mp4: no such file or folder; check the path"):
+        find_inputs(str(tmp_path / "absent.mp4"))
+    with pytest.raises(
+        InputError, match="a folder without images and videos; give one that holds files such as"
+    ):
+        find_inputs(str(tmp_path))
+
+
+def test_numbers_and_addresses_are_not_looked_up_as_files():
+    assert find_inputs("0") == ["0"]
+    assert find_inputs("rtsp://host/stream") == ["rtsp://host/stream"]
+
+
+def test_an_absent_camera_is_one_clear_error():
+    """In a process of its own: what OpenCV prints by itself must not appear either."""
+    code = (
+        "from fastpose_mtn.cli import exit_on_error\n"
+        "from fastpose_mtn.video.sources import open_source\n"
+        "with exit_on_error(): open_source('63')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: camera 63: there is none, or it cannot be opened")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_stream_that_is_off_is_named_without_its_password():
+    with pytest.raises(
+        InputError, match="http://127.0.0.1:1/live/a.ts: the stream cannot be opened"
+    ) as caught:
+        open_source("http://user:secret@127.0.0.1:1/live/a.ts")
+    assert "secret" not in str(caught.value)
+
+
+def test_arrays_are_checked():
+    frames = list(ArraySource([np.zeros((4, 6, 3), np.uint8)] * 3, frame_rate=5))
+    assert [f.time_s for f in frames] == [0.0, 0.2, 0.4]
+    with pytest.raises(
+        ValueError, match=r"frame 0: expected an RGB image \(H, W, 3\) uint8, got \(4, 6\) float64"
+    ):
+        list(ArraySource([np.zeros((4, 6))], frame_rate=5))
