@@ -63,6 +63,16 @@ class SyntheticSpec:
             problem = str(error)
         raise ValueError(f"dataset {name}: {problem}; expected {_SCHEME}, for example {_EXAMPLE}")
 
+    def scene(self, seed: int) -> SceneConfig:
+        """What the scene with this seed is made of: the people and occluders follow from the seed."""
+        rng = np.random.default_rng([seed, 0x5EED])
+        return SceneConfig(
+            size_wh=self.size_wh,
+            frame_count=self.frames,
+            people=int(rng.integers(self.people[0], self.people[1] + 1)),
+            occlusion=float(rng.uniform(*self.occlusion)),
+        )
+
     def __post_init__(self) -> None:
         for key in ("seeds", "people", "occlusion"):
             low, high = getattr(self, key)
@@ -124,10 +134,9 @@ class SyntheticDataset:
             )
         self.name, self.spec, self.skeleton, self.tasks = name, spec, skeleton, spec.tasks
         first, last = spec.seeds
-        chances = [np.random.default_rng([seed, 0x5EED]) for seed in range(first, last + 1)]
-        self._people = np.array([rng.integers(spec.people[0], spec.people[1] + 1) for rng in chances])
-        self._occlusion = np.array([rng.uniform(*spec.occlusion) for rng in chances])
-        self._first_identity = np.concatenate([[0], np.cumsum(self._people)])
+        self._scene_count = last - first + 1
+        people = [spec.scene(seed).people for seed in range(first, last + 1)]
+        self._first_identity = np.concatenate([[0], np.cumsum(people)])
         self._frames_a_scene = -(-spec.frames // spec.stride)
         self._scenes: OrderedDict[int, SyntheticScene] = OrderedDict()
 
@@ -138,10 +147,10 @@ class SyntheticDataset:
     @property
     def group_sizes(self) -> np.ndarray:
         """(scenes,) images in each scene: consecutive indices that are cheap to read together."""
-        return np.full(len(self._people), self._frames_a_scene)
+        return np.full(self._scene_count, self._frames_a_scene)
 
     def __len__(self) -> int:
-        return len(self._people) * self._frames_a_scene
+        return self._scene_count * self._frames_a_scene
 
     def image_size_wh(self, index: int) -> tuple[int, int]:
         return self.spec.size_wh
@@ -173,13 +182,8 @@ class SyntheticDataset:
         if number in self._scenes:
             self._scenes.move_to_end(number)
         else:
-            config = SceneConfig(
-                size_wh=self.spec.size_wh,
-                frame_count=self.spec.frames,
-                people=int(self._people[number]),
-                occlusion=float(self._occlusion[number]),
-            )
-            self._scenes[number] = SyntheticScene(self.spec.seeds[0] + number, config)
+            seed = self.spec.seeds[0] + number
+            self._scenes[number] = SyntheticScene(seed, self.spec.scene(seed))
             if len(self._scenes) > _SCENES_KEPT:
                 self._scenes.popitem(last=False)
         return self._scenes[number]
