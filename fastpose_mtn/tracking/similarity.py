@@ -1,0 +1,113 @@
+"""How alike a detection and a tracklet are (paper, section 3.3): pure functions of NumPy arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def iou_matrix(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair.
+
+    Args:
+        boxes_a_xyxy: (A, 4) pixels.
+        boxes_b_xyxy: (B, 4) pixels.
+
+    Returns:
+        (A, B) float64 in [0, 1]; a box without area overlaps nothing.
+    """
+    a, b = np.asarray(boxes_a_xyxy, np.float64), np.asarray(boxes_b_xyxy, np.float64)
+    overlap_wh = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    np.maximum(overlap_wh, 0.0, out=overlap_wh)
+    intersection = overlap_wh[..., 0] * overlap_wh[..., 1]
+    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
+    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    union = area_a[:, None] + area_b[None, :] - intersection
+    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
+
+
+def embedding_distances(embeddings_a: np.ndarray, embeddings_b: np.ndarray) -> np.ndarray:
+    """Euclidean distance of every pair.
+
+    Args:
+        embeddings_a: (A, D).
+        embeddings_b: (B, D).
+
+    Returns:
+        (A, B) float64; in [0, 2] where both are of length 1.
+    """
+    # In double precision: the difference of nearly equal squares loses half the digits.
+    a, b = np.asarray(embeddings_a, np.float64), np.asarray(embeddings_b, np.float64)
+    squares = np.einsum("ad,ad->a", a, a)[:, None] + np.einsum("bd,bd->b", b, b)
+    squares -= 2.0 * (a @ b.T)
+    return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+
+
+def count_visible_joints(keypoints: np.ndarray, joint_threshold: float) -> np.ndarray:
+    """N_valid, equation 1: how many joints of each person have a confidence *above* gamma.
+
+    Args:
+        keypoints: (N, K, 3) x, y, confidence.
+        joint_threshold: gamma, 0.2 in the paper.
+
+    Returns:
+        (N,) int64.
+    """
+    return np.count_nonzero(keypoints[..., 2] > joint_threshold, axis=1).astype(np.int64)
+
+
+def has_valid_embedding(
+    keypoints: np.ndarray, joint_threshold: float, valid_joint_share: float
+) -> np.ndarray:
+    """Which people are seen well enough for their identity vector to describe *them*.
+
+    The vector of a hidden person describes whoever stands in front, so it counts only where N_valid is
+    *greater* than theta_valid.
+
+    Args:
+        keypoints: (N, K, 3) x, y, confidence.
+        joint_threshold: gamma, see ``count_visible_joints``.
+        valid_joint_share: theta_valid as a share of the K joints, so that it holds for any skeleton; the
+            paper's 10 of 15 is 2/3.
+
+    Returns:
+        (N,) bool.
+    """
+    theta_valid = valid_joint_share * keypoints.shape[1]
+    return count_visible_joints(keypoints, joint_threshold) > theta_valid + 1e-9  # 2/3 * 15 must be 10
+
+
+def appearance_similarity(distances: np.ndarray, max_distance: float) -> np.ndarray:
+    """The second factor of equation 2: 1 for equal vectors, 0 for vectors ``max_distance`` or more apart."""
+    return 1.0 - np.minimum(distances, max_distance) / max_distance
+
+
+def combined_similarity(
+    iou: np.ndarray,
+    distances: np.ndarray,
+    comparable: np.ndarray,
+    *,
+    position_weight: float | np.ndarray,
+    max_distance: float,
+) -> np.ndarray:
+    """S, equation 2: position and appearance together.
+
+    ``S = theta_pos * IoU + (1 - theta_pos) * (1 - min(dist, sigma_max) / sigma_max)``
+
+    The paper prints the second term without the ``1 -``. As printed, S would grow with the distance and
+    reward unlike people; that it is meant as a similarity follows from its first term and from "similarity
+    metric" in its text.
+
+    Args:
+        iou: (T, N) of tracklets and detections.
+        distances: (T, N) Euclidean distances of their identity vectors.
+        comparable: (T, N) bool, true where both vectors can be trusted; elsewhere S is the IoU alone.
+        position_weight: theta_pos in [0, 1]; a number, or (T, 1) for each tracklet its own.
+        max_distance: sigma_max > 0.
+
+    Returns:
+        (T, N) float64 in [0, 1].
+    """
+    combined = position_weight * iou + (1.0 - position_weight) * appearance_similarity(
+        distances, max_distance
+    )
+    return np.where(comparable, combined, iou)
