@@ -76,7 +76,10 @@ class JsonLinesWriter:
 
 
 class MotChallengeWriter:
-    """MOTChallenge's text: frame, id, left, top, width, height, score, -1, -1, -1; frames count from 1."""
+    """MOTChallenge's text: frame, id, left, top, width, height, score, -1, -1, -1.
+
+    Frames count from 1; boxes are in the pixels of the other formats, as trackers commonly write them.
+    """
 
     def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
         self.path = path

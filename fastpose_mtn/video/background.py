@@ -1,0 +1,135 @@
+"""Two halves of a stage in a thread of its own: one produces, the other consumes, both in bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Channel(Generic[T]):
+    """Items from one thread to another, in order, at most ``capacity`` waiting.
+
+    An end that goes away wakes the other: nobody waits for ever, whatever failed.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._items: deque[T] = deque()
+        self._capacity = capacity
+        self._changed = threading.Condition()
+        self._finished = False
+        self._cancelled = False
+        self._error: BaseException | None = None
+
+    def put(self, item: T) -> bool:
+        """Waits for room; False where the other end takes no more."""
+        with self._changed:
+            while len(self._items) >= self._capacity and not self._cancelled:
+                self._changed.wait()
+            if self._cancelled:
+                return False
+            self._items.append(item)
+            self._changed.notify_all()
+            return True
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """No more items come; ``error`` is raised at the other end, behind the items that are waiting."""
+        with self._changed:
+            self._finished, self._error = True, error
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """No more items are wanted; those waiting are dropped."""
+        with self._changed:
+            self._cancelled = True
+            self._items.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            with self._changed:
+                while not self._items and not self._finished and not self._cancelled:
+                    self._changed.wait()
+                if not self._items:
+                    if self._error and not self._cancelled:
+                        raise self._error
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item
+
+
+class Producer(Generic[T]):
+    """Goes through an iterable in a thread of its own, ahead of whoever iterates over this.
+
+    An exception in the iterable is raised here, in its place in the order. Leaving the ``with`` block
+    ends the thread.
+    """
+
+    def __init__(self, iterable: Iterable[T], *, capacity: int, name: str) -> None:
+        self._iterable = iterable
+        self._channel: Channel[T] = Channel(capacity)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._channel)
+
+    def __enter__(self) -> Producer[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+        self._thread.join()
+
+    def cancel(self) -> None:
+        """No more items are wanted: the thread ends after the one that it is at."""
+        self._channel.cancel()
+
+    def _run(self) -> None:
+        try:
+            for item in self._iterable:
+                if not self._channel.put(item):
+                    break
+        except BaseException as error:
+            self._channel.finish(error)
+        else:
+            self._channel.finish()
+
+
+class Consumer(Generic[T]):
+    """Calls a function with each item, in order, in a thread of its own."""
+
+    def __init__(self, function: Callable[[T], None], *, capacity: int, name: str) -> None:
+        self._function = function
+        self._channel: Channel[T] = Channel(capacity)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Hands an item over; raises what the function raised for an earlier one."""
+        if not self._channel.put(item):
+            self._thread.join()
+            if self._error:
+                raise self._error
+
+    def close(self, *, drop: bool = False) -> None:
+        """Waits until all items are done, or ``drop``s those waiting; raises what the function raised."""
+        if drop:
+            self._channel.cancel()
+        self._channel.finish()
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            for item in self._channel:
+                self._function(item)
+        except BaseException as error:
+            self._error = error
+            self._channel.cancel()

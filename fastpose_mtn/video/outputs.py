@@ -1,0 +1,167 @@
+"""Everything that is written for one source: result files and the overlay."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.video.background import Consumer
+from fastpose_mtn.video.encoder import VideoEncoder
+from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.partial_file import partial_path
+from fastpose_mtn.video.pipeline import StageTimes, TrackedFrame
+from fastpose_mtn.video.sources import Source
+from fastpose_mtn.video.writers import FORMATS, ResultWriter, open_writer
+
+_WAITING = 3  # frames between two stages
+
+
+def check_formats(text: str) -> list[str]:
+    """``"posetrack,mot"`` as a list; ``""`` is none.
+
+    Raises:
+        InputError: one is unknown; the message lists those there are.
+    """
+    formats = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [form for form in formats if form not in FORMATS]
+    if unknown:
+        raise InputError(f"--formats: unknown format {unknown[0]!r}; choose from {','.join(FORMATS)}")
+    return formats
+
+
+def check_output_folder(folder: Path) -> None:
+    """Makes the folder and raises InputError where nothing can be written to it."""
+    probe = folder / f".write-test-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"output folder {folder}: cannot be written to: {error.strerror}; choose another with --output"
+        ) from error
+
+
+class Outputs:
+    """Writes tracked frames to files, drawing and encoding each in a thread of its own.
+
+    Args:
+        folder: where the files go; it exists.
+        name: of the source, and so of each file but for its ending.
+        source: whose clock the overlay keeps; its own file is never written over.
+        skeleton: of the people.
+        formats: keys of ``FORMATS``.
+        video: whether to make the overlay, ``NAME.mp4``, or ``NAME.jpg`` for a single picture.
+        joint_thresh: the confidence above which the overlay shows a joint as visible.
+        times: is added to, under "write", "draw" and "encode".
+
+    Raises:
+        InputError: a file of the output would take the place of the source.
+        OSError: a file cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        source: Source,
+        skeleton: Skeleton,
+        formats: Sequence[str],
+        video: bool,
+        joint_thresh: float,
+        times: StageTimes,
+    ) -> None:
+        endings = [FORMATS[form][1] for form in formats] + (
+            [".jpg" if source.still else ".mp4"] if video else []
+        )
+        for ending in endings:
+            _check_not_the_source(folder / f"{name}{ending}", source)
+        self._times = times
+        self._writers: list[ResultWriter] = [
+            open_writer(form, folder, sequence=name, skeleton=skeleton) for form in formats
+        ]
+        self._overlay = None
+        self._encoder: VideoEncoder | _PictureEncoder | None = None
+        self._encoding: Consumer[tuple[Frame, np.ndarray]] | None = None
+        if video:
+            from fastpose_mtn.video.overlay import Overlay  # slow to import, and not always needed
+
+            self._overlay = Overlay(skeleton, joint_thresh=joint_thresh)
+            self._encoder = (
+                _PictureEncoder(folder / f"{name}.jpg")
+                if source.still
+                else VideoEncoder(
+                    folder / f"{name}.mp4", frame_rate=source.frame_rate, time_base=source.time_base
+                )
+            )
+            self._encoding = Consumer(self._encode, capacity=_WAITING, name="encode")
+        self._writing: Consumer[TrackedFrame] = Consumer(self._write, capacity=_WAITING, name="write")
+
+    def write(self, tracked: TrackedFrame) -> None:
+        """Hands a frame over; raises what went wrong with an earlier one."""
+        self._writing.put(tracked)
+
+    def close(self, complete: bool) -> None:
+        """Ends all files: under their own names if ``complete``, else as they are, ``NAME.partial``."""
+        problem: BaseException | None = None
+        for stage in (self._writing, self._encoding):
+            try:
+                if stage:
+                    stage.close(drop=not complete)
+            except BaseException as error:
+                problem = problem or error
+        complete = complete and problem is None
+        for output in (*self._writers, self._encoder):
+            try:
+                if output:
+                    output.close(complete)
+            except BaseException as error:
+                problem = problem or error
+        if problem:
+            raise problem
+
+    def _write(self, tracked: TrackedFrame) -> None:
+        frame = tracked.frame
+        with self._times.measure("write"):
+            for writer in self._writers:
+                writer.write(frame, tracked.people)
+        if self._overlay and self._encoding and frame.image is not None:
+            with self._times.measure("draw"):
+                drawn = self._overlay.draw(frame.image, tracked.people, frame.time_s)
+            self._encoding.put((frame, drawn))
+
+    def _encode(self, item: tuple[Frame, np.ndarray]) -> None:
+        frame, drawn = item
+        with self._times.measure("encode"):
+            assert self._encoder is not None
+            self._encoder.write(drawn, frame.time_s, frame.duration_s)
+
+
+class _PictureEncoder:
+    """The overlay of a single picture."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._partial = partial_path(path)
+
+    def write(self, image: np.ndarray, time_s: float, duration_s: float) -> None:
+        encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+        self._partial.write_bytes(encoded.tobytes())
+
+    def close(self, complete: bool) -> None:
+        if complete and self._partial.exists():
+            os.replace(self._partial, self.path)
+
+
+def _check_not_the_source(path: Path, source: Source) -> None:
+    if source.path and path.exists() and source.path.exists() and path.samefile(source.path):
+        raise InputError(
+            f"{source.path}: its result would take its place; choose another folder with --output"
+        )

@@ -1,0 +1,145 @@
+"""Frames to tracked people: decoding, network and tracking overlap, in order and in constant memory."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastpose_mtn.protocols import PoseEstimator, Tracker
+from fastpose_mtn.structures import PersonDetections, TrackedPersons
+from fastpose_mtn.video.background import Producer
+from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.sources import Source
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedFrame:
+    """What is known of one frame.
+
+    Attributes:
+        frame: the image, its place and its time.
+        detections: everyone found in it, N people.
+        people: those that belong to a track, M <= N people with their ids.
+    """
+
+    frame: Frame
+    detections: PersonDetections
+    people: TrackedPersons
+
+    @property
+    def index(self) -> int:
+        """The frame's place in the source, from 0."""
+        return self.frame.index
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the source's first frame."""
+        return self.frame.time_s
+
+    @property
+    def image(self) -> np.ndarray | None:
+        """(H, W, 3) uint8 RGB; None where the frame could not be decoded."""
+        return self.frame.image
+
+
+class StageTimes:
+    """Seconds that each stage worked; they overlap, so their sum exceeds the time that passed."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - began
+
+    def iterate(self, stage: str, items: Iterable[Frame]) -> Iterator[Frame]:
+        """The items, measuring how long each takes to come."""
+        iterator = iter(items)
+        while True:
+            with self.measure(stage):
+                item = next(iterator, None)
+            if item is None:
+                return
+            yield item
+
+
+def track_frames(
+    source: Source,
+    estimator: PoseEstimator,
+    tracker: Tracker,
+    *,
+    batch_size: int = 1,
+    max_frames: int | None = None,
+    times: StageTimes | None = None,
+) -> Generator[TrackedFrame, None, None]:
+    """The people of each frame of a source, in order.
+
+    A frame that could not be decoded comes with nobody in it, so that the numbering and the tracker's
+    time go on. Ending the iteration early ends the threads and closes the source.
+
+    Args:
+        tracker: its state goes on from where it is; give a new one, or one that was reset.
+        batch_size: frames that the network sees at once; a live source's come one by one.
+        max_frames: after which to stop, None: never.
+        times: is added to, under "decode", "network" and "track".
+
+    Raises:
+        ValueError, OSError: the source cannot be read.
+        Exception: whatever the estimator or the tracker raised.
+    """
+    times = times or StageTimes()
+    batch_size = 1 if source.live else batch_size
+    frames = itertools.islice(times.iterate("decode", source), max_frames)
+    nobody = _nobody(estimator)
+    waiting = max(2, batch_size)  # frames between two stages: memory, against a stage that idles
+    # Both threads are told to stop before either is waited for: each may be waiting for the other.
+    try:
+        with (
+            Producer(frames, capacity=waiting, name="decode") as decoded,
+            Producer(
+                _estimate(decoded, estimator, batch_size, nobody, times),
+                capacity=waiting,
+                name="network",
+            ) as estimated,
+        ):
+            try:
+                for frame, detections in estimated:
+                    with times.measure("track"):
+                        people = tracker.update(detections, frame.time_s)
+                    yield TrackedFrame(frame, detections, people)
+            finally:
+                decoded.cancel()
+    finally:
+        source.close()
+
+
+def _estimate(
+    frames: Iterable[Frame],
+    estimator: PoseEstimator,
+    batch_size: int,
+    nobody: PersonDetections,
+    times: StageTimes,
+) -> Iterator[tuple[Frame, PersonDetections]]:
+    """Each frame with its people, frames without an image with nobody."""
+    iterator = iter(frames)
+    while batch := list(itertools.islice(iterator, batch_size)):
+        images = [frame.image for frame in batch if frame.image is not None]
+        with times.measure("network"):
+            found = iter(estimator.estimate(images) if images else [])
+        for frame in batch:
+            yield frame, nobody if frame.image is None else next(found)
+
+
+def _nobody(estimator: PoseEstimator) -> PersonDetections:
+    dimension = getattr(estimator, "embedding_dim", None)
+    return PersonDetections.empty(len(estimator.skeleton), dimension)

@@ -1,0 +1,146 @@
+"""Tracks one source into files, with progress, and tells how it went."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tqdm import tqdm
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.protocols import PoseEstimator, Tracker
+from fastpose_mtn.video.interrupt import Interruptible
+from fastpose_mtn.video.outputs import Outputs
+from fastpose_mtn.video.pipeline import StageTimes, track_frames
+from fastpose_mtn.video.sources import Source
+
+_STAGES = ("decode", "network", "track", "write", "draw", "encode")
+
+
+@dataclass
+class Summary:
+    """How one source went.
+
+    Attributes:
+        name: of the source.
+        frames: read, those that could not be decoded among them.
+        people: tracked, summed over frames.
+        track_ids: of all people.
+        seconds: that passed from the first frame to the closed files.
+        times: seconds that each stage worked; stages overlap.
+        skipped: indices of the frames that could not be decoded.
+        interrupted: by Ctrl-C; the files hold what was done.
+        problem: why there are fewer frames than there should be, or None.
+    """
+
+    name: str
+    frames: int = 0
+    people: int = 0
+    track_ids: set[int] = field(default_factory=set)
+    seconds: float = 0.0
+    times: StageTimes = field(default_factory=StageTimes)
+    skipped: list[int] = field(default_factory=list)
+    interrupted: bool = False
+    problem: str | None = None
+
+
+def run_source(
+    source: Source,
+    estimator: PoseEstimator,
+    tracker: Tracker,
+    open_outputs: Callable[[], Outputs],
+    summary: Summary,
+    *,
+    batch_size: int,
+    max_frames: int | None,
+    quiet: bool,
+) -> Summary:
+    """Tracks a source from its first frame to its last, to ``max_frames`` or to Ctrl-C.
+
+    Args:
+        open_outputs: is called at the first frame, so that a source without one leaves no file.
+        summary: is filled in; its ``times`` are the outputs'.
+
+    Raises:
+        Exception: what failed in any stage; the files are left as ``NAME.partial``.
+    """
+    began = time.perf_counter()
+    total = min((n for n in (source.frame_count, max_frames) if n is not None), default=None)
+    complete = False
+    outputs: Outputs | None = None
+    frames = track_frames(
+        source, estimator, tracker, batch_size=batch_size, max_frames=max_frames, times=summary.times
+    )
+    try:
+        with (
+            Interruptible() as interrupt,
+            tqdm(
+                frames, desc=summary.name, total=total, unit=" frames", disable=quiet, file=sys.stderr
+            ) as bar,
+        ):
+            try:
+                for tracked in bar:
+                    outputs = outputs or open_outputs()
+                    outputs.write(tracked)
+                    summary.frames += 1
+                    summary.people += len(tracked.people)
+                    summary.track_ids.update(tracked.people.track_ids.tolist())
+                    if interrupt.requested:
+                        summary.interrupted = True
+                        break
+                complete = True
+            finally:
+                frames.close()
+                if outputs:
+                    outputs.close(complete)
+    except Exception as error:
+        # Named, not imported: this module must not wait for torch.
+        if type(error).__name__ == "OutOfMemoryError":
+            raise InputError(
+                f"{summary.name}: out of GPU memory at {batch_size} frames a batch; use a smaller --batch-size"
+            ) from error
+        raise
+    summary.seconds = time.perf_counter() - began
+    summary.skipped = list(source.skipped)
+    summary.problem = source.problem
+    return summary
+
+
+def table(summaries: Sequence[Summary]) -> str:
+    """One line a source: what was found, how fast, and the seconds that each stage worked."""
+    stages = [stage for stage in _STAGES if any(s.times.seconds[stage] for s in summaries)]
+    head = ["source", "frames", "people", "tracks", "frames/s", *(f"{stage} s" for stage in stages)]
+    rows = [
+        [
+            summary.name,
+            str(summary.frames),
+            str(summary.people),
+            str(len(summary.track_ids)),
+            f"{summary.frames / summary.seconds:.1f}" if summary.seconds else "-",
+            *(f"{summary.times.seconds[stage]:.1f}" for stage in stages),
+        ]
+        for summary in summaries
+    ]
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in (head, *rows)
+    )
+
+
+def remarks(summary: Summary) -> list[str]:
+    """What else there is to say: frames left out, an end before its time."""
+    lines = []
+    if summary.skipped:
+        count, shown = len(summary.skipped), ", ".join(map(str, summary.skipped[:10]))
+        lines.append(
+            f"{summary.name}: {count} {'frame' if count == 1 else 'frames'} could not be decoded and "
+            f"{'was' if count == 1 else 'were'} left out: {shown}{', ...' if count > 10 else ''}"
+        )
+    if summary.interrupted:
+        lines.append(
+            f"{summary.name}: interrupted; the files hold the {summary.frames} frames that were done"
+        )
+    return lines

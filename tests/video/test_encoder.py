@@ -1,0 +1,89 @@
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from conftest import COLOURS, moving, scene
+
+from fastpose_mtn.video.encoder import VideoEncoder
+from fastpose_mtn.video.sources import open_source
+
+
+def encode(path, images, times, *, durations=None, frame_rate=30.0, time_base=Fraction(1, 90_000)):
+    encoder = VideoEncoder(path, frame_rate=frame_rate, time_base=time_base)
+    durations = durations or [1 / frame_rate] * len(times)
+    for image, time, duration in zip(images, times, durations, strict=True):
+        encoder.write(image, time, duration)
+    assert not path.exists()
+    encoder.close(True)
+    return path
+
+
+def length_s(path):
+    with av.open(str(path)) as container:
+        return container.duration / av.time_base
+
+
+def test_frames_keep_their_times_and_the_video_its_length(tmp_path):
+    times = [0.0, 0.1, 0.15, 0.4, 1.0, 1.05, 1.5]
+    path = encode(
+        tmp_path / "a.mp4",
+        [moving(i) for i in range(7)],
+        times,
+        durations=[0.01] * 6 + [0.25],
+        frame_rate=4.0,
+    )
+    with av.open(str(path)) as container:
+        np.testing.assert_allclose([f.time for f in container.decode(video=0)], times, atol=2e-5)
+        track = container.streams.video[0]
+        assert (track.codec_context.name, track.codec_context.pix_fmt) == ("h264", "yuv420p")
+    assert length_s(path) == pytest.approx(1.75, abs=0.002)
+
+
+def test_a_constant_rate_is_kept_exactly(tmp_path):
+    times = [i * 1001 / 30000 for i in range(31)]
+    path = encode(tmp_path / "a.mp4", [moving(i) for i in range(31)], times, frame_rate=30000 / 1001)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate == Fraction(30000, 1001)
+    assert length_s(path) == pytest.approx(31 * 1001 / 30000, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "expected"), [((48, 64), (48, 64)), ((47, 65), (48, 66)), ((1, 1), (2, 2))]
+)
+def test_odd_sides_grow_by_one(tmp_path, size_hw, expected):
+    path = encode(tmp_path / "a.mp4", [scene(size_hw)] * 3, [0.0, 0.1, 0.2])
+    assert {frame.image_size_hw for frame in open_source(str(path))} == {expected}
+
+
+def test_colours_survive(tmp_path):
+    images = [np.full((48, 64, 3), colour, np.uint8) for colour in COLOURS.values()]
+    path = encode(tmp_path / "a.mp4", images, [0.0, 1.0, 2.0])
+    for frame, colour in zip(open_source(str(path)), COLOURS.values(), strict=True):
+        assert np.abs(frame.image[24, 32].astype(int) - colour).max() < 12
+
+
+def test_a_frame_of_another_size_is_fitted_on_black(tmp_path):
+    images = [scene((48, 64)), np.full((96, 32, 3), 255, np.uint8)]  # half as large: 48x16 in the middle
+    path = encode(tmp_path / "a.mp4", images, [0.0, 1.0])
+    _, second = open_source(str(path))
+    assert second.image.shape == (48, 64, 3)
+    assert second.image[24, 32].min() > 230
+    assert second.image[24, 10].max() < 25
+
+
+def test_two_frames_of_one_time_are_both_kept(tmp_path):
+    path = encode(tmp_path / "a.mp4", [moving(i) for i in range(4)], [0.0, 0.1, 0.1, 0.2])
+    assert len(list(open_source(str(path)))) == 4
+
+
+def test_an_unfinished_video_is_plainly_partial(tmp_path):
+    encoder = VideoEncoder(tmp_path / "a.mp4", frame_rate=30.0, time_base=Fraction(1, 90_000))
+    encoder.write(moving(0), 0.0, 0.1)
+    encoder.close(False)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp4.partial"]
+
+
+def test_no_frame_is_no_file(tmp_path):
+    VideoEncoder(tmp_path / "a.mp4", frame_rate=30.0, time_base=Fraction(1, 90_000)).close(True)
+    assert not list(tmp_path.iterdir())

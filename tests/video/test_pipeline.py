@@ -1,0 +1,100 @@
+import threading
+
+import numpy as np
+import pytest
+from conftest import damage, moving, write_video
+
+from fastpose_mtn.video.pipeline import StageTimes, track_frames
+from fastpose_mtn.video.sources import ArraySource, open_source
+
+
+def video(tmp_path, count=20, **options):
+    return open_source(str(write_video(tmp_path / "a.mp4", [moving(i) for i in range(count)], **options)))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_frames_come_in_order_with_their_own_people(tmp_path, estimator, tracker, batch_size):
+    results = list(track_frames(video(tmp_path), estimator, tracker, batch_size=batch_size))
+    assert [r.index for r in results] == list(range(20))
+    for index, result in enumerate(results):
+        assert result.people.track_ids.tolist() == [1, 2]
+        np.testing.assert_allclose(result.people.boxes[0], [index * 2, 8, index * 2 + 12, 40], atol=1.01)
+    assert max(estimator.batches) == min(batch_size, 20)
+    assert sum(estimator.batches) == 20
+
+
+def test_the_tracker_is_given_the_videos_times(tmp_path, estimator, tracker):
+    times = [0.0, 0.1, 0.15, 0.4, 1.0]
+    list(track_frames(video(tmp_path, 5, times=times), estimator, tracker))
+    np.testing.assert_allclose(tracker.times, times, atol=1e-3)
+
+
+def test_a_frame_that_cannot_be_decoded_has_nobody_and_keeps_time(tmp_path, estimator, tracker):
+    path = damage(write_video(tmp_path / "a.mp4", [moving(i) for i in range(12)]), 5)
+    results = list(track_frames(open_source(str(path)), estimator, tracker, batch_size=4))
+    assert [len(r.people) for r in results] == [2] * 5 + [0] + [2] * 6
+    assert results[5].image is None
+    np.testing.assert_allclose(tracker.times, np.arange(12) / 30, atol=1e-3)
+    assert sum(estimator.batches) == 11
+
+
+def test_it_stops_at_max_frames(tmp_path, estimator, tracker):
+    assert len(list(track_frames(video(tmp_path), estimator, tracker, max_frames=7))) == 7
+
+
+def test_a_live_source_is_looked_at_frame_by_frame(estimator, tracker):
+    source = ArraySource([moving(i) for i in range(5)], frame_rate=30)
+    source.live = True
+    list(track_frames(source, estimator, tracker, batch_size=4))
+    assert estimator.batches == [1] * 5
+
+
+@pytest.mark.parametrize("broken", ["source", "estimator", "tracker"])
+def test_an_exception_in_any_stage_ends_all_threads(estimator, tracker, broken):
+    before = threading.active_count()
+    calls = []
+
+    def frames():
+        for i in range(1000):
+            if broken == "source" and i == 6:
+                raise RuntimeError("source broke")
+            yield moving(i)
+
+    def fail_at_six(function):
+        def wrapped(*arguments):
+            calls.append(1)
+            if len(calls) == 6:
+                raise RuntimeError(f"{broken} broke")
+            return function(*arguments)
+
+        return wrapped
+
+    if broken == "estimator":
+        estimator.estimate = fail_at_six(estimator.estimate)
+    if broken == "tracker":
+        tracker.update = fail_at_six(tracker.update)
+    seen = []
+    results = track_frames(ArraySource(frames(), frame_rate=30), estimator, tracker)
+    with pytest.raises(RuntimeError, match=f"{broken} broke"):
+        seen.extend(result.index for result in results)
+    assert seen == list(range(len(seen)))
+    assert threading.active_count() == before
+
+
+def test_leaving_early_ends_all_threads_and_closes_the_source(tmp_path, estimator, tracker):
+    before = threading.active_count()
+    source = video(tmp_path, 60)
+    closed = []
+    source.close = lambda: closed.append(True)
+    results = track_frames(source, estimator, tracker, batch_size=4)
+    next(results)
+    results.close()
+    assert threading.active_count() == before
+    assert closed == [True]
+
+
+def test_stages_are_timed(tmp_path, estimator, tracker):
+    times = StageTimes()
+    list(track_frames(video(tmp_path), estimator, tracker, times=times))
+    assert set(times.seconds) == {"decode", "network", "track"}
+    assert all(seconds > 0 for seconds in times.seconds.values())

@@ -1,0 +1,187 @@
+import contextlib
+import io
+import json
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from fastpose_mtn.data.posetrack import posetrack18_image_id
+from fastpose_mtn.skeletons import COCO17, CROWDPOSE14, MPII16, POSETRACK15
+from fastpose_mtn.structures import PersonDetections, TrackedPersons
+from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.writers import FORMATS, open_writer
+
+
+def people(ids, skeleton=POSETRACK15):
+    """Person i: box (10 i, 20, 10 i + 5, 40), joint k at (10 i + k, 20 + k) with confidence 0.5."""
+    n, k = len(ids), len(skeleton)
+    boxes = np.array([[10 * i, 20, 10 * i + 5, 40] for i in ids], np.float32).reshape(n, 4)
+    joint = np.arange(k)
+    keypoints = np.array(
+        [np.stack([10 * i + joint, 20 + joint, np.full(k, 0.5)], axis=1) for i in ids], np.float32
+    )
+    detections = PersonDetections(boxes, np.full(n, 0.75, np.float32), keypoints.reshape(n, k, 3))
+    return TrackedPersons(detections, np.array(ids, np.int64))
+
+
+def frame(index, *, number=None, image=True):
+    return Frame(
+        index=index,
+        number=index if number is None else number,
+        time_s=index / 25,
+        duration_s=1 / 25,
+        image=np.zeros((48, 64, 3), np.uint8) if image else None,
+        image_size_hw=(48, 64),
+    )
+
+
+def write(tmp_path, form, frames, *, sequence="walk", skeleton=POSETRACK15, complete=True):
+    writer = open_writer(form, tmp_path, sequence=sequence, skeleton=skeleton)
+    for one, who in frames:
+        writer.write(one, who)
+    assert not writer.path.exists()  # its name is given when it is whole
+    writer.close(complete)
+    return writer.path
+
+
+THREE = [(frame(0), people([3, 7])), (frame(1), people([])), (frame(2), people([7]))]
+
+
+def test_json_lines_hold_every_frame(tmp_path):
+    path = write(tmp_path, "jsonl", [*THREE, (frame(3, number=12, image=False), people([]))])
+    assert path.name == "walk.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["frame"] for line in lines] == [0, 1, 2, 3]
+    assert [line["time"] for line in lines] == [0.0, 0.04, 0.08, 0.12]
+    assert [len(line["people"]) for line in lines] == [2, 0, 1, 0]
+    assert ["skipped" in line for line in lines] == [False, False, False, True]
+    assert lines[3]["number"] == 12
+    person = lines[0]["people"][1]
+    assert (person["track_id"], person["score"], person["box"]) == (7, 0.75, [70, 20, 75, 40])
+    assert person["joints"][14] == [84, 34]
+    assert person["confidences"] == [0.5] * 15
+
+
+def test_motchallenge_rows_count_frames_from_one(tmp_path):
+    path = write(tmp_path, "mot", THREE)
+    rows = np.loadtxt(path, delimiter=",", ndmin=2)
+    np.testing.assert_allclose(
+        rows,
+        [
+            [1, 3, 30, 20, 5, 20, 0.75, -1, -1, -1],
+            [1, 7, 70, 20, 5, 20, 0.75, -1, -1, -1],
+            [3, 7, 70, 20, 5, 20, 0.75, -1, -1, -1],
+        ],
+    )
+
+
+def test_motmetrics_reads_the_motchallenge_file(tmp_path):
+    motmetrics = pytest.importorskip("motmetrics")
+    table = motmetrics.io.loadtxt(str(write(tmp_path, "mot", THREE)), fmt="mot15-2D")
+    assert list(table.index) == [(1, 3), (1, 7), (3, 7)]
+    # motmetrics takes boxes to count pixels from 1, of ground truth and results alike
+    assert table.loc[(1, 3), ["X", "Y", "Width", "Height"]].tolist() == [29, 19, 5, 20]
+
+
+def coco_results(tmp_path, image_ids, skeleton=COCO17, sequence="walk", frames=None):
+    frames = frames or [(frame(i, number=n), people([i + 1], skeleton)) for i, n in enumerate(image_ids)]
+    path = write(tmp_path, "coco", frames, skeleton=skeleton, sequence=sequence)
+    assert path.name == f"{sequence}.coco.json"
+    return path
+
+
+def test_pycocotools_reads_the_results_of_numbered_images(tmp_path):
+    path = coco_results(tmp_path, [785, 40083])
+    truth = COCO()
+    truth.dataset = {"images": [{"id": 785}, {"id": 40083}], "annotations": [], "categories": [{"id": 1}]}
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+        results = truth.loadRes(str(path))
+    (person,) = results.loadAnns(results.getAnnIds(imgIds=40083))
+    assert person["bbox"] == [20, 20, 5, 20]
+    assert person["keypoints"][:6] == [19.5, 19.5, 0.5, 20.5, 20.5, 0.5]  # pixel indices
+    assert (person["score"], person["track_id"]) == (0.75, 2)
+
+
+def test_coco_results_of_another_body_are_cocos_joints(tmp_path):
+    (person,) = json.loads(coco_results(tmp_path, [5], MPII16).read_text())
+    joints = np.reshape(person["keypoints"], (17, 3))
+    assert (joints[:5] == 0).all()  # MPII has no face: no half pixel either
+    wrist = MPII16.joints.index("right_wrist")
+    np.testing.assert_allclose(joints[COCO17.joints.index("right_wrist")], [9.5 + wrist, 19.5 + wrist, 0.5])
+
+
+def test_crowdpose_results_keep_crowdposes_joints(tmp_path):
+    (person,) = json.loads(coco_results(tmp_path, [5], CROWDPOSE14).read_text())
+    assert len(person["keypoints"]) == 14 * 3
+
+
+def test_no_people_at_all_is_a_valid_file(tmp_path):
+    frames = [(frame(0), people([]))]
+    assert json.loads(write(tmp_path, "coco", frames).read_text()) == []
+    assert json.loads(write(tmp_path, "posetrack", frames).read_text())["annotations"] == []
+    assert write(tmp_path, "mot", frames).read_text() == ""
+    assert json.loads(write(tmp_path, "posetrack", [], sequence="none").read_text())["images"] == []
+
+
+def test_posetrack18_holds_images_then_people(tmp_path):
+    path = write(tmp_path, "posetrack", THREE, sequence="000012_mpii_test")
+    assert path.name == "000012_mpii_test.json"
+    content = json.loads(path.read_text())
+    images = content["images"]
+    assert [image["id"] for image in images] == [10000120000, 10000120001, 10000120002]
+    assert images[2]["file_name"] == "images/000012_mpii_test/000002.jpg"
+    assert (images[0]["height"], images[0]["width"], images[0]["vid_id"]) == (48, 64, "000012")
+    assert [(a["image_id"] - 10000120000, a["track_id"]) for a in content["annotations"]] == [
+        (0, 3),
+        (0, 7),
+        (2, 7),
+    ]
+    assert len({a["id"] for a in content["annotations"]}) == 3
+    first = content["annotations"][0]
+    assert first["keypoints"][:3] == [30, 20, 1]
+    assert first["keypoints"][9:15] == [0] * 6  # the ears, which PoseTrack does not label
+    assert first["scores"][:5] == [0.5, 0.5, 0.5, 0, 0]
+    assert content["categories"][0]["keypoints"][1] == "head_bottom"
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("sequence", "index", "expected"),
+    [
+        ("003418_mpii_test", 7, 10034180007),
+        ("000001_mpiinew_test", 0, 30000010000),
+        ("000015_bonn_train", 12, 20000150012),
+        ("street_walk", 7, 7),
+        ("003418_mpii_test", 10_000, 10_000),
+    ],
+)
+def test_image_ids_are_posevals_where_the_name_is_posetracks(sequence, index, expected):
+    assert posetrack18_image_id(sequence, index) == expected
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_incomplete_file_stays_plainly_partial(tmp_path, form):
+    path = write(tmp_path, form, THREE, complete=False)
+    assert not path.exists()
+    assert path.with_name(path.name + ".partial").exists()
+    assert all(file.name.endswith(".partial") for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_earlier_result_stays_until_the_new_one_is_whole(tmp_path, form):
+    earlier = tmp_path / f"walk{FORMATS[form][1]}"
+    earlier.write_text("earlier")
+    writer = open_writer(form, tmp_path, sequence="walk", skeleton=POSETRACK15)
+    writer.write(*THREE[0])
+    assert earlier.read_text() == "earlier"
+    writer.close(True)
+    assert earlier.read_text() != "earlier"
+
+
+def test_results_are_on_disk_as_they_come(tmp_path):
+    writer = open_writer("jsonl", tmp_path, sequence="walk", skeleton=POSETRACK15)
+    writer.write(*THREE[0])
+    assert json.loads((tmp_path / "walk.jsonl.partial").read_text())["frame"] == 0
+    writer.close(True)
