@@ -24,15 +24,31 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m fastpose_mtn.data.synthetic", description=main.__doc__ and __doc__)
-    parser.add_argument("--output", metavar="DIR", help="folder to write annotations/, images/ and videos/ into")
+    parser = argparse.ArgumentParser(
+        prog="python -m fastpose_mtn.data.synthetic", description=main.__doc__ and __doc__
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", help="folder to write annotations/, images/ and videos/ into"
+    )
     parser.add_argument("--sequences", type=int, default=4, metavar="N", help="scenes to draw (default 4)")
     parser.add_argument("--frames", type=int, default=60, metavar="F", help="frames a scene (default 60)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the first scene; from 900000 up: acceptance only (default 0)")
-    parser.add_argument("--size", default="640x360", metavar="WxH", help="pixels of a frame (default 640x360)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="of the first scene; from 900000 up: acceptance only (default 0)",
+    )
+    parser.add_argument(
+        "--size", default="640x360", metavar="WxH", help="pixels of a frame (default 640x360)"
+    )
     parser.add_argument("--people", type=int, default=6, metavar="N", help="persons a scene (default 6)")
-    parser.add_argument("--occlusion", type=float, default=0.3, metavar="P", help="0 to 1: how much is hidden (default 0.3)")
-    parser.add_argument("--contact-sheet", metavar="FILE", help="write one picture with a frame of each of 12 scenes instead")
+    parser.add_argument(
+        "--occlusion", type=float, default=0.3, metavar="P", help="0 to 1: how much is hidden (default 0.3)"
+    )
+    parser.add_argument(
+        "--contact-sheet", metavar="FILE", help="write one picture with a frame of each of 12 scenes instead"
+    )
     options = parser.parse_args(arguments)
     with exit_on_error():
         config = SceneConfig(
@@ -41,13 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )  # fmt: skip
         if options.contact_sheet:
             sheet = contact_sheet(range(options.seed, options.seed + 12), columns=3, config=config)
-            done, data = cv2.imencode(Path(options.contact_sheet).suffix or ".jpg", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+            done, data = cv2.imencode(
+                Path(options.contact_sheet).suffix or ".jpg", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)
+            )
             if not done:
                 raise InputError(f"--contact-sheet: cannot write a picture called {options.contact_sheet}")
             Path(options.contact_sheet).write_bytes(data.tobytes())
             print(options.contact_sheet)
         elif options.output:
-            names = write_dataset(options.output, options.sequences, options.frames, options.seed, config, progress=True)
+            names = write_dataset(
+                options.output, options.sequences, options.frames, options.seed, config, progress=True
+            )
             print(f"{options.output}: {len(names)} sequences of {options.frames} frames")
         else:
             raise InputError("expected --output DIR (or --contact-sheet FILE)")

@@ -131,9 +131,7 @@ def draw_look_alike(rng: np.random.Generator, original: Appearance) -> Appearanc
         hat="none" if rng.random() < 0.5 else original.hat,
         top_colour=_jitter(rng, original.top_colour, 9),
         second_colour=_jitter(rng, original.second_colour, 14),
-        bottom_colour=other.bottom_colour
-        if rng.random() < 0.5
-        else _jitter(rng, original.bottom_colour, 12),
+        bottom_colour=other.bottom_colour if rng.random() < 0.5 else _jitter(rng, original.bottom_colour, 12),
         shoes=other.shoes,
         bag=other.bag,
         bag_colour=other.bag_colour,

@@ -34,9 +34,7 @@ NECK, HEAD, UPPER_ARM, FOREARM, HAND = 0.040, 0.142, 0.176, 0.150, 0.055
 SHOULDER_HALF, HIP_HALF, FOOT_LENGTH = 0.112, 0.052, 0.140
 
 
-def action_angles(
-    action: str, phase: np.ndarray, time: np.ndarray, left_handed: bool
-) -> np.ndarray:
+def action_angles(action: str, phase: np.ndarray, time: np.ndarray, left_handed: bool) -> np.ndarray:
     """The pose of an action.
 
     Args:
@@ -52,7 +50,11 @@ def action_angles(
     sway = 0.03 * np.sin(1.7 * time)
     for side in "lr":
         pose |= {f"{side}_thigh_out": zero + 0.05, f"{side}_shin_out": zero + 0.03}
-        pose |= {f"{side}_upper_out": zero + 0.16, f"{side}_fore_out": zero + 0.10, f"{side}_fore": zero + 0.18}
+        pose |= {
+            f"{side}_upper_out": zero + 0.16,
+            f"{side}_fore_out": zero + 0.10,
+            f"{side}_fore": zero + 0.18,
+        }
     if action in ("walk", "run"):
         run = action == "run"
         swing, knee, arm = (0.72, 1.45, 0.75) if run else (0.44, 0.85, 0.48)
@@ -78,8 +80,8 @@ def action_angles(
         pose[f"{main}_upper"] = pose[f"{main}_fore"] = zero + 0.12
     elif action == "crouch":
         # Both feet reach the same depth: 0.245 cos(thigh) + 0.24 cos(shin) agrees within 1 % of the height.
-        for side, thigh, shin in ((main, 1.75, -0.75), (rest, 1.45, -1.15)):
-            pose[f"{side}_thigh"], pose[f"{side}_shin"] = zero + thigh, zero + shin
+        for side, thigh_at, shin_at in ((main, 1.75, -0.75), (rest, 1.45, -1.15)):
+            pose[f"{side}_thigh"], pose[f"{side}_shin"] = zero + thigh_at, zero + shin_at
             pose[f"{side}_thigh_out"], pose[f"{side}_shin_out"] = zero + 0.28, zero + 0.10
             pose[f"{side}_upper"], pose[f"{side}_fore"] = 0.75 + sway, zero + 1.15
         pose["lean"], pose["head_pitch"] = zero + 0.45, zero - 0.3
@@ -119,9 +121,7 @@ def carry_box(angles: np.ndarray) -> np.ndarray:
 
 def _down(pitch: np.ndarray, out: np.ndarray, side: float) -> np.ndarray:
     """Unit direction (T, 3) of a hanging segment; ``side`` is +1 for the left, -1 for the right."""
-    return np.stack(
-        [np.sin(pitch) * np.cos(out), side * np.sin(out), -np.cos(pitch) * np.cos(out)], axis=-1
-    )
+    return np.stack([np.sin(pitch) * np.cos(out), side * np.sin(out), -np.cos(pitch) * np.cos(out)], axis=-1)
 
 
 def solve(angles: np.ndarray, look: Appearance) -> np.ndarray:
@@ -137,7 +137,9 @@ def solve(angles: np.ndarray, look: Appearance) -> np.ndarray:
     a = {name: angles[:, i] for i, name in enumerate(ANGLES)}
     h = look.height
     zero, one = np.zeros(len(angles)), np.ones(len(angles))
-    up = np.stack([np.sin(a["lean"]) * np.cos(a["roll"]), np.sin(a["roll"]), np.cos(a["lean"]) * np.cos(a["roll"])], -1)
+    up = np.stack(
+        [np.sin(a["lean"]) * np.cos(a["roll"]), np.sin(a["roll"]), np.cos(a["lean"]) * np.cos(a["roll"])], -1
+    )
     forward = np.stack([np.cos(a["lean"]), zero, -np.sin(a["lean"])], -1)
     left = np.cross(up, forward)
     cos, sin = np.cos(a["twist"])[:, None], np.sin(a["twist"])[:, None]
@@ -180,7 +182,9 @@ def solve(angles: np.ndarray, look: Appearance) -> np.ndarray:
     lift = -lowest + 0.012 * h + a["hop"]
     points = np.stack([p[name] for name in POINTS[:FIRST_AXIS]], axis=1)
     points[:, :, 2] += lift[:, None]
-    axes = np.stack([torso_forward, torso_left, up, hip_forward, hip_left, head_forward, head_left, head_up], axis=1)
+    axes = np.stack(
+        [torso_forward, torso_left, up, hip_forward, hip_left, head_forward, head_left, head_up], axis=1
+    )
     return np.concatenate([points, axes], axis=1)
 
 

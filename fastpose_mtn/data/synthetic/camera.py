@@ -37,7 +37,9 @@ class Camera:
         pan = amount * wave[:, :2] * (0.11 * width, 0.03 * height)
         shake = rng.uniform(0, 2 * np.pi, (4, 2))
         for k, hertz in enumerate((1.3, 2.1, 3.7, 5.3)):
-            pan += amount * 0.0016 * width / (1 + 0.5 * k) * np.sin(2 * np.pi * hertz * time[:, None] + shake[k])
+            pan += (
+                amount * 0.0016 * width / (1 + 0.5 * k) * np.sin(2 * np.pi * hertz * time[:, None] + shake[k])
+            )
         zoom = 1.06 + amount * 0.10 * wave[:, 2]
         return cls(pan, zoom, (int(0.16 * width), int(0.10 * height)), (width, height))
 
@@ -61,7 +63,9 @@ class Camera:
         # cv2 counts pixel centres as integers, so half a pixel goes on and off again.
         origin = self.apply(-np.array(self.margin, float) + 0.5, index) - 0.5
         warp = np.array([[zoom, 0.0, origin[0]], [0.0, zoom, origin[1]]])
-        image = cv2.warpAffine(canvas, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        image = cv2.warpAffine(
+            canvas, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         image = cv2.cvtColor(image, cv2.COLOR_RGBA2RGB)
         other = index + 1 if index + 1 < len(self.pan) else index - 1
         if other >= 0:
@@ -103,7 +107,9 @@ class Sensor:
         flicker = rng.uniform(0, 0.012) * np.sin(2 * np.pi * rng.uniform(2, 8) * time) if indoor else 0.0
         gain = (level * (1 + change + flicker))[:, None] * tint
         sigma = config.noise * rng.uniform(1.0, 6.0)
-        noise = np.random.default_rng([seed, 3]).standard_normal((height + 32, width + 32, 3), np.float32) * sigma
+        noise = (
+            np.random.default_rng([seed, 3]).standard_normal((height + 32, width + 32, 3), np.float32) * sigma
+        )
         return cls(
             gain=gain,
             lift=float(rng.uniform(0, 22)),
@@ -115,7 +121,9 @@ class Sensor:
 
     def expose(self, image: np.ndarray, index: int) -> np.ndarray:
         """The photograph (H, W, 3) uint8 of drawn colours; its noise depends on seed and frame alone."""
-        levels = (np.arange(256)[:, None] / 255.0) ** self.gamma * self.gain[index] * (255 - self.lift) + self.lift
+        levels = (np.arange(256)[:, None] / 255.0) ** self.gamma * self.gain[index] * (
+            255 - self.lift
+        ) + self.lift
         table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         image = cv2.LUT(image, table[None])
         height, width = image.shape[:2]

@@ -115,7 +115,9 @@ def _write_scene(scene: SyntheticScene, root: Path, name: str, bar: Any) -> None
 
 
 def _write_jpeg(path: Path, image: np.ndarray) -> None:
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    )
     if not done:
         raise OSError(f"{path}: the image could not be encoded")
     path.write_bytes(data.tobytes())
@@ -126,7 +128,9 @@ def frame_records(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The ``images`` entry and the ``annotations`` entries of one frame."""
     targets = frame.targets
-    ignored = [np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]) for x1, y1, x2, y2 in targets.boxes[targets.ignore]]
+    ignored = [
+        np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]) for x1, y1, x2, y2 in targets.boxes[targets.ignore]
+    ]
     number = image_id(seed, index)
     image = image_record(
         image_id=number, file_name=file_name, size_hw=frame.image.shape[:2], frame_count=frame_count,
@@ -148,11 +152,15 @@ def contact_sheet(
 ) -> np.ndarray:
     """A grid (H, W, 3) uint8 RGB with the middle frame of each scene."""
     if not seeds or columns < 1:
-        raise ValueError(f"contact sheet: expected seeds and columns, got {len(seeds)} seeds, {columns} columns")
+        raise ValueError(
+            f"contact sheet: expected seeds and columns, got {len(seeds)} seeds, {columns} columns"
+        )
     config = config or SceneConfig()
     size = (tile_width, round(tile_width * config.size_wh[1] / config.size_wh[0]))
     tiles = [
-        cv2.resize(SyntheticScene(s, config).frame(config.frame_count // 2).image, size, interpolation=cv2.INTER_AREA)
+        cv2.resize(
+            SyntheticScene(s, config).frame(config.frame_count // 2).image, size, interpolation=cv2.INTER_AREA
+        )
         for s in seeds
     ]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)

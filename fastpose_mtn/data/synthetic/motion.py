@@ -87,7 +87,11 @@ def plan_course(
     speed, phase, facing = 0.0, float(rng.uniform(0, 2 * np.pi)), heading
     hurry, side = runner, 1.0 if rng.random() < 0.5 else -1.0
     if not idler:  # start in mid-stride
-        target = (side * half * 0.9, z) if rng.random() < 0.6 else (0.5 * x, base_z * float(rng.choice([0.65, 1.45])))
+        target = (
+            (side * half * 0.9, z)
+            if rng.random() < 0.6
+            else (0.5 * x, base_z * float(rng.choice([0.65, 1.45])))
+        )
         heading = float(np.arctan2(target[0] - x, z - target[1]))
         speed = (run_speed if hurry else walk_speed) * size
 
@@ -100,7 +104,10 @@ def plan_course(
             dwell -= dt
             wanted, turn_to, current = 0.0, facing, action
             if dwell <= 0:
-                target, hurry = _next_target(rng, view, base_z, x, hiding_places, config.occlusion), runner and rng.random() < 0.7
+                target, hurry = (
+                    _next_target(rng, view, base_z, x, hiding_places, config.occlusion),
+                    runner and rng.random() < 0.7,
+                )
         else:
             dx, dz = target[0] - x, target[1] - z
             turn_to = float(np.arctan2(dx, -dz))
@@ -110,7 +117,11 @@ def plan_course(
                 if rng.random() < (0.75 if not outside else 0.5):
                     dwell = float(rng.uniform(0.3, 1.6) if outside else rng.uniform(0.6, 3.0))
                     action = body.ACTIONS.index(str(rng.choice(_DWELL_ACTIONS)))
-                    facing = heading + float(rng.normal(0, 0.3)) if rng.random() < 0.4 else float(rng.uniform(-np.pi, np.pi))
+                    facing = (
+                        heading + float(rng.normal(0, 0.3))
+                        if rng.random() < 0.4
+                        else float(rng.uniform(-np.pi, np.pi))
+                    )
                 else:
                     target = _next_target(rng, view, base_z, x, hiding_places, config.occlusion)
         turn = _wrap(turn_to - heading)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from fastpose_mtn.data.synthetic import body, figure, scenery
+from fastpose_mtn.data.synthetic import body, figure
 from fastpose_mtn.data.synthetic.appearance import Appearance, draw_cast
+from fastpose_mtn.data.synthetic.backgrounds import paint_background
+from fastpose_mtn.data.synthetic.brush import Brush
 from fastpose_mtn.data.synthetic.camera import Camera, Sensor
 from fastpose_mtn.data.synthetic.config import SceneConfig
 from fastpose_mtn.data.synthetic.motion import Course, GroundView, plan_course
+from fastpose_mtn.data.synthetic.occluders import Occluder, place_occluders
+from fastpose_mtn.data.synthetic.person import draw_figure
+from fastpose_mtn.data.synthetic.scenery import PLACES
 from fastpose_mtn.data.synthetic.truth import BodyTruth, SyntheticFrame, label_people
 
 _FEET = [body.POINT[name] for name in ("l_heel", "l_toe", "r_heel", "r_toe")]
@@ -40,7 +44,7 @@ class SyntheticScene:
         config = self.config
         width, height = config.size_wh
         rng = np.random.default_rng([self.seed, 0])
-        self.place = scenery.PLACES[rng.integers(len(scenery.PLACES))]
+        self.place = PLACES[rng.integers(len(PLACES))]
         sizes = _person_heights(rng, config.people) * height / 360.0
         low_camera = config.people == 0 or sizes.max() > 0.62 * height
         self.view = GroundView(
@@ -52,7 +56,7 @@ class SyntheticScene:
         )
         self.cast: list[Appearance] = draw_cast(self.seed, config.people)
         distances = self.view.focal * 1.71 / np.maximum(sizes, 1.0)
-        self.occluders = scenery.place_occluders(rng, self.place, self.view, distances, config.occlusion)
+        self.occluders = place_occluders(rng, self.place, self.view, distances, config.occlusion)
         hiding = [(o.x, o.z, o.half_width) for o in self.occluders]
         self.courses: list[Course] = [
             plan_course(
@@ -67,7 +71,7 @@ class SyntheticScene:
         self.exposure = float(rng.uniform(0, config.motion_blur))
         margin_x, margin_y = self.camera.margin
         canvas_size = (width + 2 * margin_x, height + 2 * margin_y)
-        canvas = scenery.paint_background(rng, self.place, canvas_size, int(self.view.horizon) + margin_y)
+        canvas = paint_background(rng, self.place, canvas_size, int(self.view.horizon) + margin_y)
         self._canvas = cv2.cvtColor(canvas, cv2.COLOR_RGB2RGBA)
 
     def __len__(self) -> int:
@@ -108,7 +112,8 @@ class SyntheticScene:
         """Ground-based metres to image pixels, (..., 2)."""
         scale = self.view.focal / z
         at = np.stack(
-            [0.5 * self.view.width + scale * x, self.view.horizon + scale * (self.view.camera_height - up)], axis=-1
+            [0.5 * self.view.width + scale * x, self.view.horizon + scale * (self.view.camera_height - up)],
+            axis=-1,
         )
         return self.camera.apply(at, index)
 
@@ -136,7 +141,7 @@ class SyntheticScene:
         if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
             return None
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        figure.draw_figure(seen, look, figure.Brush(image, mask, (x0, y0)))
+        draw_figure(seen, look, Brush(image, mask, (x0, y0)))
         left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
         inside = mask[top - y0 : bottom - y0, left - x0 : right - x0]
         region = (slice(top, bottom), slice(left, right))
@@ -169,9 +174,9 @@ class SyntheticScene:
         cv2.copyTo(soft, where, patch)
 
     def _draw_occluder(
-        self, occluder: scenery.Occluder, index: int, image: np.ndarray, owner: np.ndarray, part: np.ndarray
+        self, occluder: Occluder, index: int, image: np.ndarray, owner: np.ndarray, part: np.ndarray
     ) -> None:
-        brush = figure.Brush(image, owner, (0, 0))
+        brush = Brush(image, owner, (0, 0))
         points = np.concatenate(occluder.outlines)
         xy = self._project(occluder.x + points[:, 0], points[:, 1], occluder.z, index)
         height, width = owner.shape
@@ -193,7 +198,10 @@ class SyntheticScene:
             middle, spread = feet.mean(axis=0), float(np.ptp(feet[:, 0]))
             foot = self._project(np.array(x + middle[0]), np.array(tilt * middle[2]), z, index)
             scale = self.view.focal / z * float(self.camera.zoom[index])
-            half, flat = (0.16 * look.height + 0.38 * spread) * scale, 0.5 * tilt * 0.24 * look.height * scale + 1.0
+            half, flat = (
+                (0.16 * look.height + 0.38 * spread) * scale,
+                0.5 * tilt * 0.24 * look.height * scale + 1.0,
+            )
             offset = 0.25 * half * -self.light
             x0, x1 = int(foot[0] + offset - half - 2), int(foot[0] + offset + half + 3)
             y0, y1 = int(foot[1] - flat - 2), int(foot[1] + flat + 3)

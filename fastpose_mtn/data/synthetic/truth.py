@@ -9,7 +9,8 @@ import numpy as np
 
 from fastpose_mtn.data.synthetic.appearance import Appearance
 from fastpose_mtn.data.synthetic.body import HIP_HALF, POINT, SHOULDER_HALF
-from fastpose_mtn.data.synthetic.figure import PART, PARTS, Figure
+from fastpose_mtn.data.synthetic.brush import PART, PARTS
+from fastpose_mtn.data.synthetic.figure import Figure
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonTargets
 
