@@ -9,6 +9,7 @@ import sys
 from fastpose_mtn.cli import exit_on_error
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.engine.choice import ENGINES, choose_engine
+from fastpose_mtn.engine.machines import Machines, is_first_process
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -39,17 +40,17 @@ def setup(args: argparse.Namespace) -> CfgNode:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("fastpose_mtn").setLevel(logging.INFO)
+    log = logging.getLogger("fastpose_mtn")
     with exit_on_error():
         engine, why = choose_engine(args.engine)
-        logging.getLogger("fastpose_mtn").info("engine: %s (%s)", engine, why)
+        log.setLevel(logging.INFO if is_first_process() else logging.ERROR)
+        log.info("engine: %s (%s)", engine, why)
+        machines = Machines(args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)
         cfg = setup(args)
-        from fastpose_mtn.engine import trainer
+        from fastpose_mtn.engine.train import train
 
-        weights = trainer.train(
-            cfg, resume=args.resume, num_gpus=args.num_gpus, num_machines=args.num_machines
-        )
-        print(f"weights: {weights}")
+        weights = train(cfg, resume=args.resume, machines=machines)
+        log.info("weights: %s", weights)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ class CocoJsonDataset:
         visibility = self._keypoints[..., 2]
         if not (visibility == 2).any():
             visibility[visibility > 0] = 2
+        self._file_joints = reader.file_joints
         self._num_identities = len(reader.identities)
         self.tasks = form.tasks if form.tasks is not None else self._labelled_tasks()
         self._check_images_exist()
@@ -114,6 +115,10 @@ class CocoJsonDataset:
             image_id=int(self._image_ids[index]),
             file_name=str(self._file_names[index]),
         )
+
+    def is_official(self, skeleton: Skeleton) -> bool:
+        """Whether the annotations are one COCO file with exactly these joints, which can be measured as it is."""
+        return self.annotations.is_file() and self._file_joints == skeleton.joints
 
     def _labelled_tasks(self) -> frozenset[str]:
         labelled = {

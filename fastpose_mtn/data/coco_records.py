@@ -68,6 +68,7 @@ class CocoJsonReader:
         self._skeleton, self._form = skeleton, form
         self.records: list[ImageRecord] = []
         self.identities: dict[tuple[str, ...], int] = {}
+        self.file_joints: tuple[str, ...] = ()  # as the last category of a person names them
         self._left_out: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
@@ -156,6 +157,7 @@ class CocoJsonReader:
         names = self._form.joints or category.get("keypoints")
         if not names:
             return None
+        self.file_joints = tuple(map(str, names))
         positions = []
         for name in names:
             try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
@@ -111,7 +111,21 @@ class TrainingBatches:
             epoch += 1
 
 
-class AugmentedImages(Dataset[TrainingSample]):
+@dataclass(frozen=True)
+class LoadFailure:
+    """An image that could not be read; it crosses from a worker process, which an exception does badly."""
+
+    message: str
+
+
+def load_or_failure(dataset: PoseDataset, index: int) -> LabelledImage | LoadFailure:
+    try:
+        return dataset[index]
+    except (ValueError, OSError) as error:
+        return LoadFailure(f"dataset {dataset.name}: {error}")
+
+
+class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
     """All training datasets as one, each image changed at random and ready for the network.
 
     Identities of the second dataset go on where those of the first end.
@@ -140,12 +154,14 @@ class AugmentedImages(Dataset[TrainingSample]):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def __getitem__(self, draw: tuple[int, int]) -> TrainingSample:
+    def __getitem__(self, draw: tuple[int, int]) -> TrainingSample | LoadFailure:
         """Image ``draw[0]``, changed as the ``draw[1]``-th draw of this run changes it."""
         index, number = draw
         which = int(np.searchsorted(self._ends, index, side="right"))
         dataset = self._datasets[which]
-        image = dataset[index - (int(self._ends[which]) - len(dataset))]
+        image = load_or_failure(dataset, index - (int(self._ends[which]) - len(dataset)))
+        if isinstance(image, LoadFailure):
+            return image
         identities = image.targets.identities
         identities = np.where(identities >= 0, identities + self._first_identity[which], -1).astype(np.int64)
         image = replace(image, targets=replace(image.targets, identities=identities))
@@ -155,21 +171,21 @@ class AugmentedImages(Dataset[TrainingSample]):
 
 def build_training_loader(
     images: AugmentedImages, batches: TrainingBatches, *, num_workers: int, pin_memory: bool
-) -> DataLoader[TrainingSample]:
+) -> DataLoader[TrainingSample | LoadFailure]:
     """Batches as lists of samples, made ready ahead of time by ``num_workers`` processes."""
     return DataLoader(
         images,
         batch_sampler=batches,  # type: ignore[arg-type]
         num_workers=num_workers,
         collate_fn=list,
-        pin_memory=False if num_workers == 0 else pin_memory,
-        worker_init_fn=_start_worker,
+        pin_memory=pin_memory,
+        worker_init_fn=start_worker,
         prefetch_factor=4 if num_workers else None,
         persistent_workers=False,
     )
 
 
-def _start_worker(worker: int) -> None:
+def start_worker(worker: int = 0) -> None:
     """One thread each, and behind the network when the cores are few."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

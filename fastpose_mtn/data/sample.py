@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -55,6 +55,10 @@ class TrainingSample:
 
     image: torch.Tensor
     targets: PersonTargets
-    tasks: frozenset[str] = field(default=TASKS)
+    tasks: frozenset[str] = TASKS
     image_id: int = 0
     file_name: str = ""
+
+    def pin_memory(self) -> TrainingSample:
+        """The same sample with its image where a GPU can fetch it; called by the data loader."""
+        return replace(self, image=self.image.pin_memory())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,10 @@ class TrainingFolder:
     def __init__(self, path: str | Path, cfg: CfgNode, *, kept: int) -> None:
         self.path, self._cfg, self._kept = Path(path), cfg, kept
 
-    def checkpoints(self) -> list[Path]:
+    @staticmethod
+    def checkpoints_in(folder: Path) -> list[Path]:
         """From the oldest to the newest."""
-        found = [p for p in self.path.glob("checkpoint_*.ckpt") if _CHECKPOINT.fullmatch(p.name)]
+        found = [p for p in folder.glob("checkpoint_*.ckpt") if _CHECKPOINT.fullmatch(p.name)]
         return sorted(found, key=lambda p: p.name)
 
     def save(self, trainer: Any, module: Any, step: int) -> None:
@@ -43,7 +43,7 @@ class TrainingFolder:
         os.replace(partial, target)
         self.export(module, f"model_{step:07d}.safetensors")
         if self._kept:
-            for old in self.checkpoints()[: -self._kept]:
+            for old in self.checkpoints_in(self.path)[: -self._kept]:
                 old.unlink()
                 (self.path / old.name.replace("checkpoint_", "model_")).with_suffix(".safetensors").unlink(
                     missing_ok=True
@@ -53,9 +53,8 @@ class TrainingFolder:
         """Writes the weights to use: the average where there is one, without the identities' classifier."""
         target = self.path / name
         partial = target.with_name(f"{name}.partial")
-        average = module.average
-        with average.applied(module.model) if average is not None else nullcontext():
-            save_weights(partial, module.model, self._cfg)
+        with module.averaged_weights() as model:
+            save_weights(partial, model, self._cfg)
         os.replace(partial, target)
         return target
 

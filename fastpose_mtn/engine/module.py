@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning
@@ -11,6 +12,7 @@ from torch import nn
 
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.loader import LoadFailure
 from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.engine.averaging import WeightAverage
 from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning_rate_factor
@@ -40,14 +42,22 @@ class TrainingModule(lightning.LightningModule):
         self._trained = [p for p in model.parameters() if p.requires_grad]
 
     def transfer_batch_to_device(
-        self, batch: list[TrainingSample], device: torch.device, dataloader_idx: int
+        self, batch: list[TrainingSample | LoadFailure], device: torch.device, dataloader_idx: int
     ) -> tuple[list, list, list]:
-        images = [sample.image.to(device, non_blocking=True) for sample in batch]
-        return images, [sample.targets.to(device) for sample in batch], [sample.tasks for sample in batch]
+        samples = []
+        for sample in batch:
+            if isinstance(sample, LoadFailure):
+                raise InputError(sample.message)
+            samples.append(sample)
+        images = [sample.image.to(device, non_blocking=True) for sample in samples]
+        return images, [s.targets.to(device) for s in samples], [s.tasks for s in samples]
 
     def training_step(self, batch: tuple[list, list, list], batch_idx: int) -> torch.Tensor:
         # What is sampled in a step follows from the seed and the step, so a resumed run goes on exactly.
-        torch.manual_seed(hash((self.seed, self.trainer.global_step, self.trainer.global_rank)) & 0x7FFFFFFF)
+        trainer = self.trainer
+        torch.manual_seed(
+            (self.seed * 1_000_003 + trainer.global_step * trainer.world_size + trainer.global_rank) % 2**63
+        )
         losses = self.model(*batch)
         total = sum(losses.values())
         assert isinstance(total, torch.Tensor)
@@ -64,6 +74,15 @@ class TrainingModule(lightning.LightningModule):
             f"train without SOLVER.AMP"
         )
 
+    @contextmanager
+    def averaged_weights(self) -> Iterator[nn.Module]:
+        """The network with the weights to evaluate and export, and its own again afterwards."""
+        if self.average is None:
+            yield self.model
+            return
+        with self.average.applied(self.model):
+            yield self.model
+
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.cfg, self.model)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(self.cfg))
@@ -78,9 +97,15 @@ class TrainingModule(lightning.LightningModule):
                 norm_type=self._clip.NORM_TYPE,
             )
 
+    def on_train_start(self) -> None:
+        # Now the weights are the same in all processes, and those of a checkpoint are there.
+        if self.average is not None and self.average.steps == 0:
+            self.average = WeightAverage(self.model, self.average.decay)
+
     def train_dataloader(self) -> Any:
         # Lightning asks after it has restored a checkpoint, so the seed and the step are those of the run.
         trainer = self.trainer
+        self.seed = trainer.strategy.broadcast(self.seed)
         return self._make_loader(self.seed, trainer.global_step, trainer.global_rank, trainer.world_size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

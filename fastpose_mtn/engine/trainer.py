@@ -1,9 +1,8 @@
-"""Training on Lightning: from a configuration to weights."""
+"""A Lightning trainer without what costs time at every step and is not needed."""
 
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from pathlib import Path
 
@@ -13,107 +12,33 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.data.augment import build_augmentations
-from fastpose_mtn.data.catalog import build_datasets
-from fastpose_mtn.data.loader import AugmentedImages, TrainingBatches, build_training_loader
-from fastpose_mtn.engine.callbacks import Averaging, Checkpoints, ProgressLog
-from fastpose_mtn.engine.checkpoints import TrainingFolder
-from fastpose_mtn.engine.module import TrainingModule
-from fastpose_mtn.modeling import build_model
-
-_LOG = logging.getLogger("fastpose_mtn")
-
-
-def train(
-    cfg: CfgNode,
-    *,
-    resume: bool = False,
-    num_gpus: int = 1,
-    num_machines: int = 1,
-) -> Path:
-    """Trains what ``cfg`` describes and writes ``OUTPUT_DIR/model_final.safetensors``.
-
-    Args:
-        resume: go on from the newest checkpoint in ``OUTPUT_DIR``, from the start where there is none.
-        num_gpus: processes on this machine; without a GPU, processes on its cores.
-
-    Returns:
-        The final weights.
-    """
-    quiet_lightning()
-    cfg = cfg.clone()
-    cfg.defrost()
-    images = AugmentedImages(
-        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True), build_augmentations(cfg), seed=0
-    )
-    if cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES == 0:
-        cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = images.num_identities
-    seed = cfg.SEED if cfg.SEED >= 0 else int.from_bytes(os.urandom(3), "little")
-    folder = TrainingFolder(cfg.OUTPUT_DIR, cfg, kept=cfg.SOLVER.CHECKPOINTS_KEPT)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    checkpoints = folder.checkpoints()
-    if checkpoints and not resume:
-        raise InputError(
-            f"OUTPUT_DIR {folder.path} holds checkpoints of another run; go on from them with --resume, or "
-            f"choose another OUTPUT_DIR"
-        )
-    torch.manual_seed(seed)
-    model = build_model(cfg).to(memory_format=torch.channels_last)
-    trainer = build_trainer(cfg, folder, num_gpus=num_gpus, num_machines=num_machines)
-
-    def make_loader(seed: int, step: int, rank: int, world_size: int) -> object:
-        images.seed = seed
-        batches = TrainingBatches(
-            images.group_sizes,
-            batch_size=cfg.SOLVER.IMS_PER_BATCH,
-            seed=seed,
-            run_length=cfg.DATALOADER.IMAGES_PER_SCENE,
-            start_step=step,
-            rank=rank,
-            world_size=world_size,
-        )
-        return build_training_loader(
-            images,
-            batches,
-            num_workers=cfg.DATALOADER.NUM_WORKERS,
-            pin_memory=trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
-        )
-
-    module = TrainingModule(cfg, model, seed=seed, make_loader=make_loader)
-    (folder.path / "config.yaml").write_text(cfg.dump())
-    start = checkpoints[-1] if checkpoints else None
-    _LOG.info(
-        "%s: %d images, %d identities, seed %d, %d steps of %d images%s",
-        ", ".join(cfg.DATASETS.TRAIN), len(images), images.num_identities, seed, cfg.SOLVER.MAX_ITER,
-        cfg.SOLVER.IMS_PER_BATCH, f", going on from {start}" if start else "",
-    )  # fmt: skip
-    trainer.fit(module, ckpt_path=str(start) if start else None, weights_only=True if start else None)
-    return folder.export(module, "model_final.safetensors")
+from fastpose_mtn.engine.machines import Machines
 
 
 def build_trainer(
-    cfg: CfgNode, folder: TrainingFolder, *, num_gpus: int, num_machines: int
+    cfg: CfgNode, output: Path, callbacks: list[lightning.Callback], machines: Machines
 ) -> lightning.Trainer:
-    """A Lightning trainer without what costs time a step and is not needed."""
-    on_gpu = cfg.MODEL.DEVICE == "cuda" or (cfg.MODEL.DEVICE == "auto" and torch.cuda.is_available())
-    if on_gpu and num_gpus > torch.cuda.device_count():
-        raise InputError(f"--num-gpus is {num_gpus}, but this machine has {torch.cuda.device_count()}")
-    devices = max(num_gpus, 1)
-    table = CSVLogger(folder.path, name="logs", flush_logs_every_n_steps=1)
+    """
+    Args:
+        output: the folder of the run; tables and TensorBoard's files go to ``logs/version_N`` in it.
+        callbacks: in the order in which they are called after a step.
+    """
+    on_gpu = uses_gpu(cfg)
+    if on_gpu and machines.processes > torch.cuda.device_count():
+        raise InputError(f"--num-gpus is {machines.gpus}, but this machine has {torch.cuda.device_count()}")
+    table = CSVLogger(output, name="logs", flush_logs_every_n_steps=1)
+    # An image whose dataset lacks a task gives that task's head no gradient, so DDP must not wait for one.
+    distributed = "ddp_find_unused_parameters_true"
     return lightning.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
-        devices=devices,
-        num_nodes=num_machines,
-        strategy="ddp" if devices * num_machines > 1 else "auto",
+        devices=machines.processes,
+        num_nodes=machines.count,
+        strategy=distributed if machines.processes * machines.count > 1 else "auto",
         precision=_precision(cfg, on_gpu),
         max_steps=cfg.SOLVER.MAX_ITER,
         max_epochs=-1,
-        callbacks=[
-            Averaging(),
-            ProgressLog(cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.IMS_PER_BATCH),
-            Checkpoints(folder, cfg.SOLVER.CHECKPOINT_PERIOD),
-        ],
-        logger=[table, TensorBoardLogger(folder.path, name="logs", version=table.version)],
+        callbacks=callbacks,
+        logger=[table, TensorBoardLogger(output, name="logs", version=table.version)],
         benchmark=cfg.CUDNN_BENCHMARK,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -121,6 +46,14 @@ def build_trainer(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+def uses_gpu(cfg: CfgNode) -> bool:
+    if cfg.MODEL.DEVICE == "cuda" and not torch.cuda.is_available():
+        raise InputError("MODEL.DEVICE is cuda, but torch finds no GPU; use auto or cpu")
+    if cfg.MODEL.DEVICE not in ("auto", "cuda", "cpu"):
+        raise InputError(f"MODEL.DEVICE: expected auto, cuda or cpu, got {cfg.MODEL.DEVICE!r}")
+    return cfg.MODEL.DEVICE != "cpu" and torch.cuda.is_available()
 
 
 def _precision(cfg: CfgNode, on_gpu: bool) -> str:
@@ -135,8 +68,8 @@ def _precision(cfg: CfgNode, on_gpu: bool) -> str:
 
 
 def quiet_lightning() -> None:
-    """Errors only: its tips and notes on settings that are chosen here on purpose help no user of ours."""
+    """Errors only: its tips, and notes on settings that are chosen here on purpose, help no user of ours."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric", "lightning_utilities"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning.*")
-    warnings.filterwarnings("ignore", message=r".*lightning.*")
+    warnings.filterwarnings("ignore", message=r".*(lightning|lr_scheduler\.step\(\)).*")

@@ -1,0 +1,137 @@
+"""From a configuration to weights."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.augment import build_augmentations
+from fastpose_mtn.data.catalog import build_datasets
+from fastpose_mtn.data.loader import AugmentedImages, TrainingBatches, build_training_loader
+from fastpose_mtn.engine.callbacks import Averaging, Checkpoints, PeriodicEvaluation, ProgressLog
+from fastpose_mtn.engine.checkpoints import TrainingFolder
+from fastpose_mtn.engine.evaluation import evaluate_model
+from fastpose_mtn.engine.machines import Machines, is_first_process
+from fastpose_mtn.engine.module import LoaderFactory, TrainingModule
+from fastpose_mtn.engine.trainer import build_trainer, quiet_lightning, uses_gpu
+from fastpose_mtn.modeling import build_model
+
+_LOG = logging.getLogger("fastpose_mtn")
+
+
+def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = None) -> Path:
+    """Trains what ``cfg`` describes; writes ``OUTPUT_DIR/model_final.safetensors`` and its evaluation.
+
+    Args:
+        resume: go on from the newest checkpoint in ``OUTPUT_DIR``; from the start where there is none.
+
+    Returns:
+        The final weights.
+
+    Raises:
+        ValueError: the configuration or the data cannot be used, or a loss is not finite.
+    """
+    quiet_lightning()
+    machines = machines or Machines()
+    machines.announce()
+    folder = Path(cfg.OUTPUT_DIR)
+    start = _starting_checkpoint(folder, resume)
+    seed = cfg.SEED if cfg.SEED >= 0 else int.from_bytes(os.urandom(3), "little")
+    images = AugmentedImages(
+        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True), build_augmentations(cfg), seed=seed
+    )
+    tests = build_datasets(cfg, cfg.DATASETS.TEST, training=False)
+    cfg = _with_identities(cfg, images.num_identities)
+    torch.manual_seed(seed)
+    module = TrainingModule(cfg, build_model(cfg), seed=seed, make_loader=_loader_factory(cfg, images))
+    files = TrainingFolder(folder, cfg, kept=cfg.SOLVER.CHECKPOINTS_KEPT)
+    evaluate = _evaluation(cfg, tests, folder)
+    callbacks = [
+        Averaging(),
+        ProgressLog(cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.IMS_PER_BATCH),
+        Checkpoints(files, cfg.SOLVER.CHECKPOINT_PERIOD),
+    ]
+    if tests and cfg.TEST.EVAL_PERIOD:
+        callbacks.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, evaluate))
+    trainer = build_trainer(cfg, folder, callbacks, machines)
+    if is_first_process():
+        (folder / "config.yaml").write_text(cfg.dump())
+    _LOG.info(
+        "%s: %d images, %d identities, seed %d, %d steps of %d images%s",
+        ", ".join(cfg.DATASETS.TRAIN), len(images), images.num_identities, seed, cfg.SOLVER.MAX_ITER,
+        cfg.SOLVER.IMS_PER_BATCH, f", going on from {start}" if start else "",
+    )  # fmt: skip
+    trainer.fit(module, ckpt_path=str(start) if start else None, weights_only=True if start else None)
+    weights = files.export(module, "model_final.safetensors") if trainer.is_global_zero else None
+    if tests:
+        evaluate(module, None)
+    return weights or folder / "model_final.safetensors"
+
+
+def _starting_checkpoint(folder: Path, resume: bool) -> Path | None:
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoints = TrainingFolder.checkpoints_in(folder)
+    if checkpoints and not resume:
+        raise InputError(
+            f"OUTPUT_DIR {folder} holds the checkpoints of a run; go on from them with --resume, or choose "
+            f"another OUTPUT_DIR"
+        )
+    return checkpoints[-1] if checkpoints else None
+
+
+def _with_identities(cfg: CfgNode, counted: int) -> CfgNode:
+    """The configuration with the number of identities that the identity head classifies."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    wanted = cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES
+    if wanted and wanted < counted:
+        raise InputError(
+            f"MODEL.ROI_REID_HEAD.NUM_IDENTITIES is {wanted}, but DATASETS.TRAIN has {counted} identities; set "
+            f"it to 0 to have them counted"
+        )
+    cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = wanted or counted
+    return cfg
+
+
+def _loader_factory(cfg: CfgNode, images: AugmentedImages) -> LoaderFactory:
+    one_size = bool(cfg.INPUT.AUG.SIZE)
+    landscape = images.landscape() if cfg.DATALOADER.ASPECT_RATIO_GROUPING and not one_size else None
+
+    def make_loader(seed: int, step: int, rank: int, world_size: int) -> Any:
+        images.seed = seed
+        batches = TrainingBatches(
+            images.group_sizes,
+            batch_size=cfg.SOLVER.IMS_PER_BATCH,
+            seed=seed,
+            run_length=cfg.DATALOADER.IMAGES_PER_SCENE,
+            landscape=landscape,
+            start_step=step,
+            rank=rank,
+            world_size=world_size,
+        )
+        return build_training_loader(
+            images, batches, num_workers=cfg.DATALOADER.NUM_WORKERS, pin_memory=uses_gpu(cfg)
+        )
+
+    return make_loader
+
+
+def _evaluation(
+    cfg: CfgNode, tests: list, folder: Path
+) -> Callable[[TrainingModule, int | None], dict[str, float]]:
+    """Evaluates the averaged weights; the numbers as ``DATASET/METRIC``."""
+
+    def evaluate(module: TrainingModule, step: int | None) -> dict[str, float]:
+        name = "evaluation.json" if step is None else f"evaluation_{step:07d}.json"
+        with module.averaged_weights() as model:
+            metrics = evaluate_model(model, cfg, tests, folder / name)
+        return {f"{d}/{name}": value for d, values in metrics.items() for name, value in values.items()}
+
+    return evaluate
