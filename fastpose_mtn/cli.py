@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 
 class InputError(ValueError):
     """Something a user gave cannot be used; the text names what, where, what was expected and the remedy."""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """Reports a bad argument as ``InputError``; use it within ``exit_on_error``."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; {self.prog} --help lists the arguments")
 
 
 @contextmanager
@@ -23,13 +32,16 @@ def exit_on_error() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        print(error_line(error), file=sys.stderr)
+        sys.exit(2)
+
+
+def error_line(error: OSError | ValueError) -> str:
+    """``error: ...`` in one line, with the file's name where the system names one."""
+    if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}")
-    except ValueError as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(2)
+        message = f"{place}{error.strerror or error}"
+    else:
+        message = str(error)
+    return f"error: {' '.join(message.split())}"
