@@ -1,4 +1,4 @@
-"""Everything that is written for one source: result files and the overlay."""
+"""Everything that is written for one source: result files, the overlay and saved detections."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.tracking.detections_file import ENDING, DetectionsWriter
 from fastpose_mtn.video.background import Consumer
 from fastpose_mtn.video.encoder import VideoEncoder
 from fastpose_mtn.video.frame import Frame
@@ -58,6 +59,7 @@ class Outputs:
         skeleton: of the people.
         formats: keys of ``FORMATS``.
         video: whether to make the overlay, ``NAME.mp4``, or ``NAME.jpg`` for a single picture.
+        detections: whether to save the untracked people too, for ``python -m fastpose_mtn.tracking``.
         joint_thresh: the confidence above which the overlay shows a joint as visible.
         times: is added to, under "write", "draw" and "encode".
 
@@ -75,6 +77,7 @@ class Outputs:
         skeleton: Skeleton,
         formats: Sequence[str],
         video: bool,
+        detections: bool,
         joint_thresh: float,
         times: StageTimes,
     ) -> None:
@@ -87,6 +90,11 @@ class Outputs:
         self._writers: list[ResultWriter] = [
             open_writer(form, folder, sequence=name, skeleton=skeleton) for form in formats
         ]
+        self._detections = (
+            DetectionsWriter(folder / f"{name}{ENDING}", source=name, skeleton=skeleton)
+            if detections
+            else None
+        )
         self._overlay = None
         self._encoder: VideoEncoder | _PictureEncoder | None = None
         self._encoding: Consumer[tuple[Frame, np.ndarray]] | None = None
@@ -118,7 +126,7 @@ class Outputs:
             except BaseException as error:
                 problem = problem or error
         complete = complete and problem is None
-        for output in (*self._writers, self._encoder):
+        for output in (*self._writers, self._detections, self._encoder):
             try:
                 if output:
                     output.close(complete)
@@ -132,6 +140,8 @@ class Outputs:
         with self._times.measure("write"):
             for writer in self._writers:
                 writer.write(frame, tracked.people)
+            if self._detections:
+                self._detections.write(frame.number, frame.time_s, frame.image_size_hw, tracked.detections)
         if self._overlay and self._encoding and frame.image is not None:
             with self._times.measure("draw"):
                 drawn = self._overlay.draw(frame.image, tracked.people, frame.time_s)

@@ -31,12 +31,15 @@ class Source:
         path: the file or folder it reads, None for a camera, a stream or arrays.
         frame_count: how many frames there will be, None where that cannot be known.
         frame_rate: nominal, frames a second.
+        frame_rate_is_a_choice: images have no clock: ``frame_rate`` may be set before they are gone through.
         time_base: the tick in seconds that the frames' times are multiples of.
         live: frames come at their own pace and should be looked at one by one.
         still: a single picture.
         skipped: indices of the frames that could not be decoded, so far.
         problem: once all frames were read: why there are fewer than there should be, or None.
     """
+
+    frame_rate_is_a_choice = False
 
     def __init__(
         self,
@@ -71,6 +74,8 @@ class ImageSource(Source):
 
     Where every file is numbered, results call a frame by its file's number.
     """
+
+    frame_rate_is_a_choice = True
 
     def __init__(self, name: str, files: list[Path], *, path: Path, frame_rate: float) -> None:
         super().__init__(name, path=path, frame_count=len(files), frame_rate=frame_rate, still=path.is_file())

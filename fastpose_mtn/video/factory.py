@@ -1,0 +1,98 @@
+"""Puts estimator and tracker together from weights, configuration and command line: the one place that does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.protocols import PoseEstimator, Tracker
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class PoseTracking:
+    """What tracks people.
+
+    Attributes:
+        cfg: the configuration in force.
+        estimator: frames to people; holds the network.
+        new_tracker: makes a tracker without tracks, one for each source.
+        batch_size: frames that the network should see at once on its device.
+    """
+
+    cfg: CfgNode
+    estimator: PoseEstimator
+    new_tracker: Callable[[], Tracker]
+    batch_size: int
+
+
+def build(
+    *,
+    weights: str | None = None,
+    config_file: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    strategy: str | None = None,
+    options: Sequence[str] = (),
+) -> PoseTracking:
+    """Reads configuration and weights and builds the network.
+
+    Args:
+        weights: a file, ``"demo"`` or ``"torchvision://NAME"``; None: the configuration's
+            ``MODEL.WEIGHTS``, and without a configuration the demo's.
+        config_file: YAML; None: the configuration that the weights carry.
+        device: auto, cpu, cuda or cuda:N.
+        precision: one of ``PRECISIONS``.
+        strategy: ``TRACKER.STRATEGY``; None: the configuration's.
+        options: ``[KEY, VALUE, ...]``, which override the configuration.
+
+    Raises:
+        InputError, ValueError: a key does not exist, a file cannot be read or used, weights do not fit
+            the configuration, or there is no such device.
+    """
+    device = check_device(device)
+    if precision not in PRECISIONS:
+        raise InputError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
+
+    from fastpose_mtn.modeling.checkpoint import inference_config  # torch: seconds, so only now
+    from fastpose_mtn.modeling.estimator import MTNEstimator
+    from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
+
+    cfg = inference_config(weights, config_file)
+    cfg.merge_from_list(list(options))
+    if strategy is not None:
+        cfg.merge_from_list(["TRACKER.STRATEGY", strategy])
+    cfg.MODEL.DEVICE = device
+    estimator = MTNEstimator.from_config(cfg, weights=cfg.MODEL.WEIGHTS, device=device, precision=precision)
+    return PoseTracking(
+        cfg=cfg,
+        estimator=estimator,
+        new_tracker=lambda: OcclusionAwareTracker.from_config(cfg),
+        batch_size=1 if device == "cpu" else 8,
+    )
+
+
+def check_device(device: str) -> str:
+    """``auto`` as what it stands for here, anything else as it is.
+
+    Raises:
+        InputError: it is no device, or there is no such device here.
+    """
+    if device == "cpu":
+        return device
+    if device != "auto" and not re.fullmatch(r"cuda(:\d+)?", device):
+        raise InputError(f"--device {device}: choose from auto, cpu, cuda")
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return "cuda" if count else "cpu"
+    if not count:
+        raise InputError(f"--device {device}: no CUDA device here; use --device cpu, or auto")
+    if int(device.partition(":")[2] or 0) >= count:
+        raise InputError(f"--device {device}: there are {count} here, from cuda:0 to cuda:{count - 1}")
+    return device
