@@ -1,0 +1,254 @@
+"""CLEAR MOT's events, IDF1 and HOTA of one kind of object in one sequence: joints or boxes.
+
+The events are those of ``motmetrics``' accumulator, found without its table of events, which takes most
+of poseval's time: where every object has at most one candidate and every candidate one object, all of
+them match whatever went before, so only contested frames are solved one by one, by ``motmetrics``' own
+assignment. Everything else about an event follows from the match before it of the same object or the
+same prediction. Sources: Bernardin and Stiefelhagen 2008 (CLEAR MOT), Ristani et al. 2016 (IDF1),
+Luiten et al. 2021 (HOTA), the latter as TrackEval counts it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from motmetrics.lap import linear_sum_assignment
+from scipy.optimize import linear_sum_assignment as scipy_assignment
+
+# HOTA's 19 localisation thresholds; TrackEval takes off one rounding error when it compares.
+HOTA_ALPHAS = np.arange(0.05, 0.99, 0.05)
+_EPSILON = np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, eq=False)
+class Presence:
+    """Who is there: one entry for each object (or prediction) in each frame, in the frames' order.
+
+    Attributes:
+        frame: (N,) int64.
+        ids: (N,) int64.
+        row: (N,) int64, how the caller knows the entry, never decreasing.
+    """
+
+    frame: np.ndarray
+    ids: np.ndarray
+    row: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def select(self, mask: np.ndarray) -> Presence:
+        return Presence(self.frame[mask], self.ids[mask], self.row[mask])
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Pairs that may match, in the frames' order.
+
+    Attributes:
+        gt: (M,) int64 positions in the objects' ``Presence``.
+        prediction: (M,) int64 positions in the predictions' ``Presence``.
+        distance: (M,) float64, what the assignment minimises.
+    """
+
+    gt: np.ndarray
+    prediction: np.ndarray
+    distance: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.gt)
+
+    def select(self, index: np.ndarray) -> Candidates:
+        return Candidates(self.gt[index], self.prediction[index], self.distance[index])
+
+
+@dataclass(frozen=True, eq=False)
+class ClearEvents:
+    """The matches of a sequence in order, and what ``motmetrics`` notes about each.
+
+    Attributes:
+        matches: the matched pairs.
+        switch: (M,) bool, the object's last match was another prediction.
+        ascend: (M,) bool, such a switch to a prediction that matched nothing before.
+        transfer: (M,) bool, the prediction last went over to another object.
+        migrate: (M,) bool, such a transfer to an object that was never matched before.
+    """
+
+    matches: Candidates
+    switch: np.ndarray
+    ascend: np.ndarray
+    transfer: np.ndarray
+    migrate: np.ndarray
+
+
+def clear_events(gt: Presence, predictions: Presence, candidates: Candidates) -> ClearEvents:
+    """Matches objects and predictions over time as CLEAR MOT does.
+
+    In each frame an object keeps the prediction that it last matched if that is a candidate; the rest is
+    assigned with the least sum of distances.
+    """
+    matches = candidates.select(_matched(gt, predictions, candidates))
+    object_ids, prediction_ids = gt.ids[matches.gt], predictions.ids[matches.prediction]
+    before, same_object = _previous(object_ids)
+    kept = same_object & (prediction_ids == prediction_ids[before])
+    switch = same_object & ~kept
+    ascend = switch & ~_previous(prediction_ids)[1]
+    # Only matches that the assignment made, not those carried on, say whose a prediction last was.
+    made = np.flatnonzero(~kept)
+    before, same_prediction = _previous(prediction_ids[made])
+    transfer = np.zeros(len(matches), bool)
+    transfer[made] = same_prediction & (object_ids[made] != object_ids[made][before])
+    return ClearEvents(matches, switch, ascend, transfer, transfer & ~same_object)
+
+
+def num_fragmentations(gt: Presence, matches: Candidates) -> int:
+    """How often objects are missed between two matches: once for each gap, whatever its length."""
+    order = np.lexsort((gt.frame, gt.ids))
+    matched = np.zeros(len(gt), bool)
+    matched[matches.gt] = True
+    found = np.flatnonzero(matched[order])
+    same_object = gt.ids[order][found][1:] == gt.ids[order][found][:-1]
+    return int((same_object & (np.diff(found) > 1)).sum())
+
+
+def identity_true_positives(gt: Presence, predictions: Presence, candidates: Candidates) -> int:
+    """IDTP: the most candidates that a one-to-one assignment of whole tracks can cover.
+
+    IDF1 is ``2 IDTP / (objects + predictions)``.
+    """
+    if not len(candidates):
+        return 0
+    together = _table(gt.ids[candidates.gt], predictions.ids[candidates.prediction])
+    return int(together[scipy_assignment(together, maximize=True)].sum())
+
+
+def hota_counts(gt: Presence, predictions: Presence, pairs: Candidates) -> tuple[np.ndarray, np.ndarray]:
+    """What HOTA is made of, at each of its 19 thresholds.
+
+    Args:
+        pairs: all pairs that are at all similar; their similarity is ``1 - distance``, in (0, 1].
+
+    Returns:
+        (19,) true positives and (19,) the sum over them of their association score.
+    """
+    if not len(pairs):
+        return np.zeros(len(HOTA_ALPHAS)), np.zeros(len(HOTA_ALPHAS))
+    similarity = 1.0 - pairs.distance
+    gt_ids, gt_index = np.unique(gt.ids, return_inverse=True)
+    prediction_ids, prediction_index = np.unique(predictions.ids, return_inverse=True)
+    shape = len(gt_ids), len(prediction_ids)
+    cell = gt_index[pairs.gt] * shape[1] + prediction_index[pairs.prediction]
+    of_gt = np.bincount(pairs.gt, similarity, len(gt))[pairs.gt]
+    of_prediction = np.bincount(pairs.prediction, similarity, len(predictions))[pairs.prediction]
+    overlap = np.bincount(cell, similarity / (of_gt + of_prediction - similarity), shape[0] * shape[1])
+    lengths = np.add.outer(np.bincount(gt_index), np.bincount(prediction_index)).ravel()
+    alignment = overlap / (lengths - overlap)
+    chosen = _best_scores(gt, pairs, alignment[cell] * similarity)
+    true_positives, association = [], []
+    for alpha in HOTA_ALPHAS:
+        matched = cell[chosen][similarity[chosen] >= alpha - _EPSILON]
+        cells, counts = np.unique(matched, return_counts=True)
+        true_positives.append(len(matched))
+        association.append((counts * (counts / (lengths[cells] - counts))).sum())
+    return np.array(true_positives, float), np.array(association, float)
+
+
+def _previous(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each event the position of the last one before it with the same id, and whether there is one."""
+    order = np.argsort(ids, kind="stable")
+    before = np.zeros(len(ids), np.int64)
+    before[order[1:]] = order[:-1]
+    exists = np.zeros(len(ids), bool)
+    exists[order[1:]] = ids[order[1:]] == ids[order[:-1]]
+    return before, exists
+
+
+def _contested(gt: Presence, candidates: Candidates) -> np.ndarray:
+    """(M,) bool: candidates of frames where somebody has a choice, or two objects share an id."""
+    frame = gt.frame[candidates.gt]
+    num_frames = int(gt.frame.max()) + 1 if len(gt) else 0
+    contested = np.zeros(num_frames, bool)
+    for side in (candidates.gt, candidates.prediction):
+        contested[frame[np.bincount(side)[side] > 1]] = True
+    order = np.lexsort((gt.ids, gt.frame))
+    twice = (np.diff(gt.frame[order]) == 0) & (np.diff(gt.ids[order]) == 0)
+    contested[gt.frame[order][1:][twice]] = True
+    return contested[frame]
+
+
+def _matched(gt: Presence, predictions: Presence, candidates: Candidates) -> np.ndarray:
+    """The positions of the candidates that match, in the order of the events."""
+    contested = _contested(gt, candidates)
+    if not contested.any():
+        return np.arange(len(candidates))
+    frame = gt.frame[candidates.gt]
+    bounds = np.append(np.flatnonzero(np.diff(frame, prepend=-1)), len(frame)).tolist()
+    object_ids, prediction_ids = (
+        gt.ids[candidates.gt].tolist(),
+        predictions.ids[candidates.prediction].tolist(),
+    )
+    last: dict[int, int] = {}  # object id -> id of the prediction that it last matched
+    matched: list[int] = []
+    for start, end in pairwise(bounds):
+        found = list(range(start, end))
+        if contested[start]:
+            found = _solve(gt, predictions, candidates, slice(start, end), last)
+        matched += found
+        last.update((object_ids[k], prediction_ids[k]) for k in found)
+    return np.array(matched, np.int64)
+
+
+def _solve(
+    gt: Presence, predictions: Presence, candidates: Candidates, chunk: slice, last: dict[int, int]
+) -> list[int]:
+    """One contested frame: first the pairs that go on, object by object, then the assignment."""
+    frame = gt.frame[candidates.gt[chunk.start]]
+    first_row, end_row = np.searchsorted(gt.frame, [frame, frame + 1])
+    first_column, end_column = np.searchsorted(predictions.frame, [frame, frame + 1])
+    i = candidates.gt[chunk] - first_row
+    j = candidates.prediction[chunk] - first_column
+    distances = np.full((end_row - first_row, end_column - first_column), np.nan)
+    distances[i, j] = candidates.distance[chunk]
+    position = np.zeros(distances.shape, np.int64)
+    position[i, j] = np.arange(chunk.start, chunk.stop)
+    column_of_id = {h: k for k, h in enumerate(predictions.ids[first_column:end_column].tolist())}
+    found = []
+    for row, object_id in enumerate(gt.ids[first_row:end_row].tolist()):
+        column = column_of_id.get(last.get(object_id))  # type: ignore[arg-type]
+        if column is not None and np.isfinite(distances[row, column]):
+            found.append(int(position[row, column]))
+            distances[row, :] = np.nan
+            distances[:, column] = np.nan
+    if np.isfinite(distances).any():
+        found += position[linear_sum_assignment(distances)].tolist()
+    return found
+
+
+def _best_scores(gt: Presence, pairs: Candidates, score: np.ndarray) -> np.ndarray:
+    """The positions of the pairs that, frame by frame, make a one-to-one matching of the largest score."""
+    contested = _contested(gt, pairs)
+    chosen = [np.flatnonzero(~contested)]
+    open_pairs = np.flatnonzero(contested)
+    frame = gt.frame[pairs.gt[open_pairs]]
+    for group in np.split(open_pairs, np.flatnonzero(np.diff(frame)) + 1):
+        if not len(group):
+            continue
+        rows, i = np.unique(pairs.gt[group], return_inverse=True)
+        columns, j = np.unique(pairs.prediction[group], return_inverse=True)
+        scores = np.zeros((len(rows), len(columns)))
+        scores[i, j] = score[group]
+        position = np.full(scores.shape, -1, np.int64)
+        position[i, j] = group
+        best = position[scipy_assignment(scores, maximize=True)]
+        chosen.append(best[best >= 0])
+    return np.concatenate(chosen)
+
+
+def _table(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """How often each value of ``rows`` meets each of ``columns``."""
+    row_values, i = np.unique(rows, return_inverse=True)
+    column_values, j = np.unique(columns, return_inverse=True)
+    shape = len(row_values), len(column_values)
+    return np.bincount(i * shape[1] + j, minlength=shape[0] * shape[1]).reshape(shape)
