@@ -24,9 +24,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fastpose_mtn.data.synthetic", description=main.__doc__ and __doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m fastpose_mtn.data.synthetic", description=__doc__)
     parser.add_argument(
         "--output", metavar="DIR", help="folder to write annotations/, images/ and videos/ into"
     )
@@ -56,14 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             occlusion=options.occlusion,
         )  # fmt: skip
         if options.contact_sheet:
+            path = Path(options.contact_sheet)
+            if not cv2.haveImageWriter(path.name):
+                raise InputError(
+                    f"--contact-sheet: expected a name that ends in .jpg or .png, got {path.name!r}"
+                )
             sheet = contact_sheet(range(options.seed, options.seed + 12), columns=3, config=config)
-            done, data = cv2.imencode(
-                Path(options.contact_sheet).suffix or ".jpg", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)
-            )
-            if not done:
-                raise InputError(f"--contact-sheet: cannot write a picture called {options.contact_sheet}")
-            Path(options.contact_sheet).write_bytes(data.tobytes())
-            print(options.contact_sheet)
+            path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
+            print(path)
         elif options.output:
             names = write_dataset(
                 options.output, options.sequences, options.frames, options.seed, config, progress=True

@@ -102,8 +102,9 @@ def label_people(
         The targets, head boxes (N, 4) and visible shares (N,).
     """
     seen_pixels = cv2.calcHist([owner], [0], None, [256], [0, 256]).ravel()
-    listed = [t for t in truths if seen_pixels[t.person + 1] > 0]
     height, width = owner.shape
+    # Of somebody just beyond the edge a bag may show and nothing of the body: that is nobody.
+    listed = [t for t in truths if seen_pixels[t.person + 1] > 0 and _has_area(_box(t, width, height))]
     n = len(listed)
     boxes, heads = np.zeros((n, 4), np.float32), np.zeros((n, 4), np.float32)
     keypoints, shares = np.zeros((n, len(POSETRACK15), 3), np.float32), np.zeros(n, np.float32)
@@ -128,6 +129,10 @@ def _box(truth: BodyTruth, width: int, height: int) -> np.ndarray:
     x, y, w, h = cv2.boundingRect(body)
     x, y = x + truth.origin[0], y + truth.origin[1]
     return np.clip(np.array([x, y, x + w, y + h], np.float32), 0, [width, height, width, height])
+
+
+def _has_area(box: np.ndarray) -> bool:
+    return bool(box[2] > box[0] and box[3] > box[1])
 
 
 def head_box(figure: Figure, look: Appearance) -> np.ndarray:
