@@ -18,7 +18,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.coco_json import CocoJsonDataset
 from fastpose_mtn.data.coco_records import CocoJsonFormat
 from fastpose_mtn.data.loader import PoseDataset
-from fastpose_mtn.data.synthetic_dataset import SyntheticDataset, SyntheticSpec
+from fastpose_mtn.data.synthetic_images import SyntheticDataset, SyntheticSpec
 from fastpose_mtn.skeletons import HALPE136, Skeleton, get_skeleton
 
 # (name, skeleton of the network, for training, leave out images without people) -> the dataset
