@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "video"))
-from conftest import ColourTracker, RectangleEstimator, damage, moving, scene, write_video
+from rectangles import ColourTracker, RectangleEstimator, damage, moving, scene, write_video
 
 import track_video
 from fastpose_mtn.config import get_cfg

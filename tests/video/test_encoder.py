@@ -3,7 +3,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from conftest import COLOURS, moving, scene
+from rectangles import COLOURS, moving, scene
 
 from fastpose_mtn.video.encoder import VideoEncoder
 from fastpose_mtn.video.sources import open_source

@@ -2,7 +2,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import damage, moving, write_video
+from rectangles import damage, moving, write_video
 
 from fastpose_mtn.video.pipeline import StageTimes, track_frames
 from fastpose_mtn.video.sources import ArraySource, open_source

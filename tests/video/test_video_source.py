@@ -3,7 +3,7 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import numpy as np
 import pytest
-from conftest import damage, moving, scene, write_video
+from rectangles import damage, moving, scene, write_video
 
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.video.sources import open_source
