@@ -1,0 +1,130 @@
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from fastpose_mtn.data.augment import RandomColor
+from fastpose_mtn.data.loader import (
+    AugmentedImages,
+    LoadFailure,
+    TrainingBatches,
+    build_training_loader,
+)
+from fastpose_mtn.data.sample import TASKS, LabelledImage, TrainingSample
+from fastpose_mtn.structures import PersonTargets
+
+
+class Squares:
+    """Images of one colour, the index; every image shows the persons 0 and -1."""
+
+    def __init__(self, name, count, group=1, bad=()):
+        self.name, self.tasks, self.num_identities, self._count = name, TASKS, 3, count
+        self.group_sizes = np.full(count // group, group)
+        self._bad = bad
+
+    def __len__(self):
+        return self._count
+
+    def image_size_wh(self, index):
+        return (8, 4) if index % 2 else (4, 8)
+
+    def __getitem__(self, index):
+        if index in self._bad:
+            raise ValueError(f"image {index}: cut short")
+        targets = PersonTargets(
+            boxes=np.array([[0, 0, 4, 4]] * 2, np.float32),
+            keypoints=np.zeros((2, 15, 3), np.float32),
+            identities=np.array([index % 3, -1]),
+            ignore=np.zeros(2, bool),
+        )
+        return LabelledImage(np.full((8, 8, 3), index, np.uint8), targets, TASKS, index, str(index))
+
+
+def batches(count, **options):
+    sizes = options.pop("group_sizes", [1] * 10)
+    return list(islice(TrainingBatches(np.array(sizes), **{"batch_size": 4, "seed": 1, **options}), count))
+
+
+def indices(many):
+    return [index for batch in many for index, _ in batch]
+
+
+def test_an_epoch_shows_each_image_once():
+    drawn = indices(batches(5))  # 20 draws from 10 images
+    assert sorted(drawn[:10]) == list(range(10))
+    assert sorted(drawn[10:]) == list(range(10))
+    assert drawn[:10] != drawn[10:]
+
+
+def test_draws_are_numbered_and_follow_from_the_seed():
+    assert [number for batch in batches(3) for _, number in batch] == list(range(12))
+    assert batches(5) == batches(5)
+    assert indices(batches(5)) != indices(batches(5, seed=2))
+
+
+def test_a_resumed_run_goes_on_where_it_was():
+    assert batches(4, start_step=6) == batches(10)[6:]
+
+
+def test_processes_share_each_batch():
+    whole = batches(4)
+    shares = [batches(4, rank=rank, world_size=2) for rank in (0, 1)]
+    assert [a + b for a, b in zip(*shares, strict=True)] == whole
+
+
+def test_images_of_a_scene_come_together_and_differ():
+    drawn = indices(batches(9, group_sizes=[6, 6, 6], run_length=2, batch_size=2))  # one epoch: 9 visits
+    pairs = [drawn[i : i + 2] for i in range(0, 18, 2)]
+    assert all(a // 6 == b // 6 and a != b for a, b in pairs)
+    assert Counter(a // 6 for a, _ in pairs) == {0: 3, 1: 3, 2: 3}
+
+
+def test_landscape_and_portrait_do_not_mix():
+    landscape = np.arange(10) % 3 == 0
+    for batch in batches(20, landscape=landscape):
+        assert len({bool(landscape[index]) for index, _ in batch}) == 1
+
+
+def test_batches_that_cannot_be():
+    with pytest.raises(ValueError, match="SOLVER.IMS_PER_BATCH is 4, expected a positive multiple .* 3"):
+        batches(1, world_size=3)
+    with pytest.raises(ValueError, match="DATASETS.TRAIN has no images"):
+        batches(1, group_sizes=[])
+
+
+def test_identities_of_the_second_dataset_go_on_after_the_first():
+    images = AugmentedImages([Squares("a", 4), Squares("b", 4)], [], seed=0)
+    assert images.num_identities == 6
+    assert len(images) == 8
+    assert images[1, 0].targets.identities.tolist() == [1, -1]
+    assert images[4 + 2, 0].targets.identities.tolist() == [3 + 2, -1]
+    assert images[6, 0].image.unique().tolist() == [2]
+
+
+def test_workers_do_not_change_what_is_seen():
+    def epoch(num_workers):
+        images = AugmentedImages([Squares("a", 12, group=4)], [RandomColor(strength=0.5)], seed=3)
+        order = TrainingBatches(images.group_sizes, batch_size=4, seed=3, run_length=2)
+        loader = build_training_loader(images, order, num_workers=num_workers, pin_memory=False)
+        return [sample for batch in islice(loader, 4) for sample in batch]
+
+    alone, helped = epoch(0), epoch(2)
+    assert all(isinstance(sample, TrainingSample) for sample in alone)
+    for a, b in zip(alone, helped, strict=True):
+        assert a.image_id == b.image_id
+        assert torch.equal(a.image, b.image)
+        assert a.image.shape == (3, 8, 8)
+        assert torch.equal(a.targets.identities, b.targets.identities)
+
+
+def test_the_same_image_changes_from_draw_to_draw():
+    images = AugmentedImages([Squares("a", 200)], [RandomColor(strength=0.5)], seed=0)
+    assert not torch.equal(images[100, 1].image, images[100, 2].image)
+    assert torch.equal(images[100, 1].image, images[100, 1].image)
+
+
+def test_an_unreadable_image_comes_back_as_a_message():
+    images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0)
+    assert images[2, 0] == LoadFailure("dataset mine: image 2: cut short")
