@@ -43,7 +43,7 @@ def evaluate_posetrack(
         workers: processes that read and compare; more than one only for folders. Each starts Python anew,
             so a script that asks for more needs the usual ``if __name__ == "__main__":``.
         tracking: also MOT, IDF1 and HOTA. Without, predictions need no track ids.
-        progress: whether to show a progress bar.
+        progress: whether to show a progress bar, if standard error is a terminal.
         warn: takes one line of text for each oddity that does not stop the evaluation; by default each
             becomes a :class:`~fastpose_mtn.data.posetrack_files.PoseTrackWarning`.
 
@@ -58,7 +58,7 @@ def evaluate_posetrack(
     if workers < 1:
         raise InputError(f"workers: expected 1 or more, got {workers}")
     jobs, notes = _jobs(gt, predictions, tracking)
-    with tqdm(total=len(jobs), unit="sequence", disable=not progress) as bar:
+    with tqdm(total=len(jobs), unit="sequence", disable=None if progress else True) as bar:
         results = []
         for result in _run(jobs, workers):
             results.append(result)

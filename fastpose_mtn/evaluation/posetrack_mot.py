@@ -141,7 +141,7 @@ def _track_boxes(people: EvaluatedSequence) -> tuple[TrackedKind, TrackingSums]:
         for side in (people.gt, people.predictions)
     )
     pairs = _box_pairs(people, gt, predictions)
-    labelled = people.gt.has_joint.any(axis=1)[gt.row]
+    labelled = np.asarray(people.gt.has_joint.any(axis=1))[gt.row]
     if not labelled.all():
         near = pairs.select(pairs.distance <= 1 - IOU_THRESHOLD)
         frames_alone = Presence(gt.frame, np.arange(len(gt)), gt.row)  # no history: ids that never come again
