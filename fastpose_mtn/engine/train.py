@@ -22,6 +22,7 @@ from fastpose_mtn.engine.machines import Machines, is_first_process
 from fastpose_mtn.engine.module import LoaderFactory, TrainingModule
 from fastpose_mtn.engine.trainer import build_trainer, quiet_lightning, uses_gpu
 from fastpose_mtn.modeling import build_model
+from fastpose_mtn.modeling.memory import keep_freed_memory
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -42,6 +43,8 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     machines = machines or Machines()
     machines.announce()
     folder = Path(cfg.OUTPUT_DIR)
+    if not cfg.DATASETS.TRAIN:
+        raise InputError("DATASETS.TRAIN names no dataset to train on")
     start = _starting_checkpoint(folder, resume)
     seed = cfg.SEED if cfg.SEED >= 0 else int.from_bytes(os.urandom(3), "little")
     images = AugmentedImages(
@@ -50,6 +53,7 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     tests = build_datasets(cfg, cfg.DATASETS.TEST, training=False)
     cfg = _with_identities(cfg, images.num_identities)
     torch.manual_seed(seed)
+    keep_freed_memory()
     module = TrainingModule(cfg, build_model(cfg), seed=seed, make_loader=_loader_factory(cfg, images))
     files = TrainingFolder(folder, cfg, kept=cfg.SOLVER.CHECKPOINTS_KEPT)
     evaluate = _evaluation(cfg, tests, folder)

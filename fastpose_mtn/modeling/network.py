@@ -81,8 +81,9 @@ class MTN(nn.Module):
             if targets is None:
                 raise ValueError("MTN.forward: training needs targets; call .eval() to find people")
             return self.losses(images, targets, tasks)
-        batch, sizes = self.preprocess(images)
-        return to_detections(self.find_people(batch, sizes))
+        with torch.no_grad():
+            batch, sizes = self.preprocess(images)
+            return to_detections(self.find_people(batch, sizes))
 
     def losses(
         self,

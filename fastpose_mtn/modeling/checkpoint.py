@@ -1,0 +1,202 @@
+"""Weights into and out of a network, with an account of what fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.modeling.conversion import convert
+from fastpose_mtn.modeling.weight_files import WeightFile, read_metadata, read_weight_file, write_weight_file
+
+DEMO = "demo"
+_TORCHVISION = "torchvision://"
+_TORCHVISION_NAMES = {"keypointrcnn_resnet50_fpn": "KeypointRCNN_ResNet50_FPN_Weights"}
+# Trained only: a network finds and describes people without it, and its size depends on the training data.
+_TRAINING_ONLY = ("roi_heads.reid_head.classifier.",)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of each name.
+
+    Attributes:
+        loaded: names that got a value.
+        missing: of the network, not in the file; they keep their initial values.
+        unexpected: in the file, not of the network.
+        mismatched: in both with different shapes: (name, the file's shape, the network's shape).
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.loaded)} loaded"]
+        for title, names in (("missing", self.missing), ("unexpected", self.unexpected)):
+            if names:
+                lines.append(f"{len(names)} {title}: {_few(names)}")
+        if self.mismatched:
+            texts = [f"{name} {file} in the file, {own} here" for name, file, own in self.mismatched]
+            lines.append(f"{len(texts)} of another shape: {_few(texts)}")
+        return "\n".join(lines)
+
+
+def save_weights(
+    path: str | Path, model: nn.Module, cfg: CfgNode, *, half: bool = False, classifier: bool = False
+) -> None:
+    """Writes a network as safetensors that carry their configuration.
+
+    Args:
+        path: the file; complete under its name or not there.
+        model: the network.
+        cfg: its configuration, so that the file alone can be used.
+        half: float16, half the size; ranges of trained weights fit.
+        classifier: keep the identities' classifier, which only training needs.
+    """
+    tensors = {
+        name: tensor.half() if half and tensor.is_floating_point() else tensor
+        for name, tensor in model.state_dict().items()
+        if (classifier or not name.startswith(_TRAINING_ONLY)) and not name.endswith(".num_batches_tracked")
+    }
+    write_weight_file(path, tensors, {"config": cfg.dump(), "skeleton": cfg.MODEL.SKELETON})
+
+
+def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -> LoadReport:
+    """Fills a network.
+
+    Args:
+        model: the network.
+        source: a file (safetensors, PyTorch's, Detectron2's .pkl), ``"demo"`` or ``torchvision://NAME``.
+        strict: refuse weights of another architecture. Otherwise what fits is loaded, to fine-tune from.
+
+    Raises:
+        ValueError: the file cannot be read safely, or it is of another architecture; the message names
+            the first keys that differ.
+    """
+    tensors = convert(read_source(source).tensors)
+    report = _fill(model, tensors)
+    if strict and (report.missing or report.mismatched or report.unexpected):
+        raise ValueError(
+            f"{source}: weights of another architecture; {'; '.join(str(report).splitlines()[1:])}"
+        )
+    if not report.loaded:
+        raise ValueError(f"{source}: none of its weights fit the network; {_few(report.unexpected)}")
+    return report
+
+
+def read_source(source: str | Path) -> WeightFile:
+    """The tensors that a source names, under their own names.
+
+    Raises:
+        ValueError: there is no such source, or it cannot be read safely.
+    """
+    text = str(source)
+    if text == DEMO:
+        return read_weight_file(_demo_file())
+    if text.startswith(_TORCHVISION):
+        return WeightFile(_torchvision_tensors(text.removeprefix(_TORCHVISION)))
+    return read_weight_file(text)
+
+
+def inference_config(weights: str | None = None, config_file: str | None = None) -> CfgNode:
+    """The configuration to run weights with; ``MODEL.WEIGHTS`` names them.
+
+    Args:
+        weights: a source; None: the configuration's ``MODEL.WEIGHTS``, and without a configuration the demo's.
+        config_file: YAML; None: the configuration that the weights carry.
+
+    Raises:
+        ValueError: neither says what the network is, or one cannot be read.
+    """
+    cfg = get_cfg()
+    if config_file is not None:
+        cfg.merge_from_file(config_file)
+        cfg.MODEL.WEIGHTS = weights or cfg.MODEL.WEIGHTS or ""
+        if not cfg.MODEL.WEIGHTS:
+            raise ValueError(f"{config_file}: it names no MODEL.WEIGHTS; give --weights")
+        return cfg
+    source = weights or DEMO
+    if source.startswith(_TORCHVISION):
+        _check_torchvision_name(source.removeprefix(_TORCHVISION))
+        cfg.merge_from_other_cfg(CfgNode(yaml.safe_load(_TORCHVISION_YAML.read_text())))
+    else:
+        text = read_metadata(_demo_file() if source == DEMO else source).get("config")
+        if text is None:
+            raise ValueError(f"{source}: these weights carry no configuration; give --config-file")
+        _merge_text(cfg, text, source)
+    cfg.MODEL.WEIGHTS = source
+    return cfg
+
+
+_TORCHVISION_YAML = resources.files("fastpose_mtn") / "weights" / "keypoint_rcnn_R50_FPN_torchvision.yaml"
+
+
+def _merge_text(cfg: CfgNode, text: str, source: str) -> None:
+    try:
+        loaded = yaml.safe_load(text)
+        cfg.merge_from_other_cfg(CfgNode(loaded))
+    except (yaml.YAMLError, AssertionError, KeyError, ValueError, TypeError) as error:
+        raise ValueError(f"{source}: its configuration does not fit this version: {error}") from error
+
+
+def _demo_file() -> Path:
+    path = Path(str(resources.files("fastpose_mtn") / "weights" / "demo.safetensors"))
+    if not path.is_file():
+        raise ValueError(f"the demo's weights are not installed ({path}); give --weights")
+    return path
+
+
+def _check_torchvision_name(name: str) -> str:
+    if name not in _TORCHVISION_NAMES:
+        raise ValueError(f"{_TORCHVISION}{name}: unknown; known: {', '.join(_TORCHVISION_NAMES)}")
+    return _TORCHVISION_NAMES[name]
+
+
+def _torchvision_tensors(name: str) -> dict[str, Tensor]:
+    from torchvision.models import detection
+
+    weights = getattr(detection, _check_torchvision_name(name)).DEFAULT
+    try:
+        return dict(weights.get_state_dict(progress=True, check_hash=True))
+    except OSError as error:
+        raise ValueError(
+            f"{_TORCHVISION}{name}: cannot download {weights.url}: {error}; fetch it otherwise and give its path"
+        ) from error
+
+
+@torch.no_grad()
+def _fill(model: nn.Module, tensors: dict[str, Tensor]) -> LoadReport:
+    own = model.state_dict()
+    loaded, mismatched = [], []
+    for name, tensor in tensors.items():
+        if name not in own:
+            continue
+        if own[name].shape != tensor.shape:
+            if not name.startswith(_TRAINING_ONLY):
+                mismatched.append((name, tuple(tensor.shape), tuple(own[name].shape)))
+            continue
+        own[name].copy_(tensor)
+        loaded.append(name)
+    absent = [name for name in own if name not in tensors]
+    return LoadReport(
+        loaded=tuple(loaded),
+        missing=tuple(n for n in absent if not _optional(n)),
+        unexpected=tuple(n for n in tensors if n not in own and not _optional(n)),
+        mismatched=tuple(mismatched),
+    )
+
+
+def _optional(name: str) -> bool:
+    return name.startswith(_TRAINING_ONLY) or name.endswith(".num_batches_tracked")
+
+
+def _few(names: tuple[str, ...] | list[str], count: int = 3) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more

@@ -1,0 +1,84 @@
+"""Other projects' names for the same weights: torchvision's Keypoint R-CNN, Detectron2's model zoo.
+
+Only names (and, where an order differs, rows) change; the numbers are theirs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+# torchvision's name (a pattern) -> ours; {0}, {1} are its groups.
+_TORCHVISION: tuple[tuple[str, str], ...] = (
+    (r"backbone\.body\.(.+)", "backbone.bottom_up.{0}"),
+    (r"backbone\.fpn\.inner_blocks\.(\d)\.(?:0\.)?(weight|bias)", "backbone.fpn_lateral{level}.{1}"),
+    (r"backbone\.fpn\.layer_blocks\.(\d)\.(?:0\.)?(weight|bias)", "backbone.fpn_output{level}.{1}"),
+    (r"rpn\.head\.conv\.(?:0\.0\.)?(weight|bias)", "proposal_generator.rpn_head.conv.{0}"),
+    (r"rpn\.head\.cls_logits\.(.+)", "proposal_generator.rpn_head.objectness_logits.{0}"),
+    (r"rpn\.head\.bbox_pred\.(.+)", "proposal_generator.rpn_head.anchor_deltas.{0}"),
+    (r"roi_heads\.box_head\.fc6\.(.+)", "roi_heads.box_head.fc1.{0}"),
+    (r"roi_heads\.box_head\.fc7\.(.+)", "roi_heads.box_head.fc2.{0}"),
+    (r"roi_heads\.box_predictor\.(cls_score|bbox_pred)\.(.+)", "roi_heads.box_predictor.{0}.{1}"),
+    (r"roi_heads\.keypoint_head\.(\d+)\.(weight|bias)", "roi_heads.keypoint_head.conv_fcn{number}.{1}"),
+    (r"roi_heads\.keypoint_predictor\.kps_score_lowres\.(.+)", "roi_heads.keypoint_head.score_lowres.{0}"),
+)
+
+
+def from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """torchvision's Keypoint R-CNN under our names.
+
+    torchvision's class 0 is the background and Detectron2's last class is; torchvision also predicts
+    a box for the background, which nothing reads.
+
+    Raises:
+        ValueError: a name is not one of torchvision's Keypoint R-CNN.
+    """
+    out = {}
+    for name, tensor in tensors.items():
+        for pattern, ours in _TORCHVISION:
+            if match := re.fullmatch(pattern, name):
+                groups = match.groups()
+                number = int(groups[0]) if groups[0].isdigit() else 0
+                name = ours.format(*groups, level=number + 2, number=number // 2 + 1)
+                break
+        else:
+            raise ValueError(f"torchvision weights: unknown name {name!r}; expected a Keypoint R-CNN's")
+        if ".cls_score." in name:
+            tensor = torch.cat((tensor[1:], tensor[:1]))
+        elif ".bbox_pred." in name:
+            tensor = tensor[4:]
+        out[name] = tensor
+    return out
+
+
+def from_detectron2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Detectron2's ResNet-FPN under timm's names; everything else is called the same.
+
+    ``stem.conv1.norm`` becomes ``bn1``, ``res2.0.shortcut`` becomes ``layer1.0.downsample.0``, and so on.
+    """
+    return {_timm_name(name): tensor for name, tensor in tensors.items() if not name.startswith("pixel_")}
+
+
+def _timm_name(name: str) -> str:
+    prefix, _, rest = name.partition("backbone.bottom_up.")
+    if prefix or not re.match(r"(stem|res\d)\.", rest):
+        return name
+    rest = rest.removeprefix("stem.")
+    rest = re.sub(r"^res(\d)", lambda m: f"layer{int(m[1]) - 1}", rest)
+    rest = re.sub(r"conv(\d)\.norm\.", r"bn\1.", rest)
+    rest = rest.replace("shortcut.norm.", "downsample.1.").replace("shortcut.weight", "downsample.0.weight")
+    return f"backbone.bottom_up.{rest}"
+
+
+def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Recognises whose names these are and gives ours."""
+    if any(name.startswith("roi_heads.keypoint_predictor.") for name in tensors):
+        return from_torchvision(tensors)
+    if any(name.startswith(("backbone.bottom_up.stem.", "backbone.bottom_up.res2.")) for name in tensors):
+        return from_detectron2(tensors)
+    if tensors and all(name.startswith("model.") for name in tensors):  # a training checkpoint of Lightning's
+        return {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    return tensors

@@ -1,0 +1,214 @@
+"""The network as a pose estimator: frames of any size in, people in the frames' pixels out."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.checkpoint import load_weights
+from fastpose_mtn.modeling.fuse import fuse_norms
+from fastpose_mtn.modeling.memory import keep_freed_memory
+from fastpose_mtn.modeling.network import MTN, build_model, to_detections
+from fastpose_mtn.ops.boxes import clip_boxes, nonempty
+from fastpose_mtn.structures import PersonDetections
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class MTNEstimator:
+    """Resizes frames, runs the network without gradients, and maps people back.
+
+    The network is copied, so training may go on with the one given; batch normalisation is folded
+    into the copy's convolutions and their weights are kept in the precision that is used.
+
+    Args:
+        model: the network.
+        min_size: pixels of the shorter side that frames are resized to; 0: as they are.
+        max_size: of the longer side, which wins.
+        device: auto, cpu, cuda or cuda:N; None: the model's.
+        precision: auto, fp32, bf16 or fp16. auto is bf16 on CUDA and on CPUs that compute in it, else fp32.
+
+    Raises:
+        ValueError: there is no such device, or it cannot compute in that precision.
+    """
+
+    def __init__(
+        self,
+        model: MTN,
+        *,
+        min_size: int = 0,
+        max_size: int = 0,
+        device: str | None = None,
+        precision: str = "auto",
+    ) -> None:
+        self.device = model.device if device is None else resolve_device(device)
+        self.dtype = resolve_precision(precision, self.device)
+        self.min_size, self.max_size = min_size, max_size
+        self.skeleton = model.skeleton
+        self.embedding_dim = model.embedding_dim
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        self._model = fuse_norms(copy.deepcopy(model).eval().requires_grad_(False)).to(self.device)
+        if self.dtype != torch.float32:
+            _store_weights_as(self._model, self.dtype)
+
+    @classmethod
+    def from_config(
+        cls,
+        cfg: CfgNode,
+        model: MTN | None = None,
+        *,
+        weights: str | None = None,
+        device: str | None = None,
+        precision: str = "auto",
+    ) -> MTNEstimator:
+        """The estimator that a configuration describes.
+
+        Args:
+            cfg: the configuration.
+            model: a network that is there already; None: built, with ``weights``.
+            weights: see ``checkpoint.load_weights``; None: ``MODEL.WEIGHTS``.
+            device: None: the model's, or ``MODEL.DEVICE`` for a network that is built here.
+            precision: see above.
+
+        Raises:
+            ValueError: no weights are named, or they do not fit the configuration.
+        """
+
+        if model is None:
+            source = weights or cfg.MODEL.WEIGHTS
+            if not source:
+                raise ValueError("no weights: set MODEL.WEIGHTS to a file, demo or torchvision://NAME")
+            model = build_model(cfg)
+            load_weights(model, source)
+            device = cfg.MODEL.DEVICE if device is None else device
+        return cls(
+            model,
+            min_size=cfg.INPUT.MIN_SIZE_TEST,
+            max_size=cfg.INPUT.MAX_SIZE_TEST,
+            device=device,
+            precision=precision,
+        )
+
+    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
+        """The people of each frame, best first, in its pixels, as NumPy arrays.
+
+        Args:
+            frames: RGB uint8 images (H, W, 3), each of any size; all go through the network at once.
+
+        Raises:
+            ValueError: a frame is not such an image.
+        """
+        for index, frame in enumerate(frames):
+            if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+                raise ValueError(
+                    f"frame {index}: expected an RGB image (H, W, 3) of uint8, got {frame.shape} {frame.dtype}"
+                )
+        if not frames:
+            return []
+        images = [self._to_image(frame) for frame in frames]
+        with torch.inference_mode(), self._autocast():
+            batch, sizes = self._model.preprocess(images)
+            people = self._model.find_people(batch, sizes)
+        found = to_detections(people)
+        return [
+            to_frame(one, image_size_hw=size, frame_size_hw=(frame.shape[0], frame.shape[1]))
+            for one, size, frame in zip(found, sizes, frames, strict=True)
+        ]
+
+    def _to_image(self, frame: np.ndarray) -> Tensor:
+        height, width = test_size(frame.shape[0], frame.shape[1], self.min_size, self.max_size)
+        if (height, width) != frame.shape[:2]:
+            # area averaging does not alias when it shrinks; linear does not blur when it enlarges
+            how = cv2.INTER_AREA if height < frame.shape[0] else cv2.INTER_LINEAR
+            frame = cv2.resize(frame, (width, height), interpolation=how)
+        return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
+
+    def _autocast(self) -> contextlib.AbstractContextManager:
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+
+def test_size(height: int, width: int, min_size: int, max_size: int) -> tuple[int, int]:
+    """Detectron2's size (height, width) of an image at test time.
+
+    The shorter side becomes ``min_size``, unless the longer side would exceed ``max_size`` (0: never),
+    which it then becomes. ``min_size`` 0: as it is.
+    """
+    if min_size == 0:
+        return height, width
+    scale = min_size / min(height, width)
+    if max_size and max(height, width) * scale > max_size:
+        scale = max_size / max(height, width)
+    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+
+test_size.__test__ = False  # type: ignore[attr-defined]  # a name that pytest would collect
+
+
+def to_frame(
+    people: PersonDetections, *, image_size_hw: tuple[int, int], frame_size_hw: tuple[int, int]
+) -> PersonDetections:
+    """People of a resized image in the pixels of its frame; boxes are cut at the frame's borders."""
+    scale = np.float32([frame_size_hw[1] / image_size_hw[1], frame_size_hw[0] / image_size_hw[0]])
+    keypoints = people.keypoints.copy()
+    keypoints[..., :2] *= scale
+    boxes = clip_boxes(torch.from_numpy(people.boxes * np.tile(scale, 2)), frame_size_hw)
+    return PersonDetections(
+        boxes=boxes.numpy(), scores=people.scores, keypoints=keypoints, embeddings=people.embeddings
+    )[nonempty(boxes).numpy()]
+
+
+def resolve_device(device: str) -> torch.device:
+    """auto: CUDA where there is one.
+
+    Raises:
+        ValueError: the name is unknown, or there is no such device here.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return torch.device("cuda" if count else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        resolved = torch.device("meta")
+    if resolved.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {device!r}: choose from auto, cpu, cuda")
+    if resolved.type == "cuda" and (resolved.index or 0) >= count:
+        raise ValueError(f"device {device!r}: there are {count} CUDA devices here; use cpu, or auto")
+    return resolved
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """What the convolutions compute in.
+
+    Raises:
+        ValueError: the name is unknown, or the device cannot.
+    """
+    if precision == "auto":
+        if device.type == "cpu":
+            fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+            return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if precision not in _DTYPES:
+        raise ValueError(f"precision {precision!r}: choose from auto, {', '.join(_DTYPES)}")
+    if precision == "fp16" and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_fp16_supported():
+        raise ValueError("precision 'fp16': this CPU does not compute in it; use auto, bf16 or fp32")
+    return _DTYPES[precision]
+
+
+def _store_weights_as(model: MTN, dtype: torch.dtype) -> None:
+    """Converts the weights once that autocast would convert in every call."""
+    for module in model.modules():
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d, torch.nn.Linear)):
+            for parameter in (module.weight, module.bias):
+                if parameter is not None:
+                    parameter.data = parameter.data.to(dtype)
