@@ -1,3 +1,20 @@
 """FastPose MTN: every person in a video, their joints and their identity, frame by frame."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastpose_mtn.api import FastPose
+
 __version__ = "0.1.0"
+__all__ = ["FastPose", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports ``FastPose``, and with it torch, when it is first asked for."""
+    if name == "FastPose":
+        from fastpose_mtn.api import FastPose
+
+        return FastPose
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
