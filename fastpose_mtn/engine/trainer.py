@@ -72,4 +72,4 @@ def quiet_lightning() -> None:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric", "lightning_utilities"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning.*")
-    warnings.filterwarnings("ignore", message=r".*(lightning|lr_scheduler\.step\(\)).*")
+    warnings.filterwarnings("ignore", message=r".*(lightning|worker processes|lr_scheduler\.step\(\)).*")

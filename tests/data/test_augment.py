@@ -83,7 +83,9 @@ def test_people_cut_off_are_dropped_or_ignored():
     boxes = [[0, 0, 10, 10], [0, 0, 100, 10], [50, 0, 60, 10], [48, 2, 53, 8]]
     keypoints = np.zeros((4, 15, 3), np.float32)
     keypoints[1, :2] = [[20, 5, 2], [50, 5, 2]]
-    targets = labelled(np.zeros((20, 100, 3), np.uint8), boxes, keypoints, [False, False, False, True]).targets
+    targets = labelled(
+        np.zeros((20, 100, 3), np.uint8), boxes, keypoints, [False, False, False, True]
+    ).targets
     out = clip_targets(targets, (0, 0, 50, 20))
     assert out.identities.tolist() == [0, 1, 3]  # person 2 lies outside
     assert out.boxes[1].tolist() == [0, 0, 50, 10]

@@ -1,0 +1,56 @@
+import os
+
+import pytest
+
+from fastpose_mtn.engine.choice import choose_engine
+from fastpose_mtn.engine.machines import Machines
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"gpus": -1}, "--num-gpus is -1, expected 0 or more"),
+        ({"count": 0}, "--num-machines is 0, expected 1 or more"),
+        (
+            {"count": 2, "rank": 2, "url": "tcp://a:1"},
+            "--machine-rank is 2, expected 0 to 1 as --num-machines is 2",
+        ),
+        ({"count": 2}, "--dist-url is 'auto', expected tcp://HOST:PORT of machine 0"),
+        ({"count": 2, "url": "tcp://host"}, "expected tcp://HOST:PORT"),
+        ({"count": 2, "url": "tcp://host:port"}, "expected tcp://HOST:PORT"),
+    ],
+)
+def test_machines_that_cannot_be(values, text):
+    with pytest.raises(ValueError, match=text):
+        Machines(**values)
+
+
+def test_the_meeting_place_is_announced(monkeypatch):
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK"):
+        monkeypatch.setenv(name, "before")
+    Machines(gpus=4).announce()
+    assert os.environ["MASTER_ADDR"] == "before"
+    Machines(gpus=4, count=3, rank=2, url="tcp://10.0.0.1:29500").announce()
+    assert [os.environ[n] for n in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")] == ["10.0.0.1", "29500", "2"]
+
+
+def installed(monkeypatch, *names):
+    def find_spec(name):
+        return object() if name in names else None
+
+    monkeypatch.setattr("fastpose_mtn.engine.choice.find_spec", find_spec)
+
+
+def test_the_engine_is_chosen_and_says_why(monkeypatch):
+    installed(monkeypatch)
+    assert choose_engine("auto") == ("lightning", "Detectron2 is not installed")
+    assert choose_engine("lightning") == ("lightning", "asked for")
+    with pytest.raises(ValueError, match="https://detectron2.readthedocs.io/tutorials/install.html"):
+        choose_engine("detectron2")
+    installed(monkeypatch, "detectron2")
+    assert choose_engine("auto") == ("lightning", "there is no Detectron2 extension")
+    with pytest.raises(ValueError, match="has no Detectron2 extension"):
+        choose_engine("detectron2")
+    installed(monkeypatch, "detectron2", "fastpose_mtn.detectron2")
+    assert choose_engine("auto") == ("detectron2", "Detectron2 is installed")
+    assert choose_engine("detectron2") == ("detectron2", "asked for")

@@ -1,0 +1,178 @@
+import csv
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.engine import train as train_module
+from fastpose_mtn.engine.train import train
+
+
+class TinyNetwork(nn.Module):
+    """Has what training touches: trained weights, a norm's statistics, frozen weights, randomness."""
+
+    def __init__(self, explode_at=None):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
+        self.frozen = nn.Parameter(torch.ones(2), requires_grad=False)
+        self.calls, self.explode_at = 0, explode_at
+
+    def forward(self, images, targets, tasks):
+        self.calls += 1
+        out = self.layers(torch.stack([image.float() / 255 for image in images])).mean((2, 3)) * self.frozen
+        wanted = torch.stack([t.boxes.sum(0)[:2] for t in targets]) / 500 + 0.1 * torch.rand(len(images), 2)
+        losses = {"loss_cls": (out - wanted).abs().mean(), "loss_reid": (out[:, 0] ** 2).mean()}
+        if self.calls == self.explode_at:
+            losses["loss_reid"] = losses["loss_reid"] * float("inf")
+        return losses
+
+
+def config(folder, **changes):
+    cfg = get_cfg()
+    values = {
+        "OUTPUT_DIR": str(folder),
+        "SEED": 5,
+        "MODEL.DEVICE": "cpu",
+        "DATASETS.TRAIN": ("synthetic://tiny?seeds=0-3&frames=6&size=96x64&people=1-3",),
+        "DATALOADER.NUM_WORKERS": 0,
+        "INPUT.MIN_SIZE_TRAIN": (64,),
+        "SOLVER.IMS_PER_BATCH": 4,
+        "SOLVER.MAX_ITER": 6,
+        "SOLVER.WARMUP_ITERS": 2,
+        "SOLVER.BASE_LR": 0.05,
+        "SOLVER.EMA": 0.9,
+        "SOLVER.CHECKPOINT_PERIOD": 2,
+        "SOLVER.LOG_PERIOD": 3,
+        **changes,
+    }
+    cfg.merge_from_list([item for pair in values.items() for item in pair])
+    return cfg
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    built = []
+
+    def build_model(cfg):
+        built.append(TinyNetwork())
+        return built[-1]
+
+    monkeypatch.setattr(train_module, "build_model", build_model)
+    return built
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, tiny):
+    whole = load_file(train(config(tmp_path / "whole")))
+    # Stopped after step 4, as by a power cut: the files of step 6 were never written.
+    cut = tmp_path / "cut"
+    train(config(cut))
+    for path in (*cut.glob("*0000006*"), cut / "model_final.safetensors"):
+        path.unlink()
+    again = load_file(train(config(cut), resume=True))
+    assert tiny[-1].calls == 2  # steps 5 and 6
+    assert set(whole) == set(again)
+    for name, value in whole.items():
+        assert torch.equal(value, again[name]), name
+
+
+def test_the_same_seed_trains_the_same_network_and_another_does_not(tmp_path, tiny):
+    a, b, c = (
+        load_file(train(config(tmp_path / name, SEED=seed))) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert torch.equal(a["layers.0.weight"], b["layers.0.weight"])
+    assert not torch.equal(a["layers.0.weight"], c["layers.0.weight"])
+
+
+def test_what_a_run_leaves(tmp_path, tiny, caplog):
+    with caplog.at_level(logging.INFO, "fastpose_mtn"):
+        train(config(tmp_path, **{"SOLVER.CHECKPOINTS_KEPT": 2}))
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {
+        "config.yaml", "logs", "model_final.safetensors",
+        "checkpoint_0000004.ckpt", "model_0000004.safetensors",
+        "checkpoint_0000006.ckpt", "model_0000006.safetensors",
+    }  # fmt: skip
+    # A run goes on with the configuration that it wrote.
+    again = get_cfg()
+    again.merge_from_file(str(tmp_path / "config.yaml"))
+    assert again.SOLVER.MAX_ITER == 6
+    assert again.MODEL.ROI_REID_HEAD.NUM_IDENTITIES > 0
+    rows = list(csv.DictReader((tmp_path / "logs" / "version_0" / "metrics.csv").open()))
+    assert [row["step"] for row in rows] == ["3", "6"]
+    total = float(rows[0]["loss_cls"]) + float(rows[0]["loss_reid"])
+    assert float(rows[0]["total_loss"]) == pytest.approx(total)
+    text = "\n".join(caplog.messages)
+    assert "24 images" in text
+    assert "step 3/6 loss" in text
+    assert "images/s" in text
+
+
+def test_the_average_is_what_is_exported(tmp_path, tiny):
+    exported = load_file(train(config(tmp_path)))
+    own = tiny[-1].state_dict()
+    assert not torch.equal(exported["layers.0.weight"], own["layers.0.weight"])
+    assert torch.equal(exported["frozen"], own["frozen"])
+    plain = load_file(train(config(tmp_path / "plain", **{"SOLVER.EMA": 0.0})))
+    assert torch.equal(plain["layers.0.weight"], own["layers.0.weight"])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_module, "build_model", lambda cfg: TinyNetwork(explode_at=4))
+    with pytest.raises(
+        ValueError, match=r"step 3: loss_reid = inf is not finite; the last checkpoint is kept"
+    ):
+        train(config(tmp_path))
+    assert [p.name for p in tmp_path.glob("*.ckpt")] == ["checkpoint_0000002.ckpt"]
+    checkpoint = torch.load(tmp_path / "checkpoint_0000002.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 2
+
+
+def test_a_second_run_does_not_overwrite_the_first(tmp_path, tiny):
+    train(config(tmp_path))
+    with pytest.raises(ValueError, match=r"holds the checkpoints of a run; go on from them with --resume"):
+        train(config(tmp_path))
+
+
+def test_resuming_nothing_begins(tmp_path, tiny):
+    assert train(config(tmp_path), resume=True).is_file()
+
+
+def test_an_unreadable_image_stops_with_one_line(tmp_path, tiny):
+    (tmp_path / "1.jpg").write_bytes(b"cut short")
+    person = {"id": 1, "image_id": 1, "bbox": [1, 1, 5, 5]}
+    labels = {"images": [{"id": 1, "file_name": "1.jpg", "width": 9, "height": 9}], "annotations": [person]}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    name = f"json://{tmp_path}/labels.json?images={tmp_path}"
+    for workers in (0, 1):
+        with pytest.raises(ValueError, match=r"1.jpg: expected an image, got 9 bytes") as error:
+            train(config(tmp_path / "out", **{"DATASETS.TRAIN": (name,), "DATALOADER.NUM_WORKERS": workers}))
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"DATASETS.TRAIN": ()}, "DATASETS.TRAIN names no dataset"),
+        (
+            {"MODEL.ROI_REID_HEAD.NUM_IDENTITIES": 1},
+            "NUM_IDENTITIES is 1, but DATASETS.TRAIN has .* identities",
+        ),
+        ({"SOLVER.AMP.ENABLED": True, "SOLVER.AMP.DTYPE": "fp16"}, "fp16 needs a GPU"),
+        ({"SOLVER.AMP.ENABLED": True, "SOLVER.AMP.DTYPE": "int8"}, "expected bf16 or fp16, got 'int8'"),
+        ({"MODEL.DEVICE": "tpu"}, "MODEL.DEVICE: expected auto, cuda or cpu, got 'tpu'"),
+    ],
+)
+def test_configurations_that_cannot_train(tmp_path, tiny, changes, text):
+    with pytest.raises(ValueError, match=text):
+        train(config(tmp_path, **changes))
+
+
+def test_mixed_precision_trains(tmp_path, tiny):
+    weights = load_file(train(config(tmp_path, **{"SOLVER.AMP.ENABLED": True, "SOLVER.MAX_ITER": 2})))
+    assert weights["layers.0.weight"].dtype == torch.float32
+    assert np.isfinite(weights["layers.0.weight"].numpy()).all()
