@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 
 def iou_matrix(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
@@ -77,17 +78,12 @@ def has_valid_embedding(
 
 
 def appearance_similarity(distances: np.ndarray, max_distance: float) -> np.ndarray:
-    """The second factor of equation 2: 1 for equal vectors, 0 for vectors ``max_distance`` or more apart."""
+    """How alike vectors at these distances are, equation 2: 1 for equal ones, 0 from ``max_distance`` (sigma_max) on."""
     return 1.0 - np.minimum(distances, max_distance) / max_distance
 
 
 def combined_similarity(
-    iou: np.ndarray,
-    distances: np.ndarray,
-    comparable: np.ndarray,
-    *,
-    position_weight: float | np.ndarray,
-    max_distance: float,
+    iou: np.ndarray, likeness: np.ndarray, comparable: np.ndarray, *, position_weight: float | np.ndarray
 ) -> np.ndarray:
     """S, equation 2: position and appearance together.
 
@@ -99,15 +95,51 @@ def combined_similarity(
 
     Args:
         iou: (T, N) of tracklets and detections.
-        distances: (T, N) Euclidean distances of their identity vectors.
+        likeness: (T, N) the bracket above, see ``appearance_similarity``.
         comparable: (T, N) bool, true where both vectors can be trusted; elsewhere S is the IoU alone.
         position_weight: theta_pos in [0, 1]; a number, or (T, 1) for each tracklet its own.
-        max_distance: sigma_max > 0.
 
     Returns:
         (T, N) float64 in [0, 1].
     """
-    combined = position_weight * iou + (1.0 - position_weight) * appearance_similarity(
-        distances, max_distance
-    )
-    return np.where(comparable, combined, iou)
+    return np.where(comparable, position_weight * iou + (1.0 - position_weight) * likeness, iou)
+
+
+def nearness(expected_xyxy: np.ndarray, boxes_xyxy: np.ndarray, reach_heights: np.ndarray) -> np.ndarray:
+    """How near boxes are to where lost people are expected, for boxes too far off or too cut to overlap.
+
+    Args:
+        expected_xyxy: (T, 4) pixels.
+        boxes_xyxy: (N, 4) pixels.
+        reach_heights: (T,) how far a person may be from the expected place, in heights of the higher box.
+
+    Returns:
+        (T, N) float64: 1 where the centres coincide, falling to 0 at the reach and beyond.
+    """
+    a, b = np.asarray(expected_xyxy, np.float64), np.asarray(boxes_xyxy, np.float64)
+    offset = (a[:, None, :2] + a[:, None, 2:] - b[None, :, :2] - b[None, :, 2:]) / 2.0
+    height = np.maximum((a[:, 3] - a[:, 1])[:, None], b[:, 3] - b[:, 1])
+    reach = np.maximum(height * reach_heights[:, None], 1e-9)
+    return np.maximum(1.0 - np.hypot(offset[..., 0], offset[..., 1]) / reach, 0.0)
+
+
+def match(similarity: np.ndarray, gate: float) -> tuple[np.ndarray, np.ndarray]:
+    """The one-to-one pairs of the greatest total similarity (Hungarian method), none below ``gate``.
+
+    Pairs below the gate count as nothing *before* the assignment too. Gated only afterwards, a hopeless
+    pair could win by a good partner: of [[0.6, 0.29], [0.59, 0]] the solver would take 0.29 + 0.59, and a
+    gate of 0.3 would leave 0.59 alone where 0.6 was to be had.
+
+    Args:
+        similarity: (T, N), 0 or more.
+        gate: above 0.
+
+    Returns:
+        Rows (M,) and columns (M,) of the pairs, in order of the rows.
+    """
+    allowed = similarity >= gate
+    if not allowed.any():
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    rows, columns = linear_sum_assignment(np.where(allowed, similarity, 0.0), maximize=True)
+    good = allowed[rows, columns]
+    return rows[good], columns[good]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 # Standard deviations, in heights of the person (and seconds).
-_MEASUREMENT = 0.04  # of a detected centre; partly hidden people are cut
+_MEASUREMENT = 0.04  # of a detected centre
+_HIDDEN_MEASUREMENT = 0.08  # of a partly hidden person's, whose box may show only what is seen of them
 _START_VELOCITY = 1.0  # a second; walking is 0.8, running 3
 _ACCELERATION = 2.0  # a second to the power of 1.5 (white noise)
 _SIZE_GAIN = 0.5  # share of a detected size that is taken over
-# Seconds over which a person who is not seen keeps going: people stop and turn, straight lines do not.
-_COASTING_S = 0.7
+# Seconds over which a velocity fades: people stop and turn, straight lines do not.
+_COASTING_S = 3.0
 
 
 class Tracklets:
@@ -45,45 +46,50 @@ class Tracklets:
 
     def predicted_boxes(self, time_s: float) -> np.ndarray:
         """Where the people are expected, (T, 4) xyxy pixels."""
-        elapsed = time_s - self.last_seen_s
-        coasting = _COASTING_S * (1.0 - np.exp(elapsed / -_COASTING_S))
-        centre = self._centre_xy + self._velocity_xy * coasting[:, None]
+        centre = self._centre_xy + self._velocity_xy * _coasting(time_s - self.last_seen_s)
         half = self._size_wh / 2.0
         return np.concatenate([centre - half, centre + half], axis=1)
 
-    def see(self, rows: np.ndarray, boxes_xyxy: np.ndarray, time_s: float) -> None:
-        """Corrects the motion of ``rows`` (M,) by their boxes in this frame (M, 4)."""
-        elapsed = time_s - self.last_seen_s[rows]
-        predicted_velocity = self._velocity_xy[rows] * np.exp(elapsed / -_COASTING_S)[:, None]
-        coasting = _COASTING_S * (1.0 - np.exp(elapsed / -_COASTING_S))
-        predicted_centre = self._centre_xy[rows] + self._velocity_xy[rows] * coasting[:, None]
+    def see(self, rows: np.ndarray, boxes_xyxy: np.ndarray, hidden: np.ndarray, time_s: float) -> None:
+        """Corrects the motion of ``rows`` (M,) by their boxes in this frame; all other people are lost.
 
-        position, both, velocity = self._covariance[rows].T
-        height = self._size_wh[rows, 1]
-        noise = (_ACCELERATION * height) ** 2
-        position = position + elapsed * (2 * both + elapsed * velocity) + noise * elapsed**3 / 3
-        both = both + elapsed * velocity + noise * elapsed**2 / 2
-        velocity = velocity + noise * elapsed
-
-        centre, size = _centre_and_size(boxes_xyxy)
-        spread = position + np.maximum(_MEASUREMENT * height, 0.5) ** 2
-        gain, gain_velocity = position / spread, both / spread
-        surprise = centre - predicted_centre
-        self._centre_xy[rows] = predicted_centre + gain[:, None] * surprise
-        self._velocity_xy[rows] = predicted_velocity + gain_velocity[:, None] * surprise
-        self._covariance[rows] = np.stack(
-            [(1 - gain) * position, (1 - gain) * both, velocity - gain_velocity * both], axis=1
-        )
-        self._size_wh[rows] += _SIZE_GAIN * (size - self._size_wh[rows])
-        self.last_seen_s[rows] = time_s
+        Args:
+            boxes_xyxy: (M, 4) pixels.
+            hidden: (M,) bool, people so hidden that their box is less certain.
+        """
         self.lost[:] = True
         self.lost[rows] = False
+        elapsed = time_s - self.last_seen_s[rows]
+        velocity = self._velocity_xy[rows]
+        centre = self._centre_xy[rows] + velocity * _coasting(elapsed)
+        velocity *= np.exp(elapsed / -_COASTING_S)[:, None]
+
+        size = self._size_wh[rows]
+        var_position, cov, var_velocity = self._covariance[rows].T
+        noise = (_ACCELERATION * size[:, 1]) ** 2 * elapsed
+        var_position = var_position + elapsed * (2 * cov + elapsed * var_velocity) + noise * elapsed**2 / 3
+        cov = cov + elapsed * var_velocity + noise * elapsed / 2
+        var_velocity = var_velocity + noise
+
+        seen_centre, seen_size = _centre_and_size(boxes_xyxy)
+        spread = var_position + _measurement_variance(size[:, 1], hidden)
+        gain, gain_velocity = var_position / spread, cov / spread
+        surprise = seen_centre - centre
+        self._centre_xy[rows] = centre + gain[:, None] * surprise
+        self._velocity_xy[rows] = velocity + gain_velocity[:, None] * surprise
+        self._covariance[rows] = np.stack(
+            [(1 - gain) * var_position, (1 - gain) * cov, var_velocity - gain_velocity * cov], axis=1
+        )
+        self._size_wh[rows] = size + _SIZE_GAIN * (seen_size - size)
+        self.last_seen_s[rows] = time_s
 
     def remember(self, rows: np.ndarray, vectors: np.ndarray, share: float) -> None:
         """Mixes ``share`` of these identity vectors (M, D) into those of ``rows``; a first one is taken whole.
 
         The direction is averaged and the length is averaged, so vectors of length 1 stay so.
         """
+        if not len(rows):
+            return
         old, new = self.vectors[rows], vectors.astype(np.float64)
         share_new = np.where(self.has_vector[rows], share, 1.0)[:, None]
         mixed = (1.0 - share_new) * old + share_new * new
@@ -96,9 +102,8 @@ class Tracklets:
         count, old = len(ids), len(self)
         centre, size = _centre_and_size(boxes_xyxy)
         height = size[:, 1]
-        covariance = np.stack(
-            [np.maximum(_MEASUREMENT * height, 0.5) ** 2, np.zeros(count), (_START_VELOCITY * height) ** 2], 1
-        )
+        sure = _measurement_variance(height, np.zeros(count, bool))
+        covariance = np.stack([sure, np.zeros(count), (_START_VELOCITY * height) ** 2], axis=1)
         self.ids = np.concatenate([self.ids, ids])
         self.last_seen_s = np.concatenate([self.last_seen_s, np.full(count, time_s)])
         self.lost = np.concatenate([self.lost, np.zeros(count, bool)])
@@ -114,6 +119,16 @@ class Tracklets:
         """Drops all tracklets but ``kept``, a mask (T,)."""
         for name, value in vars(self).items():
             setattr(self, name, value[kept])
+
+
+def _coasting(elapsed_s: np.ndarray) -> np.ndarray:
+    """(M, 1) seconds' worth of today's velocity that people still cover in these seconds (M,)."""
+    return (_COASTING_S * -np.expm1(elapsed_s / -_COASTING_S))[:, None]
+
+
+def _measurement_variance(height: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Square pixels; half a pixel is the least, boxes without height included."""
+    return np.maximum(np.where(hidden, _HIDDEN_MEASUREMENT, _MEASUREMENT) * height, 0.5) ** 2
 
 
 def _centre_and_size(boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
