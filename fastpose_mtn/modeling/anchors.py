@@ -19,7 +19,9 @@ class AnchorGenerator(nn.Module):
         aspect_ratios: for each level, height to width; one entry serves all levels.
         strides: pixels between positions, for each level.
         offset: of the first centre from the image's corner, in strides (0 in Detectron2, not 0.5).
-        round_to_pixels: round corners to whole pixels, as torchvision does.
+        round_to_pixels: torchvision's anchors: corners rounded to whole pixels, and a level's stride is
+            the image's size divided by the level's, rounded down (61 instead of 64 for P6 of an image
+            800 pixels high).
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class AnchorGenerator(nn.Module):
         round_to_pixels: bool = False,
     ) -> None:
         super().__init__()
-        self.strides, self.offset = list(strides), offset
+        self.strides, self.offset, self.whole_pixels = list(strides), offset, round_to_pixels
         sizes = _one_per_level(sizes, len(strides), "SIZES")
         aspect_ratios = _one_per_level(aspect_ratios, len(strides), "ASPECT_RATIOS")
         for level, (s, a) in enumerate(zip(sizes, aspect_ratios, strict=True)):
@@ -60,10 +62,13 @@ class AnchorGenerator(nn.Module):
     def forward(self, grid_sizes_hw: Sequence[tuple[int, int]]) -> list[Tensor]:
         """Anchors (H * W * A, 4) float32 of each level: rows, then columns, then the cell's anchors."""
         out = []
+        padded_height, padded_width = (size * self.strides[0] for size in grid_sizes_hw[0])
         for level, ((height, width), stride) in enumerate(zip(grid_sizes_hw, self.strides, strict=True)):
             cell: Tensor = getattr(self, f"cell_{level}")
-            y = (torch.arange(height, device=cell.device, dtype=torch.float32) + self.offset) * stride
-            x = (torch.arange(width, device=cell.device, dtype=torch.float32) + self.offset) * stride
+            stride_y = padded_height // height if self.whole_pixels else stride
+            stride_x = padded_width // width if self.whole_pixels else stride
+            y = (torch.arange(height, device=cell.device, dtype=torch.float32) + self.offset) * stride_y
+            x = (torch.arange(width, device=cell.device, dtype=torch.float32) + self.offset) * stride_x
             shift_y, shift_x = torch.meshgrid(y, x, indexing="ij")
             shift = torch.stack((shift_x, shift_y, shift_x, shift_y), dim=-1)
             out.append((shift[:, :, None] + cell).reshape(-1, 4))

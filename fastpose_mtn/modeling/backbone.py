@@ -50,13 +50,15 @@ class TimmFPN(nn.Module):
             raise ValueError(f"MODEL.BACKBONE.NORM: expected one of {', '.join(NORMS[1:])}, got {norm!r}")
         if fuse_type not in ("sum", "avg"):
             raise ValueError(f"MODEL.FPN.FUSE_TYPE: expected sum or avg, got {fuse_type!r}")
+        self.bottom_up: Any
         try:
             self.bottom_up = timm.create_model(
                 name, features_only=True, out_indices=(1, 2, 3, 4), pretrained=pretrained
             )
         except RuntimeError as error:
             raise ValueError(f"MODEL.TIMM.NAME: {error}") from error
-        strides = self.bottom_up.feature_info.reduction()
+        info: Any = self.bottom_up.feature_info
+        strides = info.reduction()
         if strides != [4, 8, 16, 32]:
             raise ValueError(
                 f"MODEL.TIMM.NAME {name}: expected features of strides 4, 8, 16, 32, got {strides}"
@@ -70,7 +72,7 @@ class TimmFPN(nn.Module):
         self.out_strides = {f"p{level}": 2**level for level in range(2, 7)}
         self._average = fuse_type == "avg"
         self._levels = [int(math.log2(stride)) for stride in strides]
-        for level, channels in zip(self._levels, self.bottom_up.feature_info.channels(), strict=True):
+        for level, channels in zip(self._levels, info.channels(), strict=True):
             lateral = ConvNorm(channels, out_channels, 1, norm=fpn_norm)
             output = ConvNorm(out_channels, out_channels, 3, norm=fpn_norm)
             for layer in (lateral, output):
@@ -158,11 +160,11 @@ def replace_norm(module: nn.Module, norm: str) -> None:
             setattr(module, name, timm.layers.convert_sync_batchnorm(child))
 
 
-def stages(bottom_up: nn.Module) -> list[list[nn.Module]]:
+def stages(bottom_up: Any) -> list[list[nn.Module]]:
     """The network's top-level modules by stage: those up to stride 2 (the stem), then stride 4, 8, 16, 32."""
-    ends = [info["module"].split(".") for info in bottom_up.feature_info.get_dicts()]  # type: ignore[union-attr]
+    ends = [info["module"].split(".") for info in bottom_up.feature_info.get_dicts()]
     if ends[0][0] == "blocks":  # MobileNet: stage i is the entries of .blocks up to its feature's own
-        blocks: list[nn.Module] = list(bottom_up.blocks)  # type: ignore[arg-type]
+        blocks: list[nn.Module] = list(bottom_up.blocks)
         last = [int(end[1]) for end in ends]
         stem = [m for n, m in bottom_up.named_children() if n != "blocks"] + blocks[: last[0]]
         return [

@@ -86,6 +86,9 @@ class MTNEstimator:
             source = weights or cfg.MODEL.WEIGHTS
             if not source:
                 raise ValueError("no weights: set MODEL.WEIGHTS to a file, demo or torchvision://NAME")
+            cfg = cfg.clone()
+            cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
+            cfg.MODEL.TIMM.PRETRAINED = False
             model = build_model(cfg)
             load_weights(model, source)
             device = cfg.MODEL.DEVICE if device is None else device
@@ -158,7 +161,7 @@ def to_frame(
     people: PersonDetections, *, image_size_hw: tuple[int, int], frame_size_hw: tuple[int, int]
 ) -> PersonDetections:
     """People of a resized image in the pixels of its frame; boxes are cut at the frame's borders."""
-    scale = np.float32([frame_size_hw[1] / image_size_hw[1], frame_size_hw[0] / image_size_hw[0]])
+    scale = np.divide(frame_size_hw[::-1], image_size_hw[::-1], dtype=np.float32)
     keypoints = people.keypoints.copy()
     keypoints[..., :2] *= scale
     boxes = clip_boxes(torch.from_numpy(people.boxes * np.tile(scale, 2)), frame_size_hw)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from timm.layers import BatchNormAct2d, FrozenBatchNormAct2d
 from torch import Tensor, nn
@@ -12,7 +14,10 @@ from fastpose_mtn.modeling.layers import ConvNorm
 _NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm, FrozenBatchNorm2d, FrozenBatchNormAct2d)
 
 
-def fuse_norms(module: nn.Module) -> nn.Module:
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def fuse_norms(module: Module) -> Module:
     """Folds, in place, every normalisation that directly follows a convolution.
 
     timm's modules declare layers in the order in which they run, so a convolution followed by a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,9 @@ from torch.nn import functional as F
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import ConvNorm, msra_init, zero_loss
 from fastpose_mtn.ops.boxes import pad_to_aspect
-from fastpose_mtn.ops.heatmaps import decode_joints, encode_joints
+from fastpose_mtn.ops.heatmaps import decode_joints, decode_joints_resized, encode_joints
+
+DECODERS = {"subpixel": decode_joints, "resize": decode_joints_resized}
 
 
 class KeypointPrediction(NamedTuple):
@@ -32,6 +34,7 @@ class KeypointHead(nn.Module):
         loss_normalizer: heatmap losses are divided by this times the number of images; None: by the
             number of joints trained (Detectron2's NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS).
         batch_size_per_image: positive proposals trained, an image.
+        decoder: ``subpixel``, or ``resize`` as Mask R-CNN does; see ``ops.heatmaps``.
     """
 
     def __init__(
@@ -43,8 +46,14 @@ class KeypointHead(nn.Module):
         visibility_loss_weight: float = 0.0,
         loss_normalizer: float | None = None,
         batch_size_per_image: int = 128,
+        decoder: str = "subpixel",
     ) -> None:
         super().__init__()
+        if decoder not in DECODERS:
+            raise ValueError(
+                f"MODEL.ROI_KEYPOINT_HEAD.DECODER: expected one of {', '.join(DECODERS)}, got {decoder!r}"
+            )
+        self._decode = DECODERS[decoder]
         self.num_keypoints = num_keypoints
         self.resolution_hw = resolution_hw
         self.loss_weight, self.visibility_loss_weight = loss_weight, visibility_loss_weight
@@ -96,7 +105,7 @@ class KeypointHead(nn.Module):
         The confidence is the probability that the joint is visible, where there is a visibility
         branch; otherwise it is the softmax's mass around the peak. Neither depends on the person's size.
         """
-        position, mass = decode_joints(prediction.heatmaps, self.regions(boxes_xyxy))
+        position, mass = self._decode(prediction.heatmaps, self.regions(boxes_xyxy))
         confidence = mass if prediction.visibility is None else prediction.visibility.float().sigmoid()
         return torch.cat((position, confidence[..., None]), dim=-1)
 
@@ -126,13 +135,13 @@ class MTNKeypointHead(KeypointHead):
         norm: str = "",
         resolution_hw: tuple[int, int] = (22, 16),
         visibility_loss_weight: float = 0.0,
-        **shared: float | None,
+        **shared: Any,
     ) -> None:
         super().__init__(
             num_keypoints=num_keypoints,
             resolution_hw=resolution_hw,
             visibility_loss_weight=visibility_loss_weight,
-            **shared,  # type: ignore[arg-type]
+            **shared,
         )
         channels = in_channels
         self.convs: list[str] = []
@@ -194,9 +203,9 @@ class KRCNNConvDeconvUpsampleHead(KeypointHead):
         num_keypoints: int,
         conv_dims: Sequence[int] = (512,) * 8,
         resolution_hw: tuple[int, int] = (14, 14),
-        **shared: float | None,
+        **shared: Any,
     ) -> None:
-        super().__init__(num_keypoints=num_keypoints, resolution_hw=resolution_hw, **shared)  # type: ignore[arg-type]
+        super().__init__(num_keypoints=num_keypoints, resolution_hw=resolution_hw, **shared)
         channels = in_channels
         self.convs: list[str] = []
         for index, dim in enumerate(conv_dims, start=1):
@@ -235,6 +244,7 @@ def _shared_from_config(cfg: CfgNode) -> dict:
         "loss_weight": c.LOSS_WEIGHT,
         "loss_normalizer": None if c.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS else per_image,
         "batch_size_per_image": c.BATCH_SIZE_PER_IMAGE,
+        "decoder": c.DECODER,
     }
 
 

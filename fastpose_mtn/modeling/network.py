@@ -28,7 +28,8 @@ class MTN(nn.Module):
         proposal_generator: pyramid levels to candidate boxes.
         roi_heads: candidate boxes to people.
         skeleton: what the joints are.
-        pixel_mean, pixel_std: of the three channels, on 0..255.
+        pixel_mean, pixel_std: of the three channels, on 0..255, in the order of ``input_format``.
+        input_format: order of the channels that the weights expect; images are always given as RGB.
     """
 
     def __init__(
@@ -40,16 +41,22 @@ class MTN(nn.Module):
         skeleton: Skeleton,
         pixel_mean: Sequence[float],
         pixel_std: Sequence[float],
+        input_format: str = "RGB",
     ) -> None:
         super().__init__()
+        if input_format not in ("RGB", "BGR"):
+            raise ValueError(f"INPUT.FORMAT: expected RGB or BGR, got {input_format!r}")
+        self._reverse_channels = input_format == "BGR"
         self.backbone, self.proposal_generator, self.roi_heads = backbone, proposal_generator, roi_heads
         self.skeleton = skeleton
+        self.pixel_mean: Tensor
+        self.pixel_std: Tensor
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
 
     @property
     def device(self) -> torch.device:
-        return self.pixel_mean.device  # type: ignore[return-value]
+        return self.pixel_mean.device
 
     @property
     def num_keypoints(self) -> int:
@@ -122,6 +129,7 @@ class MTN(nn.Module):
         )
         for row, image in zip(batch, images, strict=True):
             image = image.to(self.device, non_blocking=True)
+            image = image.flip(0) if self._reverse_channels else image
             normal = (image - self.pixel_mean) / self.pixel_std
             row.copy_(F.pad(normal, (0, width - image.shape[-1], 0, height - image.shape[-2])))
         return batch, sizes
@@ -152,7 +160,7 @@ class MTN(nn.Module):
 
 def to_detections(people: People) -> list[PersonDetections]:
     """Each image's people as NumPy arrays, in one transfer from the device."""
-    boxes, scores, keypoints = (t.float().cpu().numpy() for t in people[:3])
+    boxes, scores, keypoints = (tensor.float().cpu().numpy() for tensor in people[:3])
     embeddings = None if people.embeddings is None else people.embeddings.float().cpu().numpy()
     out, start = [], 0
     for count in people.counts:
@@ -189,5 +197,6 @@ def build_model(cfg: CfgNode) -> MTN:
         skeleton=skeleton,
         pixel_mean=cfg.MODEL.PIXEL_MEAN,
         pixel_std=cfg.MODEL.PIXEL_STD,
+        input_format=cfg.INPUT.FORMAT,
     )
     return model.to(memory_format=torch.channels_last)

@@ -153,10 +153,13 @@ class MTNROIHeads(nn.Module):
             box_pooler=pooler(cfg.MODEL.ROI_BOX_HEAD, (cfg.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION,) * 2),
             box_head=box_head,
             box_predictor=BoxPredictor.from_config(cfg, box_head.out_channels),
-            keypoint_pooler=keypoint_head
-            and pooler(cfg.MODEL.ROI_KEYPOINT_HEAD, keypoint_head.resolution_hw),
+            keypoint_pooler=None
+            if keypoint_head is None
+            else pooler(cfg.MODEL.ROI_KEYPOINT_HEAD, keypoint_head.resolution_hw),
             keypoint_head=keypoint_head,
-            reid_pooler=reid_head and pooler(cfg.MODEL.ROI_REID_HEAD, reid_head.resolution_hw),
+            reid_pooler=None
+            if reid_head is None
+            else pooler(cfg.MODEL.ROI_REID_HEAD, reid_head.resolution_hw),
             reid_head=reid_head,
             iou_thresholds=roi.IOU_THRESHOLDS,
             iou_labels=roi.IOU_LABELS,
@@ -294,8 +297,8 @@ class MTNROIHeads(nn.Module):
         boxes = torch.cat([p.boxes_xyxy for p in proposals])
         logits, deltas = self._predict_boxes(levels, boxes, _image_index(counts, boxes.device))
         found = [
-            self.box_predictor.inference(*parts, size)
-            for *parts, size in zip(
+            self.box_predictor.inference(logit, delta, box, size)
+            for logit, delta, box, size in zip(
                 logits.split(counts), deltas.split(counts), boxes.split(counts), image_sizes_hw, strict=True
             )
         ]

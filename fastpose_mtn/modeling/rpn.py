@@ -31,7 +31,8 @@ class RPNHead(nn.Module):
     def __init__(self, *, in_channels: int, num_anchors: int, conv_dims: Sequence[int] = (-1,)) -> None:
         super().__init__()
         dims = [in_channels if dim == -1 else dim for dim in conv_dims]
-        layers = [ConvNorm(i, o, 3, relu=True) for i, o in zip([in_channels, *dims], dims, strict=False)]
+        widths = zip([in_channels, *dims], dims, strict=False)
+        layers: list[nn.Conv2d] = [ConvNorm(before, after, 3, relu=True) for before, after in widths]
         if len(layers) == 1:
             self.conv: nn.Module = layers[0]
         else:
@@ -213,7 +214,7 @@ class RPN(nn.Module):
                 )
             box = clip_boxes(box, size)
             keep = finite & nonempty(box, self.min_box_size)
-            box, score, level = box[keep], score[keep], level_id[keep]
-            best = batched_nms(box, score, level, self.nms_thresh)[:after]
+            box, score, level_of = box[keep], score[keep], level_id[keep]
+            best = batched_nms(box, score, level_of, self.nms_thresh)[:after]
             proposals.append(Proposals(box[best], score[best]))
         return proposals

@@ -122,15 +122,20 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     return _only_tensors(loaded, path)
 
 
+# how NumPy itself pickles an array and a number, wherever this version keeps the functions
+_RECONSTRUCT: Any = np.zeros(1).__reduce__()[0]
+_SCALAR: Any = np.float64(0).__reduce__()[0]
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Builds containers, numbers, strings and NumPy arrays of numbers; refuses every other name."""
 
     def find_class(self, module: str, name: str) -> Any:
         multiarray = module in ("numpy.core.multiarray", "numpy._core.multiarray")
         if multiarray and name == "_reconstruct":
-            return np._core.multiarray._reconstruct
+            return _RECONSTRUCT
         if multiarray and name == "scalar":
-            return np._core.multiarray.scalar
+            return _SCALAR
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
         if (module, name) == ("collections", "OrderedDict"):

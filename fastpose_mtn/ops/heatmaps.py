@@ -80,3 +80,69 @@ def cells_to_pixels(xy_cells: Tensor, regions_xyxy: Tensor, heatmap_size_hw: tup
     regions = regions_xyxy.float()
     cell = (regions[:, 2:] - regions[:, :2]) / regions.new_tensor([width, height])
     return regions[:, None, :2] + xy_cells * cell[:, None]
+
+
+def decode_joints_resized(
+    logits: Tensor, regions_xyxy: Tensor, *, max_elements: int = 1 << 24
+) -> tuple[Tensor, Tensor]:
+    """Mask R-CNN's joint positions: the highest pixel of each heatmap enlarged to its region.
+
+    Detectron2 and torchvision resize one person's heatmaps after another (bicubic). A resize is a
+    matrix along each axis, so people of all sizes are resized in batched products, as many at a time
+    as fit ``max_elements`` numbers; the positions are theirs.
+
+    Args and returns: as ``decode_joints``.
+    """
+    count, joints, height, width = logits.shape
+    heat = logits.float()
+    xy = heat.new_zeros(count, joints, 2)
+    sizes = (regions_xyxy[:, 2:] - regions_xyxy[:, :2]).float().clamp(min=1.0)
+    whole = sizes.ceil().to(torch.int64)
+    for rows in _chunks(whole, joints, max_elements):
+        out_width, out_height = whole[rows, 0], whole[rows, 1]
+        across, across_inside = _bicubic_matrices(out_width, width)
+        down, down_inside = _bicubic_matrices(out_height, height)
+        enlarged = down[:, None] @ (heat[rows] @ across[:, None].mT)  # (n, K, tallest, widest)
+        inside = down_inside[:, None, :, None] & across_inside[:, None, None, :]
+        peak = enlarged.masked_fill_(~inside, -torch.inf).flatten(2).argmax(dim=-1)
+        widest = across.shape[1]
+        pixel = torch.stack((peak % widest, peak // widest), dim=-1).float() + 0.5
+        xy[rows] = pixel * (sizes[rows] / whole[rows])[:, None] + regions_xyxy[rows, None, :2]
+    return xy, decode_joints(heat, regions_xyxy)[1]
+
+
+def _chunks(sizes: Tensor, joints: int, max_elements: int) -> list[Tensor]:
+    """Row indices in groups whose padded maps together hold at most ``max_elements``, but one at least."""
+    groups: list[list[int]] = []
+    tallest = widest = 0
+    order = torch.argsort(sizes.prod(dim=1)).tolist()
+    plain = sizes.tolist()
+    for row in order:
+        widest, tallest = max(widest, plain[row][0]), max(tallest, plain[row][1])
+        if groups and (len(groups[-1]) + 1) * joints * tallest * widest <= max_elements:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+            widest, tallest = plain[row]
+    return [torch.tensor(group, device=sizes.device) for group in groups]
+
+
+def _bicubic_matrices(out_sizes: Tensor, in_size: int) -> tuple[Tensor, Tensor]:
+    """For each person the matrix (longest, in_size) of torch's bicubic resize, and which rows are theirs."""
+    longest = int(out_sizes.max())
+    index = torch.arange(longest, device=out_sizes.device)
+    source = (index + 0.5) * (in_size / out_sizes[:, None].float()) - 0.5
+    base = source.floor()
+    offset = source - base
+    matrix = source.new_zeros(len(out_sizes), longest, in_size)
+    for tap in range(-1, 3):
+        column = (base + tap).clamp(0, in_size - 1).to(torch.int64)
+        matrix.scatter_add_(2, column[..., None], _cubic((offset - tap).abs())[..., None])
+    return matrix, index < out_sizes[:, None]
+
+
+def _cubic(distance: Tensor, a: float = -0.75) -> Tensor:
+    """The cubic convolution kernel with torch's (and OpenCV's) parameter, for distances up to 2."""
+    near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
+    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+    return torch.where(distance <= 1, near, far)
