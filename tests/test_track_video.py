@@ -291,21 +291,29 @@ def test_bad_arguments_are_one_line_and_status_2(run, tmp_path, arguments, messa
     assert message in done.err
 
 
-def test_cuda_where_there_is_none(run, tmp_path, monkeypatch):
+def build_errors(**arguments):
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        factory.build(**arguments)
+    return str(caught.value)
+
+
+def test_a_network_that_cannot_be_built_is_told_before_any_weights_are_read(tmp_path, monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="--device cuda: no CUDA device here; use --device cpu, or auto"):
-        factory.check_device("cuda")
-    with pytest.raises(ValueError, match="--device tpu: choose from auto, cpu, cuda"):
-        factory.check_device("tpu")
-    assert factory.check_device("auto") == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert factory.check_device("auto") == "cuda"
-    assert factory.check_device("cuda:1") == "cuda:1"
-    with pytest.raises(ValueError, match="--device cuda:2: there are 2 here, from cuda:0 to cuda:1"):
-        factory.check_device("cuda:2")
+    config = tmp_path / "c.yaml"
+    config.write_text("MODEL: {WEIGHTS: absent.safetensors}")
+    given = {"config_file": str(config)}
+    assert "device 'cuda': there are 0 CUDA devices here; use cpu, or auto" in build_errors(
+        device="cuda", **given
+    )
+    assert "--precision int8: choose from auto, fp32, bf16, fp16" in build_errors(precision="int8", **given)
+    assert "TRACKER.NO_SUCH_KEY" in build_errors(options=["TRACKER.NO_SUCH_KEY", "1"], **given)
+    assert "birth_score: expected a number from 0 to 1, got 3.0" in build_errors(
+        options=["TRACKER.BIRTH_SCORE", "3.0"], **given
+    )
+    assert "absent.safetensors" in build_errors(**given)
+    assert "absent.yaml" in build_errors(config_file="absent.yaml")
 
 
 def test_a_failing_network_ends_the_run_and_leaves_plainly_partial_files(run, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -54,45 +54,25 @@ def build(
         InputError, ValueError: a key does not exist, a file cannot be read or used, weights do not fit
             the configuration, or there is no such device.
     """
-    device = check_device(device)
     if precision not in PRECISIONS:
         raise InputError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
 
     from fastpose_mtn.modeling.checkpoint import inference_config  # torch: seconds, so only now
-    from fastpose_mtn.modeling.estimator import MTNEstimator
+    from fastpose_mtn.modeling.estimator import MTNEstimator, resolve_device
     from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 
+    there = resolve_device(device)
     cfg = inference_config(weights, config_file)
     cfg.merge_from_list(list(options))
     if strategy is not None:
         cfg.merge_from_list(["TRACKER.STRATEGY", strategy])
-    cfg.MODEL.DEVICE = device
-    estimator = MTNEstimator.from_config(cfg, weights=cfg.MODEL.WEIGHTS, device=device, precision=precision)
+    cfg.MODEL.DEVICE = str(there)
+    new_tracker = functools.partial(OcclusionAwareTracker.from_config, cfg)
+    new_tracker()  # a value out of range is told before the weights are read
+    estimator = MTNEstimator.from_config(cfg, device=str(there), precision=precision)
     return PoseTracking(
         cfg=cfg,
         estimator=estimator,
-        new_tracker=lambda: OcclusionAwareTracker.from_config(cfg),
-        batch_size=1 if device == "cpu" else 8,
+        new_tracker=new_tracker,
+        batch_size=1 if there.type == "cpu" else 8,
     )
-
-
-def check_device(device: str) -> str:
-    """``auto`` as what it stands for here, anything else as it is.
-
-    Raises:
-        InputError: it is no device, or there is no such device here.
-    """
-    if device == "cpu":
-        return device
-    if device != "auto" and not re.fullmatch(r"cuda(:\d+)?", device):
-        raise InputError(f"--device {device}: choose from auto, cpu, cuda")
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto":
-        return "cuda" if count else "cpu"
-    if not count:
-        raise InputError(f"--device {device}: no CUDA device here; use --device cpu, or auto")
-    if int(device.partition(":")[2] or 0) >= count:
-        raise InputError(f"--device {device}: there are {count} here, from cuda:0 to cuda:{count - 1}")
-    return device

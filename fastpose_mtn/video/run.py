@@ -77,7 +77,8 @@ def run_source(
         with (
             Interruptible() as interrupt,
             tqdm(
-                frames, desc=summary.name, total=total, unit=" frames", disable=quiet, file=sys.stderr
+                frames,
+                bar_format=_PROGRESS if total else None, desc=summary.name, total=total, unit=" frames", disable=quiet, file=sys.stderr
             ) as bar,
         ):
             try:
