@@ -6,14 +6,14 @@ import argparse
 import logging
 import sys
 
-from fastpose_mtn.cli import exit_on_error
+from fastpose_mtn.cli import ArgumentParser, exit_on_error
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.engine.choice import ENGINES, choose_engine
 from fastpose_mtn.engine.machines import Machines, is_first_process
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("--config-file", metavar="YAML", default="", help="defaults: the paper's FastPose-50")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N", help="GPUs on each machine")
     parser.add_argument("--num-machines", type=int, default=1, metavar="N")
@@ -29,28 +29,38 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def setup(args: argparse.Namespace) -> CfgNode:
+    """The configuration; without a file, weights to evaluate bring their own."""
     cfg = get_cfg()
     if args.config_file:
         cfg.merge_from_file(args.config_file)
     cfg.merge_from_list(args.opts)
-    cfg.freeze()
+    if args.eval_only and not args.config_file and cfg.MODEL.WEIGHTS:
+        from fastpose_mtn.modeling.checkpoint import inference_config
+
+        cfg = inference_config(cfg.MODEL.WEIGHTS)
+        cfg.merge_from_list(args.opts)
     return cfg
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     log = logging.getLogger("fastpose_mtn")
     with exit_on_error():
+        args = parse_args(argv)
         engine, why = choose_engine(args.engine)
         log.setLevel(logging.INFO if is_first_process() else logging.ERROR)
         log.info("engine: %s (%s)", engine, why)
         machines = Machines(args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)
         cfg = setup(args)
-        from fastpose_mtn.engine.train import train
+        from fastpose_mtn.engine.train import (  # after --help and bad arguments: slow to import
+            evaluate_only,
+            train,
+        )
 
-        weights = train(cfg, resume=args.resume, machines=machines)
-        log.info("weights: %s", weights)
+        if args.eval_only:
+            evaluate_only(cfg)
+        else:
+            log.info("weights: %s", train(cfg, resume=args.resume, machines=machines))
 
 
 if __name__ == "__main__":

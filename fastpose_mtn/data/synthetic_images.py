@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
@@ -50,13 +52,13 @@ class SyntheticSpec:
             ValueError: a part is unknown or unreadable; the message says which and shows the scheme.
         """
         parts = urlsplit(name)
-        values: dict[str, object] = {}
+        values: dict[str, Any] = {}
         try:
             for key, text in parse_qsl(parts.query, strict_parsing=True) if parts.query else []:
                 values[_FIELD_OF_KEY[key]] = _PARSER_OF_KEY[key](text)
             if "seeds" not in values:
                 raise ValueError("seeds are missing")
-            return cls(label=parts.netloc or "synthetic", **values)  # type: ignore[arg-type]
+            return cls(label=parts.netloc or "synthetic", **values)
         except KeyError as error:
             problem = f"unknown part {error.args[0]!r}"
         except ValueError as error:
@@ -84,7 +86,7 @@ class SyntheticSpec:
             raise ValueError(f"tasks are {sorted(self.tasks)}, expected some of {sorted(TASKS)}")
 
 
-def _range_of(kind: type) -> object:
+def _range_of(kind: type) -> Callable[[str], tuple]:
     def parse(text: str) -> tuple:
         low, _, high = text.partition("-")
         return kind(low), kind(high or low)
@@ -99,7 +101,7 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-_PARSER_OF_KEY: dict[str, object] = {
+_PARSER_OF_KEY: dict[str, Callable[[str], Any]] = {
     "seeds": _range_of(int),
     "frames": int,
     "size": _size,

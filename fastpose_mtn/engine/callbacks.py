@@ -107,7 +107,7 @@ class Checkpoints(lightning.Callback):
     def __init__(self, folder: TrainingFolder, period: int) -> None:
         self._folder, self._period = folder, period
 
-    def on_train_batch_end(self, trainer: Any, module: TrainingModule, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
         step = trainer.global_step
         if step % self._period == 0 or step == trainer.max_steps:
             self._folder.save(trainer, module, step)
@@ -119,7 +119,7 @@ class PeriodicEvaluation(lightning.Callback):
     def __init__(self, period: int, evaluate: Callable[[TrainingModule, int], dict[str, float]]) -> None:
         self._period, self._evaluate = period, evaluate
 
-    def on_train_batch_end(self, trainer: Any, module: TrainingModule, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
         step = trainer.global_step
         if step % self._period or step == trainer.max_steps:
             return

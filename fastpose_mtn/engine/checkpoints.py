@@ -7,10 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-from torch import nn
-
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.checkpoint import save_weights
 
 _CHECKPOINT = re.compile(r"checkpoint_(\d{7})\.ckpt")
 
@@ -52,13 +50,6 @@ class TrainingFolder:
     def export(self, module: Any, name: str) -> Path:
         """Writes the weights to use: the average where there is one, without the identities' classifier."""
         target = self.path / name
-        partial = target.with_name(f"{name}.partial")
         with module.averaged_weights() as model:
-            save_weights(partial, model, self._cfg)
-        os.replace(partial, target)
+            save_weights(target, model, self._cfg)
         return target
-
-
-def save_weights(path: Path, model: nn.Module, cfg: CfgNode) -> None:
-    state = {name: v.detach().cpu().contiguous() for name, v in model.state_dict().items()}
-    save_file(state, str(path), metadata={"config": cfg.dump()})

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch.distributed as dist
-from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from fastpose_mtn.cli import InputError
@@ -19,6 +18,8 @@ from fastpose_mtn.data.coco_json import CocoJsonDataset
 from fastpose_mtn.data.loader import LoadFailure, PoseDataset, load_or_failure, start_worker
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.evaluation.coco import CocoEvaluator, detections_to_coco_results, evaluate_coco_files
+from fastpose_mtn.modeling.estimator import MTNEstimator
+from fastpose_mtn.modeling.network import MTN
 from fastpose_mtn.protocols import PoseEstimator
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -70,7 +71,7 @@ def evaluate_dataset(
     return evaluator.evaluate()
 
 
-class _Images(Dataset[LabelledImage]):
+class _Images(Dataset[LabelledImage | LoadFailure]):
     def __init__(self, dataset: PoseDataset, indices: range) -> None:
         self._dataset, self._indices = dataset, indices
 
@@ -82,23 +83,17 @@ class _Images(Dataset[LabelledImage]):
 
 
 def evaluate_model(
-    model: nn.Module, cfg: CfgNode, datasets: Sequence[PoseDataset], output: Path
+    cfg: CfgNode, datasets: Sequence[PoseDataset], output: Path, model: MTN | None = None
 ) -> dict[str, dict[str, float]]:
-    """``evaluate_all`` for a network in training, whose mode is as before afterwards."""
-    from fastpose_mtn.modeling.estimator import MTNEstimator
-
-    was_training = model.training
-    try:
-        estimator = MTNEstimator.from_config(cfg, model.eval())
-        return evaluate_all(
-            estimator,
-            datasets,
-            batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2),
-            num_workers=cfg.DATALOADER.NUM_WORKERS,
-            output=output,
-        )
-    finally:
-        model.train(was_training)
+    """``evaluate_all`` of a network in training, or of ``MODEL.WEIGHTS``."""
+    amp = cfg.SOLVER.AMP
+    return evaluate_all(
+        MTNEstimator.from_config(cfg, model, precision=amp.DTYPE if amp.ENABLED else "fp32"),
+        datasets,
+        batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2),
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        output=output,
+    )
 
 
 def evaluate_all(

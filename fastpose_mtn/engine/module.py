@@ -75,7 +75,7 @@ class TrainingModule(lightning.LightningModule):
         )
 
     @contextmanager
-    def averaged_weights(self) -> Iterator[nn.Module]:
+    def averaged_weights(self) -> Iterator[Any]:
         """The network with the weights to evaluate and export, and its own again afterwards."""
         if self.average is None:
             yield self.model

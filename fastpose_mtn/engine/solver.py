@@ -110,9 +110,8 @@ def clip_gradients(parameters: Sequence[nn.Parameter], *, kind: str, value: floa
     elif kind == "full_model":
         nn.utils.clip_grad_norm_(used, value, norm_type=norm_type)
     elif kind == "norm":
-        gradients = [p.grad for p in used]
-        norms = torch._foreach_norm(gradients, norm_type)
-        factors = [(value / (norm + 1e-6)).clamp(max=1.0) for norm in norms]
-        torch._foreach_mul_(gradients, factors)
+        gradients = [p.grad for p in used if p.grad is not None]
+        for gradient, norm in zip(gradients, torch._foreach_norm(gradients, norm_type), strict=True):
+            gradient.mul_((value / (norm + 1e-6)).clamp(max=1.0))
     else:
         raise ValueError(f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE: expected value, norm or full_model, got {kind!r}")

@@ -25,6 +25,7 @@ from fastpose_mtn.modeling import build_model
 from fastpose_mtn.modeling.memory import keep_freed_memory
 
 _LOG = logging.getLogger("fastpose_mtn")
+FINAL_WEIGHTS = "model_final.safetensors"
 
 
 def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = None) -> Path:
@@ -53,7 +54,8 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     tests = build_datasets(cfg, cfg.DATASETS.TEST, training=False)
     cfg = _with_identities(cfg, images.num_identities)
     torch.manual_seed(seed)
-    keep_freed_memory()
+    if not uses_gpu(cfg):
+        keep_freed_memory()
     module = TrainingModule(cfg, build_model(cfg), seed=seed, make_loader=_loader_factory(cfg, images))
     files = TrainingFolder(folder, cfg, kept=cfg.SOLVER.CHECKPOINTS_KEPT)
     evaluate = _evaluation(cfg, tests, folder)
@@ -73,10 +75,32 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
         cfg.SOLVER.IMS_PER_BATCH, f", going on from {start}" if start else "",
     )  # fmt: skip
     trainer.fit(module, ckpt_path=str(start) if start else None, weights_only=True if start else None)
-    weights = files.export(module, "model_final.safetensors") if trainer.is_global_zero else None
+    if trainer.is_global_zero:
+        files.export(module, FINAL_WEIGHTS)
     if tests:
         evaluate(module, None)
-    return weights or folder / "model_final.safetensors"
+    return folder / FINAL_WEIGHTS
+
+
+def evaluate_only(cfg: CfgNode) -> dict[str, dict[str, float]]:
+    """Evaluates ``MODEL.WEIGHTS``, or else what was trained in ``OUTPUT_DIR``, on ``DATASETS.TEST``.
+
+    Prints a table and writes ``OUTPUT_DIR/evaluation.json``.
+
+    Raises:
+        ValueError: there are no weights or no datasets, or they cannot be used.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    folder = Path(cfg.OUTPUT_DIR)
+    if not cfg.DATASETS.TEST:
+        raise InputError("DATASETS.TEST names no dataset to evaluate on")
+    if not cfg.MODEL.WEIGHTS:
+        cfg.MODEL.WEIGHTS = str(folder / FINAL_WEIGHTS)
+        if not Path(cfg.MODEL.WEIGHTS).is_file():
+            raise InputError(f"no weights to evaluate: set MODEL.WEIGHTS, {cfg.MODEL.WEIGHTS} is not there")
+    tests = build_datasets(cfg, cfg.DATASETS.TEST, training=False)
+    return evaluate_model(cfg, tests, folder / "evaluation.json")
 
 
 def _starting_checkpoint(folder: Path, resume: bool) -> Path | None:
@@ -135,7 +159,7 @@ def _evaluation(
     def evaluate(module: TrainingModule, step: int | None) -> dict[str, float]:
         name = "evaluation.json" if step is None else f"evaluation_{step:07d}.json"
         with module.averaged_weights() as model:
-            metrics = evaluate_model(model, cfg, tests, folder / name)
+            metrics = evaluate_model(cfg, tests, folder / name, model)
         return {f"{d}/{name}": value for d, values in metrics.items() for name, value in values.items()}
 
     return evaluate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import lightning
 import torch
@@ -56,7 +57,7 @@ def uses_gpu(cfg: CfgNode) -> bool:
     return cfg.MODEL.DEVICE != "cpu" and torch.cuda.is_available()
 
 
-def _precision(cfg: CfgNode, on_gpu: bool) -> str:
+def _precision(cfg: CfgNode, on_gpu: bool) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
     amp = cfg.SOLVER.AMP
     if not amp.ENABLED:
         return "32-true"
