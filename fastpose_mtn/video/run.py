@@ -16,6 +16,8 @@ from fastpose_mtn.video.outputs import Outputs
 from fastpose_mtn.video.pipeline import StageTimes, track_frames
 from fastpose_mtn.video.sources import Source
 
+# tqdm's own, but always frames a second: below one it would turn to seconds a frame.
+_PROGRESS = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"
 _STAGES = ("decode", "network", "track", "write", "draw", "encode")
 
 
@@ -78,7 +80,12 @@ def run_source(
             Interruptible() as interrupt,
             tqdm(
                 frames,
-                bar_format=_PROGRESS if total else None, desc=summary.name, total=total, unit=" frames", disable=quiet, file=sys.stderr
+                bar_format=_PROGRESS if total else None,
+                desc=summary.name,
+                total=total,
+                unit=" frames",
+                disable=quiet,
+                file=sys.stderr,
             ) as bar,
         ):
             try:
