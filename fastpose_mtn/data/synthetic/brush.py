@@ -52,10 +52,16 @@ def capsules(
         (L, 12, 2) pixels, convex.
     """
     along = np.arctan2(end[:, 1] - start[:, 1], end[:, 0] - start[:, 0])[:, None]
-    at_end, at_start = along + _ARC, along + _ARC + np.pi
-    first = end[:, None] + end_radius[:, None, None] * np.stack([np.cos(at_end), np.sin(at_end)], -1)
-    second = start[:, None] + start_radius[:, None, None] * np.stack([np.cos(at_start), np.sin(at_start)], -1)
-    return np.concatenate([first, second], axis=1)
+    angle = np.concatenate([along + _ARC, along + _ARC + np.pi], axis=1)
+    half = len(_ARC)
+    radius = np.empty_like(angle)
+    radius[:, :half], radius[:, half:] = end_radius[:, None], start_radius[:, None]
+    out = np.empty((*angle.shape, 2))
+    np.multiply(radius, np.cos(angle), out=out[..., 0])
+    np.multiply(radius, np.sin(angle), out=out[..., 1])
+    out[:, :half] += end[:, None]
+    out[:, half:] += start[:, None]
+    return out
 
 
 def ellipse(centre: np.ndarray, right: np.ndarray, down: np.ndarray) -> np.ndarray:
@@ -77,16 +83,20 @@ class Brush:
     mask: np.ndarray | None
     origin: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        self._shift = np.array(self.origin, np.int32) * _ONE
+
     def paint(
         self, outline: np.ndarray, colour: Colour | None, part: int | None, convex: bool = True
     ) -> None:
         """Fills an outline (P, 2) in continuous pixels; no colour or no part leaves that one out."""
         fill = cv2.fillConvexPoly if convex else _fill_any
+        # OpenCV counts pixel centres as integers.
+        at = np.rint((outline - 0.5) * _ONE).astype(np.int32)
         if colour is not None and self.picture is not None:
-            fill(self.picture, np.rint((outline - 0.5) * _ONE).astype(np.int32), colour, cv2.LINE_AA, _SHIFT)
+            fill(self.picture, at, colour, cv2.LINE_AA, _SHIFT)
         if part is not None and self.mask is not None:
-            at = np.rint((outline - (self.origin[0] + 0.5, self.origin[1] + 0.5)) * _ONE).astype(np.int32)
-            fill(self.mask, at, part, cv2.LINE_8, _SHIFT)
+            fill(self.mask, at - self._shift, part, cv2.LINE_8, _SHIFT)
 
 
 def _fill_any(image: np.ndarray, points: np.ndarray, colour: Colour | int, line: int, shift: int) -> None:

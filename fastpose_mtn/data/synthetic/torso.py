@@ -56,9 +56,12 @@ def torso_surface(
 
     def at(u: np.ndarray | float, v: np.ndarray | float) -> np.ndarray:
         """The point at share ``u`` of the width (0 to 1) and height ``v``."""
-        u, v = np.broadcast_arrays(np.asarray(u, float), np.asarray(v, float))
-        a = np.stack([np.interp(v, heights, one_side[:, i]) for i in (0, 1)], -1)
-        b = np.stack([np.interp(v, heights, other[:, i]) for i in (0, 1)], -1)
+        u, v = np.asarray(u, float), np.asarray(v, float)
+        shape = u.shape if u.shape else v.shape
+        a, b = np.empty((*shape, 2)), np.empty((*shape, 2))
+        for i in (0, 1):
+            a[..., i] = np.interp(v, heights, one_side[:, i])
+            b[..., i] = np.interp(v, heights, other[:, i])
         return a + (b - a) * u[..., None]
 
     return at, heights

@@ -103,14 +103,15 @@ def label_people(
     """
     seen_pixels = cv2.calcHist([owner], [0], None, [256], [0, 256]).ravel()
     height, width = owner.shape
+    seen = [(t, _box(t, width, height)) for t in truths if seen_pixels[t.person + 1] > 0]
     # Of somebody just beyond the edge a bag may show and nothing of the body: that is nobody.
-    listed = [t for t in truths if seen_pixels[t.person + 1] > 0 and _has_area(_box(t, width, height))]
+    listed = [(t, box) for t, box in seen if box[2] > box[0] and box[3] > box[1]]
     n = len(listed)
     boxes, heads = np.zeros((n, 4), np.float32), np.zeros((n, 4), np.float32)
     keypoints, shares = np.zeros((n, len(POSETRACK15), 3), np.float32), np.zeros(n, np.float32)
-    for i, truth in enumerate(listed):
+    for i, (truth, box) in enumerate(listed):
         look = cast[truth.person]
-        boxes[i] = _box(truth, width, height)
+        boxes[i] = box
         heads[i] = head_box(truth.figure, look)
         shares[i] = seen_pixels[truth.person + 1] / max(cv2.countNonZero(truth.mask), 1)
         keypoints[i] = _joints(truth, look, owner, part)
@@ -118,21 +119,18 @@ def label_people(
     targets = PersonTargets(
         boxes=boxes,
         keypoints=keypoints,
-        identities=np.array([t.person for t in listed], np.int64),
+        identities=np.array([t.person for t, _ in listed], np.int64),
         ignore=(shares < MIN_VISIBLE_SHARE) | (boxes[:, 3] - boxes[:, 1] < MIN_HEIGHT),
     )
     return targets, heads, shares
 
 
 def _box(truth: BodyTruth, width: int, height: int) -> np.ndarray:
-    body = np.where(truth.mask == PART["carried"], 0, truth.mask).astype(np.uint8)
+    # PARTS ends with what is carried; everything before it is the person.
+    _, body = cv2.threshold(truth.mask, PART["carried"] - 1, 0, cv2.THRESH_TOZERO_INV)
     x, y, w, h = cv2.boundingRect(body)
     x, y = x + truth.origin[0], y + truth.origin[1]
     return np.clip(np.array([x, y, x + w, y + h], np.float32), 0, [width, height, width, height])
-
-
-def _has_area(box: np.ndarray) -> bool:
-    return bool(box[2] > box[0] and box[3] > box[1])
 
 
 def head_box(figure: Figure, look: Appearance) -> np.ndarray:
