@@ -15,34 +15,14 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "video"))
-from rectangles import ColourTracker, RectangleEstimator, damage, moving, scene, write_video
+from rectangles import RectangleEstimator, damage, moving, scene, stand_in, write_video
 
 import track_video
-from fastpose_mtn.config import get_cfg
 from fastpose_mtn.video import factory
 from fastpose_mtn.video.video_source import VideoSource
 
 ROOT = Path(__file__).parents[1]
 REAL = Path(os.environ.get("FASTPOSE_REAL_DATA", "/work/shared/data/real"))
-
-
-class Slow(RectangleEstimator):
-    def estimate(self, frames):
-        time.sleep(0.05 * len(frames))
-        return super().estimate(frames)
-
-
-def stand_in(estimator=None):
-    """What ``factory.build`` would return, with a recording of what it was asked for."""
-    asked = {}
-
-    def build(**arguments):
-        asked.update(arguments)
-        cfg = get_cfg()
-        cfg.merge_from_list(list(arguments["options"]))
-        return factory.PoseTracking(cfg, estimator or RectangleEstimator(), ColourTracker, 1)
-
-    return SimpleNamespace(build=build, asked=asked)
 
 
 @pytest.fixture
@@ -346,15 +326,15 @@ def test_out_of_gpu_memory_says_what_to_do(run, tmp_path):
 DRIVER = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
-import test_track_video, track_video
+import rectangles, track_video
 from fastpose_mtn.video import factory
-factory.build = test_track_video.stand_in(test_track_video.Slow()).build
+factory.build = rectangles.stand_in(rectangles.SlowEstimator()).build
 track_video.main(sys.argv[1:])
 """
 
 
 def start(tmp_path, *arguments):
-    code = DRIVER.format(root=str(ROOT), tests=str(Path(__file__).parent))
+    code = DRIVER.format(root=str(ROOT), tests=str(Path(__file__).parent / "video"))
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         cwd=tmp_path,

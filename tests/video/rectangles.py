@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import numpy as np
 
+from fastpose_mtn.config import get_cfg
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
+from fastpose_mtn.video import factory
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -107,3 +111,22 @@ class ColourTracker:
 
     def reset(self):
         self.times = []
+
+
+class SlowEstimator(RectangleEstimator):
+    def estimate(self, frames):
+        time.sleep(0.05 * len(frames))
+        return super().estimate(frames)
+
+
+def stand_in(estimator=None):
+    """What ``factory.build`` would return, with a recording of what it was asked for."""
+    asked = {}
+
+    def build(**arguments):
+        asked.update(arguments)
+        cfg = get_cfg()
+        cfg.merge_from_list(list(arguments["options"]))
+        return factory.PoseTracking(cfg, estimator or RectangleEstimator(), ColourTracker, 1)
+
+    return SimpleNamespace(build=build, asked=asked)
