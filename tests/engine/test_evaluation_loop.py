@@ -1,0 +1,106 @@
+import json
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from fastpose_mtn.data.catalog import build_dataset
+from fastpose_mtn.engine.evaluation import evaluate_all, evaluate_dataset, metrics_table, write_metrics
+from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.structures import PersonDetections
+
+TINY = "synthetic://tiny?seeds=1-2&frames=4&size=160x120&people=2-3&stride=2"
+
+
+class Oracle:
+    """Finds the labelled people of a dataset whose images come in order."""
+
+    skeleton = POSETRACK15
+
+    def __init__(self, dataset, shift=0.0):
+        self._targets = iter([dataset[i].targets for i in range(len(dataset))])
+        self._shift = shift
+
+    def estimate(self, frames):
+        found = []
+        for _, t in zip(frames, self._targets, strict=False):
+            t = t[~t.ignore]
+            joints = t.keypoints.copy()
+            joints[..., 0] += self._shift
+            joints[..., 2] = 0.5
+            found.append(
+                PersonDetections(t.boxes + np.float32(self._shift), np.ones(len(t), np.float32), joints)
+            )
+        return found
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_perfect_network_on_drawn_images(workers):
+    dataset = build_dataset(TINY, POSETRACK15, training=False)
+    metrics = evaluate_dataset(Oracle(dataset), dataset, batch_size=3, num_workers=workers)
+    assert metrics["box/AP"] == pytest.approx(1.0)
+    assert metrics["keypoint/AP"] == pytest.approx(1.0)
+    shifted = evaluate_dataset(Oracle(dataset, shift=30.0), dataset, batch_size=3, num_workers=0)
+    assert shifted["keypoint/AP"] == 0.0
+
+
+def labels(folder, area):
+    cv2.imwrite(str(folder / "1.png"), np.zeros((80, 100, 3), np.uint8))
+    joints = [v for i in range(15) for v in (20 + i, 30, 2)]
+    person = {
+        "id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 40, 60], "keypoints": joints,
+        "num_keypoints": 15, "iscrowd": 0, "area": area,
+    }  # fmt: skip
+    content = {
+        "images": [{"id": 1, "file_name": "1.png", "width": 100, "height": 80}],
+        "annotations": [person],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(POSETRACK15.joints)}],
+    }
+    (folder / "labels.json").write_text(json.dumps(content))
+    name = f"json://{folder}/labels.json?images={folder}"
+    return build_dataset(name, POSETRACK15, training=False)
+
+
+def test_a_file_with_the_networks_joints_is_measured_with_its_own_areas(tmp_path):
+    # Joints 3 px off: OKS is the mean of exp(-9 / (2 area (2 sigma)^2)), 0.992 and 0.815 by the file's areas,
+    # which passes all ten thresholds from 0.5 to 0.95, and the first seven.
+    large, small = (
+        evaluate_dataset(Oracle(d, shift=3.0), d, batch_size=1, num_workers=0)
+        for d in (labels(tmp_path, area) for area in (60_000.0, 2_000.0))
+    )
+    assert large["keypoint/AP"] == pytest.approx(1.0)
+    assert small["keypoint/AP"] == pytest.approx(0.7)
+    assert large["box/AP50"] == pytest.approx(1.0)
+
+
+def test_an_image_that_cannot_be_read_names_the_file(tmp_path):
+    dataset = labels(tmp_path, 1000.0)
+    oracle = Oracle(dataset)
+    (tmp_path / "1.png").write_bytes(b"cut")
+    for workers in (0, 1):
+        with pytest.raises(ValueError, match="1.png: expected an image, got 3 bytes"):
+            evaluate_dataset(oracle, dataset, batch_size=1, num_workers=workers)
+
+
+def test_table_and_file(tmp_path, caplog):
+    dataset = build_dataset(TINY, POSETRACK15, training=False)
+    output = tmp_path / "new" / "evaluation.json"
+    with caplog.at_level("INFO", "fastpose_mtn"):
+        evaluate_all(Oracle(dataset), [dataset], batch_size=2, num_workers=0, output=output)
+    assert "box/AP" in caplog.text
+    written = json.loads(output.read_text())
+    assert written[TINY]["box/AP"] == pytest.approx(1.0)
+    assert written[TINY]["box/AP_large"] is None  # nobody that large
+    assert [p.name for p in output.parent.iterdir()] == ["evaluation.json"]
+
+
+def test_the_table_in_per_cent():
+    table = metrics_table({"a": {"box/AP": 0.1234, "keypoint/AP": math.nan}, "b": {"box/AP": 1.0}})
+    rows = [line.split() for line in table.splitlines()]
+    assert rows == [["box/AP", "keypoint/AP", "dataset"], ["12.3", "-", "a"], ["100.0", "-", "b"]]
+
+
+def test_numbers_are_whole_or_not_there(tmp_path):
+    write_metrics(tmp_path / "m.json", {"a": {"x": math.nan, "y": 0.5}})
+    assert json.loads((tmp_path / "m.json").read_text()) == {"a": {"x": None, "y": 0.5}}
