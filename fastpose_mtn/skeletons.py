@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
 # One joint, several names: each dataset's own name -> the common one used for matching.
 _SAME_JOINT = {
@@ -112,7 +111,7 @@ class Skeleton:
         shape = (*keypoints.shape[:-2], len(target), keypoints.shape[-1])
         out = (
             keypoints.new_zeros(shape)
-            if isinstance(keypoints, torch.Tensor)
+            if hasattr(keypoints, "new_zeros")  # a tensor; importing torch to ask would slow every command
             else np.zeros(shape, keypoints.dtype)
         )
         if pairs:

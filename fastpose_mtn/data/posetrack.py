@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastpose_mtn.data.posetrack_sequence import POSETRACK18_SLOTS
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton
-from fastpose_mtn.structures import TrackedPersons
+
+if TYPE_CHECKING:  # it imports torch, which reading and evaluating files does without
+    from fastpose_mtn.structures import TrackedPersons
 
 _SLOT_OF_JOINT = [POSETRACK18_SLOTS.index(joint) for joint in POSETRACK15.joints]
 
