@@ -117,6 +117,14 @@ def integer_array(values: Sequence[Any], describe: Describe) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def size_hw(image: dict[str, Any], place: str) -> tuple[float, float] | None:
+    """The ``height`` and ``width`` of an image, None where one of them is missing."""
+    height, width = image.get("height"), image.get("width")
+    if height is None or width is None:
+        return None
+    return _number(height, f"{place}, height"), _number(width, f"{place}, width")
+
+
 def json_number(value: float) -> int | float:
     """A whole number without a fraction's point, as annotation tools write it."""
     value = float(value)

@@ -18,6 +18,7 @@ from fastpose_mtn.data.json_fields import (
     number_array,
     placed,
     shown,
+    size_hw,
     unlike_written,
     wrong,
 )
@@ -144,13 +145,10 @@ def _frame(
             for axis in "xy"
         ]  # fmt: skip
         regions.append(np.stack(columns, 1))
-    size = entry.get("height"), entry.get("width")
     return PoseTrackFrame(
         name=image,
         image_id=entry.get("id"),
-        size_hw=tuple(number_array(size, lambda i: f"{place}, {('height', 'width')[i]}").tolist())
-        if None not in size
-        else None,
+        size_hw=size_hw(entry, place),
         is_labeled=bool(flag),
         ignore_regions=tuple(regions),
         extra={k: v for k, v in entry.items() if k not in _FRAME_FIELDS} if keep_extra else {},

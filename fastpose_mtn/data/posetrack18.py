@@ -20,6 +20,7 @@ from fastpose_mtn.data.json_fields import (
     number_rows,
     placed,
     shown,
+    size_hw,
     unlike_written,
     wrong,
 )
@@ -164,16 +165,13 @@ def _frame(
 ) -> PoseTrackFrame:
     name = image.get("file_name", "")
     place = f"{where} ({name})" if name else where
-    size = image.get("height"), image.get("width")
     flag = image.get("is_labeled", has_people)
     if not isinstance(flag, (bool, int)):
         wrong(f"{place}, is_labeled", "true or false", flag)
     return PoseTrackFrame(
         name=name,
         image_id=image_id,
-        size_hw=tuple(number_array(size, lambda i: f"{place}, {('height', 'width')[i]}").tolist())
-        if None not in size
-        else None,
+        size_hw=size_hw(image, place),
         is_labeled=bool(flag),
         ignore_regions=_regions(image, place, warn),
         extra={k: v for k, v in image.items() if k not in _IMAGE_FIELDS} if keep_extra else {},

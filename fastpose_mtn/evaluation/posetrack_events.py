@@ -79,8 +79,8 @@ def _events(
     """Matches, misses and false positives of one kind, as rows of the evaluated people."""
     found = tracked.events.matches
     matched_gt, matched_prediction = tracked.gt.row[found.gt], tracked.predictions.row[found.prediction]
-    missed = np.setdiff1d(gt, matched_gt)
-    false = np.setdiff1d(prediction, matched_prediction)
+    missed = _without(gt, matched_gt, len(people.gt))
+    false = _without(prediction, matched_prediction, len(people.predictions))
     part = {
         "gt": np.concatenate([matched_gt, missed, np.full(len(false), -1)]),
         "prediction": np.concatenate([matched_prediction, np.full(len(missed), -1), false]),
@@ -100,6 +100,13 @@ def _events(
     part["joint"] = np.full(len(frame), joint)
     order = np.argsort(frame, kind="stable")
     return {name: values[order] for name, values in part.items()}
+
+
+def _without(rows: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:
+    left = np.zeros(count, bool)
+    left[rows] = True
+    left[taken] = False
+    return np.flatnonzero(left)
 
 
 def _shifted(
