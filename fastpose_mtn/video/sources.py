@@ -189,7 +189,7 @@ def find_inputs(value: str) -> list[str]:
     if value.isdecimal() or is_url(value):
         return [value]
     path = Path(value)
-    if not path.exists():
+    if not value.strip() or not path.exists():  # "" would be the folder where one is
         raise InputError(f"{value}: no such file or folder; check the path")
     if not path.is_dir() or any(is_image(file) for file in path.iterdir()):
         return [value]

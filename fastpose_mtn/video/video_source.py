@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -176,9 +177,16 @@ class VideoSource(Source):
 
 
 def _length_s(container: av.container.InputContainer, track: av.VideoStream) -> float | None:
+    """How long the track itself says that it is; sound may go on after the picture."""
     if track.duration and track.time_base:
         return float(track.duration * track.time_base)
-    return container.duration / av.time_base if container.duration else None
+    written = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", track.metadata.get("DURATION", ""))  # Matroska, WebM
+    if written:
+        hours, minutes, seconds = written.groups()
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if container.duration and len(container.streams) == 1:
+        return container.duration / av.time_base
+    return None
 
 
 def _without_password(url: str) -> str:

@@ -72,6 +72,20 @@ def test_a_cut_off_video_gives_what_is_there_and_says_so(tmp_path):
     )
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "flv"])
+def test_a_cut_off_film_of_another_container(tmp_path, suffix):
+    noise = np.random.default_rng(0)
+    images = [noise.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(60)]
+    path = write_video(tmp_path / f"a.{suffix}", images)
+    whole = open_source(str(path))
+    assert len(list(whole)) == 60
+    assert whole.problem is None
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    source = open_source(str(path))
+    assert 20 < len(list(source)) < 40
+    assert "the video is cut off" in source.problem
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
