@@ -14,7 +14,7 @@ from fastpose_mtn.data.posetrack_sequence import NO_TRACK_ID, PoseTrackSequence
 from fastpose_mtn.evaluation.report_events import SequenceEvents
 from fastpose_mtn.skeletons import POSETRACK15
 
-PICTURE_WIDTH = 640  # pixels of a picture in the report
+PICTURE_WIDTH, PICTURE_HEIGHT = 640, 800  # pixels of a picture in the report, at most
 _JPEG_QUALITY = 80
 _SUBPIXEL_BITS = 4
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -59,8 +59,8 @@ def draw_frame(
     if picture is None:
         picture = np.full((1, 1, 3), 38, np.uint8)
     x1, y1, x2, y2 = _shown_part(labels, prediction, frame, size_hw)
-    zoom = PICTURE_WIDTH / (x2 - x1)
-    shape = (PICTURE_WIDTH, max(1, round((y2 - y1) * zoom)))
+    zoom = min(PICTURE_WIDTH / (x2 - x1), PICTURE_HEIGHT / (y2 - y1))
+    shape = (max(1, round((x2 - x1) * zoom)), max(1, round((y2 - y1) * zoom)))
     # Continuous coordinates of the frame to OpenCV's pixel indices in the picture, and of the image too.
     to_image = np.array([picture.shape[1] / size_hw[1], picture.shape[0] / size_hw[0]])
     scale = zoom / to_image
@@ -137,9 +137,12 @@ def _read_image(labels: PoseTrackSequence, frame: int, images: Path | None) -> n
     if images is None or not name.name or name.is_absolute() or ".." in name.parts:
         return None
     for path in (images / name, images.parent / name, images / labels.name / name.name, images / name.name):
-        if path.is_file():
-            picture = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_COLOR)
-            return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        try:
+            content = path.read_bytes()
+        except (OSError, ValueError):  # no such file, or no name for one: a picture without its image will do
+            continue
+        picture = cv2.imdecode(np.frombuffer(content or b"\0", np.uint8), cv2.IMREAD_COLOR)
+        return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return None
 
 

@@ -1,5 +1,7 @@
 """The report: the numbers of metrics.json, in one whole and self-contained page."""
 
+import base64
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -9,8 +11,12 @@ import numpy as np
 import pytest
 from test_report_events import LABELS, PREDICTION, sequence
 
+from fastpose_mtn.data.posetrack_files import write_posetrack
+from fastpose_mtn.evaluation.__main__ import main
 from fastpose_mtn.evaluation.posetrack_evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.report import find_images, report_html, write_report
+from fastpose_mtn.evaluation.report_events import SequenceEvents
+from fastpose_mtn.evaluation.report_frames import draw_frame
 from fastpose_mtn.evaluation.report_page import number
 from fastpose_mtn.evaluation.report_timeline import _tick_step
 
@@ -220,6 +226,34 @@ def test_write_report(tmp_path, result, text):
     with pytest.raises(ValueError, match="tracking was not evaluated"):
         write_report(tmp_path / "x.html", evaluate_posetrack([LABELS], [PREDICTION], tracking=False))
     assert not (tmp_path / "x.html").exists()
+
+
+def test_the_command_writes_it_beside_the_metrics(tmp_path, capsys):
+    for folder, content in (("annotations", LABELS), ("results", PREDICTION)):
+        (tmp_path / folder).mkdir()
+        write_posetrack(tmp_path / folder / "walk.json", content)
+    gt, pred, out = (str(tmp_path / folder) for folder in ("annotations", "results", "out"))
+    main(["--gt", gt, "--pred", pred, "--output", out, "--quiet"])
+    assert "report.html" in capsys.readouterr().out
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"<dt>MOTA</dt><dd>{number(metrics['mota']['total'])}<" in text
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["metrics.json", "report.html"]
+    with pytest.raises(SystemExit) as stop:
+        main(["--gt", gt, "--pred", pred, "--output", out, "--images", str(tmp_path / "none")])
+    assert stop.value.code == 2
+    assert "none: expected a folder of images, got none of that name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size_hw", [(100_000, 1), (1, 100_000), (0, 0), (1e9, 1e9)])
+def test_frames_of_any_shape_are_drawn_in_pictures_of_bounded_size(size_hw):
+    labels = replace(LABELS, frames=tuple(replace(f, size_hw=size_hw) for f in LABELS.frames))
+    events = SequenceEvents.from_result(evaluate_posetrack([labels], [PREDICTION]).sequences[0])
+    for address in draw_frame(events, 1, {7: 0}, None)[:2]:
+        content = base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))
+        height, width = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR).shape[:2]
+        assert 1 <= width <= 640
+        assert 1 <= height <= 800
 
 
 def test_find_images(tmp_path):
