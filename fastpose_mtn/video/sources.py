@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator, Sized
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import cv2
 import numpy as np
 
 from fastpose_mtn.cli import InputError
@@ -128,49 +126,6 @@ class ArraySource(Source):
             )
 
 
-class CameraSource(Source):
-    """A camera of this machine, by its number; frames are timed when they arrive."""
-
-    def __init__(self, number: int) -> None:
-        cv2.utils.logging.setLogLevel(
-            cv2.utils.logging.LOG_LEVEL_SILENT
-        )  # OpenCV reports each driver that it tried in vain
-        self._capture = cv2.VideoCapture(number)
-        if not self._capture.isOpened():
-            raise InputError(
-                f"camera {number}: there is none, or it cannot be opened; check that it is connected, not in use "
-                "by another program and that you may read it, or give a video instead"
-            )
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        super().__init__(f"camera{number}", frame_rate=rate if 1 <= rate <= 1000 else 30.0, live=True)
-        self._number = number
-
-    def __iter__(self) -> Iterator[Frame]:
-        began: float | None = None
-        index = 0
-        while True:
-            arrived, image = self._capture.read()
-            now = time.monotonic()
-            if not arrived:
-                self.problem = (
-                    f"camera {self._number}: it stopped after {index} frames; check that it is connected"
-                )
-                return
-            began = now if began is None else began
-            yield Frame(
-                index=index,
-                number=index,
-                time_s=now - began,
-                duration_s=1.0 / self.frame_rate,
-                image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
-                image_size_hw=image.shape[:2],
-            )
-            index += 1
-
-    def close(self) -> None:
-        self._capture.release()
-
-
 def check_image(image: np.ndarray, what: str) -> None:
     """Raises ValueError unless ``image`` is (H, W, 3) uint8; the message names ``what``."""
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -215,6 +170,8 @@ def open_source(value: str, *, folder_frame_rate: float = 30.0) -> Source:
         InputError: it cannot be opened; the message names it, says why and what to do.
     """
     if value.isdecimal():
+        from fastpose_mtn.video.camera_source import CameraSource
+
         return CameraSource(int(value))
     if is_url(value):
         return _video_source(value, name=_url_name(value))

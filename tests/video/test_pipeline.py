@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from rectangles import damage, moving, write_video
 
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 from fastpose_mtn.video.pipeline import StageTimes, track_frames
 from fastpose_mtn.video.sources import ArraySource, open_source
 
@@ -36,6 +38,14 @@ def test_a_frame_that_cannot_be_decoded_has_nobody_and_keeps_time(tmp_path, esti
     assert results[5].image is None
     np.testing.assert_allclose(tracker.times, np.arange(12) / 30, atol=1e-3)
     assert sum(estimator.batches) == 11
+
+
+def test_the_real_tracker_keeps_identities(tmp_path, estimator):
+    tracker = OcclusionAwareTracker.from_config(get_cfg())
+    results = list(track_frames(video(tmp_path), estimator, tracker, batch_size=4))
+    ids = {tuple(r.people.track_ids[np.argsort(r.people.boxes[:, 1])].tolist()) for r in results}
+    assert len(ids) == 1  # the higher one is green, in every frame the same
+    assert len(next(iter(ids))) == 2
 
 
 def test_it_stops_at_max_frames(tmp_path, estimator, tracker):
