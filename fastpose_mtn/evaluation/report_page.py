@@ -11,15 +11,15 @@ STYLE = """
   color-scheme: light dark;
   --page: #f5f5f2; --card: #ffffff; --ink: #1b1d22; --muted: #5b5f69; --grid: #e3e3de;
   --ap: #1f5fc4; --mota: #b4500b;
-  --missed: #c8323c; --shifted: #b98000; --false: #8a3fb5; --switched: #0e7f8c; --none: #cfd0cb;
-  --id0: #2f74d0; --id1: #cf7a1b; --id2: #2d9160; --id3: #c2528f; --id4: #7d63c9; --id5: #998300;
-  --id6: #16899a; --id7: #9a6238;
+  --missed: #c8323c; --shifted: #b98000; --false: #8a3fb5; --switched: #0e7f8c;
+  --id0: #2b6cc4; --id1: #ad5f0c; --id2: #1f8050; --id3: #b3457f; --id4: #7558c4; --id5: #7d6b00;
+  --id6: #0d7787; --id7: #8f5a32;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #121317; --card: #1b1d23; --ink: #eceef2; --muted: #a6abb6; --grid: #32353d;
     --ap: #7fb0ff; --mota: #ffab66;
-    --missed: #ff7a7a; --shifted: #f2bd3d; --false: #cf93f2; --switched: #55cfdc; --none: #464a54;
+    --missed: #ff7a7a; --shifted: #f2bd3d; --false: #cf93f2; --switched: #55cfdc;
     --id0: #6aa8ff; --id1: #f0a04b; --id2: #5cc992; --id3: #ec8bc1; --id4: #b3a0f5; --id5: #d6c24a;
     --id6: #58c6d6; --id7: #cf9a70;
   }
@@ -67,7 +67,7 @@ ul.facts { margin: 0 0 8px; padding-inline-start: 20px; max-width: 75ch; } ul.fa
 .bar { display: inline-block; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
-caption { text-align: start; color: var(--muted); padding-bottom: 6px; }
+p.note { color: var(--muted); font-size: .9rem; margin: 4px 0 2px; }
 th, td { padding: 5px 8px; text-align: end; border-bottom: 1px solid var(--grid); white-space: nowrap; }
 th:first-child, td:first-child { text-align: start; position: sticky; inset-inline-start: 0; background: var(--card); }
 thead th { color: var(--muted); font-weight: 600; } tbody th { font-weight: 500; }
@@ -141,8 +141,9 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], t
             f'<tr class="total">{cells}</tr>' if total and index == len(rows) - 1 else f"<tr>{cells}</tr>"
         )
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+        f'<p class="note">{escape(caption)}</p><div class="scroll" tabindex="0" role="region" '
+        f'aria-label="{escape(caption)}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 

@@ -17,8 +17,8 @@ from fastpose_mtn.evaluation.posetrack_evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.report import find_images, report_html, write_report
 from fastpose_mtn.evaluation.report_events import SequenceEvents
 from fastpose_mtn.evaluation.report_frames import draw_frame
-from fastpose_mtn.evaluation.report_page import number
-from fastpose_mtn.evaluation.report_timeline import _tick_step
+from fastpose_mtn.evaluation.report_page import STYLE, number
+from fastpose_mtn.evaluation.report_timeline import NUM_COLOURS, _tick_step
 
 VOID = {"meta", "img", "link", "br", "rect", "path", "use", "clippath"}
 
@@ -275,3 +275,27 @@ def test_numbers_for_people(value, text):
 @pytest.mark.parametrize(("length", "step"), [(1, 1), (6, 1), (7, 2), (60, 10), (61, 20), (900, 200)])
 def test_at_most_six_ticks_at_round_frames(length, step):
     assert _tick_step(length) == step
+
+
+def _contrast(a, b):
+    """WCAG 2's contrast ratio of two colours."""
+
+    def luminance(colour):
+        channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(channels <= 0.03928, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast():
+    assert _contrast("#000000", "#ffffff") == pytest.approx(21)
+    for scheme in re.findall(r":root \{(.*?)\}", STYLE, flags=re.DOTALL):
+        colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", scheme))
+        for name in ("ink", "muted", "ap", "mota", *(f"id{i}" for i in range(NUM_COLOURS))):
+            assert _contrast(colours[name], colours["card"]) >= 4.5, name  # text
+        for name in ("missed", "shifted", "false", "switched"):
+            assert _contrast(colours[name], colours["card"]) >= 3.0, name  # shapes
+        for name in ("ink", "muted", "ap"):
+            assert _contrast(colours[name], colours["page"]) >= 4.5, name
