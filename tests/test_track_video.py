@@ -22,7 +22,7 @@ from fastpose_mtn.video import factory
 from fastpose_mtn.video.video_source import VideoSource
 
 ROOT = Path(__file__).parents[1]
-REAL = Path(os.environ.get("FASTPOSE_REAL_DATA", "/work/shared/data/real"))
+REAL = Path(os.environ.get("FASTPOSE_REAL_DATA", "absent"))
 
 
 @pytest.fixture
@@ -386,7 +386,7 @@ def test_a_kill_leaves_no_file_under_a_final_name(tmp_path):
     assert all(name.endswith(".partial") for name in names(output))
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the small real data is not here")
+@pytest.mark.skipif(not REAL.is_dir(), reason="FASTPOSE_REAL_DATA names no folder of real data")
 def test_real_clips_frames_and_images(run):
     clips = sorted((REAL / "clips").glob("*.mp4"))
     folder = REAL / "posetrack18/videos/000001_mpiinew_test"
