@@ -61,6 +61,8 @@ class MTNReIDHead(nn.Module):
         if num_identities > 0:
             self.classifier = nn.Linear(embedding_dim, num_identities, bias=not normalize)
             nn.init.normal_(self.classifier.weight, std=0.01)
+            if self.classifier.bias is not None:
+                nn.init.zeros_(self.classifier.bias)
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> MTNReIDHead:
