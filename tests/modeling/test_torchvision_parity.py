@@ -34,7 +34,7 @@ def theirs():
                 module.running_mean.normal_(0, 0.05)
                 module.running_var.uniform_(0.8, 1.5)
         # scores and boxes that differ, so that suppression and thresholds have something to decide
-        model.rpn.head.cls_logits.weight.normal_(0, 0.3)
+        model.rpn.head.cls_logits.weight.normal_(0, 0.02)  # torchvision ranks sigmoids: not 1.0 twice
         model.rpn.head.bbox_pred.weight.normal_(0, 0.02)
         model.roi_heads.box_predictor.cls_score.weight.normal_(0, 0.1)
         model.roi_heads.box_predictor.bbox_pred.weight.normal_(0, 0.01)
