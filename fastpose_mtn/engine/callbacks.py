@@ -59,14 +59,20 @@ class ProgressLog(lightning.Callback):
         if self._bar is not None:
             self._bar.update()
         if trainer.global_step % self._period == 0 or trainer.global_step == trainer.max_steps:
+            losses = self._mean_losses(trainer)
             if trainer.is_global_zero:
-                self._report(trainer)
+                self._report(trainer, losses)
             self._begin()
         self._step_ended = time.perf_counter()
 
-    def _report(self, trainer: Any) -> None:
+    def _mean_losses(self, trainer: Any) -> dict[str, float]:
+        """Over the steps since the last report and over all processes."""
+        means = torch.stack(list(self._sums.values())) / self._steps
+        means = trainer.strategy.reduce(means, reduce_op="mean")
+        return dict(zip(self._sums, means.tolist(), strict=True))
+
+    def _report(self, trainer: Any, losses: dict[str, float]) -> None:
         seconds = time.perf_counter() - self._since
-        losses = {name: float(value) / self._steps for name, value in self._sums.items()}
         metrics = {
             "total_loss": sum(losses.values()),
             **losses,

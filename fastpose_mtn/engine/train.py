@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
 
 from fastpose_mtn.cli import InputError
@@ -59,13 +60,10 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     module = TrainingModule(cfg, build_model(cfg), seed=seed, make_loader=_loader_factory(cfg, images))
     files = TrainingFolder(folder, cfg, kept=cfg.SOLVER.CHECKPOINTS_KEPT)
     evaluate = _evaluation(cfg, tests, folder)
-    callbacks = [
-        Averaging(),
-        ProgressLog(cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.IMS_PER_BATCH),
-        Checkpoints(files, cfg.SOLVER.CHECKPOINT_PERIOD),
-    ]
+    callbacks: list[lightning.Callback] = [Averaging(), Checkpoints(files, cfg.SOLVER.CHECKPOINT_PERIOD)]
     if tests and cfg.TEST.EVAL_PERIOD:
         callbacks.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, evaluate))
+    callbacks.append(ProgressLog(cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.IMS_PER_BATCH))
     trainer = build_trainer(cfg, folder, callbacks, machines)
     if is_first_process():
         (folder / "config.yaml").write_text(cfg.dump())

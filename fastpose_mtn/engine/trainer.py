@@ -28,13 +28,12 @@ def build_trainer(
     if on_gpu and machines.processes > torch.cuda.device_count():
         raise InputError(f"--num-gpus is {machines.gpus}, but this machine has {torch.cuda.device_count()}")
     table = CSVLogger(output, name="logs", flush_logs_every_n_steps=1)
-    # An image whose dataset lacks a task gives that task's head no gradient, so DDP must not wait for one.
-    distributed = "ddp_find_unused_parameters_true"
     return lightning.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=machines.processes,
         num_nodes=machines.count,
-        strategy=distributed if machines.processes * machines.count > 1 else "auto",
+        # DDP waits for each parameter's gradient; the network's absent tasks have losses of zero, not none.
+        strategy="ddp" if machines.processes * machines.count > 1 else "auto",
         precision=_precision(cfg, on_gpu),
         max_steps=cfg.SOLVER.MAX_ITER,
         max_epochs=-1,

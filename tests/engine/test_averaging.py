@@ -50,9 +50,21 @@ def test_the_average_is_lent_to_the_network(network):
     average = WeightAverage(network, decay=0.9)
     set_weight(network, 3.0)
     average.update(network)
-    with pytest.raises(RuntimeError, match="on the way"), average.applied(network):
+    with average.applied(network):
         assert network[0].weight.item() == pytest.approx(29 / 11)
-        raise RuntimeError("on the way")
+    assert network[0].weight.item() == 3.0
+
+
+def test_a_failure_leaves_the_network_its_own_weights(network):
+    average = WeightAverage(network, decay=0.9)
+    set_weight(network, 3.0)
+
+    def fail():
+        with average.applied(network):
+            raise RuntimeError("on the way")
+
+    with pytest.raises(RuntimeError, match="on the way"):
+        fail()
     assert network[0].weight.item() == 3.0
 
 
