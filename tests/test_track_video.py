@@ -1,7 +1,6 @@
 """The command line, with an estimator that finds coloured rectangles in the place of the network."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from fastpose_mtn.video import factory
 from fastpose_mtn.video.video_source import VideoSource
 
 ROOT = Path(__file__).parents[1]
-REAL = Path(os.environ.get("FASTPOSE_REAL_DATA", "absent"))
 
 
 @pytest.fixture
@@ -386,11 +384,10 @@ def test_a_kill_leaves_no_file_under_a_final_name(tmp_path):
     assert all(name.endswith(".partial") for name in names(output))
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="FASTPOSE_REAL_DATA names no folder of real data")
-def test_real_clips_frames_and_images(run):
-    clips = sorted((REAL / "clips").glob("*.mp4"))
-    folder = REAL / "posetrack18/videos/000001_mpiinew_test"
-    done = run("--input", *clips, folder, REAL / "coco", "--max-frames", "3", "--quiet")
+def test_real_clips_frames_and_images(real_data, run):
+    clips = sorted((real_data / "clips").glob("*.mp4"))
+    folder = real_data / "posetrack18/videos/000001_mpiinew_test"
+    done = run("--input", *clips, folder, real_data / "coco", "--max-frames", "3", "--quiet")
     assert (done.status, done.err) == (0, "")
     images = json.loads(Path("output/000001_mpiinew_test.json").read_text())["images"]
     assert [image["id"] for image in images] == [30000010000, 30000010001, 30000010002]

@@ -1,6 +1,5 @@
 import json
 import logging
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +10,6 @@ from fastpose_mtn.data.coco_json import CocoJsonDataset
 from fastpose_mtn.data.coco_records import CocoJsonFormat
 from fastpose_mtn.skeletons import CROWDPOSE14, HALPE136, POSETRACK15
 
-REAL = Path("/work/shared/data/real")
 JOINTS = ["left_wrist", "top_head", "left_ear"]  # the second is POSETRACK15's head_top, the third it lacks
 
 
@@ -242,19 +240,18 @@ def test_only_files_with_the_networks_joints_are_official(tmp_path):
     assert whole.is_official(POSETRACK15)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL}: the small real data is not here")
 @pytest.mark.parametrize(
     ("name", "skeleton", "images", "people", "identities"),
     [
-        (f"json://{REAL}/coco/test_coco.json?images={REAL}/coco", POSETRACK15, 4, 14, 0),
-        (f"json://{REAL}/crowdpose/test_crowdpose.json?images={REAL}/crowdpose", CROWDPOSE14, 2, 5, 0),
-        (f"json://{REAL}/posetrack18/annotations/val?images={REAL}/posetrack18&format=posetrack",
+        ("json://{0}/coco/test_coco.json?images={0}/coco", POSETRACK15, 4, 14, 0),
+        ("json://{0}/crowdpose/test_crowdpose.json?images={0}/crowdpose", CROWDPOSE14, 2, 5, 0),
+        ("json://{0}/posetrack18/annotations/val?images={0}/posetrack18&format=posetrack",
          POSETRACK15, 2, 3, 3),
-        (f"json://{REAL}/halpe/test_halpe.json?images={REAL}/coco&format=halpe", HALPE136, 4, 14, 0),
+        ("json://{0}/halpe/test_halpe.json?images={0}/coco&format=halpe", HALPE136, 4, 14, 0),
     ],
 )  # fmt: skip
-def test_real_files(name, skeleton, images, people, identities):
-    dataset = build_dataset(name, skeleton, training=False)
+def test_real_files(real_data, name, skeleton, images, people, identities):
+    dataset = build_dataset(name.format(real_data), skeleton, training=False)
     found = [dataset[i] for i in range(len(dataset))]
     assert len(found) == images
     assert sum(int((~image.targets.ignore).sum()) for image in found) == people

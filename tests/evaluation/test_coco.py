@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +19,6 @@ from fastpose_mtn.evaluation.coco import (
 )
 from fastpose_mtn.skeletons import COCO17, POSETRACK15, Skeleton
 from fastpose_mtn.structures import PersonDetections, PersonTargets
-
-REAL = Path("/work/shared/data/real/coco")
-needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real COCO sample is not at {REAL}")
 
 ONE = Skeleton(name="ONE", joints=("nose",), limbs=(), sigmas=(0.05,), source="test")
 SIZE = (480, 640)
@@ -381,17 +377,15 @@ def test_an_annotation_numbered_zero_is_warned_of(tmp_path):
     assert list(metrics.values())[:12] == pytest.approx(directly(*paths, "bbox"), nan_ok=True)
 
 
-@needs_real
-def test_real_boxes_equal_pycocotools():
-    paths = REAL / "test_coco.json", REAL / "test_coco_det_AP_H_56.json"
+def test_real_boxes_equal_pycocotools(real_data):
+    paths = real_data / "coco" / "test_coco.json", real_data / "coco" / "test_coco_det_AP_H_56.json"
     metrics = evaluate_coco_files(*paths, COCO17)
     assert list(metrics.values()) == pytest.approx(directly(*paths, "bbox"), abs=0, nan_ok=True)
     assert metrics["box/AP"] > 0.5
 
 
-@needs_real
-def test_real_joints_equal_pycocotools(tmp_path):
-    gt = json.loads((REAL / "test_coco.json").read_text())
+def test_real_joints_equal_pycocotools(real_data, tmp_path):
+    gt = json.loads((real_data / "coco" / "test_coco.json").read_text())
     rng = np.random.default_rng(0)
     results = []
     for annotation in gt["annotations"]:
@@ -402,7 +396,7 @@ def test_real_joints_equal_pycocotools(tmp_path):
                             "keypoints": joints.ravel().tolist(), "score": float(rng.random())})  # fmt: skip
     results_json = tmp_path / "results.json"
     results_json.write_text(json.dumps(results))
-    metrics = evaluate_coco_files(REAL / "test_coco.json", results_json, COCO17)
-    expected = directly(REAL / "test_coco.json", results_json, "keypoints")
+    metrics = evaluate_coco_files(real_data / "coco" / "test_coco.json", results_json, COCO17)
+    expected = directly(real_data / "coco" / "test_coco.json", results_json, "keypoints")
     assert list(metrics.values()) == pytest.approx(expected, abs=0, nan_ok=True)
     assert 0.1 < metrics["keypoint/AP"] < 0.95

@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from fastpose_mtn.evaluation.crowdpose import CROWD_BOUNDS_PAPER, evaluate_crowdpose_files
 from fastpose_mtn.skeletons import CROWDPOSE14
 
-REAL = Path("/work/shared/data/real/crowdpose")
 SIZES = ("AP", "AP50", "AP75", "AR", "AR50", "AR75")
 
 
@@ -92,14 +90,13 @@ def test_errors_name_file_record_and_field(tmp_path):
         evaluate(tmp_path, [0.5], boxes)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"the real CrowdPose sample is not at {REAL}")
-def test_real_labels_as_their_own_results_score_one():
-    labels = json.loads((REAL / "test_crowdpose.json").read_text())["annotations"]
+def test_real_labels_as_their_own_results_score_one(real_data):
+    labels = json.loads((real_data / "crowdpose" / "test_crowdpose.json").read_text())["annotations"]
     results = [
         {"image_id": a["image_id"], "category_id": 1, "keypoints": a["keypoints"], "score": 0.9}
         for a in labels
         if a["num_keypoints"]
     ]
-    metrics = evaluate_crowdpose_files(REAL / "test_crowdpose.json", results)
+    metrics = evaluate_crowdpose_files(real_data / "crowdpose" / "test_crowdpose.json", results)
     assert metrics["keypoint/AP"] == pytest.approx(1.0)
     assert metrics["keypoint/AP_medium"] == pytest.approx(1.0)  # both images lie in the middle
