@@ -9,6 +9,7 @@ from typing import Any
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.checkpoint import save_weights
+from fastpose_mtn.modeling.export import portable_config
 
 _CHECKPOINT = re.compile(r"checkpoint_(\d{7})\.ckpt")
 
@@ -51,5 +52,5 @@ class TrainingFolder:
         """Writes the weights to use: the average where there is one, without the identities' classifier."""
         target = self.path / name
         with module.averaged_weights() as model:
-            save_weights(target, model, self._cfg)
+            save_weights(target, model, portable_config(self._cfg))
         return target

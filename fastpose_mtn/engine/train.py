@@ -72,7 +72,15 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
         ", ".join(cfg.DATASETS.TRAIN), len(images), images.num_identities, seed, cfg.SOLVER.MAX_ITER,
         cfg.SOLVER.IMS_PER_BATCH, f", going on from {start}" if start else "",
     )  # fmt: skip
-    trainer.fit(module, ckpt_path=str(start) if start else None, weights_only=True if start else None)
+    try:
+        trainer.fit(module, ckpt_path=str(start) if start else None, weights_only=True if start else None)
+    except SystemExit as stop:  # how Lightning ends after Ctrl-C
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            _LOG.info(
+                "interrupted after step %d; --resume goes on from the last checkpoint", trainer.global_step
+            )
+            raise KeyboardInterrupt from None
+        raise
     if trainer.is_global_zero:
         files.export(module, FINAL_WEIGHTS)
     if tests:
