@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.checkpoint import load_weights
-from fastpose_mtn.modeling.fuse import fuse_norms
+from fastpose_mtn.modeling.fuse import fuse
 from fastpose_mtn.modeling.memory import keep_freed_memory
 from fastpose_mtn.modeling.network import MTN, build_model, to_detections
 from fastpose_mtn.ops.boxes import clip_boxes, nonempty
@@ -55,7 +55,8 @@ class MTNEstimator:
         self.embedding_dim = model.embedding_dim
         if self.device.type == "cpu":
             keep_freed_memory()
-        self._model = fuse_norms(copy.deepcopy(model).eval().requires_grad_(False)).to(self.device)
+        own = copy.deepcopy(model).eval().requires_grad_(False)
+        self._model = fuse(own, activations=self.device.type == "cpu").to(self.device)
         if self.dtype != torch.float32:
             _store_weights_as(self._model, self.dtype)
 

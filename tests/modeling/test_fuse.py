@@ -1,16 +1,19 @@
 import pytest
 import torch
+from timm.layers import BatchNormAct2d
 from torch import nn
 
 from fastpose_mtn.modeling.backbone import TimmFPN
-from fastpose_mtn.modeling.fuse import fuse_norms
+from fastpose_mtn.modeling.fuse import fuse
+from fastpose_mtn.modeling.layers import ConvNorm
 
 FUSED = ("BatchNorm", "FrozenBatchNorm", "SyncBatchNorm")
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2_100", "resnet18", "resnet50"])
 @pytest.mark.parametrize("norm", ["BN", "FrozenBN"])
-def test_fused_network_computes_the_same(name, norm):
+@pytest.mark.parametrize("activations", [False, True])
+def test_fused_network_computes_the_same(name, norm, activations):
     torch.manual_seed(0)
     backbone = TimmFPN(name=name, norm=norm, freeze_at=1, out_channels=8, fpn_norm="BN").eval()
     for module in backbone.modules():
@@ -20,7 +23,7 @@ def test_fused_network_computes_the_same(name, norm):
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         expected = backbone(image)
-        assert fuse_norms(backbone) is backbone
+        assert fuse(backbone, activations=activations) is backbone
         found = backbone(image)
     for level in expected:
         torch.testing.assert_close(found[level], expected[level], atol=1e-4, rtol=1e-4)
@@ -30,11 +33,32 @@ def test_fused_network_computes_the_same(name, norm):
 def test_group_norm_stays():
     backbone = TimmFPN(name="resnet18", norm="GN", freeze_at=0, out_channels=8).eval()
     count = sum(isinstance(m, nn.GroupNorm) for m in backbone.modules())
-    fuse_norms(backbone)
+    fuse(backbone)
     assert sum(isinstance(m, nn.GroupNorm) for m in backbone.modules()) == count > 0
 
 
 def test_norm_of_other_channels_stays():
     module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(3))
-    fuse_norms(module)
+    fuse(module)
     assert isinstance(module[1], nn.BatchNorm2d)
+
+
+def test_activations_become_part_of_convolutions():
+    torch.manual_seed(0)
+    module = nn.Sequential(ConvNorm(3, 4, 3, relu=True), ConvNorm(4, 4, 1, norm="BN")).eval()
+    x = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        expected = module(x)
+        torch.testing.assert_close(fuse(module, activations=True)(x), expected, atol=1e-5, rtol=1e-5)
+        module.to(torch.bfloat16)
+        assert module(x).dtype == torch.bfloat16  # as under autocast
+
+
+def test_other_activations_stay():
+    norm = BatchNormAct2d(4, act_layer=nn.SiLU)
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), norm).eval()
+    x = torch.randn(1, 3, 5, 5)
+    with torch.no_grad():
+        expected = module(x)
+        torch.testing.assert_close(fuse(module, activations=True)(x), expected, atol=1e-5, rtol=1e-5)
+    assert isinstance(module[1], nn.SiLU)
