@@ -115,6 +115,7 @@ def get_cfg() -> CfgNode:
     c.MODEL.BACKBONE.NORM = "FrozenBN"  # ours: FrozenBN, BN, SyncBN or GN
     c.MODEL.TIMM = CfgNode()  # ours
     c.MODEL.TIMM.NAME = "resnet50"  # mobilenetv2_100, resnet18, resnet50, resnet101 (paper, section 4.1)
+    c.MODEL.TIMM.STRIDE_IN_1X1 = False  # of bottlenecks; True for Detectron2's model zoo (MSRA's ResNets)
     c.MODEL.TIMM.PRETRAINED = False  # start from timm's ImageNet weights (downloads them)
     c.MODEL.FPN = CfgNode()
     c.MODEL.FPN.OUT_CHANNELS = 256

@@ -8,6 +8,7 @@ from typing import Any
 import timm
 import torch
 from timm.layers import BatchNormAct2d, FrozenBatchNormAct2d
+from timm.models.resnet import Bottleneck
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import FrozenBatchNorm2d
@@ -24,6 +25,8 @@ class TimmFPN(nn.Module):
     Args:
         name: timm's model name.
         pretrained: start from timm's ImageNet weights (downloads them).
+        stride_in_1x1: bottlenecks stride in their first convolution, as in MSRA's ResNets, which
+            Detectron2's model zoo starts from, and not in their 3x3 one.
         norm: ``FrozenBN``, ``BN``, ``SyncBN`` or ``GN`` in the classifier.
         freeze_at: stages that do not train: 0 none, 1 the stem, 2 the stem and the stride-4 stage,
             and so on, as in Detectron2.
@@ -39,6 +42,7 @@ class TimmFPN(nn.Module):
         *,
         name: str,
         pretrained: bool = False,
+        stride_in_1x1: bool = False,
         norm: str = "FrozenBN",
         freeze_at: int = 2,
         out_channels: int = 256,
@@ -66,6 +70,8 @@ class TimmFPN(nn.Module):
         for module in self.bottom_up.modules():
             if type(module) is nn.Conv2d and module.groups == module.in_channels and module.stride != (1, 1):
                 module.__class__ = _StridedDepthwiseConv2d
+        if stride_in_1x1:
+            _move_strides(self.bottom_up)
         replace_norm(self.bottom_up, norm)
         freeze_stages(self.bottom_up, freeze_at)
         self.out_channels = out_channels
@@ -85,6 +91,7 @@ class TimmFPN(nn.Module):
         return cls(
             name=cfg.MODEL.TIMM.NAME,
             pretrained=cfg.MODEL.TIMM.PRETRAINED,
+            stride_in_1x1=cfg.MODEL.TIMM.STRIDE_IN_1X1,
             norm=cfg.MODEL.BACKBONE.NORM,
             freeze_at=cfg.MODEL.BACKBONE.FREEZE_AT,
             out_channels=cfg.MODEL.FPN.OUT_CHANNELS,
@@ -120,6 +127,12 @@ class _StridedDepthwiseConv2d(nn.Conv2d):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float()).to(x.dtype)
+
+
+def _move_strides(bottom_up: nn.Module) -> None:
+    for block in bottom_up.modules():
+        if isinstance(block, Bottleneck):
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
 
 
 class _GroupNormAct(nn.GroupNorm):

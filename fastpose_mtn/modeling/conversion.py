@@ -59,7 +59,8 @@ def from_detectron2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     ``stem.conv1.norm`` becomes ``bn1``, ``res2.0.shortcut`` becomes ``layer1.0.downsample.0``, and so on.
     """
-    return {_timm_name(name): tensor for name, tensor in tensors.items() if not name.startswith("pixel_")}
+    settings = ("pixel_", "proposal_generator.anchor_generator.")  # of the configuration; old files save them
+    return {_timm_name(name): tensor for name, tensor in tensors.items() if not name.startswith(settings)}
 
 
 def _timm_name(name: str) -> str:

@@ -100,6 +100,15 @@ def test_fuse_type_avg_halves_at_each_merge():
     assert not torch.allclose(a["p4"], b["p4"])
 
 
+def test_stride_in_the_first_convolution_of_a_bottleneck():
+    blocks = [build("resnet50", stride_in_1x1=flag).bottom_up.layer2 for flag in (False, True)]
+    strides = [[(b.conv1.stride, b.conv2.stride) for b in layer[:2]] for layer in blocks]
+    assert strides[0] == [((1, 1), (2, 2)), ((1, 1), (1, 1))]
+    assert strides[1] == [((2, 2), (1, 1)), ((1, 1), (1, 1))]
+    out = build("resnet50", stride_in_1x1=True)(torch.randn(1, 3, 64, 64))
+    assert out["p3"].shape[-2:] == (8, 8)
+
+
 def test_strided_depthwise_convolutions_train_in_float32_with_the_same_result():
     """They are what oneDNN has no fast bfloat16 gradient for."""
     torch.manual_seed(0)
