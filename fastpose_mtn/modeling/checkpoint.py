@@ -57,15 +57,20 @@ def save_weights(
         path: the file; complete under its name or not there.
         model: the network.
         cfg: its configuration, so that the file alone can be used.
-        half: float16, half the size; ranges of trained weights fit.
+        half: float16, half the size; a tensor with a number beyond its range stays as it is.
         classifier: keep the identities' classifier, which only training needs.
     """
     tensors = {
-        name: tensor.half() if half and tensor.is_floating_point() else tensor
+        name: _half(tensor) if half else tensor
         for name, tensor in model.state_dict().items()
         if (classifier or not name.startswith(_TRAINING_ONLY)) and not name.endswith(".num_batches_tracked")
     }
     write_weight_file(path, tensors, {"config": cfg.dump(), "skeleton": cfg.MODEL.SKELETON})
+
+
+def _half(tensor: Tensor) -> Tensor:
+    fits = tensor.is_floating_point() and bool(torch.isfinite(tensor.half()).all())
+    return tensor.half() if fits else tensor
 
 
 def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -> LoadReport:

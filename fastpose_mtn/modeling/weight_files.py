@@ -52,12 +52,14 @@ def read_weight_file(path: str | Path) -> WeightFile:
         raise ValueError(f"weights file not found: {path}")
     with path.open("rb") as file:
         start = file.read(9)
+    if _header_length(path) is not None:
+        return _read_safetensors(path)
     if start[:4] == b"PK\x03\x04":
         return WeightFile(_read_torch(path))
     if start[:1] == b"\x80":
         return WeightFile(_read_pickle(path))
-    if len(start) == 9 and start[8:] == b"{":
-        return _read_safetensors(path)
+    if start[8:] == b"{":
+        raise ValueError(f"{path}: damaged weights file: it ends within its header")
     raise ValueError(
         f"{path}: not a weights file; expected safetensors, a PyTorch file or Detectron2's .pkl, "
         f"got a file that starts with {start[:8]!r}"
@@ -73,14 +75,10 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"weights file not found: {path}")
-    size = path.stat().st_size
+    length = _header_length(path)
+    if length is None:
+        return {}
     with path.open("rb") as file:
-        start = file.read(9)
-        if len(start) < 9 or start[8:] != b"{" or start[:4] == b"PK\x03\x04":
-            return {}
-        length = struct.unpack("<Q", start[:8])[0]
-        if length > min(size - 8, 100_000_000):
-            raise ValueError(f"{path}: damaged weights file: its header is longer than the file")
         file.seek(8)
         header = file.read(length)
     try:
@@ -88,6 +86,20 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
         raise ValueError(f"{path}: damaged weights file: {error}") from error
     return {str(name): str(value) for name, value in metadata.items()}
+
+
+def _header_length(path: Path) -> int | None:
+    """Of a safetensors file, in bytes; None for other files.
+
+    The first eight bytes are that length, so they can begin like a pickle or a zip; but those as a
+    length would exceed the file.
+    """
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:] != b"{":
+        return None
+    length = struct.unpack("<Q", start[:8])[0]
+    return length if length <= path.stat().st_size - 8 else None
 
 
 def _read_safetensors(path: Path) -> WeightFile:

@@ -59,6 +59,15 @@ def test_half_precision_halves_the_file(cfg, model, tmp_path):
     torch.testing.assert_close(weight, same, atol=1e-3, rtol=1e-3)
 
 
+def test_numbers_beyond_half_precision_are_kept(cfg, model, tmp_path):
+    variance = model.backbone.bottom_up.bn1.running_var
+    variance[0] = 1e6
+    save_weights(tmp_path / "half", model, cfg, half=True)
+    other = different(cfg)
+    load_weights(other, tmp_path / "half")
+    assert torch.equal(other.backbone.bottom_up.bn1.running_var, variance)
+
+
 def test_classifier_serves_training_only(cfg, model, tmp_path):
     """It is not saved unless asked for, and a file that has one fits a network with another or none."""
     save_weights(tmp_path / "without", model, cfg)

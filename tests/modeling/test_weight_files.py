@@ -52,6 +52,15 @@ def test_detectron2_pickles(tmp_path, protocol):
     assert same(read_weight_file(path).tensors)
 
 
+@pytest.mark.parametrize("padding", range(0, 256, 8))
+def test_safetensors_whose_length_begins_like_a_pickle(tmp_path, padding):
+    """The first byte is the header's length modulo 256: it takes every multiple of eight, 0x80 too."""
+    path = tmp_path / "w.safetensors"
+    write_weight_file(path, TENSORS, {"config": "x" * padding})
+    assert same(read_weight_file(path).tensors)
+    assert read_metadata(path) == {"config": "x" * padding}
+
+
 def test_extension_does_not_matter(tmp_path):
     path = tmp_path / "model.pkl"
     write_weight_file(path, TENSORS, {})
