@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
+from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.checkpoint import save_weights
 from fastpose_mtn.modeling.export import portable_config
@@ -54,3 +59,27 @@ class TrainingFolder:
         with module.averaged_weights() as model:
             save_weights(target, model, portable_config(self._cfg))
         return target
+
+
+def check_checkpoint(path: Path, model: nn.Module) -> None:
+    """
+    Raises:
+        InputError: the checkpoint is damaged or of another network; the message says how to go on.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"{path}: not a whole checkpoint ({str(error).splitlines()[0]}); delete it, and --resume goes on "
+            f"from the one before"
+        ) from error
+    own = {f"model.{name}": tuple(value.shape) for name, value in model.state_dict().items()}
+    shapes = {name: tuple(value.shape) for name, value in saved.items()}
+    differing = [name for name in {**own, **shapes} if own.get(name) != shapes.get(name)]
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path}: of another network or other data: {name.removeprefix('model.')} is "
+            f"{shapes.get(name, 'absent')} there and {own.get(name, 'absent')} in this configuration; resume "
+            f"with OUTPUT_DIR's config.yaml, or train into another OUTPUT_DIR"
+        )

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning
 import torch
+from torch import nn
 
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
@@ -17,12 +18,13 @@ from fastpose_mtn.data.augment import build_augmentations
 from fastpose_mtn.data.catalog import build_datasets
 from fastpose_mtn.data.loader import AugmentedImages, TrainingBatches, build_training_loader
 from fastpose_mtn.engine.callbacks import Averaging, Checkpoints, PeriodicEvaluation, ProgressLog
-from fastpose_mtn.engine.checkpoints import TrainingFolder
+from fastpose_mtn.engine.checkpoints import TrainingFolder, check_checkpoint
 from fastpose_mtn.engine.evaluation import evaluate_model
 from fastpose_mtn.engine.machines import Machines, is_first_process
 from fastpose_mtn.engine.module import LoaderFactory, TrainingModule
 from fastpose_mtn.engine.trainer import build_trainer, quiet_lightning, uses_gpu
 from fastpose_mtn.modeling import build_model
+from fastpose_mtn.modeling.checkpoint import load_weights
 from fastpose_mtn.modeling.memory import keep_freed_memory
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -57,7 +59,9 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     torch.manual_seed(seed)
     if not uses_gpu(cfg):
         keep_freed_memory()
-    module = TrainingModule(cfg, build_model(cfg), seed=seed, make_loader=_loader_factory(cfg, images))
+    model = build_model(cfg)
+    _begin_from(model, cfg.MODEL.WEIGHTS, start)
+    module = TrainingModule(cfg, model, seed=seed, make_loader=_loader_factory(cfg, images))
     files = TrainingFolder(folder, cfg, kept=cfg.SOLVER.CHECKPOINTS_KEPT)
     evaluate = _evaluation(cfg, tests, folder)
     callbacks: list[lightning.Callback] = [Averaging(), Checkpoints(files, cfg.SOLVER.CHECKPOINT_PERIOD)]
@@ -118,6 +122,15 @@ def _starting_checkpoint(folder: Path, resume: bool) -> Path | None:
             f"another OUTPUT_DIR"
         )
     return checkpoints[-1] if checkpoints else None
+
+
+def _begin_from(model: nn.Module, weights: str, checkpoint: Path | None) -> None:
+    """Loads what fits of ``MODEL.WEIGHTS`` into a network that no checkpoint will fill."""
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, model)
+    elif weights:
+        report = load_weights(model, weights, strict=False)
+        _LOG.info("%s: %s", weights, "; ".join(str(report).splitlines()))
 
 
 def _with_identities(cfg: CfgNode, counted: int) -> CfgNode:

@@ -138,6 +138,35 @@ def test_a_second_run_does_not_overwrite_the_first(tmp_path, tiny):
         train(config(tmp_path))
 
 
+def test_training_begins_from_weights_that_fit(tmp_path, tiny, caplog):
+    first = train(config(tmp_path / "first", **{"SOLVER.BASE_LR": 0.5}))
+    still = {"MODEL.WEIGHTS": str(first), "SOLVER.BASE_LR": 1e-12, "SOLVER.EMA": 0.0}
+    with caplog.at_level(logging.INFO, "fastpose_mtn"):
+        second = load_file(train(config(tmp_path / "second", **still)))
+    torch.testing.assert_close(second["layers.0.weight"], load_file(first)["layers.0.weight"])
+    assert "model_final.safetensors: 9 loaded" in caplog.text
+    with pytest.raises(ValueError, match="weights file not found: absent.safetensors"):
+        train(config(tmp_path / "third", **{"MODEL.WEIGHTS": "absent.safetensors"}))
+
+
+def test_resuming_what_cannot_be_resumed(tmp_path, tiny, monkeypatch):
+    train(config(tmp_path))
+    wider = TinyNetwork()
+    wider.layers[3] = nn.Conv2d(4, 3, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "build_model", lambda cfg: wider)
+        text = r"checkpoint_0000006.ckpt: of another network .* layers.3.weight is \(2, 4, 1, 1\) there and \(3, 4"
+        with pytest.raises(ValueError, match=text):
+            train(config(tmp_path), resume=True)
+    newest = tmp_path / "checkpoint_0000006.ckpt"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"not a whole checkpoint \(.*\); delete it, and --resume"):
+        train(config(tmp_path), resume=True)
+    newest.unlink()
+    train(config(tmp_path), resume=True)
+    assert tiny[-1].calls == 2
+
+
 def test_resuming_nothing_begins(tmp_path, tiny):
     assert train(config(tmp_path), resume=True).is_file()
 
