@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from fastpose_mtn.modeling.roi_heads import MTNROIHeads, RoIPooler, _first_per_image
+from fastpose_mtn.modeling.pooler import RoIPooler
+from fastpose_mtn.modeling.roi_heads import MTNROIHeads, _first_per_image
 from fastpose_mtn.modeling.rpn import Proposals
 from fastpose_mtn.structures import PersonTargets
 
