@@ -72,7 +72,7 @@ def parse_posetrack17(
 
     def first(field: str) -> tuple[list[int], list[Any], Callable[[int], str]]:
         """The people who have a field, its first value for each, and where it is."""
-        given = [i for i, person in enumerate(people) if field in person]
+        given = [i for i, person in enumerate(people) if person.get(field) not in (None, [], [None])]
         values = [_first(people[i][field], f"{places[i]}.{field}") for i in given]
         return given, values, lambda k: f"{places[given[k]]}.{field}"
 
@@ -128,9 +128,10 @@ def _image_name(entry: dict[str, Any], place: str) -> str:
 def _frame(
     entry: dict[str, Any], image: str, place: str, *, has_people: bool, keep_extra: bool
 ) -> PoseTrackFrame:
-    flag = entry.get("is_labeled") or [has_people]
+    flag = entry.get("is_labeled")
     if isinstance(flag, list):
-        flag = flag[0]
+        flag = flag[0] if flag else None
+    flag = has_people if flag is None else flag
     if not isinstance(flag, (bool, int, float)):
         wrong(f"{place}, is_labeled", "[0] or [1]", flag)
     regions = []

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpose_mtn.cli import InputError
 from fastpose_mtn.data.json_fields import (
     expect_list,
     expect_object,
@@ -109,10 +110,10 @@ def _slots(data: dict[str, Any], where: str, warn: Warn) -> tuple[str, ...]:
     missing = [joint for joint in POSETRACK15.joints if joint not in names]
     others = [joint for joint in names if joint not in POSETRACK15.joints]
     if missing:
-        wrong(
-            place,
-            f"the joints {', '.join(POSETRACK15.joints)} (two more may stand among them)",
-            f"none named {', '.join(missing)}" + (f" but {', '.join(map(str, others))}" if others else ""),
+        unlike = f" but {', '.join(map(str, others))}" if others else ""
+        raise InputError(
+            f"{place}: expected the joints {', '.join(POSETRACK15.joints)} (two more may stand among them), "
+            f"got none named {', '.join(missing)}{unlike}"
         )
     if len(names) not in (15, 17):
         wrong(place, "15 or 17 joint names", names)
@@ -165,7 +166,8 @@ def _frame(
 ) -> PoseTrackFrame:
     name = image.get("file_name", "")
     place = f"{where} ({name})" if name else where
-    flag = image.get("is_labeled", has_people)
+    flag = image.get("is_labeled")
+    flag = has_people if flag is None else flag
     if not isinstance(flag, (bool, int)):
         wrong(f"{place}, is_labeled", "true or false", flag)
     return PoseTrackFrame(

@@ -132,11 +132,13 @@ def _run(jobs: list[_Job], workers: int) -> Iterator[SequenceResult]:
 
 def _compare(job: _Job) -> SequenceResult:
     notes: list[str] = []
-    gt, predictions = (
-        read_posetrack(source, warn=notes.append) if isinstance(source, Path) else source
-        for source in (job.gt, job.predictions)
-    )
-    result = evaluate_sequence(gt, predictions, tracking=job.tracking)
+    # A coordinate near the largest number there is overflows to a joint infinitely far away, as it should.
+    with np.errstate(over="ignore", invalid="ignore"):
+        gt, predictions = (
+            read_posetrack(source, warn=notes.append) if isinstance(source, Path) else source
+            for source in (job.gt, job.predictions)
+        )
+        result = evaluate_sequence(gt, predictions, tracking=job.tracking)
     values = {**vars(result), "name": job.name, "warnings": (*_brief(notes), *result.warnings)}
     return SequenceResult(**values)
 

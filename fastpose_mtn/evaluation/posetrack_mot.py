@@ -165,7 +165,7 @@ def _box_pairs(people: EvaluatedSequence, gt: Presence, predictions: Presence) -
     side = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
     common = np.clip(side, 0, None).prod(axis=1)
     union = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1) - common
-    overlapping = (common > 0) & (union > 0)
+    overlapping = (common > 0) & (union > 0) & np.isfinite(union)
     return Candidates(
         gt_position[overlapping],
         prediction[overlapping],

@@ -1,0 +1,144 @@
+"""CLEAR MOT's events against motmetrics' accumulator; IDF1 and HOTA against numbers by hand."""
+
+from __future__ import annotations
+
+import motmetrics
+import numpy as np
+import pytest
+
+from fastpose_mtn.evaluation.tracking_metrics import (
+    HOTA_ALPHAS,
+    Candidates,
+    Presence,
+    clear_events,
+    hota_counts,
+    identity_true_positives,
+    num_fragmentations,
+)
+
+COUNTS = (
+    "num_matches", "num_switches", "num_ascend", "num_transfer", "num_migrate", "num_misses",
+    "num_false_positives", "num_fragmentations", "idtp",
+)  # fmt: skip
+
+
+def presence(frames: list[list[int]]) -> Presence:
+    """From the ids of each frame."""
+    frame = np.repeat(np.arange(len(frames)), [len(ids) for ids in frames])
+    ids = np.array([i for ids in frames for i in ids], np.int64)
+    return Presence(frame, ids, np.arange(len(ids)))
+
+
+def everyone(gt: Presence, predictions: Presence, similarity: float = 1.0) -> Candidates:
+    """All pairs of a frame as candidates of one similarity."""
+    i, j = np.nonzero(gt.frame[:, None] == predictions.frame)
+    return Candidates(i, j, np.full(len(i), 1 - similarity))
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_events_and_counts_are_those_of_motmetrics(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    density = rng.choice([0.2, 0.5, 0.95])
+    accumulator = motmetrics.MOTAccumulator(auto_id=True)
+    gt_frames, prediction_frames, pairs = [], [], []
+    counts = np.zeros(2, np.int64)
+    for _ in range(12):
+        gt_ids = rng.permutation(5)[: rng.integers(0, 6)].tolist()
+        prediction_ids = rng.permutation(7)[: rng.integers(0, 8)].tolist()
+        distance = rng.random((len(gt_ids), len(prediction_ids)))
+        distance[rng.random(distance.shape) > density] = np.nan
+        accumulator.update(gt_ids, prediction_ids, distance)
+        i, j = np.nonzero(np.isfinite(distance))
+        pairs.append((counts[0] + i, counts[1] + j, distance[i, j]))
+        counts += len(gt_ids), len(prediction_ids)
+        gt_frames.append(gt_ids)
+        prediction_frames.append(prediction_ids)
+    gt, predictions = presence(gt_frames), presence(prediction_frames)
+    candidates = Candidates(*(np.concatenate(column) for column in zip(*pairs, strict=True)))
+    events = clear_events(gt, predictions, candidates)
+    matched = len(events.matches)
+    ours = {
+        "num_matches": matched - events.switch.sum(),
+        "num_switches": events.switch.sum(),
+        "num_ascend": events.ascend.sum(),
+        "num_transfer": events.transfer.sum(),
+        "num_migrate": events.migrate.sum(),
+        "num_misses": len(gt) - matched,
+        "num_false_positives": len(predictions) - matched,
+        "num_fragmentations": num_fragmentations(gt, events.matches),
+        "idtp": identity_true_positives(gt, predictions, candidates),
+    }
+    theirs = motmetrics.metrics.create().compute(accumulator, metrics=list(COUNTS), return_dataframe=False)
+    assert ours == {name: theirs[name] for name in COUNTS}
+    matches = accumulator.events[accumulator.events.Type.isin(["MATCH", "SWITCH"])]
+    assert events.matches.distance.sum() == pytest.approx(matches.D.sum(), abs=1e-9)
+    assert sorted(zip(matches.OId, matches.HId, strict=True)) == sorted(
+        zip(gt.ids[events.matches.gt], predictions.ids[events.matches.prediction], strict=True)
+    )
+
+
+def test_a_track_keeps_its_prediction_though_another_is_nearer() -> None:
+    gt, predictions = presence([[0], [0]]), presence([[5], [6, 5]])
+    candidates = Candidates(np.array([0, 1, 1]), np.array([0, 1, 2]), np.array([0.1, 0.0, 0.4]))
+    events = clear_events(gt, predictions, candidates)
+    assert predictions.ids[events.matches.prediction].tolist() == [5, 5]
+    assert not events.switch.any()
+
+
+def test_hota_of_a_track_cut_in_two() -> None:
+    gt, predictions = presence([[0]] * 4), presence([[1], [1], [2], [2]])
+    true_positives, association = hota_counts(gt, predictions, everyone(gt, predictions))
+    # Every frame is found; of each, 2 of the track's 4 frames have the same id and none is foreign: 2 / 4.
+    assert true_positives.tolist() == [4.0] * 19
+    assert association == pytest.approx([4 * 0.5] * 19)
+    assert identity_true_positives(gt, predictions, everyone(gt, predictions)) == 2
+
+
+def test_hota_of_two_tracks_that_change_places() -> None:
+    gt, predictions = presence([[0, 1]] * 4), presence([[7, 8], [7, 8], [8, 7], [8, 7]])
+    pairs = Candidates(np.arange(8), np.arange(8), np.zeros(8))
+    true_positives, association = hota_counts(gt, predictions, pairs)
+    # Each pair of ids meets twice, in tracks of 4 and 4: 2 / (4 + 4 - 2).
+    assert true_positives.tolist() == [8.0] * 19
+    assert association == pytest.approx([8 * (2 / 6)] * 19)
+    events = clear_events(gt, predictions, pairs)
+    assert events.switch.tolist() == [False] * 4 + [True, True] + [False] * 2
+    assert identity_true_positives(gt, predictions, pairs) == 4
+
+
+def test_hota_counts_a_pair_at_the_thresholds_up_to_its_similarity() -> None:
+    gt, predictions = presence([[0]] * 2), presence([[0]] * 2)
+    true_positives, association = hota_counts(gt, predictions, everyone(gt, predictions, 0.7))
+    expected = np.where(HOTA_ALPHAS <= 0.7 + 1e-9, 2.0, 0.0)  # 0.05 to 0.70: fourteen of nineteen
+    assert expected.sum() == 28
+    assert true_positives.tolist() == expected.tolist()
+    assert association.tolist() == expected.tolist()
+
+
+def test_hota_prefers_the_pairs_that_last() -> None:
+    # In frame 1 the passer-by 9 is a little more similar than 5, which stays for four frames.
+    gt, predictions = presence([[0]] * 4), presence([[5], [5, 9], [5], [5]])
+    pairs = Candidates(
+        np.array([0, 1, 1, 2, 3]), np.array([0, 1, 2, 3, 4]), np.array([0.2, 0.2, 0.15, 0.2, 0.2])
+    )
+    true_positives, association = hota_counts(gt, predictions, pairs)
+    assert true_positives[0] == 4
+    assert association[0] == pytest.approx(4.0)
+
+
+def test_fragmentations_are_gaps_between_matches() -> None:
+    gt = presence([[0]] * 7)
+    for matched, expected in (([0, 1, 2], 0), ([0, 2, 3], 1), ([1, 3, 6], 2), ([4], 0), ([], 0)):
+        rows = np.array(matched, np.int64)
+        assert num_fragmentations(gt, Candidates(rows, rows, np.zeros(len(rows)))) == expected
+
+
+def test_nothing_at_all_is_no_error() -> None:
+    none = presence([[], []])
+    some = presence([[3], [4]])
+    for gt, predictions in ((none, none), (none, some), (some, none)):
+        pairs = everyone(gt, predictions)
+        assert len(clear_events(gt, predictions, pairs).matches) == 0
+        assert identity_true_positives(gt, predictions, pairs) == 0
+        assert hota_counts(gt, predictions, pairs)[0].sum() == 0
+        assert num_fragmentations(gt, pairs) == 0
