@@ -68,7 +68,7 @@ def test_crop_resize_pad_by_hand(person):
     assert out.targets.boxes.tolist() == [[22, 24, 60, 60]]
     # Left wrist: ((9.5 - 4) * 2 + 20, (12.5 - 2) * 2 + 20); the pixel there is part of the bright spot.
     assert out.targets.keypoints[0, LEFT_WRIST].tolist() == [31, 41, 2]
-    bright = np.argwhere(out.image[20:, 20:60, 0] > 90) + [20, 20]
+    bright = np.argwhere(out.image[20:, 20:60, 0] > 90) + np.array([20, 20])
     assert (bright.mean(axis=0) + 0.5).tolist() == [41, 31]
 
 
