@@ -12,12 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
 from fastpose_mtn.cli import exit_on_error
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.modeling.network import MTN, build_model
+
+with warnings.catch_warnings():
+    # fvcore scripts a loss when it is imported, of which torch warns; neither concerns a count
+    warnings.simplefilter("ignore", FutureWarning)
+    from fvcore.nn import FlopCountAnalysis
 
 # timm's name -> millions of parameters, 10^9 multiply-additions of FastPose (paper, Table 1b)
 PAPER = {
@@ -196,7 +200,7 @@ def describe(cfg: CfgNode, *, size: str, proposals: int | None, people: int) -> 
     )
     head = (
         f"{cfg.MODEL.TIMM.NAME} at {height}x{width} (padded to multiples of 32); G: 10^9 multiply-additions; "
-        f"box head for {proposals} proposals, joints and identities for {people} people"
+        f"box head for {proposals} proposals, joints and identities for {people} person{'' if people == 1 else 's'}"
     )
     return f"{head}\n{table(parts, PAPER.get(cfg.MODEL.TIMM.NAME))}"
 
