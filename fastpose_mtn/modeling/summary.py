@@ -200,7 +200,7 @@ def describe(cfg: CfgNode, *, size: str, proposals: int | None, people: int) -> 
     )
     head = (
         f"{cfg.MODEL.TIMM.NAME} at {height}x{width} (padded to multiples of 32); G: 10^9 multiply-additions; "
-        f"box head for {proposals} proposals, joints and identities for {people} person{'' if people == 1 else 's'}"
+        f"box head for {proposals} proposals, joints and identities for {people} boxes"
     )
     return f"{head}\n{table(parts, PAPER.get(cfg.MODEL.TIMM.NAME))}"
 

@@ -49,7 +49,7 @@ def test_command(cfg, tmp_path, capsys):
     main(["--config-file", str(path), "--size", "64x96", "--people", "2"])
     out = capsys.readouterr().out
     assert "resnet18 at 64x96" in out
-    assert "box head for 30 proposals, joints and identities for 2 people" in out
+    assert "box head for 30 proposals, joints and identities for 2 boxes" in out
     with pytest.raises(SystemExit) as stop:
         main(["--config-file", str(path), "--size", "64"])
     assert stop.value.code == 2
