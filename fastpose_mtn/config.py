@@ -274,8 +274,10 @@ def get_cfg() -> CfgNode:
         10.0 / 15.0
     )  # theta_valid: an identity vector is valid above this share of visible joints
     c.TRACKER.POSITION_WEIGHT = 0.5  # theta_pos
-    c.TRACKER.MAX_DISTANCE = 1.0  # sigma_max: distance between embeddings at and above which they are unlike
+    # sigma_max: distance between embeddings at and above which they are unlike; sqrt(2) is a right angle
+    c.TRACKER.MAX_DISTANCE = 1.414
     c.TRACKER.MIN_SIMILARITY = 0.3  # the gate: a pair below it is no match
+    c.TRACKER.MOTION = True  # overlap with the box where a person is expected; False: where last seen (the paper)
     c.TRACKER.MAX_LOST_SECONDS = 2.0  # of video, for which a lost person can be found again
     c.TRACKER.BIRTH_SCORE = 0.7  # an unmatched detection above it begins a track
     c.TRACKER.MIN_SCORE = 0.5  # detections below it are not looked at
