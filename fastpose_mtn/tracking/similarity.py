@@ -106,7 +106,7 @@ def combined_similarity(
 
 
 def nearness(expected_xyxy: np.ndarray, boxes_xyxy: np.ndarray, reach_heights: np.ndarray) -> np.ndarray:
-    """How near boxes are to where lost people are expected, for boxes too far off or too cut to overlap.
+    """How near boxes are to where lost people are expected, for boxes that overlap too little or not at all.
 
     Args:
         expected_xyxy: (T, 4) pixels.
@@ -121,6 +121,13 @@ def nearness(expected_xyxy: np.ndarray, boxes_xyxy: np.ndarray, reach_heights: n
     height = np.maximum((a[:, 3] - a[:, 1])[:, None], b[:, 3] - b[:, 1])
     reach = np.maximum(height * reach_heights[:, None], 1e-9)
     return np.maximum(1.0 - np.hypot(offset[..., 0], offset[..., 1]) / reach, 0.0)
+
+
+def height_ratio(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
+    """The lower over the higher box of every pair, (A, B) float64 in [0, 1]."""
+    a = np.asarray(boxes_a_xyxy[:, 3] - boxes_a_xyxy[:, 1], np.float64)[:, None]
+    b = np.asarray(boxes_b_xyxy[:, 3] - boxes_b_xyxy[:, 1], np.float64)[None, :]
+    return np.minimum(a, b) / np.maximum(np.maximum(a, b), 1e-9)
 
 
 def match(similarity: np.ndarray, gate: float) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from fastpose_mtn.tracking.similarity import (
     combined_similarity,
     embedding_distances,
     has_valid_embedding,
+    height_ratio,
     iou_matrix,
     match,
     nearness,
@@ -22,13 +23,15 @@ from fastpose_mtn.tracking.tracklets import Tracklets
 STRATEGIES = ("iou", "reid", "occlusion_aware")  # the rows of the paper's Table 1c
 
 # Seconds in which the say of a lost person's position falls to 1/e.
-_POSITION_MEMORY_S = 0.5
+_POSITION_MEMORY_S = 0.7
 # Share of a new identity vector in a tracklet's.
-_VECTOR_GAIN = 0.2
+_VECTOR_GAIN = 0.15
 # How far a lost person may be from the expected place, in heights: at once, and more with every second.
-_REACH, _REACH_PER_S = 0.3, 1.0
-# Appearance similarity below which two people are surely different.
-_UNLIKE = 0.15
+_REACH, _REACH_PER_S = 0.4, 2.0
+# The least height ratio of a lost person's box and one that may show them again, partly hidden.
+_MIN_HEIGHT_RATIO = 0.6
+# Appearance similarity below which two people who are seen clearly are surely different.
+_UNLIKE = 0.1
 # Overlap above which two boxes are one person, found twice.
 _DUPLICATE_IOU = 0.9
 # Frames further apart than this, in seconds, are a break, even where lost people are not kept at all.
@@ -46,9 +49,8 @@ class OcclusionAwareTracker:
     * ``iou``: S is the overlap alone, the paper's baseline.
     * ``reid``: S weighs overlap and likeness, and every vector is believed.
     * ``occlusion_aware``: a vector is believed only where enough joints are seen (N_valid > theta_valid);
-      elsewhere S is the overlap. A tracklet's vector changes only by vectors that are believed. What is
-      hidden is not believed for motion either: a hidden person's box weighs less. And whoever would
-      become a new person is first offered to the lost people who could have got there, see ``_recover``.
+      elsewhere S is the overlap. A tracklet's vector changes only by vectors that are believed. And whoever
+      would become a new person is first offered to the lost people who could be there, see ``_recover``.
 
     Where people come without identity vectors (``embeddings`` None), S is the overlap in every strategy.
 
@@ -64,6 +66,8 @@ class OcclusionAwareTracker:
         position_weight: theta_pos, 0.5 in the paper: the overlap's share of S.
         max_distance: sigma_max: Euclidean distance of vectors at and above which people are unlike.
             Vectors of length 1 of unrelated people are at right angles: sqrt(2).
+        motion: whether people are expected where a constant velocity takes them; else where last seen, as
+            the paper has it. The same for all strategies.
         min_similarity: the gate, above 0: a pair with a lower S is no match.
         max_lost_seconds: of video, for which a person who is not seen can be found again.
         birth_score: an unmatched detection with a score above this begins a tracklet.
@@ -83,6 +87,7 @@ class OcclusionAwareTracker:
         position_weight: float = 0.5,
         max_distance: float = math.sqrt(2.0),
         min_similarity: float = 0.3,
+        motion: bool = True,
         max_lost_seconds: float = 2.0,
         birth_score: float = 0.7,
         min_score: float = 0.5,
@@ -112,6 +117,7 @@ class OcclusionAwareTracker:
         self.position_weight, self.max_distance = position_weight, max_distance
         self.min_similarity, self.max_lost_seconds = min_similarity, max_lost_seconds
         self.birth_score, self.min_score, self.max_lost = birth_score, min_score, max_lost
+        self.motion = motion
         self.reset()
 
     @classmethod
@@ -125,6 +131,7 @@ class OcclusionAwareTracker:
             position_weight=c.POSITION_WEIGHT,
             max_distance=c.MAX_DISTANCE,
             min_similarity=c.MIN_SIMILARITY,
+            motion=c.MOTION,
             max_lost_seconds=c.MAX_LOST_SECONDS,
             birth_score=c.BIRTH_SCORE,
             min_score=c.MIN_SCORE,
@@ -159,17 +166,17 @@ class OcclusionAwareTracker:
         looked_at = np.flatnonzero(detections.scores >= self.min_score)
         boxes, scores = detections.boxes[looked_at], detections.scores[looked_at]
         vectors = None if detections.embeddings is None else detections.embeddings[looked_at]
-        clear, valid = self._believed(detections, looked_at)
+        valid = self._believed(detections, looked_at)
 
-        expected = tracklets.predicted_boxes(time_s)
+        expected = tracklets.predicted_boxes(time_s) if self.motion else tracklets.boxes
         likeness, comparable = self._likeness(vectors, valid)
         similarity = self._similarity(iou_matrix(expected, boxes), likeness, comparable, time_s)
         rows, columns = match(similarity, self.min_similarity)
         if self.strategy == "occlusion_aware":
-            impossible = comparable & (likeness < _UNLIKE)
-            rows, columns = self._recover(rows, columns, expected, boxes, scores, impossible, time_s)
+            possible = ~comparable | (likeness >= _UNLIKE)
+            rows, columns = self._recover(rows, columns, expected, boxes, scores, likeness, possible, time_s)
 
-        tracklets.see(rows, boxes[columns], ~clear[columns], time_s)
+        tracklets.see(rows, boxes[columns], time_s)
         newborn = self._newborn(columns, boxes, scores)
         ids = np.full(len(boxes), -1, np.int64)
         ids[columns] = tracklets.ids[rows]
@@ -221,24 +228,21 @@ class OcclusionAwareTracker:
         if not kept.all():
             tracklets.keep(kept)
 
-    def _believed(self, detections: PersonDetections, looked_at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Who is seen clearly, and whose vector counts: (N,) bool each."""
-        everyone, nobody = np.ones(len(looked_at), bool), np.zeros(len(looked_at), bool)
-        if self.strategy != "occlusion_aware":
-            return everyone, nobody if self.strategy == "iou" else everyone
-        clear = has_valid_embedding(
-            detections.keypoints[looked_at], self.joint_threshold, self.valid_joint_share
-        )
-        return clear, clear
+    def _believed(self, detections: PersonDetections, looked_at: np.ndarray) -> np.ndarray:
+        """Whose identity vector counts, (N,) bool."""
+        if self.strategy == "occlusion_aware":
+            joints = detections.keypoints[looked_at]
+            return has_valid_embedding(joints, self.joint_threshold, self.valid_joint_share)
+        return np.full(len(looked_at), self.strategy == "reid")
 
     def _likeness(self, vectors: np.ndarray | None, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Appearance similarity (T, N), and which pairs it can be told of, (T, N) bool."""
-        comparable = self._tracklets.has_vector[:, None] & valid
-        if vectors is None or not comparable.any():
-            nothing = np.zeros(comparable.shape)
-            return nothing, nothing > 0
-        distances = embedding_distances(self._tracklets.vectors, vectors)
-        return appearance_similarity(distances, self.max_distance), comparable
+        """Appearance similarity (T, N), 0 where there is no vector, and where S may use it, (T, N) bool."""
+        tracklets = self._tracklets
+        comparable = tracklets.has_vector[:, None] & valid
+        if vectors is None or self.strategy == "iou" or not tracklets.has_vector.any():
+            return np.zeros(comparable.shape), np.zeros(comparable.shape, bool)
+        likeness = appearance_similarity(embedding_distances(tracklets.vectors, vectors), self.max_distance)
+        return np.where(tracklets.has_vector[:, None], likeness, 0.0), comparable
 
     def _similarity(
         self, iou: np.ndarray, likeness: np.ndarray, comparable: np.ndarray, time_s: float
@@ -257,27 +261,30 @@ class OcclusionAwareTracker:
         expected: np.ndarray,
         boxes: np.ndarray,
         scores: np.ndarray,
-        impossible: np.ndarray,
+        likeness: np.ndarray,
+        possible: np.ndarray,
         time_s: float,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Adds pairs of lost people and unmatched detections near where they must be.
+        """Adds pairs of lost people and detections that no tracklet matched and that would begin one.
 
         People come out of hiding in parts: the box is cut, the vector not valid yet, and S, then the
-        overlap alone, nothing. A new id here is the commonest identity switch of all. But whoever vanished
-        must appear near the place where they vanished, and within the reach of a walk since; unless
-        their vectors say that it is somebody else.
+        overlap alone, is nothing. A new id here is the commonest identity switch of all. But whoever vanished
+        must appear within a walk of the place where they vanished, about as high as they were. Of several
+        such people the likest is taken: who hides a person is seen, not lost, so that the part of a hidden
+        person's vector that describes somebody else favours none of the lost. A person who is seen clearly
+        and looks unlike (``possible`` (T, N) is false) is somebody else.
         """
-        lost = self._tracklets.lost.copy()
-        lost[rows] = False
-        unmatched = scores > self.birth_score
-        unmatched[columns] = False
+        lost, unmatched = self._tracklets.lost.copy(), scores > self.birth_score
+        lost[rows], unmatched[columns] = False, False
         row, column = np.flatnonzero(lost), np.flatnonzero(unmatched)
         if not (len(row) and len(column)):
             return rows, columns
+        pairs = np.ix_(row, column)
         reach = _REACH + _REACH_PER_S * (time_s - self._tracklets.last_seen_s[row])
-        near = nearness(expected[row], boxes[column], reach)
-        near[impossible[np.ix_(row, column)]] = 0.0
-        found, by = match(near, gate=1e-9)
+        ratio = height_ratio(expected[row], boxes[column])
+        score = nearness(expected[row], boxes[column], reach) * ratio**2 * (0.1 + 0.9 * likeness[pairs])
+        score[(ratio < _MIN_HEIGHT_RATIO) | ~possible[pairs]] = 0.0
+        found, by = match(score, gate=1e-9)
         return np.concatenate([rows, row[found]]), np.concatenate([columns, column[by]])
 
     def _newborn(self, matched: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ import numpy as np
 
 # Standard deviations, in heights of the person (and seconds).
 _MEASUREMENT = 0.04  # of a detected centre
-_HIDDEN_MEASUREMENT = 0.08  # of a partly hidden person's, whose box may show only what is seen of them
 _START_VELOCITY = 1.0  # a second; walking is 0.8, running 3
 _ACCELERATION = 2.0  # a second to the power of 1.5 (white noise)
 _SIZE_GAIN = 0.5  # share of a detected size that is taken over
@@ -28,6 +27,7 @@ class Tracklets:
         lost: (T,) bool, not matched in the last frame.
         vectors: (T, D) float64 appearance; zeros where there is none yet.
         has_vector: (T,) bool.
+        boxes: (T, 4) float64 xyxy pixels, where each was last seen.
     """
 
     def __init__(self, embedding_dim: int = 0) -> None:
@@ -36,6 +36,7 @@ class Tracklets:
         self.lost = np.zeros(0, bool)
         self.vectors = np.zeros((0, embedding_dim))
         self.has_vector = np.zeros(0, bool)
+        self.boxes = np.zeros((0, 4))
         self._centre_xy = np.zeros((0, 2))
         self._velocity_xy = np.zeros((0, 2))  # pixels a second
         self._size_wh = np.zeros((0, 2))
@@ -50,13 +51,8 @@ class Tracklets:
         half = self._size_wh / 2.0
         return np.concatenate([centre - half, centre + half], axis=1)
 
-    def see(self, rows: np.ndarray, boxes_xyxy: np.ndarray, hidden: np.ndarray, time_s: float) -> None:
-        """Corrects the motion of ``rows`` (M,) by their boxes in this frame; all other people are lost.
-
-        Args:
-            boxes_xyxy: (M, 4) pixels.
-            hidden: (M,) bool, people so hidden that their box is less certain.
-        """
+    def see(self, rows: np.ndarray, boxes_xyxy: np.ndarray, time_s: float) -> None:
+        """Corrects the motion of ``rows`` (M,) by their boxes in this frame (M, 4); all other people are lost."""
         self.lost[:] = True
         self.lost[rows] = False
         elapsed = time_s - self.last_seen_s[rows]
@@ -72,7 +68,7 @@ class Tracklets:
         var_velocity = var_velocity + noise
 
         seen_centre, seen_size = _centre_and_size(boxes_xyxy)
-        spread = var_position + _measurement_variance(size[:, 1], hidden)
+        spread = var_position + _measurement_variance(size[:, 1])
         gain, gain_velocity = var_position / spread, cov / spread
         surprise = seen_centre - centre
         self._centre_xy[rows] = centre + gain[:, None] * surprise
@@ -81,6 +77,7 @@ class Tracklets:
             [(1 - gain) * var_position, (1 - gain) * cov, var_velocity - gain_velocity * cov], axis=1
         )
         self._size_wh[rows] = size + _SIZE_GAIN * (seen_size - size)
+        self.boxes[rows] = boxes_xyxy
         self.last_seen_s[rows] = time_s
 
     def remember(self, rows: np.ndarray, vectors: np.ndarray, share: float) -> None:
@@ -102,13 +99,15 @@ class Tracklets:
         count, old = len(ids), len(self)
         centre, size = _centre_and_size(boxes_xyxy)
         height = size[:, 1]
-        sure = _measurement_variance(height, np.zeros(count, bool))
-        covariance = np.stack([sure, np.zeros(count), (_START_VELOCITY * height) ** 2], axis=1)
+        covariance = np.stack(
+            [_measurement_variance(height), np.zeros(count), (_START_VELOCITY * height) ** 2], axis=1
+        )
         self.ids = np.concatenate([self.ids, ids])
         self.last_seen_s = np.concatenate([self.last_seen_s, np.full(count, time_s)])
         self.lost = np.concatenate([self.lost, np.zeros(count, bool)])
         self.vectors = np.concatenate([self.vectors, np.zeros((count, self.vectors.shape[1]))])
         self.has_vector = np.concatenate([self.has_vector, np.zeros(count, bool)])
+        self.boxes = np.concatenate([self.boxes, boxes_xyxy])
         self._centre_xy = np.concatenate([self._centre_xy, centre])
         self._velocity_xy = np.concatenate([self._velocity_xy, np.zeros((count, 2))])
         self._size_wh = np.concatenate([self._size_wh, size])
@@ -126,9 +125,9 @@ def _coasting(elapsed_s: np.ndarray) -> np.ndarray:
     return (_COASTING_S * -np.expm1(elapsed_s / -_COASTING_S))[:, None]
 
 
-def _measurement_variance(height: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+def _measurement_variance(height: np.ndarray) -> np.ndarray:
     """Square pixels; half a pixel is the least, boxes without height included."""
-    return np.maximum(np.where(hidden, _HIDDEN_MEASUREMENT, _MEASUREMENT) * height, 0.5) ** 2
+    return np.maximum(_MEASUREMENT * height, 0.5) ** 2
 
 
 def _centre_and_size(boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
