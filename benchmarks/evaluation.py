@@ -131,7 +131,9 @@ def _write_sequence(folder: Path, number: int, frames: int) -> int:
     place = rng.uniform([0, 0], [900, 300], (count, 2))
     speed = rng.normal(0, 3, (count, 2))
     ids, next_id = list(range(count)), count
-    images, labels, predictions = [], [], []
+    images: list[Any] = []
+    labels: list[Any] = []
+    predictions: list[Any] = []
     for frame in range(frames):
         image_id = posetrack18_image_id(name, frame)
         image: dict[str, Any] = {
