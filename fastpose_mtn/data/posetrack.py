@@ -7,8 +7,9 @@ continuous pixels; boxes are ``[x, y, width, height]``.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,6 +91,21 @@ def predicted_frame_records(
         for person in range(len(people))
     ]
     return image, annotations
+
+
+def posetrack18_text(images: Iterable[Any], annotations: Iterable[Any]) -> Iterator[str]:
+    """A file's text in parts, one record a line, as ``fastpose_mtn.video.writers`` streams it."""
+
+    def lines(records: Iterable[Any]) -> Iterator[str]:
+        for i, record in enumerate(records):
+            yield (",\n" if i else "\n") + json.dumps(record, separators=(",", ":"))
+
+    yield '{"images": ['
+    yield from lines(images)
+    yield '\n], "annotations": ['
+    yield from lines(annotations)
+    category = json.dumps([posetrack18_category()], separators=(",", ":"))
+    yield f'\n], "categories": {category}}}\n'
 
 
 def posetrack18_category() -> dict[str, Any]:

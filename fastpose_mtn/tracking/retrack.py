@@ -1,0 +1,85 @@
+"""Tracks saved detections: the same ids and the same files as ``track_video.py``, without the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.data.posetrack import posetrack18_text, predicted_frame_records
+from fastpose_mtn.protocols import Tracker
+from fastpose_mtn.structures import TrackedPersons
+from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load
+
+
+@dataclass(frozen=True)
+class TrackedVideo:
+    """What became of one video: how many frames, people (over all frames) and tracks, and its file."""
+
+    source: str
+    frames: int
+    people: int
+    tracks: int
+    path: Path
+
+
+def find_detections(path: Path | str) -> list[Path]:
+    """A file, or the ``*.detections.npz`` of a folder in order of their names.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        if not path.is_file():
+            raise InputError(
+                f"{path}: no such file or folder; track_video.py --save-detections writes NAME{ENDING}"
+            )
+        return [path]
+    files = sorted(path.glob(f"*{ENDING}"))
+    if not files:
+        raise InputError(f"{path}: no NAME{ENDING} in it; track_video.py --save-detections writes them")
+    return files
+
+
+def track_saved(saved: SavedDetections, tracker: Tracker) -> Iterator[tuple[SavedFrame, TrackedPersons]]:
+    """Each frame and its tracked people; the tracker is reset first."""
+    tracker.reset()
+    for frame in saved:
+        try:
+            yield frame, tracker.update(frame.detections, frame.time_s)
+        except ValueError as error:
+            raise InputError(f"{saved.source}: frame {frame.number}: {error}") from error
+
+
+def track_file(path: Path | str, tracker: Tracker, folder: Path) -> TrackedVideo:
+    """Tracks a file of detections into ``folder/NAME.json``, PoseTrack18's JSON.
+
+    NAME is the video's, as ``track_video.py`` names its results. The file appears when it is whole.
+
+    Raises:
+        InputError: the file cannot be used.
+        OSError: the result cannot be written.
+    """
+    saved = load(path)
+    if not saved.source or Path(saved.source).name != saved.source:
+        raise InputError(f"{path}: source: expected a plain file name, got {saved.source!r}")
+    images, annotations, ids = [], [], set()
+    for frame, people in track_saved(saved, tracker):
+        image, persons = predicted_frame_records(
+            sequence=saved.source,
+            frame=frame.number,
+            size_hw=frame.image_size_hw,
+            people=people,
+            skeleton=saved.skeleton,
+        )
+        images.append(image)
+        annotations += persons
+        ids.update(people.track_ids.tolist())
+    result = folder / f"{saved.source}.json"
+    partial = result.with_name(f"{result.name}.partial")
+    with open(partial, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(posetrack18_text(images, annotations))
+    partial.replace(result)
+    return TrackedVideo(saved.source, len(images), len(annotations), len(ids), result)
