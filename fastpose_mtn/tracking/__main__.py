@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fastpose_mtn.cli import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.config import CfgNode, get_cfg
-from fastpose_mtn.tracking.detections_file import ENDING, load
-from fastpose_mtn.tracking.saved_tracks import find_saved, write_tracks
+from fastpose_mtn.tracking.detections_file import ENDING
+from fastpose_mtn.tracking.retrack import find_detections, track_file
 from fastpose_mtn.tracking.tracker import STRATEGIES, OcclusionAwareTracker
 
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if args.strategy:
             cfg.TRACKER.STRATEGY = args.strategy
         OcclusionAwareTracker.from_config(cfg)  # a bad setting is told before any work
-        files = find_saved(args.detections)
+        files = find_detections(args.detections)
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
         _compare(cfg, files, args) if args.ablation else _track(cfg, files, args.output)
@@ -70,10 +70,8 @@ def _parser() -> ArgumentParser:
 def _track(cfg: CfgNode, files: list[Path], folder: Path) -> None:
     tracker = OcclusionAwareTracker.from_config(cfg)
     for file in files:
-        name = file.name.removesuffix(ENDING)
-        saved = load(file)
-        people, tracks = write_tracks(folder / f"{name}.json", saved, tracker)
-        print(f"{folder / f'{name}.json'}: {len(saved)} frames, {people} people, {tracks} tracks")
+        done = track_file(file, tracker, folder)
+        print(f"{done.path}: {done.frames} frames, {done.people} people, {done.tracks} tracks")
 
 
 def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:

@@ -14,8 +14,8 @@ from fastpose_mtn.data.posetrack_sequence import NUM_JOINTS
 from fastpose_mtn.evaluation.posetrack_evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.posetrack_results import PoseTrackResult
 from fastpose_mtn.protocols import Tracker
-from fastpose_mtn.tracking.detections_file import ENDING, load
-from fastpose_mtn.tracking.saved_tracks import write_tracks
+from fastpose_mtn.tracking.detections_file import ENDING
+from fastpose_mtn.tracking.retrack import track_file
 from fastpose_mtn.tracking.tracker import STRATEGIES
 
 _RESAMPLES, _SEED = 10_000, 0
@@ -56,7 +56,6 @@ def run_ablation(
         raise InputError(
             f"--gt {gt}: expected {missing[0]}.json, ground truth of {missing[0]}{ENDING}; it is not there"
         )
-    saved = {file: load(file) for file in files}
     results: dict[str, PoseTrackResult] = {}
     with tempfile.TemporaryDirectory() as folder:
         labels = Path(folder) / "gt"
@@ -67,8 +66,8 @@ def run_ablation(
             tracks = Path(folder) / strategy
             tracks.mkdir()
             tracker = new_tracker(strategy)
-            for file, name in names.items():
-                write_tracks(tracks / f"{name}.json", saved[file], tracker)
+            for file in files:
+                track_file(file, tracker, tracks)
             results[strategy] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
     switches = {name: _switches(result) for name, result in results.items()}
     return {
