@@ -126,10 +126,10 @@ def ablation_table(ablation: Mapping[str, Any]) -> str:
         if reduction["percent"] is None:
             lines.append(f"{name} switches no identity: there is nothing to reduce")
         else:
+            low, high = sorted(-reduction[bound] for bound in ("low", "high"))
             lines.append(
-                f"{OURS} switches {reduction['percent']:.1f} % fewer identities than {name} "
-                f"(95 % confidence: {reduction['low']:.1f} to {reduction['high']:.1f} %, "
-                f"{reduction['sequences']} sequences)"
+                f"identity switches of {OURS} against {name}: {-reduction['percent']:+.1f} % "
+                f"(95 % confidence: {low:+.1f} to {high:+.1f} %, {reduction['sequences']} sequences)"
             )
     return "\n".join(lines)
 
