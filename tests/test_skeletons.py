@@ -1,0 +1,87 @@
+"""Skeletons: their order, their mirror images, conversion by name."""
+
+import numpy as np
+import pytest
+import torch
+
+from fastpose_mtn.skeletons import (
+    COCO17,
+    CROWDPOSE14,
+    HALPE136,
+    MPII16,
+    POSETRACK15,
+    SKELETONS,
+    Skeleton,
+    get_skeleton,
+)
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
+def test_mirroring_twice_changes_nothing(skeleton):
+    mirrored = list(skeleton.flip_permutation)
+    assert [mirrored[i] for i in mirrored] == list(range(len(skeleton)))
+    assert all(0 <= a < len(skeleton) and 0 <= b < len(skeleton) for a, b in skeleton.limb_indices)
+
+
+def test_sizes_and_orders():
+    assert [len(s) for s in (POSETRACK15, COCO17, MPII16, CROWDPOSE14, HALPE136)] == [15, 17, 16, 14, 136]
+    assert COCO17.joints[:6] == ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder")
+    assert MPII16.joints[6:10] == ("pelvis", "thorax", "upper_neck", "head_top")
+    assert COCO17.sigmas[9] == 0.062  # wrist
+
+
+def test_a_face_is_mirrored_about_its_middle():
+    """iBUG's 68 points: the jaw runs 0 to 16, the nose's bridge is the middle, eyes change places."""
+    first = HALPE136.index("face_0")
+    mirror = [i - first for i in HALPE136.flip_permutation[first : first + 68]]
+    assert (mirror[0], mirror[8], mirror[16], mirror[27], mirror[36], mirror[48]) == (16, 8, 0, 27, 45, 54)
+
+
+def test_joints_are_matched_by_name():
+    """COCO has no head_top and no neck; MPII's upper neck is PoseTrack's head_bottom."""
+    coco = np.ones((2, 17, 3), np.float32)
+    coco[:, COCO17.index("left_wrist"), 0] = 7
+    converted = COCO17.convert(coco, POSETRACK15)
+    assert converted.shape == (2, 15, 3)
+    assert converted[0, POSETRACK15.index("left_wrist"), 0] == 7
+    assert converted[0, [1, 2]].tolist() == [[0, 0, 0], [0, 0, 0]]
+    mpii = MPII16.convert(torch.arange(48.0).view(16, 3), POSETRACK15)
+    assert mpii[POSETRACK15.index("head_bottom")].tolist() == [24, 25, 26]
+    assert mpii[POSETRACK15.index("nose")].tolist() == [0, 0, 0]
+    assert CROWDPOSE14.index("head_top") == CROWDPOSE14.index("top_head") == 12
+
+
+def test_conversion_does_not_change_its_argument():
+    keypoints = np.ones((15, 3))
+    POSETRACK15.convert(keypoints, COCO17)[...] = 5
+    assert (keypoints == 1).all()
+
+
+def test_sides():
+    assert [COCO17.side(j) for j in ("left_eye", "right_hip", "nose")] == ["left", "right", "middle"]
+    assert ("left_knee", "right_knee") in COCO17.flip_pairs
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"joints": ("nose", "nose")}, "joint names must be unique"),
+        ({"sigmas": (0.1,)}, "2 joints but 1 sigmas"),
+        ({"sigmas": (0.1, 0.0)}, "sigmas must be positive"),
+        ({"limbs": (("nose", "tail"),)}, r"limbs name unknown joints \['tail'\]"),
+        ({"joints": ("nose", "left_eye")}, "joint left_eye has no counterpart right_eye"),
+    ],
+)
+def test_a_contradictory_skeleton(changes, expected):
+    fields = {"name": "S", "joints": ("nose", "neck"), "limbs": (), "sigmas": (0.1, 0.1), "source": ""}
+    with pytest.raises(ValueError, match=expected):
+        Skeleton(**{**fields, **changes})
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="unknown skeleton 'COCO18'; known: POSETRACK15, COCO17"):
+        get_skeleton("COCO18")
+    with pytest.raises(ValueError, match="skeleton COCO17 has no joint 'tail'"):
+        COCO17.index("tail")
+    with pytest.raises(ValueError, match="expected 17 joints in axis -2"):
+        COCO17.convert(np.zeros((15, 3)), POSETRACK15)

@@ -1,0 +1,95 @@
+"""What crosses between rooms: conversion, selection, and a clear error for each wrong field."""
+
+import numpy as np
+import pytest
+import torch
+
+from fastpose_mtn.structures import PersonDetections, PersonTargets, TrackedPersons
+
+
+def detections(n=2, **changes):
+    fields = {
+        "boxes": np.tile(np.array([0, 0, 10, 20], np.float32), (n, 1)),
+        "scores": np.linspace(0.9, 0.5, n, dtype=np.float32),
+        "keypoints": np.full((n, 15, 3), 0.5, np.float32),
+        "embeddings": np.eye(n, 128, dtype=np.float32),
+    }
+    return PersonDetections(**{**fields, **changes})
+
+
+def targets(n=2, **changes):
+    fields = {
+        "boxes": torch.tensor([[0.0, 0, 10, 20]]).repeat(n, 1),
+        "keypoints": torch.full((n, 15, 3), 2.0),
+        "identities": torch.arange(n),
+        "ignore": torch.zeros(n, dtype=torch.bool),
+    }
+    return PersonTargets(**{**fields, **changes})
+
+
+def test_people_are_selected_in_every_field():
+    chosen = detections(3)[np.array([2, 0])]
+    assert chosen.scores.tolist() == pytest.approx([0.5, 0.9])
+    assert chosen.embeddings.argmax(axis=1).tolist() == [2, 0]
+    assert len(targets(3)[torch.tensor([True, False, True])]) == 2
+
+
+def test_a_single_person_is_asked_for_by_a_slice():
+    with pytest.raises(TypeError, match="takes a slice, mask or index array, got the integer 1"):
+        detections()[1]
+
+
+def test_numpy_and_torch_and_back():
+    there = detections().to("cpu")
+    assert isinstance(there.boxes, torch.Tensor)
+    assert isinstance(there.numpy().keypoints, np.ndarray)
+    tracked = TrackedPersons(there, torch.tensor([4, 7])).numpy()
+    assert isinstance(tracked.boxes, np.ndarray)
+    assert tracked[np.array([False, True])].track_ids.tolist() == [7]
+
+
+def test_nobody():
+    assert len(PersonDetections.empty(15, 128)) == len(PersonTargets.empty(15)) == 0
+    assert PersonDetections.empty(15).embeddings is None
+    assert PersonDetections.empty(17, 64).embeddings.shape == (0, 64)
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "expected"),
+    [
+        (detections, {"boxes": np.zeros((2, 5), np.float32)}, r"PersonDetections\.boxes: expected shape \(\*, 4\)"),
+        (detections, {"boxes": np.zeros((2, 4))}, r"expected dtype \(\*, 4\) float32, got \(2, 4\) float64"),
+        (detections, {"boxes": [[0, 0, 1, 1]]}, "expected a NumPy array or torch tensor"),
+        (detections, {"boxes": np.array([[0, 0, 1, 1], [5, 0, 4, 1]], np.float32)}, "for person 1"),
+        (detections, {"scores": np.array([0.5, 1.5], np.float32)}, r"scores: expected values in \[0, 1\]"),
+        (detections, {"scores": np.zeros(3, np.float32)}, r"scores: expected shape \(2\) float32, got \(3,\)"),
+        (detections, {"keypoints": np.full((2, 15, 3), np.nan, np.float32)}, "NaN or infinity for people"),
+        (detections, {"keypoints": np.full((2, 15, 3), 2, np.float32)}, r"keypoints\[\.\.\., 2\]"),
+        (detections, {"embeddings": np.zeros((1, 128), np.float32)}, "embeddings: expected shape"),
+        (targets, {"keypoints": torch.full((2, 15, 3), 3.0)}, "visibility"),
+        (targets, {"identities": torch.zeros(2)}, "identities: expected dtype"),
+        (targets, {"ignore": torch.zeros(2)}, "ignore: expected dtype"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_named(make, changes, expected):
+    with pytest.raises(ValueError, match=expected):
+        make(**changes)
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (np.array([1, 1]), "expected unique ids"),
+        (np.array([-1, 1]), "ids >= 0"),
+        (np.array([1]), "track_ids: expected shape"),
+        (np.array([1.0, 2.0], np.float32), "track_ids: expected dtype"),
+    ],
+)
+def test_wrong_ids(ids, expected):
+    with pytest.raises(ValueError, match=expected):
+        TrackedPersons(detections(), ids)
+
+
+def test_tracked_people_need_detections():
+    with pytest.raises(ValueError, match="expected PersonDetections, got PersonTargets"):
+        TrackedPersons(targets(), np.array([0, 1]))
