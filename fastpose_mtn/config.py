@@ -277,7 +277,7 @@ def get_cfg() -> CfgNode:
     # sigma_max: distance between embeddings at and above which they are unlike; sqrt(2) is a right angle
     c.TRACKER.MAX_DISTANCE = 1.414
     c.TRACKER.MIN_SIMILARITY = 0.3  # the gate: a pair below it is no match
-    c.TRACKER.MOTION = True  # overlap with the box where a person is expected; False: where last seen (the paper)
+    c.TRACKER.MOTION = True  # overlap with the box that is expected; False: with the last one (the paper)
     c.TRACKER.MAX_LOST_SECONDS = 2.0  # of video, for which a lost person can be found again
     c.TRACKER.BIRTH_SCORE = 0.7  # an unmatched detection above it begins a track
     c.TRACKER.MIN_SCORE = 0.5  # detections below it are not looked at
