@@ -97,6 +97,8 @@ class Tracklets:
     def begin(self, ids: np.ndarray, boxes_xyxy: np.ndarray, time_s: float) -> np.ndarray:
         """Begins tracklets with these ids (M,) at these boxes (M, 4); returns their rows (M,)."""
         count, old = len(ids), len(self)
+        if not count:
+            return np.zeros(0, np.intp)
         centre, size = _centre_and_size(boxes_xyxy)
         height = size[:, 1]
         covariance = np.stack(

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from fastpose_mtn.tracking.similarity import (
+    appearance_similarity,
+    combined_similarity,
+    count_visible_joints,
+    embedding_distances,
+    has_valid_embedding,
+    height_ratio,
+    iou_matrix,
+    match,
+    nearness,
+)
+
+
+def confidences(*people):
+    keypoints = np.zeros((len(people), len(people[0]), 3), np.float32)
+    keypoints[..., 2] = people
+    return keypoints
+
+
+def test_iou_by_hand():
+    a = np.array([[0, 0, 10, 10], [0, 0, 0, 0]], np.float32)
+    b = np.array([[5, 0, 15, 10], [0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 0, 0]], np.float32)
+    # 50 of 150 px; the same; apart; a box without area overlaps nothing, not even itself
+    np.testing.assert_allclose(iou_matrix(a, b), [[1 / 3, 1, 0, 0], [0, 0, 0, 0]])
+    assert iou_matrix(a[:0], b).shape == (0, 4)
+
+
+def test_distances_by_hand():
+    a = np.array([[1, 0], [0.6, 0.8]], np.float32)
+    b = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
+    np.testing.assert_allclose(
+        embedding_distances(a, b), [[0, 2**0.5, 2], [0.8**0.5, 0.4**0.5, 3.2**0.5]], atol=1e-7
+    )
+
+
+def test_a_vector_is_at_no_distance_from_itself_where_single_precision_would_err():
+    vector = np.full((1, 128), 1000.1, np.float32)
+    assert embedding_distances(vector, vector)[0, 0] == 0.0
+
+
+def test_a_joint_counts_above_gamma_not_at_it():
+    assert count_visible_joints(confidences([0.2, 0.21, 1.0, 0.0]), 0.2).tolist() == [2]
+
+
+def test_a_vector_is_valid_above_ten_of_fifteen_joints_not_at_ten():
+    ten, eleven = [1.0] * 10 + [0.0] * 5, [1.0] * 11 + [0.0] * 4
+    assert has_valid_embedding(confidences(ten, eleven), 0.2, 10 / 15).tolist() == [False, True]
+
+
+def test_the_share_holds_for_other_skeletons():
+    # two thirds of 17 joints are 11.3, of 3 joints 2
+    eleven, twelve = [1.0] * 11 + [0.0] * 6, [1.0] * 12 + [0.0] * 5
+    assert has_valid_embedding(confidences(eleven, twelve), 0.2, 2 / 3).tolist() == [False, True]
+    assert has_valid_embedding(confidences([1, 1, 0], [1, 1, 1]), 0.2, 2 / 3).tolist() == [False, True]
+
+
+def test_appearance_is_1_for_equal_vectors_and_0_from_sigma_on():
+    np.testing.assert_allclose(appearance_similarity(np.array([0, 0.5, 1.0, 1.7]), 1.0), [1, 0.5, 0, 0])
+
+
+def test_equation_2_by_hand():
+    iou, distance = np.array([[0.8, 0.8]]), np.array([[0.3, 0.3]])
+    comparable = np.array([[True, False]])
+    likeness = appearance_similarity(distance, 1.2)  # 0.75
+    similarity = combined_similarity(iou, likeness, comparable, position_weight=0.4)
+    np.testing.assert_allclose(similarity, [[0.4 * 0.8 + 0.6 * 0.75, 0.8]])
+
+
+def test_the_likelier_person_has_the_higher_similarity():
+    """As printed in the paper, equation 2 would prefer the unlike one."""
+    likeness = appearance_similarity(np.array([[0.1, 0.9]]), 1.0)
+    like, unlike = combined_similarity(np.full((1, 2), 0.5), likeness, likeness > -1, position_weight=0.5)[0]
+    assert like > unlike
+
+
+def test_nearness_by_hand():
+    expected = np.array([[0, 0, 10, 100]], float)  # centre (5, 50)
+    boxes = np.array([[0, 0, 10, 100], [30, 40, 40, 140], [45, 0, 55, 200]], float)
+    # offsets 0, (30, 40) = 50 px and (45, 50) px; reach half of 100, 100 and 200 px
+    wanted = [1.0, 0.0, 1 - np.hypot(45, 50) / 100]
+    np.testing.assert_allclose(nearness(expected, boxes, np.array([0.5])), [wanted], atol=1e-12)
+    flat = np.zeros((1, 4))
+    assert nearness(flat, flat, np.array([0.5]))[0, 0] == 1.0
+
+
+def test_height_ratio_by_hand():
+    a, b = np.array([[0, 0, 1, 50]], float), np.array([[0, 0, 1, 100], [0, 10, 1, 35], [0, 0, 1, 0]], float)
+    np.testing.assert_allclose(height_ratio(a, b), [[0.5, 0.5, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("similarity", "pairs"),
+    [
+        ([[0.9, 0.8], [0.8, 0.1]], [(0, 1), (1, 0)]),  # greedy would take 0.9 and leave the other alone
+        ([[0.6, 0.29], [0.59, 0.0]], [(0, 0)]),  # the gate comes first
+        ([[0.29, 0.1]], []),
+        ([[0.3]], [(0, 0)]),
+        ([[0.1, 0.5], [0.2, 0.6], [0.3, 0.7]], [(1, 1), (2, 0)]),
+    ],
+)
+def test_matching_by_hand(similarity, pairs):
+    rows, columns = match(np.array(similarity), 0.3)
+    assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == set(pairs)
+
+
+def test_matching_nobody():
+    for shape in ((0, 3), (3, 0), (0, 0)):
+        rows, columns = match(np.zeros(shape), 0.3)
+        assert len(rows) == len(columns) == 0

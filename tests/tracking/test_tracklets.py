@@ -1,0 +1,81 @@
+import numpy as np
+
+from fastpose_mtn.tracking.tracklets import Tracklets
+
+
+def box(x, y=100.0, width=40.0, height=100.0):
+    return np.array([[x - width / 2, y - height / 2, x + width / 2, y + height / 2]])
+
+
+def walk(positions, fps=10.0):
+    people = Tracklets(2)
+    rows = people.begin(np.array([0]), box(positions[0]), 0.0)
+    for i, x in enumerate(positions[1:], 1):
+        people.see(rows, box(x), i / fps)
+    return people
+
+
+def test_who_stands_is_expected_there():
+    people = walk([50.0] * 10)
+    np.testing.assert_allclose(people.predicted_boxes(2.0), box(50.0))
+
+
+def test_who_walks_is_expected_further_on():
+    people = walk([100 + 10 * i for i in range(20)])  # 100 px a second
+    x = people.predicted_boxes(1.9 + 0.2)[0, [0, 2]].mean()
+    assert 290 + 17 < x < 290 + 21
+
+
+def test_the_speed_of_who_is_not_seen_fades():
+    people = walk([100 + 10 * i for i in range(20)])
+    way = [people.predicted_boxes(1.9 + s)[0, [0, 2]].mean() - 290 for s in (1, 2, 4, 100)]
+    assert way[0] > way[1] - way[0] > (way[2] - way[1]) / 2
+    assert way[3] < 310  # three seconds' way at most
+
+
+def test_motion_does_not_depend_on_the_size_of_the_picture():
+    near, far = Tracklets(0), Tracklets(0)
+    for people, scale in ((near, 1.0), (far, 8.0)):
+        people.begin(np.array([0]), scale * box(50.0), 0.0)
+        for i in range(1, 6):
+            people.see(np.array([0]), scale * box(50.0 + 7 * i), i / 10)
+    np.testing.assert_allclose(8.0 * near.predicted_boxes(0.8), far.predicted_boxes(0.8))
+
+
+def test_who_is_not_seen_is_lost():
+    people = Tracklets(0)
+    people.begin(np.array([0, 1]), np.concatenate([box(50), box(200)]), 0.0)
+    people.see(np.array([1]), box(201), 0.1)
+    assert people.lost.tolist() == [True, False]
+    assert people.last_seen_s.tolist() == [0.0, 0.1]
+    np.testing.assert_allclose(people.boxes, np.concatenate([box(50), box(201)]))
+    people.keep(np.array([False, True]))
+    assert people.ids.tolist() == [1]
+    assert len(people) == 1
+
+
+def test_vectors_are_averaged_on_the_circle():
+    people = Tracklets(2)
+    rows = people.begin(np.array([0]), box(50), 0.0)
+    assert not people.has_vector[0]
+    people.remember(rows, np.array([[1.0, 0.0]], np.float32), 0.5)
+    np.testing.assert_allclose(people.vectors, [[1, 0]])  # the first one is taken whole
+    people.remember(rows, np.array([[0.0, 1.0]], np.float32), 0.5)
+    np.testing.assert_allclose(people.vectors, [[0.5**0.5, 0.5**0.5]])
+    assert people.has_vector[0]
+
+
+def test_vectors_that_are_not_of_length_1_keep_their_length():
+    people = Tracklets(2)
+    rows = people.begin(np.array([0]), box(50), 0.0)
+    people.remember(rows, np.array([[3.0, 0.0]]), 0.25)
+    people.remember(rows, np.array([[0.0, 5.0]]), 0.25)
+    np.testing.assert_allclose(np.linalg.norm(people.vectors[0]), 0.75 * 3 + 0.25 * 5)
+
+
+def test_opposite_vectors_do_not_divide_by_zero():
+    people = Tracklets(2)
+    rows = people.begin(np.array([0]), box(50), 0.0)
+    for vector in ([[1.0, 0.0]], [[-1.0, 0.0]]):
+        people.remember(rows, np.array(vector), 0.5)
+    assert np.isfinite(people.vectors).all()
