@@ -72,7 +72,7 @@ class OcclusionAwareTracker:
         max_lost_seconds: of video, for which a person who is not seen can be found again.
         birth_score: an unmatched detection with a score above this begins a tracklet.
         min_score: detections with a lower score are not looked at.
-        max_lost: how many lost people are kept at most; the longest lost go first.
+        max_lost: how many people lost before a frame are kept at most; the longest lost go first.
 
     Raises:
         ValueError: a value is out of range; the message names it.

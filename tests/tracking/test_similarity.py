@@ -1,5 +1,10 @@
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from fastpose_mtn.tracking.similarity import (
     appearance_similarity,
@@ -110,3 +115,24 @@ def test_matching_nobody():
     for shape in ((0, 3), (3, 0), (0, 0)):
         rows, columns = match(np.zeros(shape), 0.3)
         assert len(rows) == len(columns) == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.tuples(st.integers(0, 4), st.integers(0, 4)).flatmap(
+        lambda shape: arrays(np.float64, shape, elements=st.integers(0, 10).map(lambda tenth: tenth / 10))
+    ),
+    st.sampled_from([0.1, 0.3, 0.7]),
+)
+def test_matching_is_the_best_of_all_above_the_gate(similarity, gate):
+    rows, columns = match(similarity, gate)
+    assert (similarity[rows, columns] >= gate).all()
+    assert len(set(rows.tolist())) == len(set(columns.tolist())) == len(rows)
+    wide = similarity if similarity.shape[0] <= similarity.shape[1] else similarity.T
+    worth = np.where(wide >= gate, wide, 0.0)
+    count = len(worth)
+    best = max(
+        worth[range(count), list(chosen)].sum()
+        for chosen in itertools.permutations(range(wide.shape[1]), count)
+    )
+    assert similarity[rows, columns].sum() == pytest.approx(best)

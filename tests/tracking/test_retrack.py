@@ -1,0 +1,97 @@
+import json
+import os
+
+import numpy as np
+import pytest
+
+from fastpose_mtn.skeletons import COCO17, POSETRACK15
+from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.tracking.detections_file import SavedDetections, SavedFrame, save
+from fastpose_mtn.tracking.retrack import find_detections, track_file, track_saved
+from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
+from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.writers import PoseTrack18Writer
+
+
+def walkers(count, frames, *, skeleton=POSETRACK15, first_number=0):
+    rng = np.random.default_rng(3)
+    looks = np.eye(8, dtype=np.float32)[:count]
+    for i in range(frames):
+        x = 100.0 * np.arange(count, dtype=np.float32) + 3 * i
+        boxes = np.stack([x, x * 0 + 50, x + 40, x * 0 + 150], 1)
+        joints = rng.uniform(0.3, 1.0, (count, len(skeleton), 3)).astype(np.float32)
+        joints[..., :2] = boxes[:, None, :2] + 40 * joints[..., :2]
+        nobody = i == 2
+        detections = PersonDetections(boxes, rng.uniform(0.75, 1, count).astype(np.float32), joints, looks)
+        yield SavedFrame(first_number + i, i / 8, (480, 640), detections[:0] if nobody else detections)
+
+
+@pytest.mark.parametrize(
+    ("name", "skeleton", "first"),
+    [("walk", POSETRACK15, 0), ("000012_mpii_test", POSETRACK15, 7), ("street", COCO17, 0)],
+)
+def test_the_file_is_the_one_that_track_video_writes(tmp_path, name, skeleton, first):
+    frames = list(walkers(3, 5, skeleton=skeleton, first_number=first))
+    writer = PoseTrack18Writer(tmp_path / "expected.json", sequence=name, skeleton=skeleton)
+    tracker = OcclusionAwareTracker()
+    for i, saved in enumerate(frames):
+        frame = Frame(i, saved.number, saved.time_s, 1 / 8, None, saved.image_size_hw)
+        writer.write(frame, tracker.update(saved.detections, saved.time_s))
+    writer.close(True)
+
+    save(tmp_path / f"{name}.detections.npz", frames, source=name, skeleton=skeleton)
+    # a tracker that has seen another video begins anew
+    video = track_file(tmp_path / f"{name}.detections.npz", tracker, tmp_path)
+    assert (video.source, video.frames, video.people, video.tracks) == (name, 5, 12, 3)
+    assert video.path == tmp_path / f"{name}.json"
+    assert video.path.read_text() == (tmp_path / "expected.json").read_text()
+    content = json.loads(video.path.read_text())
+    assert len(content["images"]) == 5
+    assert {a["track_id"] for a in content["annotations"]} == {0, 1, 2}
+    assert not [n for n in os.listdir(tmp_path) if "partial" in n]
+
+
+def test_nobody_in_a_video(tmp_path):
+    path = tmp_path / "empty.detections.npz"
+    save(
+        path, [SavedFrame(0, 0.0, (48, 64), PersonDetections.empty(15))], source="empty", skeleton=POSETRACK15
+    )
+    video = track_file(path, OcclusionAwareTracker(), tmp_path)
+    content = json.loads(video.path.read_text())
+    assert len(content["images"]) == 1
+    assert content["annotations"] == []
+
+
+def test_files_are_found_in_order(tmp_path):
+    for name in ("b", "a"):
+        save(tmp_path / f"{name}.detections.npz", [], source=name, skeleton=POSETRACK15)
+    (tmp_path / "c.npz").touch()
+    assert [path.name for path in find_detections(tmp_path)] == ["a.detections.npz", "b.detections.npz"]
+    one = tmp_path / "b.detections.npz"
+    assert find_detections(one) == [one]
+
+
+def test_nothing_to_track(tmp_path):
+    with pytest.raises(ValueError, match=r"no NAME\.detections\.npz in it; track_video.py --save-detections"):
+        find_detections(tmp_path)
+    with pytest.raises(ValueError, match=r"absent: no such file or folder"):
+        find_detections(tmp_path / "absent")
+
+
+def test_a_frame_that_cannot_be_tracked_is_named(tmp_path):
+    first, second = list(walkers(2, 2))
+    people = second.detections
+    longer = PersonDetections(people.boxes, people.scores, people.keypoints, np.ones((2, 9), np.float32))
+    frames = [first, SavedFrame(1, 1.0, (480, 640), longer)]
+    saved = SavedDetections("walk", POSETRACK15, tuple(frames))
+    with pytest.raises(ValueError, match="walk: frame 1: embeddings: 9 values a person, but 8"):
+        list(track_saved(saved, OcclusionAwareTracker()))
+
+
+def test_a_source_cannot_lead_out_of_the_folder(tmp_path):
+    path = tmp_path / "a.detections.npz"
+    save(path, [], source="../a", skeleton=POSETRACK15)
+    with pytest.raises(
+        ValueError, match=r"a\.detections\.npz: source: expected a plain file name, got '\.\./a'"
+    ):
+        track_file(path, OcclusionAwareTracker(), tmp_path)
