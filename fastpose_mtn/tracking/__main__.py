@@ -86,7 +86,9 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
     print(ablation_table(ablation))
     if args.output:
         path = args.output / "ablation.json"
-        path.write_text(json.dumps(ablation, indent=1) + "\n")
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(json.dumps(ablation, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        partial.replace(path)
         print(f"written: {path}")
 
 
