@@ -24,7 +24,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--weights", metavar="FILE", help="a file, demo or torchvision://NAME (default: demo)")
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs (default: auto)")
     add("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
-    add("--batch-size", type=int, metavar="N", help="frames seen at once (default: 8 on a GPU, 1 without)")
+    add("--batch-size", type=int, metavar="N", help="frames seen at once (default: 8 on a GPU, 4 without)")
     add(
         "--formats",
         default="posetrack",

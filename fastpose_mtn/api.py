@@ -97,7 +97,7 @@ class FastPose:
                 frames (H, W, 3) uint8 in memory.
             frame_rate: of images and frames in memory, a second; None: ``VIDEO.FOLDER_FRAME_RATE``. Videos
                 have clocks of their own.
-            batch_size: frames that the network sees at once; None: 8 on a GPU, 1 without.
+            batch_size: frames that the network sees at once; None: 8 on a GPU, 4 without.
             max_frames: after which to stop; None: never.
 
         Yields:
@@ -129,7 +129,7 @@ class FastPose:
 
         Args:
             images: RGB arrays (H, W, 3) uint8, or image files, each of any size.
-            batch_size: images that the network sees at once; None: 8 on a GPU, 1 without.
+            batch_size: images that the network sees at once; None: 8 on a GPU, 4 without.
 
         Returns:
             One ``PersonDetections`` an image, the N people best first: ``boxes`` (N, 4), ``scores`` (N,),

@@ -74,5 +74,5 @@ def build(
         cfg=cfg,
         estimator=estimator,
         new_tracker=new_tracker,
-        batch_size=1 if there.type == "cpu" else 8,
+        batch_size=4 if there.type == "cpu" else 8,
     )

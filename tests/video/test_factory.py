@@ -34,7 +34,7 @@ def test_weights_bring_their_configuration_and_overrides_win(weights):
     )
     assert built.cfg.MODEL.TIMM.NAME == "resnet18"
     assert built.estimator.skeleton is POSETRACK15
-    assert built.batch_size == 1
+    assert built.batch_size == 4
     first, second = built.new_tracker(), built.new_tracker()
     assert first is not second
     assert (first.strategy, first.min_score) == ("iou", 0.1)
