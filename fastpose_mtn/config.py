@@ -78,6 +78,8 @@ class CfgNode(_CfgNode):
                 close = difflib.get_close_matches(key, _leaves(self), n=1, cutoff=0.0)
                 raise ValueError(f"{where}: unknown configuration key {key}; did you mean {close[0]}?")
             node = node[part]
+            if isinstance(node, CfgNode) and node.is_new_allowed():
+                return
 
 
 def _leaves(node: CfgNode, prefix: str = "") -> list[str]:
@@ -115,6 +117,8 @@ def get_cfg() -> CfgNode:
     c.MODEL.BACKBONE.NORM = "FrozenBN"  # ours: FrozenBN, BN, SyncBN or GN
     c.MODEL.TIMM = CfgNode()  # ours
     c.MODEL.TIMM.NAME = "resnet50"  # mobilenetv2_100, resnet18, resnet50, resnet101 (paper, section 4.1)
+    # timm.create_model's own arguments for this network, for example {channels: [32, 64, 128, 256]}
+    c.MODEL.TIMM.ARGS = CfgNode(new_allowed=True)
     c.MODEL.TIMM.STRIDE_IN_1X1 = False  # of bottlenecks; True for Detectron2's model zoo (MSRA's ResNets)
     c.MODEL.TIMM.PRETRAINED = False  # start from timm's ImageNet weights (downloads them)
     c.MODEL.FPN = CfgNode()

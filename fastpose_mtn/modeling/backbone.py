@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import timm
@@ -25,6 +26,7 @@ class TimmFPN(nn.Module):
     Args:
         name: timm's model name.
         pretrained: start from timm's ImageNet weights (downloads them).
+        timm_args: further arguments of ``timm.create_model``, for example its stages' channels.
         stride_in_1x1: bottlenecks stride in their first convolution, as in MSRA's ResNets, which
             Detectron2's model zoo starts from, and not in their 3x3 one.
         norm: ``FrozenBN``, ``BN``, ``SyncBN`` or ``GN`` in the classifier.
@@ -42,6 +44,7 @@ class TimmFPN(nn.Module):
         *,
         name: str,
         pretrained: bool = False,
+        timm_args: Mapping[str, Any] | None = None,
         stride_in_1x1: bool = False,
         norm: str = "FrozenBN",
         freeze_at: int = 2,
@@ -57,10 +60,12 @@ class TimmFPN(nn.Module):
         self.bottom_up: Any
         try:
             self.bottom_up = timm.create_model(
-                name, features_only=True, out_indices=(1, 2, 3, 4), pretrained=pretrained
+                name, features_only=True, out_indices=(1, 2, 3, 4), pretrained=pretrained, **(timm_args or {})
             )
         except RuntimeError as error:
             raise ValueError(f"MODEL.TIMM.NAME: {error}") from error
+        except TypeError as error:
+            raise ValueError(f"MODEL.TIMM.ARGS: {error}") from error
         info: Any = self.bottom_up.feature_info
         strides = info.reduction()
         if strides != [4, 8, 16, 32]:
@@ -91,6 +96,7 @@ class TimmFPN(nn.Module):
         return cls(
             name=cfg.MODEL.TIMM.NAME,
             pretrained=cfg.MODEL.TIMM.PRETRAINED,
+            timm_args=dict(cfg.MODEL.TIMM.ARGS),
             stride_in_1x1=cfg.MODEL.TIMM.STRIDE_IN_1X1,
             norm=cfg.MODEL.BACKBONE.NORM,
             freeze_at=cfg.MODEL.BACKBONE.FREEZE_AT,
