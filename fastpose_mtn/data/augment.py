@@ -13,14 +13,12 @@ import cv2
 import numpy as np
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.geometry import crop_resize_pad
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
-from fastpose_mtn.structures import PersonTargets
 
 Augmentation = Callable[[LabelledImage, np.random.Generator], LabelledImage]
 
-# A person of whose box less than this share is left by a crop is ignored: too little to learn from.
-_MIN_SHARE_LEFT = 0.25
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, RGB
 
 
@@ -126,73 +124,6 @@ class RandomScaleCrop:
         return crop_resize_pad(
             image, (x, y, x + window_w, y + window_h), scale, (out_h, out_w), self.fill_rgb, place
         )
-
-
-def crop_resize_pad(
-    image: LabelledImage,
-    window_xyxy: tuple[int, int, int, int],
-    scale: float,
-    size_hw: tuple[int, int] | None,
-    fill_rgb: tuple[int, int, int],
-    place: tuple[float, float],
-) -> LabelledImage:
-    """A window of the image, resized, on a canvas.
-
-    Args:
-        window_xyxy: whole pixels of the source.
-        scale: result pixels per source pixel; each side is rounded to whole pixels and the labels
-            follow the rounded size exactly.
-        size_hw: the canvas, or None for the resized window's own size.
-        place: where the window lies in the room that is left, 0 left (top) to 1 right (bottom).
-    """
-    x1, y1, x2, y2 = window_xyxy
-    new_w, new_h = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
-    if size_hw is not None:
-        new_h, new_w = min(new_h, size_hw[0]), min(new_w, size_hw[1])
-    pixels = image.image[y1:y2, x1:x2]
-    if pixels.shape[:2] != (new_h, new_w):
-        shrinks = new_w * new_h < pixels.shape[0] * pixels.shape[1]
-        pixels = cv2.resize(
-            pixels, (new_w, new_h), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-    factors = np.array([new_w / (x2 - x1), new_h / (y2 - y1)], np.float32)
-    offset = np.zeros(2, np.float32)
-    if size_hw is not None and size_hw != (new_h, new_w):
-        left, top = round((size_hw[1] - new_w) * place[0]), round((size_hw[0] - new_h) * place[1])
-        canvas = np.empty((*size_hw, 3), np.uint8)
-        canvas[:] = fill_rgb
-        canvas[top : top + new_h, left : left + new_w] = pixels
-        pixels, offset = canvas, np.array([left, top], np.float32)
-    shift = offset - np.array([x1, y1], np.float32) * factors
-    area = (*offset.tolist(), offset[0] + new_w, offset[1] + new_h)
-    targets = clip_targets(scale_targets(image.targets, factors, shift), area)
-    return replace(image, image=np.ascontiguousarray(pixels), targets=targets)
-
-
-def scale_targets(targets: PersonTargets, factors_xy: np.ndarray, shift_xy: np.ndarray) -> PersonTargets:
-    """Every labelled coordinate times ``factors_xy`` plus ``shift_xy``."""
-    boxes = targets.boxes * np.tile(factors_xy, 2) + np.tile(shift_xy, 2)
-    keypoints = targets.keypoints.copy()
-    moved = keypoints[..., :2] * factors_xy + shift_xy
-    keypoints[..., :2] = np.where(keypoints[..., 2:] > 0, moved, keypoints[..., :2])
-    return replace(targets, boxes=boxes.astype(np.float32), keypoints=keypoints)
-
-
-def clip_targets(targets: PersonTargets, area_xyxy: tuple[float, ...]) -> PersonTargets:
-    """Cuts boxes to the area: who is left out is dropped, of whom little is left is ignored."""
-    x1, y1, x2, y2 = area_xyxy
-    boxes = targets.boxes
-    clipped = np.stack(
-        [boxes[:, i].clip(low, high) for i, (low, high) in enumerate([(x1, x2), (y1, y2)] * 2)], axis=1
-    ).astype(np.float32)
-    whole = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    left = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1)
-    keypoints = targets.keypoints.copy()
-    x, y = keypoints[..., 0], keypoints[..., 1]
-    keypoints[(x < x1) | (x >= x2) | (y < y1) | (y >= y2)] = 0
-    ignore = targets.ignore | (left < _MIN_SHARE_LEFT * whole)
-    sides = clipped[:, 2:] - clipped[:, :2]
-    return replace(targets, boxes=clipped, keypoints=keypoints, ignore=ignore)[(sides >= 1).all(axis=1)]
 
 
 @dataclass(frozen=True)

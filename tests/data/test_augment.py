@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from labelled_images import LEFT_WRIST, RIGHT_WRIST, labelled
 
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.augment import (
@@ -8,38 +9,9 @@ from fastpose_mtn.data.augment import (
     RandomScaleCrop,
     augment,
     build_augmentations,
-    clip_targets,
-    crop_resize_pad,
     flip_horizontally,
 )
-from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.skeletons import POSETRACK15
-from fastpose_mtn.structures import PersonTargets
-
-LEFT_WRIST, RIGHT_WRIST = POSETRACK15.index("left_wrist"), POSETRACK15.index("right_wrist")
-GREY = (124, 116, 104)
-
-
-def labelled(image, boxes, keypoints=None, ignore=None):
-    n = len(boxes)
-    targets = PersonTargets(
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        keypoints=np.zeros((n, 15, 3), np.float32) if keypoints is None else keypoints,
-        identities=np.arange(n),
-        ignore=np.zeros(n, bool) if ignore is None else np.array(ignore),
-    )
-    return LabelledImage(image, targets, TASKS, image_id=7, file_name="a.jpg")
-
-
-@pytest.fixture
-def person():
-    """A 40x30 image with one bright pixel at the left wrist; the right wrist is hidden."""
-    image = np.zeros((30, 40, 3), np.uint8)
-    image[12, 9] = 255
-    keypoints = np.zeros((1, 15, 3), np.float32)
-    keypoints[0, LEFT_WRIST] = 9.5, 12.5, 2
-    keypoints[0, RIGHT_WRIST] = 20.5, 13.5, 1
-    return labelled(image, [[5, 4, 25, 28]], keypoints)
 
 
 def test_a_mirrored_person_keeps_visibility_and_swaps_sides(person):
@@ -56,43 +28,6 @@ def test_mirroring_twice_gives_the_original(person):
     assert np.array_equal(twice.image, person.image)
     assert np.array_equal(twice.targets.boxes, person.targets.boxes)
     assert np.array_equal(twice.targets.keypoints, person.targets.keypoints)
-
-
-def test_crop_resize_pad_by_hand(person):
-    # Window (4, 2)-(24, 22), doubled to 40x40, on a 60x80 canvas: half of the 40 columns that are left
-    # to the left, all of the 20 rows that are left above.
-    out = crop_resize_pad(person, (4, 2, 24, 22), 2.0, (60, 80), GREY, (0.5, 1.0))
-    assert out.image.shape == (60, 80, 3)
-    assert out.image[0, 0].tolist() == list(GREY)
-    # x: (5 - 4) * 2 + 20 = 22, (25 - 4) * 2 + 20 = 62 cut to 60; y: (4 - 2) * 2 + 20 = 24, 72 cut to 60.
-    assert out.targets.boxes.tolist() == [[22, 24, 60, 60]]
-    # Left wrist: ((9.5 - 4) * 2 + 20, (12.5 - 2) * 2 + 20); the pixel there is part of the bright spot.
-    assert out.targets.keypoints[0, LEFT_WRIST].tolist() == [31, 41, 2]
-    bright = np.argwhere(out.image[20:, 20:60, 0] > 90) + np.array([20, 20])
-    assert (bright.mean(axis=0) + 0.5).tolist() == [41, 31]
-
-
-def test_labels_follow_the_rounded_size(person):
-    out = crop_resize_pad(person, (0, 0, 40, 30), 0.33, None, GREY, (0, 0))
-    assert out.image.shape == (10, 13, 3)  # 9.9 and 13.2 rounded
-    assert out.targets.boxes[0, 2] == pytest.approx(25 * 13 / 40)
-    assert out.targets.boxes[0, 3] == pytest.approx(28 * 10 / 30)
-
-
-def test_people_cut_off_are_dropped_or_ignored():
-    boxes = [[0, 0, 10, 10], [0, 0, 100, 10], [50, 0, 60, 10], [48, 2, 53, 8]]
-    keypoints = np.zeros((4, 15, 3), np.float32)
-    keypoints[1, :2] = [[20, 5, 2], [50, 5, 2]]
-    targets = labelled(
-        np.zeros((20, 100, 3), np.uint8), boxes, keypoints, [False, False, False, True]
-    ).targets
-    out = clip_targets(targets, (0, 0, 50, 20))
-    assert out.identities.tolist() == [0, 1, 3]  # person 2 lies outside
-    assert out.boxes[1].tolist() == [0, 0, 50, 10]
-    assert out.ignore.tolist() == [False, False, True]
-    assert out.keypoints[1, 0].tolist() == [20, 5, 2]
-    assert out.keypoints[1, 1].tolist() == [0, 0, 0]  # x = 50 is the first column outside
-    assert clip_targets(targets, (0, 0, 20, 20)).ignore.tolist() == [False, True]  # a fifth of person 1
 
 
 def test_every_result_has_the_wanted_size():
