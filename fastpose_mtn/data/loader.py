@@ -163,7 +163,8 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
         if isinstance(image, LoadFailure):
             return image
         identities = image.targets.identities
-        identities = np.where(identities >= 0, identities + self._first_identity[which], -1).astype(np.int64)
+        known = (identities >= 0) & ("identities" in image.tasks)
+        identities = np.where(known, identities + self._first_identity[which], -1).astype(np.int64)
         image = replace(image, targets=replace(image.targets, identities=identities))
         rng = np.random.default_rng([self.seed, 0xA06, number])
         return augment(image, self._augmentations, rng).ready()

@@ -12,6 +12,18 @@ from fastpose_mtn.structures import PersonTargets
 TASKS = frozenset({"boxes", "keypoints", "identities"})
 
 
+def parse_tasks(text: str) -> frozenset[str]:
+    """``"boxes+keypoints"``: what images train.
+
+    Raises:
+        ValueError: there is none, or one is unknown.
+    """
+    tasks = frozenset(text.replace("+", " ").split())
+    if not tasks or tasks - TASKS:
+        raise ValueError(f"tasks are {sorted(tasks)}, expected some of {sorted(TASKS)}")
+    return tasks
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledImage:
     """What a dataset gives and an augmentation changes; everything is NumPy.
