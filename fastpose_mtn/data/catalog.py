@@ -1,9 +1,10 @@
 """Datasets by the names that ``DATASETS.TRAIN`` and ``DATASETS.TEST`` use.
 
 * ``synthetic://LABEL?seeds=A-B&...``: drawn on the fly, see ``SyntheticSpec``.
-* ``json://ANNOTATIONS?images=FOLDER&...``: COCO-style JSON of one's own, see ``_json``.
+* ``json://ANNOTATIONS?images=FOLDER[&format=coco|posetrack|halpe][&tasks=T+T]``: COCO-style JSON of one's own.
 * the names in ``DATASETS``: public datasets under the folder that the environment variable
-  FASTPOSE_DATASETS names (otherwise DETECTRON2_DATASETS, otherwise ``datasets``), as in Detectron2.
+  FASTPOSE_DATASETS names (otherwise DETECTRON2_DATASETS, otherwise ``datasets``), as in Detectron2;
+  ``NAME?tasks=T+T`` trains only these tasks with it. ``datasets/README.md`` lists them.
 * what ``register_coco_json`` has added.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -18,6 +20,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.coco_json import CocoJsonDataset
 from fastpose_mtn.data.coco_records import CocoJsonFormat
 from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.data.sample import parse_tasks
 from fastpose_mtn.data.synthetic_images import SyntheticDataset, SyntheticSpec
 from fastpose_mtn.skeletons import HALPE136, Skeleton, get_skeleton
 
@@ -47,13 +50,19 @@ def register_coco_json(
     Raises:
         ValueError: the name is taken, or is not one.
     """
-    if name in DATASETS or "://" in name:
+    if name in DATASETS or "://" in name or "?" in name:
         raise ValueError(f"dataset name {name!r} is taken or has the form of an address; choose another")
 
     def build(name: str, skeleton: Skeleton, training: bool, filter_empty: bool) -> PoseDataset:
         root = datasets_folder()
+        _, parts = _parts(name, {"tasks"}, "NAME[?tasks=T+T]")
         return CocoJsonDataset(
-            name, root / annotations, root / images, skeleton=skeleton, form=form, filter_empty=filter_empty
+            name,
+            root / annotations,
+            root / images,
+            skeleton=skeleton,
+            form=_with_tasks(form, parts, name),
+            filter_empty=filter_empty,
         )
 
     DATASETS[name] = build
@@ -67,22 +76,48 @@ def _synthetic(name: str, skeleton: Skeleton, training: bool, filter_empty: bool
     return SyntheticDataset(name, SyntheticSpec.parse(name), skeleton=skeleton, training=training)
 
 
+_JSON_FORM = f"json://ANNOTATIONS?images=FOLDER[&format={'|'.join(_FORMATS)}][&tasks=T+T]"
+
+
 def _json(name: str, skeleton: Skeleton, training: bool, filter_empty: bool) -> PoseDataset:
-    """``json://ANNOTATIONS?images=FOLDER[&format=coco|posetrack|halpe]``, paths as they are."""
-    path, _, query = name.removeprefix("json://").partition("?")
-    parts = dict(parse_qsl(query, keep_blank_values=True))
-    form = parts.pop("format", "coco")
-    images = parts.pop("images", "")
-    if not path or not images or parts or form not in _FORMATS:
-        raise ValueError(
-            f"dataset {name}: expected json://ANNOTATIONS?images=FOLDER[&format={'|'.join(_FORMATS)}]"
-        )
+    """See ``_JSON_FORM``; paths are as they are."""
+    path, parts = _parts(name, {"images", "format", "tasks"}, _JSON_FORM)
+    path = path.removeprefix("json://")
+    form = parts.get("format", "coco")
+    if not path or not parts.get("images") or form not in _FORMATS:
+        raise ValueError(f"dataset {name}: expected {_JSON_FORM}")
     return CocoJsonDataset(
-        name, Path(path), Path(images), skeleton=skeleton, form=_FORMATS[form], filter_empty=filter_empty
+        name,
+        Path(path),
+        Path(parts["images"]),
+        skeleton=skeleton,
+        form=_with_tasks(_FORMATS[form], parts, name),
+        filter_empty=filter_empty,
     )
 
 
+def _parts(name: str, known: set[str], form: str) -> tuple[str, dict[str, str]]:
+    """What stands before the question mark, and the parts after it."""
+    head, _, query = name.partition("?")
+    parts = dict(parse_qsl(query, keep_blank_values=True))
+    if query and (not parts or not parts.keys() <= known):
+        raise ValueError(f"dataset {name}: expected {form}")
+    return head, parts
+
+
+def _with_tasks(form: CocoJsonFormat, parts: dict[str, str], name: str) -> CocoJsonFormat:
+    if "tasks" not in parts:
+        return form
+    try:
+        return replace(form, tasks=parse_tasks(parts["tasks"]))
+    except ValueError as error:
+        raise ValueError(f"dataset {name}: {error}") from None
+
+
 SCHEMES: dict[str, Builder] = {"synthetic": _synthetic, "json": _json}
+
+# Not everybody in an image of MPII has a label, so its images say nothing about boxes (paper, section 4.1).
+MPII = CocoJsonFormat(tasks=frozenset({"keypoints"}))
 
 for _split in ("train", "val"):
     register_coco_json(
@@ -91,8 +126,15 @@ for _split in ("train", "val"):
         f"coco/{_split}2017",
     )
     register_coco_json(f"posetrack18_{_split}", f"posetrack18/annotations/{_split}", "posetrack18", POSETRACK)
+    register_coco_json(
+        f"posetrack17_{_split}", f"posetrack17/posetrack18_annotations/{_split}", "posetrack17", POSETRACK
+    )
+register_coco_json("mpii_train", "mpii/mpii_train.json", "mpii/images", MPII)
 for _split in ("train", "val", "trainval", "test"):
     register_coco_json(f"crowdpose_{_split}", f"crowdpose/json/crowdpose_{_split}.json", "crowdpose/images")
+for _split in ("train", "test"):
+    register_coco_json(f"cuhk_sysu_{_split}", f"cuhk_sysu/cuhk_sysu_{_split}.json", "cuhk_sysu/Image/SSM")
+    register_coco_json(f"prw_{_split}", f"prw/prw_{_split}.json", "prw/frames")
 
 
 def build_dataset(
@@ -104,7 +146,7 @@ def build_dataset(
         ValueError: there is none, or its files cannot be used.
     """
     scheme, separator, _ = name.partition("://")
-    builder = SCHEMES.get(scheme) if separator else DATASETS.get(name)
+    builder = SCHEMES.get(scheme) if separator else DATASETS.get(name.partition("?")[0])
     if builder is None:
         known = [*(f"{scheme}://..." for scheme in SCHEMES), *DATASETS]
         raise ValueError(f"unknown dataset {name!r}; known: {', '.join(known)}")

@@ -121,7 +121,8 @@ class CocoJsonReader:
             image_id=image["id"],
             file_name=image["file_name"],
             size_wh=size if min(size) > 0 else (0, 0),
-            video=str(image.get("vid_id") or f"{path.stem}/{Path(image['file_name']).parent}"),
+            # The file too: PoseTrack's vid_id is a number that two sources of video share.
+            video=f"{path.stem}/{image.get('vid_id') or Path(image['file_name']).parent}",
             people=[],
         )
         for polygon in _polygons(image, f"{where} (id {image['id']})"):

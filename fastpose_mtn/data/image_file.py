@@ -6,8 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from fastpose_mtn.cli import InputError
+
+_EXIF_ORIENTATION = 0x0112
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -24,3 +27,20 @@ def read_image(path: Path) -> np.ndarray:
     if image is None:
         raise InputError(f"{path}: expected an image, got {data.size} bytes that cannot be decoded")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def image_size_wh(path: Path) -> tuple[int, int]:
+    """Width and height of what ``read_image`` would give, from the file's header alone.
+
+    Raises:
+        InputError: the file is missing, or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: expected an image, got something else") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the image: {error.strerror or error}") from error
+    return (height, width) if turned else (width, height)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
+from fastpose_mtn.data.matlab import load_matlab_arrays
 from fastpose_mtn.evaluation.reid import (
     PersonSearchGallery,
     PersonSearchQuery,
@@ -169,19 +169,10 @@ def queries_from_targets(
 
 
 def _load(path: Path, name: str) -> np.ndarray:
-    content = _load_all(path)
+    content = load_matlab_arrays(path)
     if name not in content:
         raise ValueError(f"{path}: expected a MATLAB file with the variable {name}")
     return content[name]
-
-
-def _load_all(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():  # loadmat says of such a file that it is no file name
-        raise ValueError(f"{path}: no such file")
-    try:
-        return loadmat(path)
-    except Exception as error:  # scipy raises whatever its parser stumbles over
-        raise ValueError(f"{path}: not a MATLAB file, or a damaged one: {error}") from error
 
 
 def _read_text(path: Path) -> str:
@@ -199,7 +190,7 @@ def _corners(xywh: Any) -> np.ndarray:
 
 def _prw_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """(N,) identities, without the unlabelled, and (N, 4) boxes of a PRW frame."""
-    content = _load_all(path)
+    content = load_matlab_arrays(path)
     table = next((content[k] for k in ("box_new", "anno_file", "anno_previous") if k in content), None)
     if table is None or table.ndim != 2 or table.shape[1] != 5:
         raise ValueError(f"{path}: expected a table box_new with rows of identity, x, y, width, height")
