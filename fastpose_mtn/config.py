@@ -219,6 +219,10 @@ def get_cfg() -> CfgNode:
     c.INPUT.MIN_SIZE_TEST = 600  # 0: as it is
     c.INPUT.MAX_SIZE_TEST = 1000
     c.INPUT.RANDOM_FLIP = "horizontal"  # or none
+    c.INPUT.SIFP = CfgNode()  # ours: scale-normalised image pyramids (paper, section 3.2; data/sifp.py)
+    c.INPUT.SIFP.ENABLED = False
+    c.INPUT.SIFP.SCALES = [2.0, 1.5, 1.0, 0.75]  # factors on the base image, MIN_SIZE_TRAIN by MAX_SIZE_TRAIN
+    c.INPUT.SIFP.VALID_RANGE = [16.0, 560.0]  # pixels: sqrt(wh) of a person who trains, after resizing
     c.INPUT.AUG = CfgNode()  # ours: cheap random changes, all off by default
     c.INPUT.AUG.SIZE = []  # [height, width] pixels that training images are cropped and padded to; []: not
     c.INPUT.AUG.SCALE = [1.0, 1.0]  # least and greatest random factor on MIN_SIZE_TRAIN

@@ -15,6 +15,7 @@ import numpy as np
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.geometry import crop_resize_pad
 from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.data.sifp import SIFP
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 
 Augmentation = Callable[[LabelledImage, np.random.Generator], LabelledImage]
@@ -26,14 +27,7 @@ def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
     """The training augmentations that ``INPUT`` asks for, in order."""
     aug = cfg.INPUT.AUG
     chain: list[Augmentation] = [
-        RandomScaleCrop(
-            short_sides=tuple(cfg.INPUT.MIN_SIZE_TRAIN),
-            max_side=cfg.INPUT.MAX_SIZE_TRAIN,
-            sampling=cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING,
-            scale_range=tuple(aug.SCALE),
-            size_hw=tuple(aug.SIZE) or None,
-            fill_rgb=tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN),
-        )
+        SIFP.from_config(cfg) if cfg.INPUT.SIFP.ENABLED else RandomScaleCrop.from_config(cfg)
     ]
     if cfg.INPUT.RANDOM_FLIP == "horizontal":
         chain.append(RandomFlip(get_skeleton(cfg.MODEL.SKELETON)))
@@ -104,6 +98,17 @@ class RandomScaleCrop:
             )
         if not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise ValueError(f"INPUT.AUG.SCALE: expected 0 < least <= greatest, got {self.scale_range}")
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> RandomScaleCrop:
+        return cls(
+            short_sides=tuple(cfg.INPUT.MIN_SIZE_TRAIN),
+            max_side=cfg.INPUT.MAX_SIZE_TRAIN,
+            sampling=cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING,
+            scale_range=tuple(cfg.INPUT.AUG.SCALE),
+            size_hw=tuple(cfg.INPUT.AUG.SIZE) or None,
+            fill_rgb=tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN),  # type: ignore[arg-type]
+        )
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
         height, width = image.image.shape[:2]
