@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.modeling.network import build_model
 from fastpose_mtn.structures import PersonTargets
 
 
@@ -54,6 +55,15 @@ def small_config():
 @pytest.fixture
 def cfg():
     return small_config()
+
+
+@pytest.fixture(scope="module")
+def fixed_network():
+    """A network in training whose statistics do not remember the step before."""
+    torch.manual_seed(0)
+    cfg = small_config()
+    cfg.MODEL.BACKBONE.NORM = "FrozenBN"
+    return build_model(cfg).train()
 
 
 def make_targets(*boxes, joints=15, identities=None, ignore=None, seed=0):
