@@ -183,6 +183,7 @@ def get_cfg() -> CfgNode:
     c.MODEL.ROI_KEYPOINT_HEAD.NAME = "MTNKeypointHead"
     c.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS = 15  # must equal the skeleton's
     c.MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS = (512,) * 8  # 4 for ResNet-18 and MobileNet-V2 (paper, section 3.4)
+    c.MODEL.ROI_KEYPOINT_HEAD.CONV_DILATIONS = ()  # ours: of each of CONV_DIMS; empty: 1
     c.MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM = 256  # ours: channels between the two deconvolutions
     c.MODEL.ROI_KEYPOINT_HEAD.NORM = ""  # ours: of the convolutions: "", BN, SyncBN, GN or FrozenBN
     # ours: subpixel, or resize (Mask R-CNN's: each heatmap enlarged to its box, then the maximum)

@@ -120,6 +120,9 @@ class MTNKeypointHead(KeypointHead):
     Args:
         in_channels: of the pyramid.
         conv_dims: channels of the 3x3 convolutions (8 or 4 times 512 in the paper).
+        conv_dilations: of each of them; empty: 1, as in the paper. Four of them see 9x9 of the 22x16
+            positions, too little to tell from the face which ankle is the left one; with dilations 1, 2,
+            4, 8 they see all of them at the same cost.
         deconv_dim: channels between the two deconvolutions.
         norm: normalisation of the 3x3 convolutions and of the first deconvolution.
         See ``KeypointHead`` for the others.
@@ -131,6 +134,7 @@ class MTNKeypointHead(KeypointHead):
         in_channels: int,
         num_keypoints: int,
         conv_dims: Sequence[int] = (512,) * 8,
+        conv_dilations: Sequence[int] = (),
         deconv_dim: int = 256,
         norm: str = "",
         resolution_hw: tuple[int, int] = (22, 16),
@@ -143,10 +147,16 @@ class MTNKeypointHead(KeypointHead):
             visibility_loss_weight=visibility_loss_weight,
             **shared,
         )
+        dilations = tuple(conv_dilations) or (1,) * len(conv_dims)
+        if len(dilations) != len(conv_dims):
+            raise ValueError(
+                f"MODEL.ROI_KEYPOINT_HEAD.CONV_DILATIONS: expected one for each of the {len(conv_dims)} "
+                f"CONV_DIMS, got {len(dilations)}"
+            )
         channels = in_channels
         self.convs: list[str] = []
-        for index, dim in enumerate(conv_dims, start=1):
-            layer = ConvNorm(channels, dim, 3, norm=norm, relu=True)
+        for index, (dim, dilation) in enumerate(zip(conv_dims, dilations, strict=True), start=1):
+            layer = ConvNorm(channels, dim, 3, norm=norm, relu=True, dilation=dilation)
             msra_init(layer)
             self.add_module(f"conv_fcn{index}", layer)
             self.convs.append(f"conv_fcn{index}")
@@ -166,6 +176,7 @@ class MTNKeypointHead(KeypointHead):
         return cls(
             in_channels=in_channels,
             conv_dims=c.CONV_DIMS,
+            conv_dilations=c.CONV_DILATIONS,
             deconv_dim=c.DECONV_DIM,
             norm=c.NORM,
             visibility_loss_weight=c.VISIBILITY_LOSS_WEIGHT,

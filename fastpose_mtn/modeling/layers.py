@@ -40,9 +40,19 @@ class ConvNorm(nn.Conv2d):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, *, norm: str = "", relu: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        norm: str = "",
+        relu: bool = False,
+        dilation: int = 1,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=norm == "")
+        padding = dilation * (kernel_size // 2)
+        super().__init__(
+            in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=norm == ""
+        )
         self.norm = build_norm(norm, out_channels)
         self.relu = relu
 

@@ -136,3 +136,20 @@ def test_unknown_names(cfg):
         build_keypoint_head(cfg, 8)
     with pytest.raises(ValueError, match="DECODER: expected one of subpixel, resize, got 'argmax'"):
         build(decoder="argmax")
+
+
+def test_dilated_convolutions_see_the_whole_region():
+    def reach(dilations):
+        head = MTNKeypointHead(
+            in_channels=2, num_keypoints=1, conv_dims=(4,) * 4, conv_dilations=dilations, deconv_dim=4
+        )
+        for parameter in head.parameters():
+            torch.nn.init.ones_(parameter) if parameter.dim() > 1 else torch.nn.init.zeros_(parameter)
+        x = torch.ones(1, 2, 22, 16, requires_grad=True)
+        head(x).heatmaps[0, 0, -1, 32].backward()
+        return int((x.grad[0, 0].sum(dim=1) > 0).sum())
+
+    assert reach(()) < 10, "rows of 22 that the lowest heatmap row depends on"
+    assert reach((1, 2, 4, 8)) > 14
+    with pytest.raises(ValueError, match="CONV_DILATIONS: expected one for each of the 4 CONV_DIMS, got 2"):
+        reach((1, 2))
