@@ -233,12 +233,15 @@ def get_cfg() -> CfgNode:
 
     c.DATASETS = CfgNode()
     c.DATASETS.TRAIN = ()
+    # ours: how the images of a step are shared among DATASETS.TRAIN, such as [3, 1, 1]; (): by their numbers
+    c.DATASETS.TRAIN_WEIGHTS = ()
     c.DATASETS.TEST = ()
 
     c.DATALOADER = CfgNode()
     c.DATALOADER.NUM_WORKERS = 4
     c.DATALOADER.ASPECT_RATIO_GROUPING = True
     c.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True
+    c.DATALOADER.SKIP_BAD_IMAGES = False  # ours: train without missing and corrupt images, counted; or stop
     c.DATALOADER.IMAGES_PER_SCENE = 2  # ours: images of one synthetic scene drawn together
 
     c.SOLVER = CfgNode()

@@ -69,6 +69,10 @@ class Skeleton:
                 f"skeleton {self.name} has no joint {joint!r}; it has {', '.join(self.joints)}"
             ) from None
 
+    def has(self, joint: str) -> bool:
+        """Whether ``index`` finds this joint."""
+        return _common_name(joint) in self._index_of_common
+
     @cached_property
     def _index_of_common(self) -> dict[str, int]:
         return {_common_name(joint): i for i, joint in enumerate(self.joints)}

@@ -11,8 +11,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -24,10 +24,23 @@ from fastpose_mtn.data.sample import parse_tasks
 from fastpose_mtn.data.synthetic_images import SyntheticDataset, SyntheticSpec
 from fastpose_mtn.skeletons import HALPE136, Skeleton, get_skeleton
 
-# (name, skeleton of the network, for training, leave out images without people) -> the dataset
-Builder = Callable[[str, Skeleton, bool, bool], PoseDataset]
 
-DATASETS: dict[str, Builder] = {}
+@dataclass(frozen=True)
+class CocoFiles:
+    """Where a COCO-style dataset lies.
+
+    Attributes:
+        annotations: a JSON file, or a folder of them.
+        images: the folder that their ``file_name`` starts from.
+        form: what differs between such datasets and is not in their files.
+    """
+
+    annotations: Path
+    images: Path
+    form: CocoJsonFormat
+
+
+DATASETS: dict[str, CocoFiles] = {}  # paths start at the datasets' folder
 
 COCO = CocoJsonFormat()
 POSETRACK = CocoJsonFormat(joint_offset=0.0, ignore_unlabelled=True)
@@ -53,52 +66,39 @@ def register_coco_json(
     if name in DATASETS or "://" in name or "?" in name:
         raise ValueError(f"dataset name {name!r} is taken or has the form of an address; choose another")
 
-    def build(name: str, skeleton: Skeleton, training: bool, filter_empty: bool) -> PoseDataset:
-        root = datasets_folder()
-        _, parts = _parts(name, {"tasks"}, "NAME[?tasks=T+T]")
-        return CocoJsonDataset(
-            name,
-            root / annotations,
-            root / images,
-            skeleton=skeleton,
-            form=_with_tasks(form, parts, name),
-            filter_empty=filter_empty,
-        )
-
-    DATASETS[name] = build
+    DATASETS[name] = CocoFiles(Path(annotations), Path(images), form)
 
 
 def datasets_folder() -> Path:
     return Path(os.environ.get("FASTPOSE_DATASETS") or os.environ.get("DETECTRON2_DATASETS") or "datasets")
 
 
-def _synthetic(name: str, skeleton: Skeleton, training: bool, filter_empty: bool) -> PoseDataset:
-    return SyntheticDataset(name, SyntheticSpec.parse(name), skeleton=skeleton, training=training)
-
-
 _JSON_FORM = f"json://ANNOTATIONS?images=FOLDER[&format={'|'.join(_FORMATS)}][&tasks=T+T]"
 
 
-def _json(name: str, skeleton: Skeleton, training: bool, filter_empty: bool) -> PoseDataset:
-    """See ``_JSON_FORM``; paths are as they are."""
-    path, parts = _parts(name, {"images", "format", "tasks"}, _JSON_FORM)
-    path = path.removeprefix("json://")
-    form = parts.get("format", "coco")
-    if not path or not parts.get("images") or form not in _FORMATS:
-        raise ValueError(f"dataset {name}: expected {_JSON_FORM}")
-    return CocoJsonDataset(
-        name,
-        Path(path),
-        Path(parts["images"]),
-        skeleton=skeleton,
-        form=_with_tasks(_FORMATS[form], parts, name),
-        filter_empty=filter_empty,
-    )
+def coco_files(name: str) -> CocoFiles:
+    """Where the dataset of this name lies; a path in ``json://`` is as it is.
+
+    Raises:
+        ValueError: there is no such name, or it asks for something that cannot be.
+    """
+    if name.startswith("json://"):
+        path, parts = _parts(name.removeprefix("json://"), {"images", "format", "tasks"}, name, _JSON_FORM)
+        form = parts.get("format", "coco")
+        if not path or not parts.get("images") or form not in _FORMATS:
+            raise ValueError(f"dataset {name}: expected {_JSON_FORM}")
+        return CocoFiles(Path(path), Path(parts["images"]), _with_tasks(_FORMATS[form], parts, name))
+    known, parts = _parts(name, {"tasks"}, name, "NAME[?tasks=T+T]")
+    if known not in DATASETS:
+        names = ", ".join(["synthetic://...", "json://...", *DATASETS])
+        raise ValueError(f"unknown dataset {name!r}; known: {names}")
+    files, root = DATASETS[known], datasets_folder()
+    return CocoFiles(root / files.annotations, root / files.images, _with_tasks(files.form, parts, name))
 
 
-def _parts(name: str, known: set[str], form: str) -> tuple[str, dict[str, str]]:
+def _parts(text: str, known: set[str], name: str, form: str) -> tuple[str, dict[str, str]]:
     """What stands before the question mark, and the parts after it."""
-    head, _, query = name.partition("?")
+    head, _, query = text.partition("?")
     parts = dict(parse_qsl(query, keep_blank_values=True))
     if query and (not parts or not parts.keys() <= known):
         raise ValueError(f"dataset {name}: expected {form}")
@@ -113,8 +113,6 @@ def _with_tasks(form: CocoJsonFormat, parts: dict[str, str], name: str) -> CocoJ
     except ValueError as error:
         raise ValueError(f"dataset {name}: {error}") from None
 
-
-SCHEMES: dict[str, Builder] = {"synthetic": _synthetic, "json": _json}
 
 # Not everybody in an image of MPII has a label, so its images say nothing about boxes (paper, section 4.1).
 MPII = CocoJsonFormat(tasks=frozenset({"keypoints"}))
@@ -138,23 +136,42 @@ for _split in ("train", "test"):
 
 
 def build_dataset(
-    name: str, skeleton: Skeleton, *, training: bool, filter_empty: bool = False
+    name: str, skeleton: Skeleton, *, training: bool, filter_empty: bool = False, skip_missing: bool = False
 ) -> PoseDataset:
     """The dataset of this name, its joints in the order of ``skeleton``.
+
+    Args:
+        training: refuse what is kept for acceptance.
+        filter_empty: leave out images without anybody to learn from.
+        skip_missing: leave out images that are missing, and say how many.
 
     Raises:
         ValueError: there is none, or its files cannot be used.
     """
-    scheme, separator, _ = name.partition("://")
-    builder = SCHEMES.get(scheme) if separator else DATASETS.get(name.partition("?")[0])
-    if builder is None:
-        known = [*(f"{scheme}://..." for scheme in SCHEMES), *DATASETS]
-        raise ValueError(f"unknown dataset {name!r}; known: {', '.join(known)}")
-    return builder(name, skeleton, training, filter_empty)
+    if name.startswith("synthetic://"):
+        return SyntheticDataset(name, SyntheticSpec.parse(name), skeleton=skeleton, training=training)
+    files = coco_files(name)
+    return CocoJsonDataset(
+        name,
+        files.annotations,
+        files.images,
+        skeleton=skeleton,
+        form=files.form,
+        filter_empty=filter_empty,
+        skip_missing=skip_missing,
+    )
 
 
 def build_datasets(cfg: CfgNode, names: Sequence[str], *, training: bool) -> list[PoseDataset]:
     """The datasets of these names in the network's skeleton."""
     skeleton = get_skeleton(cfg.MODEL.SKELETON)
-    filter_empty = training and cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
-    return [build_dataset(name, skeleton, training=training, filter_empty=filter_empty) for name in names]
+    return [
+        build_dataset(
+            name,
+            skeleton,
+            training=training,
+            filter_empty=training and cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
+            skip_missing=training and cfg.DATALOADER.SKIP_BAD_IMAGES,
+        )
+        for name in names
+    ]

@@ -12,16 +12,21 @@ Fields read: ``images`` (id, file_name, width, height, is_labeled, vid_id, ignor
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fastpose_mtn.cli import InputError
-from fastpose_mtn.data.coco_records import CocoJsonFormat, CocoJsonReader
+from fastpose_mtn.data.coco_records import CocoJsonFormat, CocoJsonReader, ImageRecord
 from fastpose_mtn.data.image_file import read_image
+from fastpose_mtn.data.problems import LEFT_OUT
 from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonTargets
+
+_LOG = logging.getLogger("fastpose_mtn")
 
 
 class CocoJsonDataset:
@@ -33,6 +38,7 @@ class CocoJsonDataset:
         images: the folder that ``file_name`` starts from.
         skeleton: the network's.
         filter_empty: leave out images without anybody to learn from (training).
+        skip_missing: leave out images that are missing, with a warning that counts them.
 
     Raises:
         InputError: a file cannot be used or images are missing; names the file and the record.
@@ -47,14 +53,25 @@ class CocoJsonDataset:
         skeleton: Skeleton,
         form: CocoJsonFormat | None = None,
         filter_empty: bool = False,
+        skip_missing: bool = False,
     ) -> None:
         self.name, self.annotations, self._folder = name, annotations, images
         form = form or CocoJsonFormat()
         reader = CocoJsonReader(skeleton, form)
-        for path in _files(annotations, name):
+        for path in annotation_files(annotations, name):
             reader.read(path)
-        reader.warn(name)
         kept = [r for r in reader.records if not filter_empty or not all(p.ignore for p in r.people)]
+        missing = missing_images(images, kept)
+        if missing and not skip_missing:
+            raise InputError(
+                f"dataset {name}: {len(missing)} of {len(kept)} images are missing, the first is "
+                f"{_place(images, missing[0])}; DATALOADER.SKIP_BAD_IMAGES True leaves them out"
+            )
+        for record in missing:
+            reader.problems.add(LEFT_OUT, "images that are missing", _place(images, record))
+        reader.problems.log(name)
+        absent = {id(record) for record in missing}
+        kept = [record for record in kept if id(record) not in absent]
         if not kept:
             raise InputError(f"dataset {name}: no labelled image in {annotations}")
         self._file_names = np.array([r.file_name for r in kept])
@@ -72,8 +89,13 @@ class CocoJsonDataset:
             visibility[visibility > 0] = 2
         self._file_joints = reader.file_joints
         self._num_identities = len(reader.identities)
-        self.tasks = form.tasks if form.tasks is not None else self._labelled_tasks()
-        self._check_images_exist()
+        labelled_tasks = self._labelled_tasks()
+        self.tasks = form.tasks if form.tasks is not None else labelled_tasks
+        if self._file_joints and "keypoints" not in labelled_tasks:
+            _LOG.warning(
+                "dataset %s: trains no joints: of its joints (%s) %s has none that is labelled",
+                name, ", ".join(self._file_joints), skeleton.name,
+            )  # fmt: skip
 
     @property
     def num_identities(self) -> int:
@@ -128,25 +150,31 @@ class CocoJsonDataset:
         }
         return frozenset(task for task in TASKS if labelled[task])
 
-    def _check_images_exist(self) -> None:
-        """Before training, not hours into it; each folder is listed once."""
-        listed: dict[Path, set[str]] = {}
-        missing = []
-        for file_name, image_id in zip(self._file_names, self._image_ids, strict=True):
-            path = self._folder / str(file_name)
-            if path.parent not in listed:
-                there = path.parent.is_dir()
-                listed[path.parent] = {p.name for p in path.parent.iterdir()} if there else set()
-            if path.name not in listed[path.parent]:
-                missing.append(f"{path} (image id {image_id})")
-        if missing:
-            raise InputError(
-                f"dataset {self.name}: {len(missing)} of {len(self)} images are missing, the first is "
-                f"{missing[0]}"
-            )
+
+def missing_images(folder: Path, records: Sequence[ImageRecord]) -> list[ImageRecord]:
+    """The images whose file is not there: found before training, not hours into it; a folder is listed once."""
+    listed: dict[Path, set[str]] = {}
+    missing = []
+    for record in records:
+        path = folder / record.file_name
+        if path.parent not in listed:
+            there = path.parent.is_dir()
+            listed[path.parent] = {p.name for p in path.parent.iterdir()} if there else set()
+        if path.name not in listed[path.parent]:
+            missing.append(record)
+    return missing
 
 
-def _files(annotations: Path, name: str) -> list[Path]:
+def _place(folder: Path, record: ImageRecord) -> str:
+    return f"{folder / record.file_name} (image id {record.image_id})"
+
+
+def annotation_files(annotations: Path, name: str) -> list[Path]:
+    """One file, or those of a folder in order of name.
+
+    Raises:
+        InputError: there is none.
+    """
     if annotations.is_dir():
         files = sorted(annotations.glob("*.json"))
         if not files:

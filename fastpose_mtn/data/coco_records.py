@@ -1,15 +1,14 @@
 """Reads COCO-style JSON files into people in the network's skeleton, checked record by record.
 
 An annotation that cannot be used (a box without area, outside the image or not finite) is left out, and
-one warning a kind says how many there were and which was the first. What cannot be meant is an error.
+one warning a kind says how many there were and which was the first; so it is with what is used but odd.
+What cannot be meant is an error.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from fastpose_mtn.cli import InputError
+from fastpose_mtn.data.problems import KEPT, LEFT_OUT, Problems
 from fastpose_mtn.skeletons import Skeleton
 
-_LOG = logging.getLogger("fastpose_mtn")
 # A person with joints but no box gets the joints' extent, each side moved out by this share of it; joints
 # lie inside a body. PoseTrack's own boxes are made so.
 _MARGIN_AROUND_JOINTS = 0.15
+_OVER_THE_BORDER = 1.0  # pixels that a box may reach over the image's border before it is worth a word
 
 
 @dataclass(frozen=True)
@@ -62,61 +62,85 @@ class ImageRecord:
 
 
 class CocoJsonReader:
-    """Reads files one after the other; identities are numbered over all of them."""
+    """Reads files one after the other; identities are numbered over all of them.
 
-    def __init__(self, skeleton: Skeleton, form: CocoJsonFormat) -> None:
+    Args:
+        skeleton: of the people that are read.
+        problems: where oddities are counted; without it the first error is raised.
+    """
+
+    def __init__(self, skeleton: Skeleton, form: CocoJsonFormat, problems: Problems | None = None) -> None:
         self._skeleton, self._form = skeleton, form
+        self.problems = problems or Problems()
         self.records: list[ImageRecord] = []
         self.identities: dict[tuple[str, ...], int] = {}
         self.file_joints: tuple[str, ...] = ()  # as the last category of a person names them
-        self._left_out: Counter[str] = Counter()
-        self._first: dict[str, str] = {}
 
     def read(self, path: Path) -> None:
+        """
+        Raises:
+            InputError: the file or one of its records cannot be meant; names the file and the record.
+        """
         content = _load(path)
-        images = {}
+        images: dict[int, ImageRecord] = {}
         for number, image in enumerate(content["images"]):
-            record = self._image(image, f"{path}: images[{number}]", path)
-            if image.get("is_labeled", True):
-                self.records.append(record)
-            if record.image_id in images:
-                raise InputError(f"{path}: images[{number}]: id {record.image_id} appears twice")
-            images[record.image_id] = record
+            where = f"{path}: images[{number}]"
+            with self.problems.within(where):
+                record = self._image(image, where, path)
+                if record.image_id in images:
+                    raise InputError(f"{where}: an id that appears twice, got {record.image_id}")
+                images[record.image_id] = record
+                if image.get("is_labeled", True):
+                    self.records.append(record)
         categories = {c.get("id"): c for c in content.get("categories", []) if isinstance(c, dict)}
         people_ids = {i for i, c in categories.items() if c.get("name") == "person"} or set(categories)
         targets = {i: self._joint_targets(categories[i], path) for i in people_ids}
+        seen: set[Any] = set()
         for number, annotation in enumerate(content["annotations"]):
             where = f"{path}: annotations[{number}]"
             if not isinstance(annotation, dict):
-                raise InputError(f"{where}: expected an object, got {type(annotation).__name__}")
-            where = f"{where} (id {annotation.get('id')})"
+                with self.problems.within(where):
+                    raise InputError(f"{where}: expected an object, got {type(annotation).__name__}")
+                continue
             if categories and annotation.get("category_id") not in people_ids:
                 continue
-            if annotation.get("image_id") not in images:
-                raise InputError(
-                    f"{where}: image_id {annotation.get('image_id')!r} is none of the file's {len(images)} images"
-                )
-            image_record = images[annotation["image_id"]]
-            person = self._person(annotation, image_record, targets.get(annotation.get("category_id")), where)
-            if person is not None:
-                image_record.people.append(person)
+            where = f"{where} (id {annotation.get('id')})"
+            if "id" in annotation:
+                if str(annotation["id"]) in seen:
+                    self.problems.add(KEPT, "annotations with an id that appears twice", where)
+                seen.add(str(annotation["id"]))
+            with self.problems.within(where):
+                self._add(annotation, images, targets.get(annotation.get("category_id")), where)
 
-    def warn(self, name: str) -> None:
-        for problem, count in self._left_out.items():
-            _LOG.warning(
-                "dataset %s: left out %d annotations with %s, first %s",
-                name,
-                count,
-                problem,
-                self._first[problem],
+    def _add(
+        self,
+        annotation: Mapping[str, Any],
+        images: Mapping[int, ImageRecord],
+        targets: np.ndarray | None,
+        where: str,
+    ) -> None:
+        image_id = annotation.get("image_id")
+        image = images.get(image_id) if isinstance(image_id, int) else None
+        if image is None:
+            raise InputError(
+                f"{where}: image_id is none of the file's {len(images)} images, got {image_id!r}"
             )
+        person = self._person(annotation, image, targets, where)
+        if person is not None:
+            image.people.append(person)
 
     def _image(self, image: Any, where: str, path: Path) -> ImageRecord:
         if not isinstance(image, dict) or not isinstance(image.get("id"), int):
             raise InputError(f"{where}: expected an object with a whole number as id")
         if not isinstance(image.get("file_name"), str):
             raise InputError(f"{where} (id {image['id']}): expected a file_name")
-        size = (int(image.get("width", 0) or 0), int(image.get("height", 0) or 0))
+        try:
+            size = (int(image.get("width") or 0), int(image.get("height") or 0))
+        except (TypeError, ValueError):
+            raise InputError(
+                f"{where} (id {image['id']}): expected width and height in pixels, got {image.get('width')!r} and "
+                f"{image.get('height')!r}"
+            ) from None
         record = ImageRecord(
             image_id=image["id"],
             file_name=image["file_name"],
@@ -141,6 +165,7 @@ class CocoJsonReader:
         if corners is None and labelled.any():
             low, high = keypoints[labelled, :2].min(axis=0), keypoints[labelled, :2].max(axis=0)
             margin = _MARGIN_AROUND_JOINTS * (high - low)
+            self.problems.add(KEPT, "annotations with joints but no box, which is drawn around them", where)
             corners = (*(low - margin).tolist(), *(high + margin).tolist())
         if corners is None:
             self._leave_out("neither a box nor a labelled joint", where)
@@ -148,10 +173,26 @@ class CocoJsonReader:
         box = self._usable_box(corners, image, where)
         if box is None:
             return None
+        self._note_what_lies_outside(keypoints, corners, image, where)
         ignore = bool(annotation.get("iscrowd")) or (self._form.ignore_unlabelled and not labelled.any())
         return LabelledPerson(
             box, keypoints, -1 if ignore else self._identity(annotation, image, where), ignore=ignore
         )
+
+    def _note_what_lies_outside(
+        self, keypoints: np.ndarray, corners: Sequence[float], image: ImageRecord, where: str
+    ) -> None:
+        width, height = image.size_wh
+        if not width:
+            return
+        x1, y1, x2, y2 = corners
+        if min(x1, y1, width - x2, height - y2) < -_OVER_THE_BORDER:
+            self.problems.add(
+                KEPT, "annotations with a box that reaches over the image's border, cut to it", where
+            )
+        xy, labelled = keypoints[:, :2], keypoints[:, 2] > 0
+        if (labelled & ((xy < 0) | (xy > image.size_wh)).any(axis=1)).any():
+            self.problems.add(KEPT, "annotations with joints outside the image, which train nothing", where)
 
     def _joint_targets(self, category: Mapping[str, Any], path: Path) -> np.ndarray | None:
         """(J,) position in the network's skeleton of each of the file's joints, -1 for none."""
@@ -161,10 +202,7 @@ class CocoJsonReader:
         self.file_joints = tuple(map(str, names))
         positions = []
         for name in names:
-            try:
-                positions.append(self._skeleton.index(str(name)))
-            except ValueError:
-                positions.append(-1)
+            positions.append(self._skeleton.index(str(name)) if self._skeleton.has(str(name)) else -1)
         taken = [p for p in positions if p >= 0]
         if len(set(taken)) < len(taken):
             raise InputError(
@@ -231,8 +269,7 @@ class CocoJsonReader:
         return -1
 
     def _leave_out(self, problem: str, where: str) -> None:
-        self._left_out[problem] += 1
-        self._first.setdefault(problem, where)
+        self.problems.add(LEFT_OUT, f"annotations with {problem}", where)
 
 
 def _load(path: Path) -> dict[str, Any]:

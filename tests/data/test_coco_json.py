@@ -164,7 +164,7 @@ def test_other_categories_are_not_people(tmp_path):
     [
         (
             {"image_id": 77},
-            r"labels.json: annotations\[0\] \(id 1\): image_id 77 is none of the file's 2 images",
+            r"labels.json: annotations\[0\] \(id 1\): image_id is none of the file's 2 images, got 77",
         ),
         (
             {"keypoints": [1, 2, 3, 4, 5, 6]},
@@ -195,7 +195,7 @@ def test_files_that_are_not_datasets(tmp_path):
     with pytest.raises(ValueError, match=r"dataset mine: no \.json file in .*empty"):
         read(tmp_path / "empty")
     path = write(tmp_path, [], [{"id": 1, "file_name": "1.png"}] * 2)
-    with pytest.raises(ValueError, match=r"images\[1\]: id 1 appears twice"):
+    with pytest.raises(ValueError, match=r"images\[1\]: an id that appears twice, got 1"):
         read(path)
 
 
@@ -214,6 +214,40 @@ def test_images_that_are_missing_broken_or_others(tmp_path):
     (tmp_path / "2.png").unlink()
     with pytest.raises(ValueError, match=r"2.png: cannot read the image: No such file or directory"):
         dataset[1]
+
+
+def test_missing_images_can_be_left_out(tmp_path, caplog):
+    path = write(tmp_path, [person()])
+    (tmp_path / "2.png").unlink()
+    dataset = read(path, skip_missing=True)
+    assert [dataset[i].image_id for i in range(len(dataset))] == [1]
+    assert (
+        f"dataset mine: left out 1 images that are missing, first {tmp_path}/2.png (image id 2)"
+        in caplog.messages
+    )
+    (tmp_path / "1.png").unlink()
+    with pytest.raises(ValueError, match="dataset mine: no labelled image"):
+        read(path, skip_missing=True)
+
+
+def test_joints_that_match_none_are_told(tmp_path, caplog):
+    categories = [{"id": 1, "name": "person", "keypoints": ["l_wrist", "head_left", "l_ear"]}]
+    dataset = read(write(tmp_path, [person()], categories=categories))
+    assert dataset.tasks == {"boxes"}
+    assert (
+        "mine: trains no joints: of its joints (l_wrist, head_left, l_ear) POSETRACK15 has none"
+        in caplog.text
+    )
+
+
+def test_what_is_used_but_odd_is_told(tmp_path, caplog):
+    joints = [20, 30, 2, 40, 50, 2, 0, 0, 0]
+    with caplog.at_level(logging.INFO, "fastpose_mtn"):
+        read(write(tmp_path, [person(bbox=[], keypoints=joints), person(), person(3, bbox=[80, 20, 30, 40])]))
+    texts = "\n".join(caplog.messages)
+    assert "kept 1 annotations with joints but no box, which is drawn around them, first" in texts
+    assert "kept 1 annotations with an id that appears twice, first" in texts
+    assert "kept 1 annotations with a box that reaches over the image's border, cut to it, first" in texts
 
 
 def test_names_of_ones_own(tmp_path, monkeypatch):

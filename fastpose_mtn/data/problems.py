@@ -1,0 +1,85 @@
+"""What is wrong with a dataset's files, counted by kind: nothing is left out without being told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from fastpose_mtn.cli import InputError
+
+_LOG = logging.getLogger("fastpose_mtn")
+
+ERROR = "error"  # training refuses the dataset
+LEFT_OUT = "left out"  # training does without the record
+KEPT = "kept"  # training uses the record, and says how
+SEVERITIES = (ERROR, LEFT_OUT, KEPT)
+
+
+@dataclass
+class Problem:
+    """Everything of one kind.
+
+    Attributes:
+        severity: one of ``SEVERITIES``.
+        kind: what is wrong, in words that follow a number: "annotations with a box without area".
+        count: how often it was found.
+        places: the first of them: file, position and id.
+    """
+
+    severity: str
+    kind: str
+    count: int = 0
+    places: list[str] = field(default_factory=list)
+
+
+class Problems:
+    """Collects problems.
+
+    Args:
+        collect_errors: go on after an error, which is then counted like anything else; otherwise the first
+            one is raised.
+        places: how many places of each kind are kept, at least 1.
+    """
+
+    def __init__(self, *, collect_errors: bool = False, places: int = 1) -> None:
+        self._collect_errors, self._places = collect_errors, places
+        self._found: dict[tuple[str, str], Problem] = {}
+
+    def __iter__(self) -> Iterator[Problem]:
+        """Errors first."""
+        return iter(sorted(self._found.values(), key=lambda problem: SEVERITIES.index(problem.severity)))
+
+    def count(self, severity: str) -> int:
+        return sum(problem.count for problem in self if problem.severity == severity)
+
+    def add(self, severity: str, kind: str, place: str) -> None:
+        problem = self._found.setdefault((severity, kind), Problem(severity, kind))
+        problem.count += 1
+        if len(problem.places) < self._places:
+            problem.places.append(place)
+
+    @contextmanager
+    def within(self, place: str) -> Iterator[None]:
+        """Counts an ``InputError`` of this block, or lets it through.
+
+        The error's text is ``PLACE[ MORE]: WHAT IS WRONG[, got VALUE]``; what is wrong is its kind.
+        """
+        try:
+            yield
+        except InputError as error:
+            if not self._collect_errors:
+                raise
+            more, _, text = str(error).removeprefix(place).partition(": ")
+            kind, _, value = text.partition(", got ")
+            self.add(ERROR, kind, f"{place}{more}, got {value}" if value else place + more)
+
+    def log(self, name: str) -> None:
+        """One line for each kind: a warning where something is left out."""
+        for problem in self:
+            level = logging.INFO if problem.severity == KEPT else logging.WARNING
+            _LOG.log(
+                level, "dataset %s: %s %d %s, first %s",
+                name, problem.severity, problem.count, problem.kind, problem.places[0],
+            )  # fmt: skip
