@@ -7,9 +7,10 @@ processes, and a resumed run goes on with exactly the images that would have com
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 import cv2
@@ -19,6 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from fastpose_mtn.data.augment import Augmentation, augment
 from fastpose_mtn.data.sample import LabelledImage, TrainingSample
+
+_MOST_LEFT_OUT = 20  # unreadable images in a row after which something else is wrong: a disk that is gone
 
 
 class PoseDataset(Protocol):
@@ -49,9 +52,14 @@ class TrainingBatches:
     An epoch visits every group in random order, as often as it takes to give each of its images one
     turn on average; a visit draws ``run_length`` different images at random from the group.
 
+    With ``weights`` each dataset has epochs of its own, and each visit is to a dataset drawn at random so that
+    its share of the images is its weight's.
+
     Args:
         group_sizes: (G,) of all datasets, one after the other.
         batch_size: images a step, over all devices.
+        weights: of each dataset, above 0; (): every image counts the same.
+        dataset_of_group: (G,) which dataset a group belongs to; needed with ``weights``.
         landscape: (images,) bool: batches mix only images of one kind (Detectron2's aspect ratio
             grouping), or None where all may mix.
         start_step: the first step to give.
@@ -65,6 +73,8 @@ class TrainingBatches:
         batch_size: int,
         seed: int,
         run_length: int = 1,
+        weights: Sequence[float] = (),
+        dataset_of_group: np.ndarray | None = None,
         landscape: np.ndarray | None = None,
         start_step: int = 0,
         rank: int = 0,
@@ -80,6 +90,15 @@ class TrainingBatches:
             raise ValueError("DATASETS.TRAIN has no images to train on")
         self._firsts = np.concatenate([[0], np.cumsum(self._sizes)[:-1]])
         self._batch_size, self._seed, self._run_length = batch_size, seed, run_length
+        self._datasets: list[np.ndarray] = []  # the groups of each, where they are weighted
+        if len(weights):
+            assert dataset_of_group is not None
+            self._check_weights(weights, int(dataset_of_group.max()) + 1)
+            self._datasets = [np.flatnonzero(dataset_of_group == k) for k in range(len(weights))]
+            # A visit to a dataset of scenes draws several images, one to a dataset of single images one.
+            drawn = np.array([np.minimum(self._run_length, self._sizes[g]).mean() for g in self._datasets])
+            ends = np.cumsum(np.asarray(weights, float) / drawn)
+            self._visit_ends = (ends / ends[-1]).tolist()
         self._landscape, self._start_step = landscape, start_step
         share = batch_size // world_size
         self._mine = slice(rank * share, (rank + 1) * share)
@@ -96,18 +115,37 @@ class TrainingBatches:
                 yield pending[kind].copy()
                 pending[kind].clear()
 
+    def _check_weights(self, weights: Sequence[float], count: int) -> None:
+        if len(weights) != count:
+            raise ValueError(
+                f"DATASETS.TRAIN_WEIGHTS has {len(weights)} numbers, expected one for each of the {count} datasets "
+                f"of DATASETS.TRAIN"
+            )
+        if not all(0 < weight < float("inf") for weight in weights):
+            raise ValueError(f"DATASETS.TRAIN_WEIGHTS: expected numbers above 0, got {list(weights)}")
+
     def _indices(self) -> Iterator[int]:
-        visits = np.repeat(np.arange(len(self._sizes)), -(-self._sizes // self._run_length))
+        if not self._datasets:
+            yield from chain.from_iterable(self._visits(np.arange(len(self._sizes)), [self._seed]))
+        streams = [self._visits(groups, [self._seed, k + 1]) for k, groups in enumerate(self._datasets)]
+        rng = np.random.default_rng([self._seed, 0xD5])
+        while True:
+            yield from next(streams[bisect_right(self._visit_ends, rng.random())])
+
+    def _visits(self, groups: np.ndarray, seed: list[int]) -> Iterator[list[int]]:
+        """Epoch after epoch the images of each visit to one of these groups."""
+        sizes = self._sizes[groups]
+        visits = np.repeat(groups, -(-sizes // self._run_length))
         epoch = 0
         while True:
-            rng = np.random.default_rng([self._seed, epoch])
+            rng = np.random.default_rng([*seed, epoch])
             for group in rng.permutation(visits):
                 size, first = int(self._sizes[group]), int(self._firsts[group])
                 if size == 1:
-                    yield first
+                    yield [first]
                 else:
                     count = min(self._run_length, size)
-                    yield from (first + rng.choice(size, count, replace=False)).tolist()
+                    yield (first + rng.choice(size, count, replace=False)).tolist()
             epoch += 1
 
 
@@ -129,12 +167,21 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
     """All training datasets as one, each image changed at random and ready for the network.
 
     Identities of the second dataset go on where those of the first end.
+
+    Args:
+        skip_bad: give another image of the dataset for one that cannot be read, and say so in the sample.
     """
 
     def __init__(
-        self, datasets: Sequence[PoseDataset], augmentations: Sequence[Augmentation], seed: int
+        self,
+        datasets: Sequence[PoseDataset],
+        augmentations: Sequence[Augmentation],
+        seed: int,
+        *,
+        skip_bad: bool = False,
     ) -> None:
         self._datasets, self._augmentations, self.seed = tuple(datasets), tuple(augmentations), seed
+        self._skip_bad = skip_bad
         self._ends = np.cumsum([len(d) for d in datasets])
         self._first_identity = np.concatenate([[0], np.cumsum([d.num_identities for d in datasets])])
 
@@ -145,6 +192,11 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
     @property
     def group_sizes(self) -> np.ndarray:
         return np.concatenate([d.group_sizes for d in self._datasets])
+
+    @property
+    def dataset_of_group(self) -> np.ndarray:
+        """(groups,) int64: the number of the dataset that each group belongs to."""
+        return np.repeat(np.arange(len(self._datasets)), [len(d.group_sizes) for d in self._datasets])
 
     def landscape(self) -> np.ndarray:
         """(images,) bool: at least as wide as high."""
@@ -159,7 +211,7 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
         index, number = draw
         which = int(np.searchsorted(self._ends, index, side="right"))
         dataset = self._datasets[which]
-        image = load_or_failure(dataset, index - (int(self._ends[which]) - len(dataset)))
+        image, left_out = self._load(dataset, index - (int(self._ends[which]) - len(dataset)), number)
         if isinstance(image, LoadFailure):
             return image
         identities = image.targets.identities
@@ -167,7 +219,20 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
         identities = np.where(known, identities + self._first_identity[which], -1).astype(np.int64)
         image = replace(image, targets=replace(image.targets, identities=identities))
         rng = np.random.default_rng([self.seed, 0xA06, number])
-        return augment(image, self._augmentations, rng).ready()
+        return replace(augment(image, self._augmentations, rng).ready(), left_out=left_out)
+
+    def _load(
+        self, dataset: PoseDataset, index: int, number: int
+    ) -> tuple[LabelledImage | LoadFailure, tuple[str, ...]]:
+        """The image, and what was left out before one could be read; which follows from the draw alone."""
+        image = load_or_failure(dataset, index)
+        if not self._skip_bad:
+            return image, ()
+        rng, left_out = np.random.default_rng([self.seed, 0xBAD, number]), []
+        while isinstance(image, LoadFailure) and len(left_out) < _MOST_LEFT_OUT:
+            left_out.append(image.message)
+            image = load_or_failure(dataset, int(rng.integers(len(dataset))))
+        return image, tuple(left_out)
 
 
 def build_training_loader(

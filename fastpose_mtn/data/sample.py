@@ -63,6 +63,7 @@ class TrainingSample:
         tasks: the tasks this image trains; the others get exactly no gradient from it.
         image_id: unique within the dataset.
         file_name: for messages and results.
+        left_out: what is wrong with the images in whose place this one stands, usually nothing.
     """
 
     image: torch.Tensor
@@ -70,6 +71,7 @@ class TrainingSample:
     tasks: frozenset[str] = TASKS
     image_id: int = 0
     file_name: str = ""
+    left_out: tuple[str, ...] = ()
 
     def pin_memory(self) -> TrainingSample:
         """The same sample with its image where a GPU can fetch it; called by the data loader."""

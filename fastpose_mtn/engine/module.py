@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from fastpose_mtn.data.loader import LoadFailure
 from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.engine.averaging import WeightAverage
 from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning_rate_factor
+
+_LOG = logging.getLogger("fastpose_mtn")
 
 LoaderFactory = Callable[[int, int, int, int], Any]
 
@@ -39,6 +42,7 @@ class TrainingModule(lightning.LightningModule):
         self.losses: dict[str, torch.Tensor] = {}
         self.average = WeightAverage(model, cfg.SOLVER.EMA) if cfg.SOLVER.EMA > 0 else None
         self._clip = cfg.SOLVER.CLIP_GRADIENTS
+        self.images_left_out = 0  # by this process, of DATALOADER.SKIP_BAD_IMAGES
         self._trained = [p for p in model.parameters() if p.requires_grad]
 
     def transfer_batch_to_device(
@@ -47,8 +51,14 @@ class TrainingModule(lightning.LightningModule):
         samples = []
         for sample in batch:
             if isinstance(sample, LoadFailure):
-                raise InputError(sample.message)
+                raise InputError(
+                    f"{sample.message}; python -m fastpose_mtn.data.check finds such images, and "
+                    f"DATALOADER.SKIP_BAD_IMAGES True trains without them"
+                )
             samples.append(sample)
+            for message in sample.left_out:
+                self.images_left_out += 1
+                _LOG.warning("left out %s (%d so far)", message, self.images_left_out)
         images = [sample.image.to(device, non_blocking=True) for sample in samples]
         return images, [s.targets.to(device) for s in samples], [s.tasks for s in samples]
 

@@ -52,7 +52,10 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     start = _starting_checkpoint(folder, resume)
     seed = cfg.SEED if cfg.SEED >= 0 else int.from_bytes(os.urandom(3), "little")
     images = AugmentedImages(
-        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True), build_augmentations(cfg), seed=seed
+        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True),
+        build_augmentations(cfg),
+        seed=seed,
+        skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,
     )
     tests = build_datasets(cfg, cfg.DATASETS.TEST, training=False)
     cfg = _with_identities(cfg, images.num_identities)
@@ -158,6 +161,8 @@ def _loader_factory(cfg: CfgNode, images: AugmentedImages) -> LoaderFactory:
             batch_size=cfg.SOLVER.IMS_PER_BATCH,
             seed=seed,
             run_length=cfg.DATALOADER.IMAGES_PER_SCENE,
+            weights=tuple(cfg.DATASETS.TRAIN_WEIGHTS),
+            dataset_of_group=images.dataset_of_group,
             landscape=landscape,
             start_step=step,
             rank=rank,

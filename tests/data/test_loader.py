@@ -87,6 +87,43 @@ def test_landscape_and_portrait_do_not_mix():
         assert len({bool(landscape[index]) for index, _ in batch}) == 1
 
 
+def test_weights_share_the_images_among_datasets():
+    """A large, a small and a scene dataset at 2 : 1 : 1, whatever their sizes and the images a visit draws."""
+    options = {
+        "group_sizes": [1] * 700 + [1] * 20 + [40] * 5,
+        "dataset_of_group": np.repeat([0, 1, 2], [700, 20, 5]),
+        "weights": (2.0, 1.0, 1.0),
+        "run_length": 4,
+    }
+    drawn = np.array(indices(batches(1000, **options)))
+    shares = np.histogram(drawn, [0, 700, 720, 920])[0] / len(drawn)
+    np.testing.assert_allclose(shares, [0.5, 0.25, 0.25], atol=0.04)
+    small = drawn[(drawn >= 700) & (drawn < 720)].tolist()
+    assert all(sorted(small[i : i + 20]) == list(range(700, 720)) for i in range(0, len(small) - 20, 20))
+    large = drawn[drawn < 700]
+    assert len(set(large[:700].tolist())) == 700
+    assert batches(4, start_step=6, **options) == batches(10, **options)[6:]
+
+
+def test_without_weights_every_image_counts_the_same():
+    options = {"group_sizes": [1] * 8, "dataset_of_group": np.array([0] * 6 + [1] * 2)}
+    assert batches(6, **options) == batches(6, group_sizes=[1] * 8)
+    assert sorted(indices(batches(2, **options))) == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("weights", "text"),
+    [
+        ((1.0,), "DATASETS.TRAIN_WEIGHTS has 1 numbers, expected one for each of the 2 datasets"),
+        ((1.0, 0.0), r"DATASETS.TRAIN_WEIGHTS: expected numbers above 0, got \[1.0, 0.0\]"),
+        ((1.0, float("nan")), "expected numbers above 0"),
+    ],
+)
+def test_weights_that_mean_nothing(weights, text):
+    with pytest.raises(ValueError, match=text):
+        batches(1, weights=weights, dataset_of_group=np.array([0] * 5 + [1] * 5))
+
+
 def test_batches_that_cannot_be():
     with pytest.raises(ValueError, match="SOLVER.IMS_PER_BATCH is 4, expected a positive multiple .* 3"):
         batches(1, world_size=3)
@@ -128,3 +165,20 @@ def test_the_same_image_changes_from_draw_to_draw():
 def test_an_unreadable_image_comes_back_as_a_message():
     images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0)
     assert images[2, 0] == LoadFailure("dataset mine: image 2: cut short")
+
+
+def test_an_unreadable_image_can_be_left_out():
+    images = AugmentedImages([Squares("mine", 4, bad=(1, 2)), Squares("other", 4)], [], seed=0, skip_bad=True)
+    samples = [images[2, number] for number in range(30)]
+    assert {sample.image_id for sample in samples} == {0, 3}  # of the same dataset, so that its share stays
+    assert all(sample.left_out[0] == "dataset mine: image 2: cut short" for sample in samples)
+    assert {len(sample.left_out) for sample in samples} > {1}  # another one may be unreadable too
+    assert images[2, 7].image_id == samples[7].image_id
+    assert images[3, 0].left_out == ()
+    none = AugmentedImages([Squares("gone", 4, bad=range(4))], [], seed=0, skip_bad=True)
+    assert isinstance(none[0, 0], LoadFailure)
+
+
+def test_groups_know_their_dataset():
+    images = AugmentedImages([Squares("a", 4), Squares("b", 6, group=3)], [], seed=0)
+    assert images.dataset_of_group.tolist() == [0, 0, 0, 0, 1, 1]
