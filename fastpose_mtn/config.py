@@ -227,6 +227,9 @@ def get_cfg() -> CfgNode:
     c.INPUT.AUG = CfgNode()  # ours: cheap random changes, all off by default
     c.INPUT.AUG.SIZE = []  # [height, width] pixels that training images are cropped and padded to; []: not
     c.INPUT.AUG.SCALE = [1.0, 1.0]  # least and greatest random factor on MIN_SIZE_TRAIN
+    c.INPUT.AUG.ROTATION = 0.0  # degrees: greatest angle either way
+    c.INPUT.AUG.ROTATION_PROBABILITY = 0.5  # of turning an image
+    c.INPUT.AUG.OCCLUSION = 0.0  # probability that a person is partly hidden behind a piece of the image
     c.INPUT.AUG.COLOR = 0.0  # brightness, contrast, saturation and channels change by up to this share
     c.INPUT.AUG.GRAY = 0.0  # probability of a grey image
     c.INPUT.AUG.BLUR = 0.0  # probability of a blur of 0.3 to 1.5 pixels

@@ -14,6 +14,8 @@ import numpy as np
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.geometry import crop_resize_pad
+from fastpose_mtn.data.occlusion import OcclusionPaste
+from fastpose_mtn.data.rotation import RandomRotation
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.data.sifp import SIFP
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
@@ -26,13 +28,19 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, RGB
 def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
     """The training augmentations that ``INPUT`` asks for, in order."""
     aug = cfg.INPUT.AUG
-    chain: list[Augmentation] = [
-        SIFP.from_config(cfg) if cfg.INPUT.SIFP.ENABLED else RandomScaleCrop.from_config(cfg)
-    ]
+    fill = tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN)
+    chain: list[Augmentation] = []
+    if aug.ROTATION:  # before the sizes of people are looked at, which it changes
+        chain.append(
+            RandomRotation(degrees=aug.ROTATION, probability=aug.ROTATION_PROBABILITY, fill_rgb=fill)
+        )
+    chain.append(SIFP.from_config(cfg) if cfg.INPUT.SIFP.ENABLED else RandomScaleCrop.from_config(cfg))
     if cfg.INPUT.RANDOM_FLIP == "horizontal":
         chain.append(RandomFlip(get_skeleton(cfg.MODEL.SKELETON)))
     elif cfg.INPUT.RANDOM_FLIP != "none":
         raise ValueError(f"INPUT.RANDOM_FLIP: expected horizontal or none, got {cfg.INPUT.RANDOM_FLIP!r}")
+    if aug.OCCLUSION:
+        chain.append(OcclusionPaste(probability=aug.OCCLUSION))
     if aug.COLOR > 0 or aug.GRAY > 0:
         chain.append(RandomColor(strength=aug.COLOR, gray_probability=aug.GRAY))
     if aug.BLUR > 0:
@@ -64,8 +72,21 @@ def flip_horizontally(image: LabelledImage, skeleton: Skeleton) -> LabelledImage
 
 @dataclass(frozen=True)
 class RandomFlip:
+    """Mirrors half of the images.
+
+    Raises:
+        ValueError: the skeleton has no flip pairs, so that left and right would not change places.
+    """
+
     skeleton: Skeleton
     probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.skeleton.flip_pairs:
+            raise ValueError(
+                f"INPUT.RANDOM_FLIP: skeleton {self.skeleton.name} has no flip pairs, none of its joints is called "
+                f"left_... or right_...: name them so, or set INPUT.RANDOM_FLIP none"
+            )
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
         return flip_horizontally(image, self.skeleton) if rng.random() < self.probability else image

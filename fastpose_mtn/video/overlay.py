@@ -68,7 +68,7 @@ class Overlay:
         self._boxes(unit).annotate(canvas, shown)
         # Near people, larger, last: their joints are the ones not to be covered.
         for i in np.argsort(people.boxes[:, 3] - people.boxes[:, 1], kind="stable"):
-            self._draw_pose(canvas, people.keypoints[i], people.boxes[i], unit)
+            self.draw_pose(canvas, people.keypoints[i], people.boxes[i], unit)
         labels = [
             f"#{track_id} {score:.2f}"
             for track_id, score in zip(people.track_ids, people.scores, strict=True)
@@ -118,7 +118,15 @@ class Overlay:
                 line = np.stack(stroke)[:, None]
                 cv2.polylines(canvas, [line], False, colour, thickness * unit, cv2.LINE_AA, _SUBPIXEL_BITS)
 
-    def _draw_pose(self, canvas: np.ndarray, keypoints: np.ndarray, box: np.ndarray, unit: int) -> None:
+    def draw_pose(self, canvas: np.ndarray, keypoints: np.ndarray, box: np.ndarray, unit: int) -> None:
+        """Draws one person's limbs and joints on the canvas.
+
+        Args:
+            canvas: (H, W, 3) uint8 RGB, changed.
+            keypoints: (K, 3) x, y in pixels, confidence; joints of confidence 0 are not drawn.
+            box: (4,) xyxy, which the thickness of the lines follows.
+            unit: pixels of a fine line.
+        """
         points = [tuple(point) for point in _fixed(keypoints[:, :2]).tolist()]
         confidences = keypoints[:, 2].tolist()
         height = float(box[3] - box[1])

@@ -6,12 +6,13 @@ from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.augment import (
     RandomBlur,
     RandomColor,
+    RandomFlip,
     RandomScaleCrop,
     augment,
     build_augmentations,
     flip_horizontally,
 )
-from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.skeletons import POSETRACK15, Skeleton
 
 
 def test_a_mirrored_person_keeps_visibility_and_swaps_sides(person):
@@ -82,12 +83,29 @@ def test_the_same_generator_gives_the_same_image(person):
     assert not np.array_equal(a.image, c.image)
 
 
+def test_a_skeleton_without_sides_cannot_be_mirrored():
+    faceless = Skeleton(
+        name="BACK", joints=("nape", "l_hip", "r_hip"), limbs=(), sigmas=(0.1,) * 3, source="a test"
+    )
+    with pytest.raises(ValueError, match="skeleton BACK has no flip pairs, .* set INPUT.RANDOM_FLIP none"):
+        RandomFlip(faceless)
+
+
+def test_rotation_comes_first_and_occlusion_after_the_sizes():
+    cfg = get_cfg()
+    cfg.INPUT.AUG.ROTATION, cfg.INPUT.AUG.OCCLUSION, cfg.INPUT.AUG.COLOR = 30.0, 0.2, 0.1
+    names = [type(augmentation).__name__ for augmentation in build_augmentations(cfg)]
+    assert names == ["RandomRotation", "RandomScaleCrop", "RandomFlip", "OcclusionPaste", "RandomColor"]
+
+
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
         ("INPUT.RANDOM_FLIP", "vertical", "INPUT.RANDOM_FLIP: expected horizontal or none, got 'vertical'"),
         ("INPUT.MIN_SIZE_TRAIN_SAMPLING", "all", "expected choice or range, got 'all'"),
         ("INPUT.AUG.SCALE", [2.0, 1.0], "expected 0 < least <= greatest"),
+        ("INPUT.AUG.ROTATION", -5.0, "INPUT.AUG.ROTATION: expected 0 to 180 degrees, got -5.0"),
+        ("INPUT.AUG.OCCLUSION", 1.5, "INPUT.AUG.OCCLUSION: expected a probability, got 1.5"),
     ],
 )
 def test_settings_that_mean_nothing(key, value, text):

@@ -109,7 +109,7 @@ def test_contact_sheet_is_a_grid() -> None:
     )
     assert sheet.shape == (72, 128, 3)
     assert not sheet[36:, 64:].any()  # the empty fourth tile
-    with pytest.raises(ValueError, match="expected seeds and columns, got 0 seeds, 4 columns"):
+    with pytest.raises(ValueError, match="expected images and columns, got 0 images, 4 columns"):
         contact_sheet([])
 
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from fastpose_mtn.data.image_grid import image_grid
 from fastpose_mtn.data.posetrack import annotation_record, image_record, posetrack18_category
 from fastpose_mtn.data.synthetic.config import SceneConfig
 from fastpose_mtn.data.synthetic.scene import SyntheticScene
@@ -151,18 +152,8 @@ def contact_sheet(
     seeds: Sequence[int], columns: int = 4, config: SceneConfig | None = None, tile_width: int = 480
 ) -> np.ndarray:
     """A grid (H, W, 3) uint8 RGB with the middle frame of each scene."""
-    if not seeds or columns < 1:
-        raise ValueError(
-            f"contact sheet: expected seeds and columns, got {len(seeds)} seeds, {columns} columns"
-        )
     config = config or SceneConfig()
-    size = (tile_width, round(tile_width * config.size_wh[1] / config.size_wh[0]))
-    tiles = [
-        cv2.resize(
-            SyntheticScene(s, config).frame(config.frame_count // 2).image, size, interpolation=cv2.INTER_AREA
-        )
-        for s in seeds
-    ]
-    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
-    rows = [np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)]
-    return np.ascontiguousarray(np.concatenate(rows, axis=0))
+    frames = [SyntheticScene(seed, config).frame(config.frame_count // 2).image for seed in seeds]
+    return image_grid(
+        frames, columns, (tile_width, round(tile_width * config.size_wh[1] / config.size_wh[0]))
+    )
