@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 
 def iou_matrix(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
@@ -147,6 +146,9 @@ def match(similarity: np.ndarray, gate: float) -> tuple[np.ndarray, np.ndarray]:
     allowed = similarity >= gate
     if not allowed.any():
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    # here, because it takes long to import and a first frame has nothing to match
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(np.where(allowed, similarity, 0.0), maximize=True)
     good = allowed[rows, columns]
     return rows[good], columns[good]
