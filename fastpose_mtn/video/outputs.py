@@ -15,6 +15,7 @@ from fastpose_mtn.tracking.detections_file import ENDING, DetectionsWriter
 from fastpose_mtn.video.background import Consumer
 from fastpose_mtn.video.encoder import VideoEncoder
 from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.overlay import Overlay
 from fastpose_mtn.video.partial_file import partial_path
 from fastpose_mtn.video.pipeline import StageTimes, TrackedFrame
 from fastpose_mtn.video.sources import Source
@@ -99,8 +100,6 @@ class Outputs:
         self._encoder: VideoEncoder | _PictureEncoder | None = None
         self._encoding: Consumer[tuple[Frame, np.ndarray]] | None = None
         if video:
-            from fastpose_mtn.video.overlay import Overlay  # slow to import, and not always needed
-
             self._overlay = Overlay(skeleton, joint_thresh=joint_thresh)
             self._encoder = (
                 _PictureEncoder(folder / f"{name}.jpg")

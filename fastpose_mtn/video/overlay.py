@@ -7,7 +7,6 @@ from collections import deque
 
 import cv2
 import numpy as np
-import supervision as sv
 
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import TrackedPersons
@@ -18,6 +17,7 @@ SIDE_COLOURS: dict[str, Colour] = {"left": (255, 150, 40), "right": (50, 180, 25
 _OUTLINE: Colour = (25, 25, 25)
 _SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel, so a slow joint glides instead of jumping
 _IDENTITIES = 36  # colours before they repeat
+_LIMITS = (-30_000.0, 60_000.0)  # pixels: a wild joint far outside must not overflow OpenCV's coordinates
 
 
 def identity_colour(track_id: int) -> Colour:
@@ -43,9 +43,6 @@ class Overlay:
         self._joint_thresh = joint_thresh
         self._trail_s = trail_s
         self._trails: dict[int, deque[tuple[float, np.ndarray]]] = {}  # time, place of the feet
-        # supervision hands colours to OpenCV as BGR, and our frames are RGB: swap them once, here.
-        palette = sv.ColorPalette([sv.Color(*identity_colour(i)[::-1]) for i in range(_IDENTITIES)])
-        self._palette = palette
 
     def draw(self, image: np.ndarray, people: TrackedPersons, time_s: float) -> np.ndarray:
         """A copy of the frame with its people drawn on it.
@@ -60,12 +57,10 @@ class Overlay:
         self._remember(people, time_s)
         for track_id in people.track_ids.tolist():
             self._draw_trail(canvas, track_id, time_s, unit)
-        shown = sv.Detections(
-            xyxy=people.boxes.astype(np.float32),
-            confidence=people.scores,
-            tracker_id=people.track_ids % _IDENTITIES,
-        )
-        self._boxes(unit).annotate(canvas, shown)
+        colours = [identity_colour(track_id % _IDENTITIES) for track_id in people.track_ids.tolist()]
+        boxes = np.clip(people.boxes, *_LIMITS).astype(np.int32).tolist()
+        for box, colour in zip(boxes, colours, strict=True):
+            cv2.rectangle(canvas, box[:2], box[2:], colour, unit)
         # Near people, larger, last: their joints are the ones not to be covered.
         for i in np.argsort(people.boxes[:, 3] - people.boxes[:, 1], kind="stable"):
             self.draw_pose(canvas, people.keypoints[i], people.boxes[i], unit)
@@ -73,22 +68,9 @@ class Overlay:
             f"#{track_id} {score:.2f}"
             for track_id, score in zip(people.track_ids, people.scores, strict=True)
         ]
-        self._labels(min(image.shape[:2])).annotate(canvas, shown, labels=labels)
+        for box, label, colour in zip(boxes, labels, colours, strict=True):
+            _draw_label(canvas, label, box[:2], colour)
         return canvas
-
-    def _boxes(self, unit: int) -> sv.BoxAnnotator:
-        return sv.BoxAnnotator(self._palette, thickness=unit, color_lookup=sv.ColorLookup.TRACK)
-
-    def _labels(self, shorter_side: int) -> sv.LabelAnnotator:
-        scale = min(max(shorter_side / 900, 0.35), 1.2)
-        return sv.LabelAnnotator(
-            self._palette,
-            color_lookup=sv.ColorLookup.TRACK,
-            text_color=sv.Color(*_OUTLINE),
-            text_scale=scale,
-            text_padding=max(2, round(6 * scale)),
-            text_thickness=max(1, round(1.5 * scale)),
-        )
 
     def _remember(self, people: TrackedPersons, time_s: float) -> None:
         feet = np.stack([people.boxes[:, [0, 2]].mean(axis=1), people.boxes[:, 3]], axis=1)
@@ -156,6 +138,17 @@ def _faded(colour: Colour) -> Colour:
     return colour[0] * 2 // 3, colour[1] * 2 // 3, colour[2] * 2 // 3
 
 
+def _draw_label(canvas: np.ndarray, text: str, corner: list[int], colour: Colour) -> None:
+    """Dark text on a plate that stands on the box's upper left corner."""
+    scale = min(max(min(canvas.shape[:2]) / 900, 0.35), 1.2)
+    padding, thickness = max(2, round(6 * scale)), max(1, round(1.5 * scale))
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    x, y = corner
+    cv2.rectangle(canvas, (x, y - height - 2 * padding), (x + width + 2 * padding, y), colour, cv2.FILLED)
+    place = (x + padding, y - padding)
+    cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _OUTLINE, thickness, cv2.LINE_AA)
+
+
 def _circle(
     canvas: np.ndarray, centre: tuple[int, ...], radius: float, colour: Colour, thickness: int
 ) -> None:
@@ -165,6 +158,5 @@ def _circle(
 
 def _fixed(points_xy: np.ndarray) -> np.ndarray:
     """(M, 2) pixels to OpenCV's fixed-point pixel indices, int32: the centre of pixel i, i + 0.5, is i there."""
-    # A wild joint far outside must not overflow OpenCV's coordinates.
-    indices = np.clip(points_xy - 0.5, -30_000.0, 60_000.0) * (1 << _SUBPIXEL_BITS)
+    indices = np.clip(points_xy - 0.5, *_LIMITS) * (1 << _SUBPIXEL_BITS)
     return np.rint(indices).astype(np.int32)
