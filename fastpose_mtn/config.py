@@ -127,13 +127,15 @@ def get_cfg() -> CfgNode:
     c.MODEL.FPN.FUSE_TYPE = "sum"
 
     c.MODEL.ANCHOR_GENERATOR = CfgNode()
+    c.MODEL.ANCHOR_GENERATOR.NAME = "MTNAnchorGenerator"  # read by Detectron2 only; its own knows no ROUND
     c.MODEL.ANCHOR_GENERATOR.SIZES = [[32], [64], [128], [256], [512]]  # pixels, P2 to P6 (FPN)
     c.MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS = [[0.5, 1.0, 2.0]]  # height to width
     c.MODEL.ANCHOR_GENERATOR.OFFSET = 0.0  # of the first anchor's centre, in strides
     c.MODEL.ANCHOR_GENERATOR.ROUND = False  # ours: whole-pixel anchors, as torchvision's weights expect
 
     c.MODEL.PROPOSAL_GENERATOR = CfgNode()
-    c.MODEL.PROPOSAL_GENERATOR.NAME = "RPN"
+    # read by Detectron2 only; its own RPN takes ignored people for examples
+    c.MODEL.PROPOSAL_GENERATOR.NAME = "MTNRPN"
     c.MODEL.PROPOSAL_GENERATOR.MIN_SIZE = 0  # pixels; smaller proposals are dropped
     c.MODEL.RPN = CfgNode()
     c.MODEL.RPN.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]
@@ -188,6 +190,7 @@ def get_cfg() -> CfgNode:
     c.MODEL.ROI_KEYPOINT_HEAD.NORM = ""  # ours: of the convolutions: "", BN, SyncBN, GN or FrozenBN
     # ours: subpixel, or resize (Mask R-CNN's: each heatmap enlarged to its box, then the maximum)
     c.MODEL.ROI_KEYPOINT_HEAD.DECODER = "subpixel"
+    c.MODEL.ROI_KEYPOINT_HEAD.HEATMAPS = False  # ours, Detectron2 only: report pred_keypoint_heatmaps too
     # [height, width] for ours, one number for Mask R-CNN's 14x14
     c.MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION = [22, 16]
     c.MODEL.ROI_KEYPOINT_HEAD.POOLER_SAMPLING_RATIO = 0
@@ -296,6 +299,9 @@ def get_cfg() -> CfgNode:
     c.TRACKER.MAX_LOST_SECONDS = 2.0  # of video, for which a lost person can be found again
     c.TRACKER.BIRTH_SCORE = 0.7  # an unmatched detection above it begins a track
     c.TRACKER.MIN_SCORE = 0.5  # detections below it are not looked at
+
+    c.TRACKER_HEADS = CfgNode()
+    c.TRACKER_HEADS.TRACKER_NAME = "OcclusionAwareTracker"  # read by Detectron2's build_tracker_head only
 
     c.VIDEO = CfgNode()  # ours
     c.VIDEO.FOLDER_FRAME_RATE = 30.0  # frames a second of a folder of images, which has no clock of its own

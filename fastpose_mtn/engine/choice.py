@@ -16,7 +16,9 @@ def choose_engine(wanted: str) -> tuple[str, str]:
     Raises:
         InputError: Detectron2 is asked for and is not there.
     """
-    installed = find_spec("detectron2") is not None
+    found = find_spec("detectron2")
+    # a mere folder of that name, such as a clone in the working directory, has no origin
+    installed = found is not None and found.origin is not None
     extension = find_spec("fastpose_mtn.detectron2") is not None
     if wanted == "detectron2":
         if not installed:

@@ -47,6 +47,18 @@ class LoadReport:
             lines.append(f"{len(texts)} of another shape: {_few(texts)}")
         return "\n".join(lines)
 
+    def check(self, source: str | Path, *, strict: bool) -> None:
+        """
+        Raises:
+            ValueError: nothing was loaded, or ``strict`` and not everything fitted; names the first keys.
+        """
+        if strict and (self.missing or self.mismatched or self.unexpected):
+            raise ValueError(
+                f"{source}: weights of another architecture; {'; '.join(str(self).splitlines()[1:])}"
+            )
+        if not self.loaded:
+            raise ValueError(f"{source}: none of its weights fit the network; {_few(self.unexpected)}")
+
 
 def save_weights(
     path: str | Path, model: nn.Module, cfg: CfgNode, *, half: bool = False, classifier: bool = False
@@ -86,13 +98,8 @@ def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -
             the first keys that differ.
     """
     tensors = convert(read_source(source).tensors)
-    report = _fill(model, tensors)
-    if strict and (report.missing or report.mismatched or report.unexpected):
-        raise ValueError(
-            f"{source}: weights of another architecture; {'; '.join(str(report).splitlines()[1:])}"
-        )
-    if not report.loaded:
-        raise ValueError(f"{source}: none of its weights fit the network; {_few(report.unexpected)}")
+    report = fill_weights(model, tensors)
+    report.check(source, strict=strict)
     return report
 
 
@@ -177,7 +184,8 @@ def _torchvision_tensors(name: str) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _fill(model: nn.Module, tensors: dict[str, Tensor]) -> LoadReport:
+def fill_weights(model: nn.Module, tensors: dict[str, Tensor]) -> LoadReport:
+    """Copies what fits by name and shape into the network, and says what did not."""
     own = model.state_dict()
     loaded, mismatched = [], []
     for name, tensor in tensors.items():

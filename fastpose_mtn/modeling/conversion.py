@@ -74,6 +74,22 @@ def _timm_name(name: str) -> str:
     return f"backbone.bottom_up.{rest}"
 
 
+def to_detectron2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """timm's ResNet-FPN under Detectron2's names, the inverse of ``from_detectron2``."""
+    return {_detectron2_name(name): tensor for name, tensor in tensors.items()}
+
+
+def _detectron2_name(name: str) -> str:
+    prefix, _, rest = name.partition("backbone.bottom_up.")
+    if prefix or not re.match(r"(conv1|bn1|layer\d)\.", rest):
+        return name
+    rest = re.sub(r"^(?=(conv|bn)1\.)", "stem.", rest)
+    rest = re.sub(r"^layer(\d)", lambda m: f"res{int(m[1]) + 1}", rest)
+    rest = re.sub(r"\bbn(\d)\.", r"conv\1.norm.", rest)
+    rest = rest.replace("downsample.0.weight", "shortcut.weight").replace("downsample.1.", "shortcut.norm.")
+    return f"backbone.bottom_up.{rest}"
+
+
 def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Recognises whose names these are and gives ours."""
     if any(name.startswith("roi_heads.keypoint_predictor.") for name in tensors):

@@ -172,16 +172,21 @@ class MTNKeypointHead(KeypointHead):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> MTNKeypointHead:
+        return cls(**cls.arguments(cfg, in_channels))
+
+    @staticmethod
+    def arguments(cfg: CfgNode, in_channels: int) -> dict[str, Any]:
+        """The constructor's arguments that a configuration gives."""
         c = cfg.MODEL.ROI_KEYPOINT_HEAD
-        return cls(
-            in_channels=in_channels,
-            conv_dims=c.CONV_DIMS,
-            conv_dilations=c.CONV_DILATIONS,
-            deconv_dim=c.DECONV_DIM,
-            norm=c.NORM,
-            visibility_loss_weight=c.VISIBILITY_LOSS_WEIGHT,
+        return {
+            "in_channels": in_channels,
+            "conv_dims": c.CONV_DIMS,
+            "conv_dilations": c.CONV_DILATIONS,
+            "deconv_dim": c.DECONV_DIM,
+            "norm": c.NORM,
+            "visibility_loss_weight": c.VISIBILITY_LOSS_WEIGHT,
             **_shared_from_config(cfg),
-        )
+        }
 
     def regions(self, boxes_xyxy: Tensor) -> Tensor:
         height, width = self.resolution_hw

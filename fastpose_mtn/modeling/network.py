@@ -177,11 +177,11 @@ def to_detections(people: People) -> list[PersonDetections]:
     return out
 
 
-def build_model(cfg: CfgNode) -> MTN:
-    """The network that a configuration describes, with initial weights, in channels-last memory.
+def check_skeleton(cfg: CfgNode) -> Skeleton:
+    """The network's skeleton.
 
     Raises:
-        ValueError: the configuration contradicts itself or names something unknown.
+        ValueError: it is unknown, or has another number of joints than the keypoint head.
     """
     skeleton = get_skeleton(cfg.MODEL.SKELETON)
     if cfg.MODEL.KEYPOINT_ON and len(skeleton) != cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS:
@@ -189,6 +189,16 @@ def build_model(cfg: CfgNode) -> MTN:
             f"MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS is {cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS}, "
             f"but MODEL.SKELETON {skeleton.name} has {len(skeleton)} joints; make them equal"
         )
+    return skeleton
+
+
+def build_model(cfg: CfgNode) -> MTN:
+    """The network that a configuration describes, with initial weights, in channels-last memory.
+
+    Raises:
+        ValueError: the configuration contradicts itself or names something unknown.
+    """
+    skeleton = check_skeleton(cfg)
     backbone = TimmFPN.from_config(cfg)
     model = MTN(
         backbone=backbone,

@@ -12,10 +12,10 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.box_head import BoxHead, BoxPredictor
 from fastpose_mtn.modeling.keypoint_head import KeypointHead, build_keypoint_head
 from fastpose_mtn.modeling.layers import zero_loss
+from fastpose_mtn.modeling.person_branches import PersonBranches, Samples, has_task, image_index
 from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.modeling.reid_head import MTNReIDHead
 from fastpose_mtn.modeling.rpn import Proposals
-from fastpose_mtn.ops.matching import NEGATIVE, POSITIVE, match_boxes, sample_balanced
 from fastpose_mtn.structures import PersonTargets
 
 
@@ -33,20 +33,7 @@ class People(NamedTuple):
     counts: list[int]
 
 
-class Samples(NamedTuple):
-    """The proposals drawn for training, R over all images, each image's positives first.
-
-    boxes_xyxy (R, 4); image (R,) int64; positive (R,) bool; person (R,) int64, the matched person's
-    row in the concatenated targets (meaningless for negatives).
-    """
-
-    boxes_xyxy: Tensor
-    image: Tensor
-    positive: Tensor
-    person: Tensor
-
-
-class MTNROIHeads(nn.Module):
+class MTNROIHeads(PersonBranches, nn.Module):
     """Samples proposals, pools their features, and runs the three heads (paper, section 3.1).
 
     Args:
@@ -131,46 +118,13 @@ class MTNROIHeads(nn.Module):
     ) -> dict[str, Tensor]:
         """The heads' losses; an image that lacks a task adds nothing to that task's loss."""
         levels = [features[name] for name in self.in_features]
-        samples = self.sample(proposals, targets)
+        samples = self.sample([p.boxes_xyxy for p in proposals], targets)
         losses = self._box_losses(levels, samples, targets, tasks)
         if self.keypoint_head is not None:
-            losses.update(self._keypoint_losses(levels, samples, targets, tasks))
+            losses.update(self.keypoint_losses(levels, samples, targets, tasks))
         if self.reid_head is not None:
-            losses.update(self._reid_losses(levels, samples, targets, tasks))
+            losses.update(self.reid_losses(levels, samples, targets, tasks))
         return losses
-
-    @torch.no_grad()
-    def sample(self, proposals: Sequence[Proposals], targets: Sequence[PersonTargets]) -> Samples:
-        """Draws ``batch_size_per_image`` proposals of each image, at most ``positive_fraction`` of them positive."""
-        drawn: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        first_person = 0
-        for image, (proposal, target) in enumerate(zip(proposals, targets, strict=True)):
-            boxes = proposal.boxes_xyxy
-            if self.append_gt:
-                boxes = torch.cat((boxes, target.boxes[~target.ignore]))
-            if len(target):
-                person, label = match_boxes(
-                    boxes,
-                    target.boxes,
-                    target.ignore,
-                    thresholds=self.iou_thresholds,
-                    labels=self.iou_labels,
-                    allow_low_quality=False,
-                )
-            else:
-                person = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
-                label = person + NEGATIVE
-            chosen = torch.cat(sample_balanced(label, self.batch_size_per_image, self.positive_fraction))
-            drawn.append(
-                (
-                    boxes[chosen],
-                    torch.full_like(chosen, image),
-                    label[chosen] == POSITIVE,
-                    person[chosen] + first_person,
-                )
-            )
-            first_person += len(target)
-        return Samples(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
 
     def _box_losses(
         self,
@@ -179,7 +133,7 @@ class MTNROIHeads(nn.Module):
         targets: Sequence[PersonTargets],
         tasks: Sequence[frozenset[str]],
     ) -> dict[str, Tensor]:
-        rows = torch.nonzero(_has(tasks, "boxes", samples.image)).flatten()
+        rows = torch.nonzero(has_task(tasks, "boxes", samples.image)).flatten()
         if len(rows) == 0:
             zero = zero_loss(self.box_head) + zero_loss(self.box_predictor)
             return {"loss_cls": zero, "loss_box_reg": zero}
@@ -197,48 +151,6 @@ class MTNROIHeads(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         return self.box_predictor(self.box_head(self.box_pooler(levels, boxes_xyxy, image)))
 
-    def _keypoint_losses(
-        self,
-        levels: Sequence[Tensor],
-        samples: Samples,
-        targets: Sequence[PersonTargets],
-        tasks: Sequence[frozenset[str]],
-    ) -> dict[str, Tensor]:
-        head, pooler = self.keypoint_head, self.keypoint_pooler
-        assert head is not None
-        assert pooler is not None
-        rows = torch.nonzero(samples.positive & _has(tasks, "keypoints", samples.image)).flatten()
-        keypoints = torch.cat([target.keypoints for target in targets])[samples.person[rows]]
-        regions = head.regions(samples.boxes_xyxy[rows])
-        rows = rows[_any_joint_inside(keypoints, regions)]
-        rows = _first_per_image(rows, samples.image[rows], head.batch_size_per_image)
-        if len(rows) == 0:
-            return head.no_losses()
-        keypoints = torch.cat([target.keypoints for target in targets])[samples.person[rows]]
-        boxes, image = samples.boxes_xyxy[rows], samples.image[rows]
-        prediction = head(pooler(levels, boxes, image, head.regions(boxes)))
-        num_images = sum("keypoints" in task for task in tasks)
-        return head.losses(prediction, boxes, keypoints, num_images)
-
-    def _reid_losses(
-        self,
-        levels: Sequence[Tensor],
-        samples: Samples,
-        targets: Sequence[PersonTargets],
-        tasks: Sequence[frozenset[str]],
-    ) -> dict[str, Tensor]:
-        head, pooler = self.reid_head, self.reid_pooler
-        assert head is not None
-        assert pooler is not None
-        rows = torch.nonzero(samples.positive & _has(tasks, "identities", samples.image)).flatten()
-        identities = torch.cat([target.identities for target in targets])
-        rows = rows[identities[samples.person[rows]] >= 0]
-        rows = _first_per_image(rows, samples.image[rows], head.batch_size_per_image)
-        if len(rows) == 0:
-            return head.no_losses()
-        embeddings = head(pooler(levels, samples.boxes_xyxy[rows], samples.image[rows]))
-        return head.losses(embeddings, identities[samples.person[rows]])
-
     def inference(
         self,
         features: dict[str, Tensor],
@@ -249,7 +161,7 @@ class MTNROIHeads(nn.Module):
         levels = [features[name] for name in self.in_features]
         counts = [len(p.boxes_xyxy) for p in proposals]
         boxes = torch.cat([p.boxes_xyxy for p in proposals])
-        logits, deltas = self._predict_boxes(levels, boxes, _image_index(counts, boxes.device))
+        logits, deltas = self._predict_boxes(levels, boxes, image_index(counts, boxes.device))
         found = [
             self.box_predictor.inference(logit, delta, box, size)
             for logit, delta, box, size in zip(
@@ -265,43 +177,15 @@ class MTNROIHeads(nn.Module):
     ) -> People:
         """Joints and identities of given boxes (D, 4), ``counts[i]`` of them in image i."""
         levels = [features[name] for name in self.in_features]
-        image = _image_index(counts, boxes_xyxy.device)
+        image = image_index(counts, boxes_xyxy.device)
         keypoints = boxes_xyxy.new_zeros(len(boxes_xyxy), 0, 3)
         embeddings = None
         if self.keypoint_head is not None and self.keypoint_pooler is not None:
             keypoints = boxes_xyxy.new_zeros(0, self.keypoint_head.num_keypoints, 3)
             if len(boxes_xyxy):
-                regions = self.keypoint_head.regions(boxes_xyxy)
-                pooled = self.keypoint_pooler(levels, boxes_xyxy, image, regions)
-                keypoints = self.keypoint_head.decode(self.keypoint_head(pooled), boxes_xyxy)
+                keypoints, _ = self.find_joints(levels, boxes_xyxy, image)
         if self.reid_head is not None and self.reid_pooler is not None:
             embeddings = boxes_xyxy.new_zeros(0, self.reid_head.embedding_dim)
             if len(boxes_xyxy):
-                embeddings = self.reid_head(self.reid_pooler(levels, boxes_xyxy, image))
+                embeddings = self.describe_identities(levels, boxes_xyxy, image)
         return People(boxes_xyxy, scores, keypoints, embeddings, list(counts))
-
-
-def _has(tasks: Sequence[frozenset[str]], task: str, image: Tensor) -> Tensor:
-    """(R,) bool: does the image of each sample train this task?"""
-    return torch.tensor([task in t for t in tasks], dtype=torch.bool, device=image.device)[image]
-
-
-def _any_joint_inside(keypoints: Tensor, regions_xyxy: Tensor) -> Tensor:
-    """(R,) bool: has the person a labelled joint inside the region? The others have nothing to teach."""
-    xy, labelled = keypoints[..., :2], keypoints[..., 2] > 0
-    inside = ((xy >= regions_xyxy[:, None, :2]) & (xy <= regions_xyxy[:, None, 2:])).all(dim=-1)
-    return (inside & labelled).any(dim=1)
-
-
-def _first_per_image(rows: Tensor, image: Tensor, count: int) -> Tensor:
-    """At most ``count`` rows of each image; ``image`` is sorted and rows come in random order within it."""
-    position = torch.arange(len(rows), device=rows.device)
-    start = torch.searchsorted(image, image)
-    return rows[position - start < count]
-
-
-def _image_index(counts: Sequence[int], device: torch.device) -> Tensor:
-    """(sum of counts,) int64: 0 ``counts[0]`` times, then 1 ``counts[1]`` times, ..."""
-    return torch.repeat_interleave(
-        torch.arange(len(counts), device=device), torch.tensor(list(counts), device=device)
-    )

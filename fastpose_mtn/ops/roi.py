@@ -58,14 +58,16 @@ def multiscale_roi_align(
     """
     rois = torch.cat((image_index[:, None].to(boxes_xyxy.dtype), boxes_xyxy), dim=1).float()
     channels, dtype = features[0].shape[1], features[0].dtype
-    out = torch.zeros(len(rois), channels, *output_size_hw, dtype=dtype, device=rois.device)
+    tracing = torch.jit.is_tracing()  # the trace must serve other numbers of boxes on each level
+    out = torch.zeros(rois.shape[0], channels, *output_size_hw, dtype=dtype, device=rois.device)
     for offset, feature in enumerate(features):
         level = min_level + offset
         rows = torch.nonzero(levels == level).flatten()
-        if len(rows) == 0:
+        if not tracing and len(rows) == 0:
             continue
         # float32: torchvision's CPU kernel has no bfloat16, and half-precision box coordinates lose pixels
-        align = gather_roi_align if feature.device.type == "cpu" and sampling_ratio > 0 else roi_align
+        gathers = feature.device.type == "cpu" and sampling_ratio > 0 and not tracing
+        align = gather_roi_align if gathers else roi_align
         pooled = align(feature.float(), rois[rows], output_size_hw, 1.0 / 2**level, sampling_ratio, aligned)
         out = out.index_copy(0, rows, pooled.to(dtype))
     return out

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fastpose_mtn.modeling.conversion import convert, from_torchvision
+from fastpose_mtn.modeling.conversion import convert, from_detectron2, from_torchvision, to_detectron2
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,22 @@ def test_our_own_names_stay():
     own = {"backbone.bottom_up.layer1.0.conv1.weight": torch.zeros(1)}
     assert convert(own) == own
     assert convert({f"model.{n}": t for n, t in own.items()}) == own
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("stem.conv1.weight", "conv1.weight"),
+        ("stem.conv1.norm.running_mean", "bn1.running_mean"),
+        ("res2.0.shortcut.weight", "layer1.0.downsample.0.weight"),
+        ("res2.0.shortcut.norm.bias", "layer1.0.downsample.1.bias"),
+        ("res5.2.conv3.norm.weight", "layer4.2.bn3.weight"),
+    ],
+)
+def test_detectron2s_names_both_ways(theirs, ours):
+    theirs, ours = (f"backbone.bottom_up.{name}" for name in (theirs, ours))
+    assert list(from_detectron2({theirs: torch.zeros(1)})) == [ours]
+    assert list(to_detectron2({ours: torch.zeros(1)})) == [theirs]
+    assert list(to_detectron2({"roi_heads.reid_head.conv1.weight": torch.zeros(1)})) == [
+        "roi_heads.reid_head.conv1.weight"
+    ]

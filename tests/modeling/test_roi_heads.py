@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from fastpose_mtn.modeling.person_branches import first_per_image
 from fastpose_mtn.modeling.pooler import RoIPooler
-from fastpose_mtn.modeling.roi_heads import MTNROIHeads, _first_per_image
+from fastpose_mtn.modeling.roi_heads import MTNROIHeads
 from fastpose_mtn.modeling.rpn import Proposals
 from fastpose_mtn.structures import PersonTargets
 
@@ -26,9 +27,12 @@ def features(batch=2):
     return {f"p{i}": torch.randn(batch, 8, 256 >> i, 256 >> i, requires_grad=True) for i in range(2, 6)}
 
 
-def proposals(*boxes):
-    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
-    return Proposals(boxes, torch.zeros(len(boxes)))
+def boxes(*xyxy):
+    return torch.tensor(xyxy, dtype=torch.float32).reshape(-1, 4)
+
+
+def proposals(*xyxy):
+    return Proposals(boxes(*xyxy), torch.zeros(len(xyxy)))
 
 
 PERSON, OTHER, NOWHERE = [10, 5, 40, 60], [50, 10, 90, 60], [60, 0, 64, 4]
@@ -36,7 +40,7 @@ PERSON, OTHER, NOWHERE = [10, 5, 40, 60], [50, 10, 90, 60], [60, 0, 64, 4]
 
 def test_sampling(heads, people):
     targets = [people(PERSON, OTHER), people(PERSON)]
-    samples = heads.sample([proposals(NOWHERE, [11, 6, 41, 61]), proposals(NOWHERE)], targets)
+    samples = heads.sample([boxes(NOWHERE, [11, 6, 41, 61]), boxes(NOWHERE)], targets)
     assert samples.image.tolist() == sorted(samples.image.tolist())
     # the labelled boxes are proposals too; people are numbered through the batch
     first = {
@@ -56,7 +60,7 @@ def test_sampling(heads, people):
 
 
 def test_ignored_people_are_not_proposed(heads, people):
-    samples = heads.sample([proposals(PERSON, NOWHERE)], [people(PERSON, OTHER, ignore=[True, False])])
+    samples = heads.sample([boxes(PERSON, NOWHERE)], [people(PERSON, OTHER, ignore=[True, False])])
     assert samples.boxes_xyxy[samples.positive].tolist() == [list(map(float, OTHER))]
     assert samples.boxes_xyxy[~samples.positive].tolist() == [list(map(float, NOWHERE))]
 
@@ -135,8 +139,8 @@ def test_no_proposals_at_all(heads):
 
 def test_first_rows_of_each_image():
     rows, image = torch.tensor([4, 5, 6, 9, 11, 12]), torch.tensor([0, 0, 0, 2, 2, 3])
-    assert _first_per_image(rows, image, 2).tolist() == [4, 5, 9, 11, 12]
-    assert _first_per_image(rows[:0], image[:0], 2).tolist() == []
+    assert first_per_image(rows, image, 2).tolist() == [4, 5, 9, 11, 12]
+    assert first_per_image(rows[:0], image[:0], 2).tolist() == []
 
 
 def test_limit_of_trained_proposals(heads, people):

@@ -1,0 +1,203 @@
+"""Boxes by Detectron2, joints and identities by us, in one set of ROI heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from detectron2.config import configurable
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import ROI_HEADS_REGISTRY
+from detectron2.modeling.poolers import convert_boxes_to_pooler_format
+from detectron2.modeling.roi_heads import StandardROIHeads
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import get_event_storage
+from torch import Tensor
+
+from fastpose_mtn.detectron2.keypoint_head import report_joints
+from fastpose_mtn.detectron2.pooler import pooler_from_shapes
+from fastpose_mtn.detectron2.targets import tasks_of, to_targets
+from fastpose_mtn.modeling.keypoint_head import build_keypoint_head
+from fastpose_mtn.modeling.network import check_skeleton
+from fastpose_mtn.modeling.person_branches import PersonBranches, Samples
+from fastpose_mtn.modeling.pooler import RoIPooler
+from fastpose_mtn.modeling.reid_head import MTNReIDHead
+from fastpose_mtn.structures import PersonTargets
+
+
+@ROI_HEADS_REGISTRY.register()
+class MTNROIHeads(PersonBranches, StandardROIHeads):
+    """Detectron2's standard box branch, our keypoint head and our identity head (paper, section 3.1).
+
+    People found have ``pred_boxes``, ``scores``, ``pred_classes``, ``pred_keypoints`` (N, K, 3) x, y and a
+    confidence in [0, 1], ``pred_embeddings`` (N, E) and, when asked, ``pred_keypoint_heatmaps``. For labels
+    see ``fastpose_mtn.detectron2.targets``.
+
+    Args:
+        reid_pooler, reid_head: None: no identities.
+        iou_thresholds, iou_labels: ``MODEL.ROI_HEADS.IOU_THRESHOLDS`` and ``IOU_LABELS``.
+        report_heatmaps: ``MODEL.ROI_KEYPOINT_HEAD.HEATMAPS``.
+        See Detectron2's ``StandardROIHeads`` for the others.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        iou_thresholds: Sequence[float],
+        iou_labels: Sequence[int],
+        reid_pooler: RoIPooler | None = None,
+        reid_head: MTNReIDHead | None = None,
+        report_heatmaps: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not self.keypoint_on:
+            self.keypoint_pooler = self.keypoint_head = None
+        self.reid_pooler, self.reid_head = reid_pooler, reid_head
+        self.iou_thresholds, self.iou_labels = list(iou_thresholds), list(iou_labels)
+        self.append_gt = self.proposal_append_gt
+        self.report_heatmaps = report_heatmaps
+        for head in (self.keypoint_head, self.reid_head):
+            if head is not None:
+                head.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def from_config(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+        _check(cfg)
+        arguments = super().from_config(cfg, input_shape)
+        if cfg.MODEL.REID_ON:
+            levels = {name: input_shape[name] for name in cfg.MODEL.ROI_HEADS.IN_FEATURES}
+            c = cfg.MODEL.ROI_REID_HEAD
+            head = MTNReIDHead.from_config(cfg, _channels(levels))
+            arguments["reid_head"] = head
+            arguments["reid_pooler"] = pooler_from_shapes(
+                levels, head.resolution_hw, c.POOLER_SAMPLING_RATIO, c.POOLER_TYPE
+            )
+        return {
+            **arguments,
+            "iou_thresholds": cfg.MODEL.ROI_HEADS.IOU_THRESHOLDS,
+            "iou_labels": cfg.MODEL.ROI_HEADS.IOU_LABELS,
+            "report_heatmaps": cfg.MODEL.ROI_KEYPOINT_HEAD.HEATMAPS,
+        }
+
+    @classmethod
+    def _init_keypoint_head(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+        if not cfg.MODEL.KEYPOINT_ON:
+            return {}
+        levels = {name: input_shape[name] for name in cfg.MODEL.ROI_HEADS.IN_FEATURES}
+        c = cfg.MODEL.ROI_KEYPOINT_HEAD
+        head = build_keypoint_head(cfg, _channels(levels))
+        return {
+            "keypoint_in_features": list(levels),
+            "keypoint_pooler": pooler_from_shapes(
+                levels, head.resolution_hw, c.POOLER_SAMPLING_RATIO, c.POOLER_TYPE
+            ),
+            "keypoint_head": head,
+        }
+
+    def forward(
+        self,
+        images: Any,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        targets: list[Instances] | None = None,
+    ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """See Detectron2's ``ROIHeads.forward``; an image that lacks a task adds nothing to its loss."""
+        if not self.training:
+            return super().forward(images, features, proposals, targets)
+        assert targets is not None
+        num_keypoints = 0 if self.keypoint_head is None else self.keypoint_head.num_keypoints
+        people = [to_targets(_without_joints(t) if not num_keypoints else t, num_keypoints) for t in targets]
+        tasks = [tasks_of(t) for t in targets]
+        levels = [features[name] for name in self.in_features]
+        samples = self.sample([p.proposal_boxes.tensor for p in proposals], people)
+        losses = self._forward_box(features, self._box_examples(samples, people, tasks, targets))
+        if self.keypoint_head is not None and self.keypoint_on:
+            losses.update(self.keypoint_losses(levels, samples, people, tasks))
+        if self.reid_head is not None:
+            losses.update(self.reid_losses(levels, samples, people, tasks))
+        return proposals, losses
+
+    def _box_examples(
+        self,
+        samples: Samples,
+        people: Sequence[PersonTargets],
+        tasks: Sequence[frozenset[str]],
+        targets: Sequence[Instances],
+    ) -> list[Instances]:
+        """The samples as Detectron2's box branch takes them; none of an image that does not train boxes."""
+        boxes = torch.cat([person.boxes for person in people])
+        examples, positives = [], 0
+        for image, instances in enumerate(targets):
+            rows = torch.nonzero(samples.image == image).flatten()
+            rows = rows if "boxes" in tasks[image] else rows[:0]
+            positive = samples.positive[rows]
+            matched = samples.boxes_xyxy[rows]
+            matched[positive] = boxes[samples.person[rows][positive]]
+            example = Instances(instances.image_size)
+            example.proposal_boxes = Boxes(samples.boxes_xyxy[rows])
+            example.gt_boxes = Boxes(matched)
+            example.gt_classes = torch.where(positive, 0, self.num_classes)
+            examples.append(example)
+            positives += int(positive.sum())
+        storage = get_event_storage()
+        storage.put_scalar("roi_head/num_fg_samples", positives / len(targets))
+        storage.put_scalar("roi_head/num_bg_samples", (sum(map(len, examples)) - positives) / len(targets))
+        return examples
+
+    def forward_with_given_boxes(
+        self, features: dict[str, Tensor], instances: list[Instances]
+    ) -> list[Instances]:
+        """Joints and identities of known boxes; see Detectron2's ``StandardROIHeads``."""
+        instances = super().forward_with_given_boxes(features, instances)
+        if self.reid_head is not None:
+            levels = [features[name] for name in self.in_features]
+            rois = convert_boxes_to_pooler_format([one.pred_boxes for one in instances])
+            embeddings = self.describe_identities(levels, rois[:, 1:], rois[:, 0].to(torch.int64))
+            # len() would fix the numbers when the model is traced
+            counts = [one.__len__() for one in instances]
+            for one, vectors in zip(instances, embeddings.split(counts), strict=True):
+                one.pred_embeddings = vectors
+        return instances
+
+    def _forward_keypoint(self, features: dict[str, Tensor], instances: list[Instances]) -> list[Instances]:
+        """Joints at test time; training does not come here."""
+        if self.keypoint_head is None or not self.keypoint_on:
+            return instances
+        levels = [features[name] for name in self.in_features]
+        rois = convert_boxes_to_pooler_format([one.pred_boxes for one in instances])
+        boxes = rois[:, 1:]
+        keypoints, prediction = self.find_joints(levels, boxes, rois[:, 0].to(torch.int64))
+        report_joints(instances, keypoints, prediction.heatmaps, self.report_heatmaps)
+        return instances
+
+
+def _channels(levels: dict[str, ShapeSpec]) -> int:
+    return next(iter(levels.values())).channels
+
+
+def _without_joints(instances: Instances) -> Instances:
+    """The instances as a network without joints sees them."""
+    fields = {name: value for name, value in instances.get_fields().items() if name != "gt_keypoints"}
+    return Instances(instances.image_size, **fields)
+
+
+def _check(cfg: Any) -> None:
+    """
+    Raises:
+        ValueError: the configuration asks for what these heads do not do.
+    """
+    check_skeleton(cfg)
+    classes = cfg.MODEL.ROI_HEADS.NUM_CLASSES
+    if classes != 1:
+        raise ValueError(
+            f"MODEL.ROI_HEADS.NUM_CLASSES is {classes}, but MTNROIHeads finds people only: set it to 1"
+        )
+    if cfg.MODEL.MASK_ON:
+        raise ValueError("MODEL.MASK_ON: MTNROIHeads has no mask head; set it to False")
+    if cfg.MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES:
+        raise ValueError(
+            "MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES: MTNROIHeads trains on proposals; set it to False"
+        )
