@@ -112,7 +112,8 @@ def get_cfg() -> CfgNode:
     c.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]
 
     c.MODEL.BACKBONE = CfgNode()
-    c.MODEL.BACKBONE.NAME = "build_timm_fpn_backbone"  # ours, also under Detectron2
+    # ours, also under Detectron2; build_timm_dc5_backbone is the same without a pyramid (paper, Table 1d)
+    c.MODEL.BACKBONE.NAME = "build_timm_fpn_backbone"
     c.MODEL.BACKBONE.FREEZE_AT = 2  # stages frozen: 0 none, 1 the stem, 2 the stem and the first stage
     c.MODEL.BACKBONE.NORM = "FrozenBN"  # ours: FrozenBN, BN, SyncBN or GN
     c.MODEL.TIMM = CfgNode()  # ours

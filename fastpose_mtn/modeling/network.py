@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.modeling.backbone import TimmFPN
+from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
 from fastpose_mtn.modeling.roi_heads import MTNROIHeads, People
 from fastpose_mtn.modeling.rpn import RPN
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
@@ -35,7 +35,7 @@ class MTN(nn.Module):
     def __init__(
         self,
         *,
-        backbone: TimmFPN,
+        backbone: TimmFPN | TimmDC5,
         proposal_generator: RPN,
         roi_heads: MTNROIHeads,
         skeleton: Skeleton,
@@ -199,7 +199,7 @@ def build_model(cfg: CfgNode) -> MTN:
         ValueError: the configuration contradicts itself or names something unknown.
     """
     skeleton = check_skeleton(cfg)
-    backbone = TimmFPN.from_config(cfg)
+    backbone = build_backbone(cfg)
     model = MTN(
         backbone=backbone,
         proposal_generator=RPN.from_config(cfg, backbone.out_channels, backbone.out_strides),

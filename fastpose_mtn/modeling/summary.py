@@ -67,7 +67,7 @@ def summarize(model: MTN, *, image_size_hw: tuple[int, int], proposals: int, peo
     with torch.no_grad():
         features = model.backbone(batch)
     rpn, heads = model.proposal_generator, model.roi_heads
-    channels = features["p2"].shape[1]
+    channels = model.backbone.out_channels
 
     def pooled(size_hw: tuple[int, int]) -> Tensor:
         return torch.zeros(1, channels, *size_hw, device=model.device)

@@ -2,7 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from fastpose_mtn.modeling.backbone import TimmFPN, stages
+from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
+from fastpose_mtn.modeling.bottom_up import stages
+from fastpose_mtn.modeling.network import build_model
 
 NAMES = ["mobilenetv2_100", "resnet18", "resnet50", "resnet101"]
 
@@ -132,3 +134,40 @@ def test_strided_depthwise_convolutions_train_in_float32_with_the_same_result():
 def test_bad_input(arguments, text):
     with pytest.raises(ValueError, match=text):
         build(**arguments)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "resnet18", "resnet50"])
+def test_without_a_pyramid_there_is_one_level_and_every_stage_takes_part(name):
+    backbone = TimmDC5(name=name, out_channels=8, freeze_at=2)
+    out = backbone(torch.randn(1, 3, 64, 96))
+    assert {name: tuple(value.shape) for name, value in out.items()} == {"p4": (1, 8, 4, 6)}
+    assert backbone.out_strides == {"p4": 16}
+    out["p4"].square().mean().backward()
+    for parameter in backbone.parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad
+
+
+def test_a_detector_on_one_level(cfg, people):
+    """Anchors, poolers and heads follow from the configuration; every loss reaches the backbone."""
+    cfg.merge_from_list(
+        [
+            "MODEL.BACKBONE.NAME", "build_timm_dc5_backbone", "MODEL.RPN.IN_FEATURES", ["p4"],
+            "MODEL.ROI_HEADS.IN_FEATURES", ["p4"], "MODEL.ANCHOR_GENERATOR.SIZES", [[16, 32, 64]],
+        ]
+    )  # fmt: skip
+    network = build_model(cfg).train()
+    assert isinstance(network.backbone, TimmDC5)
+    losses = network([torch.zeros(3, 96, 128)], [people([10, 10, 40, 80], [60, 20, 100, 90])])
+    for name, loss in losses.items():
+        (gradient,) = torch.autograd.grad(loss, network.backbone.output.weight, retain_graph=True)
+        assert gradient.abs().sum() > 0, name
+    (found,) = network.eval()([torch.zeros(3, 96, 128)])
+    assert found.keypoints.shape == (len(found), 15, 3)
+
+
+def test_an_unknown_backbone(cfg):
+    cfg.MODEL.BACKBONE.NAME = "build_resnet_fpn_backbone"
+    with pytest.raises(
+        ValueError, match=r"MODEL.BACKBONE.NAME: unknown backbone .* known: build_timm_fpn_backbone"
+    ):
+        build_backbone(cfg)

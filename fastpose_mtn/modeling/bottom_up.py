@@ -1,0 +1,153 @@
+"""timm's classifiers as bodies of a detector: their four stages' features, with other norms, parts frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import timm
+import torch
+from timm.layers import BatchNormAct2d, FrozenBatchNormAct2d
+from timm.models.resnet import Bottleneck
+from torch import Tensor, nn
+from torchvision.ops import FrozenBatchNorm2d
+
+from fastpose_mtn.modeling.layers import NORMS, group_norm
+
+
+def build_bottom_up(
+    name: str,
+    strides: Sequence[int],
+    pretrained: bool,
+    timm_args: Mapping[str, Any] | None,
+    *,
+    stride_in_1x1: bool,
+    norm: str,
+    freeze_at: int,
+) -> Any:
+    """timm's network as the features of its four stages; see ``TimmFPN`` for the arguments.
+
+    Args:
+        strides: what the stages' must be, in pixels.
+
+    Raises:
+        ValueError: timm has no such network or argument, or its stages are others.
+    """
+    if norm not in NORMS[1:]:
+        raise ValueError(f"MODEL.BACKBONE.NORM: expected one of {', '.join(NORMS[1:])}, got {norm!r}")
+    try:
+        bottom_up: Any = timm.create_model(
+            name, features_only=True, out_indices=(1, 2, 3, 4), pretrained=pretrained, **(timm_args or {})
+        )
+    except RuntimeError as error:
+        raise ValueError(f"MODEL.TIMM.NAME: {error}") from error
+    except TypeError as error:
+        raise ValueError(f"MODEL.TIMM.ARGS: {error}") from error
+    found = bottom_up.feature_info.reduction()
+    if found != list(strides):
+        raise ValueError(
+            f"MODEL.TIMM.NAME {name}: expected features of strides {', '.join(map(str, strides))}, got {found}"
+        )
+    for module in bottom_up.modules():
+        if type(module) is nn.Conv2d and module.groups == module.in_channels and module.stride != (1, 1):
+            module.__class__ = _StridedDepthwiseConv2d
+    if stride_in_1x1:
+        _move_strides(bottom_up)
+    replace_norm(bottom_up, norm)
+    freeze_stages(bottom_up, freeze_at)
+    return bottom_up
+
+
+class _StridedDepthwiseConv2d(nn.Conv2d):
+    """A strided depthwise convolution that trains in float32 on a CPU, whatever autocast says.
+
+    oneDNN has no fast bfloat16 kernel for its input gradient: it takes 5 to 30 times as long as float32.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training and x.device.type == "cpu"):
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float()).to(x.dtype)
+
+
+def _move_strides(bottom_up: nn.Module) -> None:
+    for block in bottom_up.modules():
+        if isinstance(block, Bottleneck):
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
+
+
+class _GroupNormAct(nn.GroupNorm):
+    """Group normalisation that keeps the activation of the timm layer which it replaces."""
+
+    def __init__(self, replaced: nn.BatchNorm2d) -> None:
+        like = group_norm(replaced.num_features)
+        super().__init__(like.num_groups, like.num_channels)
+        self.drop = getattr(replaced, "drop", nn.Identity())
+        self.act = getattr(replaced, "act", nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(x)))
+
+
+def _frozen(layer: nn.BatchNorm2d) -> nn.Module:
+    """Batch normalisation with fixed statistics and scale, parameters and activation kept."""
+    frozen: Any
+    if isinstance(layer, BatchNormAct2d):
+        frozen = FrozenBatchNormAct2d(layer.num_features, eps=layer.eps)
+        frozen.drop, frozen.act = layer.drop, layer.act
+    else:
+        frozen = FrozenBatchNorm2d(layer.num_features, eps=layer.eps)
+    frozen.load_state_dict({k: v for k, v in layer.state_dict().items() if k != "num_batches_tracked"})
+    return frozen
+
+
+def replace_norm(module: nn.Module, norm: str) -> None:
+    """Replaces, in place, each batch normalisation below ``module`` by the kind named (``BN``: none)."""
+    for name, child in module.named_children():
+        if not isinstance(child, nn.BatchNorm2d):
+            replace_norm(child, norm)
+        elif norm == "FrozenBN":
+            setattr(module, name, _frozen(child))
+        elif norm == "GN":
+            setattr(module, name, _GroupNormAct(child))
+        elif norm == "SyncBN":
+            setattr(module, name, timm.layers.convert_sync_batchnorm(child))
+
+
+def stages(bottom_up: Any) -> list[list[nn.Module]]:
+    """The network's top-level modules by stage: those up to stride 2 (the stem), then stride 4, 8, 16, 32."""
+    ends = [info["module"].split(".") for info in bottom_up.feature_info.get_dicts()]
+    if ends[0][0] == "blocks":  # MobileNet: stage i is the entries of .blocks up to its feature's own
+        blocks: list[nn.Module] = list(bottom_up.blocks)
+        last = [int(end[1]) for end in ends]
+        stem = [m for n, m in bottom_up.named_children() if n != "blocks"] + blocks[: last[0]]
+        return [
+            stem,
+            *(
+                blocks[a:b]
+                for a, b in zip([last[0], *(i + 1 for i in last)], [i + 1 for i in last], strict=False)
+            ),
+        ]
+    children = dict(bottom_up.named_children())
+    layers = [f"layer{i}" for i in range(1, 5)]
+    return [[m for n, m in children.items() if n not in layers], *([children[n]] for n in layers)]
+
+
+def freeze_stages(bottom_up: nn.Module, freeze_at: int) -> None:
+    """Stops the first ``freeze_at`` stages from training: parameters and normalisation statistics."""
+    for stage in stages(bottom_up)[:freeze_at]:
+        for module in stage:
+            for parameter in module.parameters():
+                parameter.requires_grad_(False)
+    if freeze_at > 0:
+        frozen = {id(m) for stage in stages(bottom_up)[:freeze_at] for top in stage for m in top.modules()}
+        _freeze_norms(bottom_up, frozen)
+
+
+def _freeze_norms(module: nn.Module, frozen: set[int]) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, (nn.BatchNorm2d, nn.SyncBatchNorm)) and id(child) in frozen:
+            setattr(module, name, _frozen(child))  # type: ignore[arg-type]
+        else:
+            _freeze_norms(child, frozen)
