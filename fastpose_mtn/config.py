@@ -284,6 +284,11 @@ def get_cfg() -> CfgNode:
     c.TEST = CfgNode()
     c.TEST.DETECTIONS_PER_IMAGE = 100  # paper, section 3.4
     c.TEST.EVAL_PERIOD = 0  # steps; 0: at the end only
+    c.TEST.AUG = CfgNode()  # each image at several sizes, merged (paper, Table 1e); Detectron2's values
+    c.TEST.AUG.ENABLED = False
+    c.TEST.AUG.MIN_SIZES = (400, 500, 600, 700, 800, 900, 1000, 1100, 1200)  # pixels of the shorter side
+    c.TEST.AUG.MAX_SIZE = 4000  # pixels of the longer side
+    c.TEST.AUG.FLIP = True  # each size mirrored too
     c.TEST.KEYPOINT_OKS_SIGMAS = []  # empty: the skeleton's
 
     c.TRACKER = CfgNode()  # ours; paper, section 3.3

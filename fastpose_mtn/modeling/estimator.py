@@ -15,6 +15,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.checkpoint import load_weights
 from fastpose_mtn.modeling.fuse import fuse
 from fastpose_mtn.modeling.memory import keep_freed_memory
+from fastpose_mtn.modeling.multi_scale import View, merge_views, mirror, views_from_config
 from fastpose_mtn.modeling.network import MTN, build_model, to_detections
 from fastpose_mtn.ops.boxes import clip_boxes, nonempty
 from fastpose_mtn.structures import PersonDetections
@@ -32,6 +33,8 @@ class MTNEstimator:
         model: the network.
         min_size: pixels of the shorter side that frames are resized to; 0: as they are.
         max_size: of the longer side, which wins.
+        views: further sizes, (min_size, max_size, mirrored), in place of the one above; people of all
+            views are merged, see ``multi_scale.merge_views``. Each view costs as much as the one.
         device: auto, cpu, cuda or cuda:N; None: the model's.
         precision: auto, fp32, bf16 or fp16. auto is bf16 on CUDA and on CPUs that compute in it, else fp32.
 
@@ -45,12 +48,13 @@ class MTNEstimator:
         *,
         min_size: int = 0,
         max_size: int = 0,
+        views: Sequence[View] = (),
         device: str | None = None,
         precision: str = "auto",
     ) -> None:
         self.device = model.device if device is None else resolve_device(device)
         self.dtype = resolve_precision(precision, self.device)
-        self.min_size, self.max_size = min_size, max_size
+        self.views = tuple(views) or (View(min_size, max_size),)
         self.skeleton = model.skeleton
         self.embedding_dim = model.embedding_dim
         if self.device.type == "cpu":
@@ -97,6 +101,7 @@ class MTNEstimator:
             model,
             min_size=cfg.INPUT.MIN_SIZE_TEST,
             max_size=cfg.INPUT.MAX_SIZE_TEST,
+            views=views_from_config(cfg),
             device=device,
             precision=precision,
         )
@@ -117,22 +122,36 @@ class MTNEstimator:
                 )
         if not frames:
             return []
-        images = [self._to_image(frame) for frame in frames]
+        found = [self._estimate(frames, view) for view in self.views]
+        if len(found) == 1:
+            return found[0]
+        predictor = self._model.roi_heads.box_predictor
+        return [
+            merge_views(people, nms_thresh=predictor.nms_thresh, count=predictor.detections_per_image)
+            for people in zip(*found, strict=True)
+        ]
+
+    def _estimate(self, frames: Sequence[np.ndarray], view: View) -> list[PersonDetections]:
+        images = [self._to_image(frame, view) for frame in frames]
         with torch.inference_mode(), self._autocast():
             batch, sizes = self._model.preprocess(images)
             people = self._model.find_people(batch, sizes)
         found = to_detections(people)
+        if view.mirrored:
+            found = [mirror(one, size[1], self.skeleton) for one, size in zip(found, sizes, strict=True)]
         return [
             to_frame(one, image_size_hw=size, frame_size_hw=(frame.shape[0], frame.shape[1]))
             for one, size, frame in zip(found, sizes, frames, strict=True)
         ]
 
-    def _to_image(self, frame: np.ndarray) -> Tensor:
-        height, width = test_size(frame.shape[0], frame.shape[1], self.min_size, self.max_size)
+    def _to_image(self, frame: np.ndarray, view: View) -> Tensor:
+        height, width = test_size(frame.shape[0], frame.shape[1], view.min_size, view.max_size)
         if (height, width) != frame.shape[:2]:
             # area averaging does not alias when it shrinks; linear does not blur when it enlarges
             how = cv2.INTER_AREA if height < frame.shape[0] else cv2.INTER_LINEAR
             frame = cv2.resize(frame, (width, height), interpolation=how)
+        if view.mirrored:
+            frame = cv2.flip(frame, 1)
         return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
 
     def _autocast(self) -> contextlib.AbstractContextManager:
