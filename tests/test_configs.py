@@ -1,0 +1,113 @@
+"""Every row of the paper's Table 1: its file loads, builds as the paper has it, and trains."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.data.catalog import DATASETS
+from fastpose_mtn.data.sifp import SIFP
+from fastpose_mtn.engine import train as train_module
+from fastpose_mtn.modeling import build_model
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+ROWS = sorted(p.name for p in CONFIGS.glob("*.yaml") if p.name.startswith(("FastPose-", "MaskRCNN-")))
+
+
+def load(name):
+    cfg = get_cfg()
+    cfg.merge_from_file(str(CONFIGS / name))
+    return cfg
+
+
+def shrink(cfg, folder):
+    """A tenth of the sizes, few channels, two steps; what makes the row what it is stays."""
+    if "mobilenet" in cfg.MODEL.TIMM.NAME:
+        cfg.MODEL.TIMM.NAME = "mobilenetv2_035"
+    else:
+        cfg.MODEL.TIMM.ARGS.channels = [8, 8, 16, 16]
+    for node in (cfg.MODEL.ROI_KEYPOINT_HEAD, cfg.MODEL.ROI_REID_HEAD):
+        node.CONV_DIMS = [8] * len(node.CONV_DIMS)
+    anchors = [[size / 8 for size in level] for level in cfg.MODEL.ANCHOR_GENERATOR.SIZES]
+    for key in ("MIN_SIZE_TRAIN", "MAX_SIZE_TRAIN", "MIN_SIZE_TEST", "MAX_SIZE_TEST"):
+        cfg.INPUT[key] = tenth(cfg.INPUT[key])
+    cfg.TEST.AUG.MIN_SIZES, cfg.TEST.AUG.MAX_SIZE = (
+        tenth(cfg.TEST.AUG.MIN_SIZES),
+        tenth(cfg.TEST.AUG.MAX_SIZE),
+    )
+    cfg.INPUT.SIFP.VALID_RANGE = [size / 10 for size in cfg.INPUT.SIFP.VALID_RANGE]
+    cfg.merge_from_list(
+        [
+            "OUTPUT_DIR", str(folder), "SEED", 1, "MODEL.DEVICE", "cpu", "MODEL.TIMM.PRETRAINED", False,
+            "MODEL.ANCHOR_GENERATOR.SIZES", anchors, "MODEL.FPN.OUT_CHANNELS", 8, "MODEL.ROI_BOX_HEAD.FC_DIM", 8,
+            "MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM", 8, "MODEL.RPN.POST_NMS_TOPK_TRAIN", 20,
+            "MODEL.RPN.POST_NMS_TOPK_TEST", 20, "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", 16,
+            "TEST.DETECTIONS_PER_IMAGE", 5, "DATALOADER.NUM_WORKERS", 0, "SOLVER.IMS_PER_BATCH", 2, "SOLVER.MAX_ITER", 2,
+            "DATASETS.TRAIN", ("synthetic://train?seeds=0-1&frames=4&size=128x72&people=3",),
+            "DATASETS.TEST", ("synthetic://test?seeds=800000&frames=1&size=128x72&people=2",),
+        ]
+    )  # fmt: skip
+    return cfg
+
+
+def tenth(size):
+    return tuple(s // 10 for s in size) if isinstance(size, (list, tuple)) else size // 10
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_trains_two_steps_and_is_evaluated(name, tmp_path, monkeypatch):
+    built = []
+
+    def build_and_keep(cfg):
+        model = build_model(cfg)
+        built.append((model, {key: value.clone() for key, value in model.state_dict().items()}))
+        return model
+
+    monkeypatch.setattr(train_module, "build_model", build_and_keep)
+    assert train_module.train(shrink(load(name), tmp_path)).is_file()
+    ((model, before),) = built
+    changed = {
+        key.split(".")[0] for key, value in model.state_dict().items() if not torch.equal(value, before[key])
+    }
+    assert changed == {"backbone", "proposal_generator", "roi_heads"}
+    (metrics,) = json.loads((tmp_path / "evaluation.json").read_text()).values()
+    assert "keypoint/AP" in metrics
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_what_the_paper_describes(name):
+    cfg = load(name)
+    kind, backbone, *rest = name.removesuffix(".yaml").split("-")
+    with torch.device("meta"):
+        cfg.MODEL.TIMM.PRETRAINED = False
+        cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 10
+        model = build_model(cfg)
+    heads = model.roi_heads
+    small = backbone in ("18", "MobileNetV2")
+    assert {"MobileNetV2": "mobilenetv2_100"}.get(backbone, f"resnet{backbone}") == cfg.MODEL.TIMM.NAME
+    assert len(heads.keypoint_head.convs) == (4 if small else 8)
+    if kind == "FastPose":
+        assert len(heads.reid_head.convs) == (2 if small else 4)
+        assert heads.keypoint_head.resolution_hw == (22, 16)
+    else:
+        assert heads.reid_head is None
+        assert heads.keypoint_head.resolution_hw == (14, 14)
+    assert bool({"SIFP", "SNIP"} & set(rest)) == cfg.INPUT.SIFP.ENABLED
+    if cfg.INPUT.SIFP.ENABLED:
+        sifp = SIFP.from_config(cfg)
+        assert (sifp.factors, sifp.valid_range) == ((2.0, 1.5, 1.0, 0.75), (16.0, 560.0))
+    assert list(model.backbone.out_strides) == (["p4"] if "SNIP" in rest else ["p2", "p3", "p4", "p5", "p6"])
+    assert ("MST" in rest) == cfg.TEST.AUG.ENABLED
+    assert (rest[-1] if rest and rest[-1] in ("iou", "reid") else "occlusion_aware") == cfg.TRACKER.STRATEGY
+    assert {dataset.partition("?")[0] for dataset in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)} <= set(
+        DATASETS
+    )
+
+
+def test_the_table_names_every_file():
+    text = (CONFIGS / "README.md").read_text()
+    named = set(re.findall(r"`([\w-]+\.yaml)`", text))
+    assert named == {path.name for path in CONFIGS.glob("*.yaml")}
