@@ -24,6 +24,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--weights", metavar="FILE", help="a file, demo or torchvision://NAME (default: demo)")
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs (default: auto)")
     add("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
+    add("--engine", default="default", choices=["default", "detectron2"], help="whose model runs")
     add("--batch-size", type=int, metavar="N", help="frames seen at once (default: 8 on a GPU, 4 without)")
     add(
         "--formats",
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
             precision=args.precision,
             strategy=args.strategy,
             options=options,
+            engine=args.engine,
         )
 
     return track_inputs(inputs or [str(DEMO_CLIP)], request, build)

@@ -51,6 +51,17 @@ def main(argv: list[str] | None = None) -> None:
         log.setLevel(logging.INFO if is_first_process() else logging.ERROR)
         log.info("engine: %s (%s)", engine, why)
         machines = Machines(args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)
+        if engine == "detectron2":
+            from fastpose_mtn.detectron2.train import run
+
+            run(
+                config_file=args.config_file,
+                opts=args.opts,
+                eval_only=args.eval_only,
+                resume=args.resume,
+                machines=machines,
+            )
+            return
         cfg = setup(args)
         from fastpose_mtn.engine.train import (  # after --help and bad arguments: slow to import
             evaluate_only,

@@ -36,7 +36,7 @@ def test_train_resume_and_evaluate_the_network_itself(tmp_path, caplog):
     assert {"model_final.safetensors", "evaluation.json", "evaluation_0000001.json", "config.yaml"} <= names
     assert "evaluation_0000002.json" not in names  # the end's own evaluation
 
-    main(["--resume", *TINY, "OUTPUT_DIR", out, "SOLVER.MAX_ITER", "3"])
+    main(["--engine", "lightning", "--resume", *TINY, "OUTPUT_DIR", out, "SOLVER.MAX_ITER", "3"])
     assert (tmp_path / "run" / "checkpoint_0000003.ckpt").is_file()
     rows = list(csv.DictReader((tmp_path / "run" / "logs" / "version_1" / "metrics.csv").open()))
     assert float(rows[-1]["total_loss"]) > 0
@@ -45,7 +45,8 @@ def test_train_resume_and_evaluate_the_network_itself(tmp_path, caplog):
     weights = str(tmp_path / "run" / "model_final.safetensors")
     test = TINY[TINY.index("DATASETS.TEST") : TINY.index("DATASETS.TEST") + 2]
     again = tmp_path / "again"
-    main(["--eval-only", "MODEL.WEIGHTS", weights, *test, "OUTPUT_DIR", str(again)])
+    lightning = ["--engine", "lightning"]
+    main([*lightning, "--eval-only", "MODEL.WEIGHTS", weights, *test, "OUTPUT_DIR", str(again)])
     trained, evaluated = (
         json.loads((folder / "evaluation.json").read_text()) for folder in (tmp_path / "run", again)
     )

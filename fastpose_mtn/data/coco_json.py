@@ -55,7 +55,7 @@ class CocoJsonDataset:
         filter_empty: bool = False,
         skip_missing: bool = False,
     ) -> None:
-        self.name, self.annotations, self._folder = name, annotations, images
+        self.name, self.annotations, self.folder = name, annotations, images
         form = form or CocoJsonFormat()
         reader = CocoJsonReader(skeleton, form)
         for path in annotation_files(annotations, name):
@@ -113,8 +113,26 @@ class CocoJsonDataset:
         width, height = self._sizes_wh[index].tolist()
         return (width, height) if width > 0 else (1, 1)
 
+    def path(self, index: int) -> Path:
+        """Of an image."""
+        return self.folder / str(self._file_names[index])
+
+    def image_id(self, index: int) -> int:
+        """Of an image, in the file."""
+        return int(self._image_ids[index])
+
+    def targets(self, index: int) -> PersonTargets:
+        """The labelled people of an image, NumPy, without reading it."""
+        rows = slice(int(self._ends[index - 1]) if index else 0, int(self._ends[index]))
+        return PersonTargets(
+            boxes=self._boxes[rows].copy(),
+            keypoints=self._keypoints[rows].copy(),
+            identities=self._identities[rows].copy(),
+            ignore=self._ignore[rows].copy(),
+        )
+
     def __getitem__(self, index: int) -> LabelledImage:
-        path = self._folder / str(self._file_names[index])
+        path = self.path(index)
         image = read_image(path)
         height, width = image.shape[:2]
         said = tuple(self._sizes_wh[index].tolist())
@@ -123,16 +141,9 @@ class CocoJsonDataset:
                 f"{path}: the image is {width}x{height}, but dataset {self.name} says {said[0]}x{said[1]} "
                 f"(image id {self._image_ids[index]}); its labels would not fit"
             )
-        rows = slice(int(self._ends[index - 1]) if index else 0, int(self._ends[index]))
-        targets = PersonTargets(
-            boxes=self._boxes[rows].copy(),
-            keypoints=self._keypoints[rows].copy(),
-            identities=self._identities[rows].copy(),
-            ignore=self._ignore[rows].copy(),
-        )
         return LabelledImage(
             image=image,
-            targets=targets,
+            targets=self.targets(index),
             tasks=self.tasks,
             image_id=int(self._image_ids[index]),
             file_name=str(self._file_names[index]),

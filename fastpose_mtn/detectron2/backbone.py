@@ -1,4 +1,4 @@
-"""The timm features with their pyramid as a backbone of Detectron2's."""
+"""The timm networks, with their pyramid or without, as backbones of Detectron2's."""
 
 from __future__ import annotations
 
@@ -10,24 +10,35 @@ from detectron2.modeling import BACKBONE_REGISTRY
 from detectron2.modeling.backbone import Backbone
 from torch import Tensor
 
-from fastpose_mtn.modeling.backbone import TimmFPN
+from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN
 
 
-class TimmFPNBackbone(TimmFPN, Backbone):
-    """``TimmFPN`` with Detectron2's interface: ``output_shape``, and ``size_divisibility`` as it is.
+class _Interface:
+    """Detectron2's interface over ours, mixed in before it.
 
     It works in channels-last memory, as the default host does: faster, and with the same rounding.
     """
 
+    out_channels: int
+    out_strides: dict[str, int]
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        return super().forward(images.contiguous(memory_format=torch.channels_last))
+        return super().forward(images.contiguous(memory_format=torch.channels_last))  # type: ignore[misc]
 
     def output_shape(self) -> dict[str, ShapeSpec]:
-        """Channels and stride of p2 to p6."""
+        """Channels and stride of each level."""
         return {
             name: ShapeSpec(channels=self.out_channels, stride=stride)
             for name, stride in self.out_strides.items()
         }
+
+
+class TimmFPNBackbone(_Interface, TimmFPN, Backbone):
+    """``TimmFPN``: levels p2 to p6."""
+
+
+class TimmDC5Backbone(_Interface, TimmDC5, Backbone):
+    """``TimmDC5``: the level p4 alone."""
 
 
 @BACKBONE_REGISTRY.register()
@@ -37,8 +48,17 @@ def build_timm_fpn_backbone(cfg: Any, input_shape: ShapeSpec) -> TimmFPNBackbone
     Raises:
         ValueError: images have another number of channels, or timm has no such network.
     """
+    _check(input_shape)
+    return TimmFPNBackbone.from_config(cfg).to(memory_format=torch.channels_last)  # type: ignore[return-value,call-overload]
+
+
+@BACKBONE_REGISTRY.register()
+def build_timm_dc5_backbone(cfg: Any, input_shape: ShapeSpec) -> TimmDC5Backbone:
+    """The same without a pyramid (paper, Table 1d); see ``build_timm_fpn_backbone``."""
+    _check(input_shape)
+    return TimmDC5Backbone.from_config(cfg).to(memory_format=torch.channels_last)  # type: ignore[return-value,call-overload]
+
+
+def _check(input_shape: ShapeSpec) -> None:
     if input_shape.channels != 3:
-        raise ValueError(
-            f"build_timm_fpn_backbone: expected images of 3 channels, got {input_shape.channels}"
-        )
-    return TimmFPNBackbone.from_config(cfg).to(memory_format=torch.channels_last)  # type: ignore[return-value]
+        raise ValueError(f"MODEL.BACKBONE: expected images of 3 channels, got {input_shape.channels}")

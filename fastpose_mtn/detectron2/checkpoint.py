@@ -9,7 +9,7 @@ from detectron2.checkpoint import DetectionCheckpointer
 from torch import Tensor, nn
 
 from fastpose_mtn.cli import InputError
-from fastpose_mtn.modeling.backbone import TimmFPN
+from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN
 from fastpose_mtn.modeling.checkpoint import DEMO, LoadReport, fill_weights, read_source
 from fastpose_mtn.modeling.conversion import convert, to_detectron2
 
@@ -80,7 +80,7 @@ def load_tensors(
     """
     names = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     names = convert(names)
-    if not isinstance(getattr(model, "backbone", None), TimmFPN):
+    if not isinstance(getattr(model, "backbone", None), (TimmFPN, TimmDC5)):
         names = to_detectron2(names)
     report = fill_weights(model, names)
     report.check(source, strict=strict)

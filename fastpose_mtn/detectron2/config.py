@@ -9,6 +9,7 @@ from detectron2.config import CfgNode as _Detectron2CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
 
 from fastpose_mtn import config as fastpose
+from fastpose_mtn.modeling.backbone import BACKBONES
 from fastpose_mtn.modeling.estimator import resolve_device
 from fastpose_mtn.skeletons import COCO17
 
@@ -97,9 +98,30 @@ def from_default_host(cfg: fastpose.CfgNode) -> FastPoseCfgNode:
 
 
 def to_default_host(cfg: _Detectron2CfgNode) -> fastpose.CfgNode:
-    """What the default host knows of a configuration of Detectron2's."""
+    """The default host's configuration of the same network; Detectron2's ResNet-FPN becomes timm's.
+
+    Raises:
+        ValueError: the default host has no such network.
+    """
     own = fastpose.get_cfg()
     _copy_known(own, cfg)
+    model, backbone = own.MODEL, cfg.MODEL.BACKBONE.NAME
+    if backbone == "build_resnet_fpn_backbone":
+        resnet = cfg.MODEL.RESNETS
+        model.BACKBONE.NAME, model.BACKBONE.NORM = "build_timm_fpn_backbone", resnet.NORM
+        model.TIMM.NAME, model.TIMM.STRIDE_IN_1X1 = f"resnet{resnet.DEPTH}", resnet.STRIDE_IN_1X1
+    elif backbone not in BACKBONES:
+        raise ValueError(f"MODEL.BACKBONE.NAME: the default host has no {backbone}")
+    if cfg.MODEL.ROI_HEADS.NAME == "StandardROIHeads":
+        if model.ROI_KEYPOINT_HEAD.NAME != "KRCNNConvDeconvUpsampleHead" or not model.KEYPOINT_ON:
+            raise ValueError(
+                "MODEL.ROI_HEADS.NAME StandardROIHeads: the default host has only its KRCNNConvDeconvUpsampleHead, "
+                f"not {model.ROI_KEYPOINT_HEAD.NAME}"
+            )
+        model.ROI_HEADS.NAME, model.REID_ON = "MTNROIHeads", False
+        model.ROI_KEYPOINT_HEAD.DECODER, model.ROI_KEYPOINT_HEAD.VISIBILITY_LOSS_WEIGHT = "resize", 0.0
+    elif not _is_ours(cfg):
+        raise ValueError(f"MODEL.ROI_HEADS.NAME: the default host has no {cfg.MODEL.ROI_HEADS.NAME}")
     return own
 
 

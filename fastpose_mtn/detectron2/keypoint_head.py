@@ -9,11 +9,12 @@ from detectron2.config import configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import ROI_KEYPOINT_HEAD_REGISTRY
 from detectron2.modeling.poolers import convert_boxes_to_pooler_format
-from detectron2.structures import Instances
+from detectron2.structures import Instances, heatmaps_to_keypoints
 from torch import Tensor
 
 from fastpose_mtn.detectron2.pooler import pooler_from_shapes
 from fastpose_mtn.modeling import keypoint_head as fastpose
+from fastpose_mtn.modeling.keypoint_head import DECODERS
 from fastpose_mtn.modeling.pooler import RoIPooler
 
 
@@ -84,8 +85,24 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
         if self.training:
             keypoints = torch.cat([one.gt_keypoints.tensor for one in instances if len(one)])
             return self.losses(prediction, boxes, keypoints, len(instances))
-        report_joints(instances, self.decode(prediction, boxes), prediction.heatmaps, self.report_heatmaps)
+        report_joints(
+            instances, decode_joints(self, prediction, boxes), prediction.heatmaps, self.report_heatmaps
+        )
         return instances
+
+
+def decode_joints(
+    head: fastpose.KeypointHead, prediction: fastpose.KeypointPrediction, boxes_xyxy: Tensor
+) -> Tensor:
+    """``head.decode``, also where the model is traced: Mask R-CNN's decoder has as many steps as there are sizes
+    of people, which a trace would fix; Detectron2's, which finds the same places, is a script."""
+    if head.decoder != "resize" or not torch.jit.is_tracing():
+        return head.decode(prediction, boxes_xyxy)
+    regions = head.regions(boxes_xyxy)
+    position = heatmaps_to_keypoints(prediction.heatmaps, regions)[:, :, :2]
+    mass = DECODERS["subpixel"](prediction.heatmaps, regions)[1]
+    confidence = mass if prediction.visibility is None else prediction.visibility.sigmoid()
+    return torch.cat((position, confidence[..., None]), dim=-1)
 
 
 def report_joints(

@@ -15,8 +15,9 @@ from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
-from fastpose_mtn.detectron2.keypoint_head import report_joints
+from fastpose_mtn.detectron2.keypoint_head import decode_joints, report_joints
 from fastpose_mtn.detectron2.pooler import pooler_from_shapes
+from fastpose_mtn.detectron2.rpn import in_float32
 from fastpose_mtn.detectron2.targets import tasks_of, to_targets
 from fastpose_mtn.modeling.keypoint_head import build_keypoint_head
 from fastpose_mtn.modeling.network import check_skeleton
@@ -56,9 +57,13 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
         if not self.keypoint_on:
             self.keypoint_pooler = self.keypoint_head = None
         self.reid_pooler, self.reid_head = reid_pooler, reid_head
+        self.reid_on = (
+            reid_head is not None
+        )  # can be turned off for a while, as Detectron2 does with its heads
         self.iou_thresholds, self.iou_labels = list(iou_thresholds), list(iou_labels)
         self.append_gt = self.proposal_append_gt
         self.report_heatmaps = report_heatmaps
+        self.box_predictor.register_forward_hook(in_float32)
         for head in (self.keypoint_head, self.reid_head):
             if head is not None:
                 head.to(memory_format=torch.channels_last)
@@ -120,6 +125,10 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
             losses.update(self.reid_losses(levels, samples, people, tasks))
         return proposals, losses
 
+    def _forward_box(self, features: dict[str, Tensor], proposals: list[Instances]) -> Any:
+        # Detectron2's pooler reads features as they are; a CPU's RoIAlign has no bfloat16
+        return super()._forward_box({name: features[name].float() for name in self.in_features}, proposals)
+
     def _box_examples(
         self,
         samples: Samples,
@@ -152,7 +161,7 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
     ) -> list[Instances]:
         """Joints and identities of known boxes; see Detectron2's ``StandardROIHeads``."""
         instances = super().forward_with_given_boxes(features, instances)
-        if self.reid_head is not None:
+        if self.reid_on:
             levels = [features[name] for name in self.in_features]
             rois = convert_boxes_to_pooler_format([one.pred_boxes for one in instances])
             embeddings = self.describe_identities(levels, rois[:, 1:], rois[:, 0].to(torch.int64))
@@ -169,8 +178,13 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
         levels = [features[name] for name in self.in_features]
         rois = convert_boxes_to_pooler_format([one.pred_boxes for one in instances])
         boxes = rois[:, 1:]
-        keypoints, prediction = self.find_joints(levels, boxes, rois[:, 0].to(torch.int64))
-        report_joints(instances, keypoints, prediction.heatmaps, self.report_heatmaps)
+        prediction = self.predict_joints(levels, boxes, rois[:, 0].to(torch.int64))
+        report_joints(
+            instances,
+            decode_joints(self.keypoint_head, prediction, boxes),
+            prediction.heatmaps,
+            self.report_heatmaps,
+        )
         return instances
 
 

@@ -55,6 +55,7 @@ class MTNRPN(RPN):
         super().__init__(**kwargs)
         self.iou_thresholds, self.iou_labels = list(iou_thresholds), list(iou_labels)
         self.rpn_head.to(memory_format=torch.channels_last)
+        self.rpn_head.register_forward_hook(in_float32)
 
     @classmethod
     def from_config(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
@@ -108,3 +109,8 @@ class MTNRPN(RPN):
 
 def _joints(instances: Instances) -> int:
     return instances.gt_keypoints.tensor.shape[1] if instances.has("gt_keypoints") else 0
+
+
+def in_float32(module: Any, arguments: Any, output: Any) -> Any:
+    """A forward hook: scores and deltas leave mixed precision here, as in the default host."""
+    return tuple([o.float() for o in one] if isinstance(one, list) else one.float() for one in output)

@@ -17,8 +17,8 @@ def choose_engine(wanted: str) -> tuple[str, str]:
         InputError: Detectron2 is asked for and is not there.
     """
     found = find_spec("detectron2")
-    # a mere folder of that name, such as a clone in the working directory, has no origin
-    installed = found is not None and found.origin is not None
+    # a mere folder of that name, such as a clone in the working directory, has the origin None
+    installed = found is not None and getattr(found, "origin", "") is not None
     extension = find_spec("fastpose_mtn.detectron2") is not None
     if wanted == "detectron2":
         if not installed:

@@ -17,6 +17,7 @@ from fastpose_mtn.data.loader import LoadFailure
 from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.engine.averaging import WeightAverage
 from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning_rate_factor
+from fastpose_mtn.engine.training_data import check_sample, step_seed
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -48,14 +49,8 @@ class TrainingModule(lightning.LightningModule):
     def transfer_batch_to_device(
         self, batch: list[TrainingSample | LoadFailure], device: torch.device, dataloader_idx: int
     ) -> tuple[list, list, list]:
-        samples = []
-        for sample in batch:
-            if isinstance(sample, LoadFailure):
-                raise InputError(
-                    f"{sample.message}; python -m fastpose_mtn.data.check finds such images, and "
-                    f"DATALOADER.SKIP_BAD_IMAGES True trains without them"
-                )
-            samples.append(sample)
+        samples = [check_sample(sample) for sample in batch]
+        for sample in samples:
             for message in sample.left_out:
                 self.images_left_out += 1
                 _LOG.warning("left out %s (%d so far)", message, self.images_left_out)
@@ -63,11 +58,8 @@ class TrainingModule(lightning.LightningModule):
         return images, [s.targets.to(device) for s in samples], [s.tasks for s in samples]
 
     def training_step(self, batch: tuple[list, list, list], batch_idx: int) -> torch.Tensor:
-        # What is sampled in a step follows from the seed and the step, so a resumed run goes on exactly.
         trainer = self.trainer
-        torch.manual_seed(
-            (self.seed * 1_000_003 + trainer.global_step * trainer.world_size + trainer.global_rank) % 2**63
-        )
+        torch.manual_seed(step_seed(self.seed, trainer.global_step, trainer.global_rank, trainer.world_size))
         losses = self.model(*batch)
         total = sum(losses.values())
         assert isinstance(total, torch.Tensor)

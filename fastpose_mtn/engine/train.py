@@ -14,21 +14,24 @@ from torch import nn
 
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.data.augment import build_augmentations
 from fastpose_mtn.data.catalog import build_datasets
-from fastpose_mtn.data.loader import AugmentedImages, TrainingBatches, build_training_loader
 from fastpose_mtn.engine.callbacks import Averaging, Checkpoints, PeriodicEvaluation, ProgressLog
 from fastpose_mtn.engine.checkpoints import TrainingFolder, check_checkpoint
 from fastpose_mtn.engine.evaluation import evaluate_model
 from fastpose_mtn.engine.machines import Machines, is_first_process
-from fastpose_mtn.engine.module import LoaderFactory, TrainingModule
+from fastpose_mtn.engine.module import TrainingModule
 from fastpose_mtn.engine.trainer import build_trainer, quiet_lightning, uses_gpu
+from fastpose_mtn.engine.training_data import (
+    FINAL_WEIGHTS,
+    make_training_loader,
+    training_images,
+    with_identities,
+)
 from fastpose_mtn.modeling import build_model
 from fastpose_mtn.modeling.checkpoint import load_weights
 from fastpose_mtn.modeling.memory import keep_freed_memory
 
 _LOG = logging.getLogger("fastpose_mtn")
-FINAL_WEIGHTS = "model_final.safetensors"
 
 
 def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = None) -> Path:
@@ -51,20 +54,21 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
         raise InputError("DATASETS.TRAIN names no dataset to train on")
     start = _starting_checkpoint(folder, resume)
     seed = cfg.SEED if cfg.SEED >= 0 else int.from_bytes(os.urandom(3), "little")
-    images = AugmentedImages(
-        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True),
-        build_augmentations(cfg),
-        seed=seed,
-        skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,
-    )
+    images = training_images(cfg, seed)
     tests = build_datasets(cfg, cfg.DATASETS.TEST, training=False)
-    cfg = _with_identities(cfg, images.num_identities)
+    cfg = with_identities(cfg, images.num_identities)
     torch.manual_seed(seed)
     if not uses_gpu(cfg):
         keep_freed_memory()
     model = build_model(cfg)
     _begin_from(model, cfg.MODEL.WEIGHTS, start)
-    module = TrainingModule(cfg, model, seed=seed, make_loader=_loader_factory(cfg, images))
+
+    def make_loader(seed: int, step: int, rank: int, world_size: int) -> Any:
+        return make_training_loader(
+            cfg, images, seed=seed, step=step, rank=rank, world_size=world_size, pin_memory=uses_gpu(cfg)
+        )
+
+    module = TrainingModule(cfg, model, seed=seed, make_loader=make_loader)
     files = TrainingFolder(folder, cfg, kept=cfg.SOLVER.CHECKPOINTS_KEPT)
     evaluate = _evaluation(cfg, tests, folder)
     callbacks: list[lightning.Callback] = [Averaging(), Checkpoints(files, cfg.SOLVER.CHECKPOINT_PERIOD)]
@@ -134,45 +138,6 @@ def _begin_from(model: nn.Module, weights: str, checkpoint: Path | None) -> None
     elif weights:
         report = load_weights(model, weights, strict=False)
         _LOG.info("%s: %s", weights, "; ".join(str(report).splitlines()))
-
-
-def _with_identities(cfg: CfgNode, counted: int) -> CfgNode:
-    """The configuration with the number of identities that the identity head classifies."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    wanted = cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES
-    if wanted and wanted < counted:
-        raise InputError(
-            f"MODEL.ROI_REID_HEAD.NUM_IDENTITIES is {wanted}, but DATASETS.TRAIN has {counted} identities; set "
-            f"it to 0 to have them counted"
-        )
-    cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = wanted or counted
-    return cfg
-
-
-def _loader_factory(cfg: CfgNode, images: AugmentedImages) -> LoaderFactory:
-    one_size = bool(cfg.INPUT.AUG.SIZE)
-    landscape = images.landscape() if cfg.DATALOADER.ASPECT_RATIO_GROUPING and not one_size else None
-
-    def make_loader(seed: int, step: int, rank: int, world_size: int) -> Any:
-        images.seed = seed
-        batches = TrainingBatches(
-            images.group_sizes,
-            batch_size=cfg.SOLVER.IMS_PER_BATCH,
-            seed=seed,
-            run_length=cfg.DATALOADER.IMAGES_PER_SCENE,
-            weights=tuple(cfg.DATASETS.TRAIN_WEIGHTS),
-            dataset_of_group=images.dataset_of_group,
-            landscape=landscape,
-            start_step=step,
-            rank=rank,
-            world_size=world_size,
-        )
-        return build_training_loader(
-            images, batches, num_workers=cfg.DATALOADER.NUM_WORKERS, pin_memory=uses_gpu(cfg)
-        )
-
-    return make_loader
 
 
 def _evaluation(

@@ -145,14 +145,10 @@ class MTNEstimator:
         ]
 
     def _to_image(self, frame: np.ndarray, view: View) -> Tensor:
-        height, width = test_size(frame.shape[0], frame.shape[1], view.min_size, view.max_size)
-        if (height, width) != frame.shape[:2]:
-            # area averaging does not alias when it shrinks; linear does not blur when it enlarges
-            how = cv2.INTER_AREA if height < frame.shape[0] else cv2.INTER_LINEAR
-            frame = cv2.resize(frame, (width, height), interpolation=how)
+        frame = resize_to_test_size(frame, view.min_size, view.max_size)
         if view.mirrored:
-            frame = cv2.flip(frame, 1)
-        return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
+            frame = np.ascontiguousarray(cv2.flip(frame, 1))
+        return torch.from_numpy(frame).permute(2, 0, 1)
 
     def _autocast(self) -> contextlib.AbstractContextManager:
         if self.dtype == torch.float32:
@@ -172,6 +168,16 @@ def test_size(height: int, width: int, min_size: int, max_size: int) -> tuple[in
     if max_size and max(height, width) * scale > max_size:
         scale = max_size / max(height, width)
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+
+def resize_to_test_size(image: np.ndarray, min_size: int, max_size: int) -> np.ndarray:
+    """The image (H, W, 3) as the network sees it at test time, see ``test_size``; contiguous."""
+    height, width = test_size(image.shape[0], image.shape[1], min_size, max_size)
+    if (height, width) != image.shape[:2]:
+        # area averaging does not alias when it shrinks; linear does not blur when it enlarges
+        how = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_LINEAR
+        image = cv2.resize(image, (width, height), interpolation=how)
+    return np.ascontiguousarray(image)
 
 
 test_size.__test__ = False  # type: ignore[attr-defined]  # a name that pytest would collect

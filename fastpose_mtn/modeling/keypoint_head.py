@@ -53,7 +53,7 @@ class KeypointHead(nn.Module):
             raise ValueError(
                 f"MODEL.ROI_KEYPOINT_HEAD.DECODER: expected one of {', '.join(DECODERS)}, got {decoder!r}"
             )
-        self._decode = DECODERS[decoder]
+        self.decoder = decoder
         self.num_keypoints = num_keypoints
         self.resolution_hw = resolution_hw
         self.loss_weight, self.visibility_loss_weight = loss_weight, visibility_loss_weight
@@ -105,7 +105,7 @@ class KeypointHead(nn.Module):
         The confidence is the probability that the joint is visible, where there is a visibility
         branch; otherwise it is the softmax's mass around the peak. Neither depends on the person's size.
         """
-        position, mass = self._decode(prediction.heatmaps, self.regions(boxes_xyxy))
+        position, mass = DECODERS[self.decoder](prediction.heatmaps, self.regions(boxes_xyxy))
         confidence = mass if prediction.visibility is None else prediction.visibility.float().sigmoid()
         return torch.cat((position, confidence[..., None]), dim=-1)
 

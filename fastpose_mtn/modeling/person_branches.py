@@ -128,10 +128,10 @@ class PersonBranches:
         embeddings = head(pooler(levels, samples.boxes_xyxy[rows], samples.image[rows]))
         return head.losses(embeddings, identities[samples.person[rows]])
 
-    def find_joints(
+    def predict_joints(
         self, levels: Sequence[Tensor], boxes_xyxy: Tensor, image: Tensor
-    ) -> tuple[Tensor, KeypointPrediction]:
-        """Joints (R, K, 3) of given people, and what they were read from.
+    ) -> KeypointPrediction:
+        """What the keypoint head says of given people; its ``decode`` makes joints of it.
 
         Args:
             levels: the pyramid's levels.
@@ -141,11 +141,10 @@ class PersonBranches:
         head, pooler = self.keypoint_head, self.keypoint_pooler
         assert head is not None
         assert pooler is not None
-        prediction = head(pooler(levels, boxes_xyxy, image, head.regions(boxes_xyxy)))
-        return head.decode(prediction, boxes_xyxy), prediction
+        return head(pooler(levels, boxes_xyxy, image, head.regions(boxes_xyxy)))
 
     def describe_identities(self, levels: Sequence[Tensor], boxes_xyxy: Tensor, image: Tensor) -> Tensor:
-        """Embeddings (R, E) of given people; see ``find_joints``."""
+        """Embeddings (R, E) of given people; see ``predict_joints``."""
         assert self.reid_head is not None
         assert self.reid_pooler is not None
         return self.reid_head(self.reid_pooler(levels, boxes_xyxy, image))

@@ -183,7 +183,8 @@ class MTNROIHeads(PersonBranches, nn.Module):
         if self.keypoint_head is not None and self.keypoint_pooler is not None:
             keypoints = boxes_xyxy.new_zeros(0, self.keypoint_head.num_keypoints, 3)
             if len(boxes_xyxy):
-                keypoints, _ = self.find_joints(levels, boxes_xyxy, image)
+                prediction = self.predict_joints(levels, boxes_xyxy, image)
+                keypoints = self.keypoint_head.decode(prediction, boxes_xyxy)
         if self.reid_head is not None and self.reid_pooler is not None:
             embeddings = boxes_xyxy.new_zeros(0, self.reid_head.embedding_dim)
             if len(boxes_xyxy):

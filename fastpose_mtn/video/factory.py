@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.engine.choice import choose_engine
 from fastpose_mtn.protocols import PoseEstimator, Tracker
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+ENGINES = ("default", "detectron2")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ def build(
     precision: str = "auto",
     strategy: str | None = None,
     options: Sequence[str] = (),
+    engine: str = "default",
 ) -> PoseTracking:
     """Reads configuration and weights and builds the network.
 
@@ -49,6 +52,7 @@ def build(
         precision: one of ``PRECISIONS``.
         strategy: ``TRACKER.STRATEGY``; None: the configuration's.
         options: ``[KEY, VALUE, ...]``, which override the configuration.
+        engine: one of ``ENGINES``: whose model runs, the default host's or Detectron2's.
 
     Raises:
         InputError, ValueError: a key does not exist, a file cannot be read or used, weights do not fit
@@ -62,14 +66,24 @@ def build(
     from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 
     there = resolve_device(device)
-    cfg = inference_config(weights, config_file)
+    if engine == "detectron2":
+        choose_engine(engine)  # or says that it is missing
+        from fastpose_mtn.detectron2.estimator import Detectron2Estimator, detectron2_inference_config
+
+        cfg = detectron2_inference_config(weights, config_file)
+    else:
+        cfg = inference_config(weights, config_file)
     cfg.merge_from_list(list(options))
     if strategy is not None:
         cfg.merge_from_list(["TRACKER.STRATEGY", strategy])
     cfg.MODEL.DEVICE = str(there)
     new_tracker = functools.partial(OcclusionAwareTracker.from_config, cfg)
     new_tracker()  # a value out of range is told before the weights are read
-    estimator = MTNEstimator.from_config(cfg, device=str(there), precision=precision)
+    estimator: PoseEstimator
+    if engine == "detectron2":
+        estimator = Detectron2Estimator.from_config(cfg, precision=precision)
+    else:
+        estimator = MTNEstimator.from_config(cfg, device=str(there), precision=precision)
     return PoseTracking(
         cfg=cfg,
         estimator=estimator,

@@ -33,7 +33,7 @@ def assert_same_people(ours, theirs, images):
 
 
 @pytest.mark.parametrize(
-    "name", ["FastPose-MobileNetV2", "FastPose-18", "FastPose-50", "FastPose-101", "demo"]
+    "name", ["FastPose-MobileNetV2", "FastPose-18", "FastPose-50", "FastPose-101", "FastPose-50-SNIP", "demo"]
 )
 def test_the_same_weights_find_the_same_people(small, name):
     thin = THIN if name != "demo" else ["MODEL.DEVICE", "cpu"]

@@ -1,4 +1,6 @@
+import importlib
 import os
+import sys
 
 import pytest
 
@@ -54,3 +56,11 @@ def test_the_engine_is_chosen_and_says_why(monkeypatch):
     installed(monkeypatch, "detectron2", "fastpose_mtn.detectron2")
     assert choose_engine("auto") == ("detectron2", "Detectron2 is installed")
     assert choose_engine("detectron2") == ("detectron2", "asked for")
+
+
+def test_a_mere_folder_called_detectron2_is_no_detectron2(monkeypatch, tmp_path):
+    (tmp_path / "detectron2").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "detectron2", raising=False)
+    importlib.invalidate_caches()
+    assert choose_engine("auto") == ("lightning", "Detectron2 is not installed")

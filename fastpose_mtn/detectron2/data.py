@@ -1,0 +1,194 @@
+"""Our datasets in Detectron2's catalogs, and a mapper with our augmentations, SIFP among them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.structures import BoxMode
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.data.augment import Augmentation, augment, build_augmentations
+from fastpose_mtn.data.catalog import build_dataset
+from fastpose_mtn.data.coco_json import CocoJsonDataset
+from fastpose_mtn.data.image_file import read_image
+from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.data.sample import LabelledImage, TrainingSample
+from fastpose_mtn.detectron2.targets import to_instances
+from fastpose_mtn.modeling.estimator import resize_to_test_size
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+from fastpose_mtn.structures import PersonTargets
+
+
+def register_dataset(name: str, skeleton: Skeleton, *, training: bool = False) -> None:
+    """Makes a dataset of our catalog known to ``DatasetCatalog`` and ``MetadataCatalog`` under its name.
+
+    Records have Detectron2's fields (``file_name``, ``annotations`` ...) where the images are files, and in any
+    case ``dataset`` and ``index``, by which ``FastPoseMapper`` finds the labelled image. A name that is
+    registered already stays as it is.
+
+    Args:
+        name: see ``fastpose_mtn.data.catalog``.
+        skeleton: the network's.
+        training: refuse what is kept for acceptance.
+
+    Raises:
+        ValueError: there is no such dataset; that its files cannot be used is said when it is read.
+    """
+    if name in DatasetCatalog.list():
+        return
+    DatasetCatalog.register(name, functools.partial(_records, name, skeleton.name, training))
+    MetadataCatalog.get(name).set(
+        thing_classes=["person"],
+        keypoint_names=list(skeleton.joints),
+        keypoint_flip_map=list(skeleton.flip_pairs),
+        keypoint_connection_rules=[(a, b, (102, 204, 255)) for a, b in skeleton.limbs],
+        keypoint_oks_sigmas=list(skeleton.sigmas),
+        evaluator_type="fastpose",
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def dataset_of(name: str, skeleton: str, training: bool = False) -> PoseDataset:
+    """The dataset of a name, read once a process."""
+    return build_dataset(name, get_skeleton(skeleton), training=training)
+
+
+def _records(name: str, skeleton: str, training: bool) -> list[dict[str, Any]]:
+    dataset = dataset_of(name, skeleton, training)
+    return [_record(dataset, index, name) for index in range(len(dataset))]
+
+
+def _record(dataset: PoseDataset, index: int, name: str) -> dict[str, Any]:
+    width, height = dataset.image_size_wh(index)
+    record = {"dataset": name, "index": index, "width": width, "height": height}
+    if not isinstance(dataset, CocoJsonDataset):  # drawn when it is asked for
+        return {**record, "file_name": f"{name}#{index}", "image_id": index}
+    targets = dataset.targets(index)
+    annotations = [
+        {
+            "bbox": box.tolist(),
+            "bbox_mode": BoxMode.XYXY_ABS,
+            "category_id": 0,
+            "iscrowd": int(ignore),
+            "keypoints": joints.flatten().tolist(),
+            "identity": int(identity),
+        }
+        for box, joints, identity, ignore in zip(
+            targets.boxes, targets.keypoints, targets.identities, targets.ignore, strict=True
+        )
+    ]
+    path, image_id = str(dataset.path(index)), dataset.image_id(index)
+    return {**record, "file_name": path, "image_id": image_id, "annotations": annotations}
+
+
+class FastPoseMapper:
+    """A ``DatasetMapper`` with our augmentations (``INPUT.SIFP``, ``INPUT.AUG``) and our resizing.
+
+    It takes records of ``register_dataset`` and any others with Detectron2's ``file_name`` and ``annotations``
+    (where ``identity`` and ``iscrowd`` may be absent).
+
+    Args:
+        augmentations: in order.
+        skeleton: the network's.
+        image_format: RGB or BGR.
+        is_train: change the image at random and give ``instances``; otherwise resize it as at test time
+            and give ``targets``, the labelled people in the original image's pixels.
+        min_size, max_size: pixels at test time, see ``INPUT.MIN_SIZE_TEST``.
+        seed: of the random changes; None: a new one in each process.
+    """
+
+    def __init__(
+        self,
+        *,
+        augmentations: Sequence[Augmentation],
+        skeleton: Skeleton,
+        image_format: str = "RGB",
+        is_train: bool = True,
+        min_size: int = 0,
+        max_size: int = 0,
+        seed: int | None = None,
+    ) -> None:
+        self.augmentations, self.skeleton, self.image_format = augmentations, skeleton, image_format
+        self.is_train, self.min_size, self.max_size = is_train, min_size, max_size
+        self._seed = seed
+        self._rng: np.random.Generator | None = None
+
+    @classmethod
+    def from_config(cls, cfg: Any, is_train: bool = True) -> FastPoseMapper:
+        return cls(
+            augmentations=build_augmentations(cfg) if is_train else (),
+            skeleton=get_skeleton(cfg.MODEL.SKELETON),
+            image_format=cfg.INPUT.FORMAT,
+            is_train=is_train,
+            min_size=cfg.INPUT.MIN_SIZE_TEST,
+            max_size=cfg.INPUT.MAX_SIZE_TEST,
+        )
+
+    def __call__(self, dataset_dict: dict[str, Any]) -> dict[str, Any]:
+        """What Detectron2's model takes: ``image``, and in training ``instances``, beside the record's own fields."""
+        image = self._read(dataset_dict)
+        record = {k: v for k, v in dataset_dict.items() if k != "annotations"}
+        if self.is_train:
+            if self._rng is None:  # here, not in __init__: each worker process needs its own
+                worker = torch.utils.data.get_worker_info()
+                self._rng = np.random.default_rng(
+                    [worker.seed if worker else 0, self._seed or torch.initial_seed()]
+                )
+            return {
+                **record,
+                **to_detectron2(augment(image, self.augmentations, self._rng).ready(), self.image_format),
+            }
+        height, width = image.image.shape[:2]
+        small = torch.from_numpy(resize_to_test_size(image.image, self.min_size, self.max_size))
+        pixels = in_format(small.permute(2, 0, 1), self.image_format)
+        return {**record, "image": pixels, "targets": image.targets, "height": height, "width": width}
+
+    def _read(self, record: dict[str, Any]) -> LabelledImage:
+        if "dataset" in record:
+            return dataset_of(record["dataset"], self.skeleton.name, False)[record["index"]]
+        people = record.get("annotations", [])
+        boxes = [BoxMode.convert(p["bbox"], p["bbox_mode"], BoxMode.XYXY_ABS) for p in people]
+        joints = [p.get("keypoints", [0.0] * 3 * len(self.skeleton)) for p in people]
+        if any(len(j) != 3 * len(self.skeleton) for j in joints):
+            raise InputError(
+                f"{record['file_name']}: a person has {len(joints[0]) // 3} joints, but MODEL.SKELETON "
+                f"{self.skeleton.name} has {len(self.skeleton)}"
+            )
+        identities = [p.get("identity", -1) for p in people]
+        tasks = {"boxes"} | ({"keypoints"} if any("keypoints" in p for p in people) else set())
+        return LabelledImage(
+            image=read_image(Path(record["file_name"])),
+            targets=PersonTargets(
+                boxes=np.array(boxes, np.float32).reshape(-1, 4),
+                keypoints=np.array(joints, np.float32).reshape(-1, len(self.skeleton), 3),
+                identities=np.array(identities, np.int64),
+                ignore=np.array([bool(p.get("iscrowd", 0)) for p in people], bool),
+            ),
+            tasks=frozenset(tasks | ({"identities"} if any(i >= 0 for i in identities) else set())),
+            image_id=record["image_id"],
+            file_name=record["file_name"],
+        )
+
+
+def to_detectron2(sample: TrainingSample, image_format: str) -> dict[str, Any]:
+    """A training sample as Detectron2's models take it."""
+    size = (sample.image.shape[1], sample.image.shape[2])
+    return {
+        "image": in_format(sample.image, image_format),
+        "height": size[0],
+        "width": size[1],
+        "image_id": sample.image_id,
+        "file_name": sample.file_name,
+        "instances": to_instances(sample.targets, size, sample.tasks),
+    }
+
+
+def in_format(rgb: torch.Tensor, image_format: str) -> torch.Tensor:
+    """(3, H, W) RGB in the order of ``INPUT.FORMAT``."""
+    return rgb.flip(0) if image_format == "BGR" else rgb

@@ -1,0 +1,86 @@
+"""What a step trains on, the same under either engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.augment import build_augmentations
+from fastpose_mtn.data.catalog import build_datasets
+from fastpose_mtn.data.loader import AugmentedImages, LoadFailure, TrainingBatches, build_training_loader
+from fastpose_mtn.data.sample import TrainingSample
+
+FINAL_WEIGHTS = "model_final.safetensors"
+
+
+def training_images(cfg: CfgNode, seed: int) -> AugmentedImages:
+    """The images of ``DATASETS.TRAIN``, changed at random as ``INPUT`` says."""
+    return AugmentedImages(
+        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True),
+        build_augmentations(cfg),
+        seed=seed,
+        skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,
+    )
+
+
+def with_identities(cfg: CfgNode, counted: int) -> CfgNode:
+    """The configuration with the number of identities that the identity head classifies."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    wanted = cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES
+    if wanted and wanted < counted:
+        raise InputError(
+            f"MODEL.ROI_REID_HEAD.NUM_IDENTITIES is {wanted}, but DATASETS.TRAIN has {counted} identities; set "
+            f"it to 0 to have them counted"
+        )
+    cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = wanted or counted
+    return cfg
+
+
+def make_training_loader(
+    cfg: CfgNode,
+    images: AugmentedImages,
+    *,
+    seed: int,
+    step: int,
+    rank: int,
+    world_size: int,
+    pin_memory: bool,
+) -> Any:
+    """The training batches of one process from ``step`` on."""
+    one_size = bool(cfg.INPUT.AUG.SIZE)
+    images.seed = seed
+    batches = TrainingBatches(
+        images.group_sizes,
+        batch_size=cfg.SOLVER.IMS_PER_BATCH,
+        seed=seed,
+        run_length=cfg.DATALOADER.IMAGES_PER_SCENE,
+        weights=tuple(cfg.DATASETS.TRAIN_WEIGHTS),
+        dataset_of_group=images.dataset_of_group,
+        landscape=images.landscape() if cfg.DATALOADER.ASPECT_RATIO_GROUPING and not one_size else None,
+        start_step=step,
+        rank=rank,
+        world_size=world_size,
+    )
+    return build_training_loader(
+        images, batches, num_workers=cfg.DATALOADER.NUM_WORKERS, pin_memory=pin_memory
+    )
+
+
+def step_seed(seed: int, step: int, rank: int, world_size: int) -> int:
+    """Of what the network samples in a step: it follows from the seed and the step, so a resumed run goes on exactly."""
+    return (seed * 1_000_003 + step * world_size + rank) % 2**63
+
+
+def check_sample(sample: TrainingSample | LoadFailure) -> TrainingSample:
+    """
+    Raises:
+        InputError: the image could not be read; the message says how to train without it.
+    """
+    if isinstance(sample, LoadFailure):
+        raise InputError(
+            f"{sample.message}; python -m fastpose_mtn.data.check finds such images, and "
+            f"DATALOADER.SKIP_BAD_IMAGES True trains without them"
+        )
+    return sample
