@@ -72,9 +72,7 @@ def run(folder: Path, weights: str, precision: str) -> tuple[list[PersonDetectio
     command = [sys.executable, str(TRACK), "--input", str(folder / "videos"), "--output", str(results)]
     command += ["--weights", weights, "--precision", precision, "--no-video", "--save-detections", "--quiet"]
     subprocess.run(command, check=True)
-    people = [
-        frame.detections for file in sorted(results.glob(f"*{ENDING}")) for frame in load(file)
-    ]
+    people = [frame.detections for file in sorted(results.glob(f"*{ENDING}")) for frame in load(file)]
     metrics = evaluate_posetrack(folder / "annotations", results).to_json()
     return people, (metrics["ap"]["total"], metrics["mota"]["total"])
 

@@ -137,7 +137,7 @@ def _begin_from(model: nn.Module, weights: str, checkpoint: Path | None) -> None
         check_checkpoint(checkpoint, model)
     elif weights:
         report = load_weights(model, weights, strict=False)
-        _LOG.info("%s: %s", weights, "; ".join(str(report).splitlines()))
+        _LOG.info("starting from %s:\n  %s", weights, report.account().replace("\n", "\n  "))
 
 
 def _evaluation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -47,6 +48,29 @@ class LoadReport:
             lines.append(f"{len(texts)} of another shape: {_few(texts)}")
         return "\n".join(lines)
 
+    def account(self) -> str:
+        """For each part of the network how much of it was loaded, and why the rest was not; then what was not used."""
+        parts: dict[str, Counter[str]] = {}
+        reasons: dict[str, list[str]] = {}
+        mismatched = [name for name, _, _ in self.mismatched]
+        for kind, names in (("loaded", self.loaded), ("missing", self.missing), ("mismatched", mismatched)):
+            for name in names:
+                parts.setdefault(_part(name), Counter())[kind] += 1
+        for part, counts in parts.items():
+            if counts["missing"]:
+                own = [name for name in self.missing if _part(name) == part]
+                reasons.setdefault(part, []).append(f"not in the file: {_few(own)}")
+            other = [f"{n} is {file}, here {own}" for n, file, own in self.mismatched if _part(n) == part]
+            if other:
+                reasons.setdefault(part, []).append(f"of another shape in the file: {_few(other)}")
+        lines = []
+        for part, counts in parts.items():
+            why = "".join(f"; {reason}" for reason in reasons.get(part, []))
+            lines.append(f"{part}: {counts['loaded']} of {counts.total()} tensors loaded{why}")
+        if self.unexpected:
+            lines.append(f"not used, as the network has no such tensors: {_few(self.unexpected)}")
+        return "\n".join(lines)
+
     def check(self, source: str | Path, *, strict: bool) -> None:
         """
         Raises:
@@ -90,7 +114,8 @@ def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -
 
     Args:
         model: the network.
-        source: a file (safetensors, PyTorch's, Detectron2's .pkl), ``"demo"`` or ``torchvision://NAME``.
+        source: a file (safetensors, PyTorch's, Detectron2's .pkl), ``"demo"`` or ``torchvision://NAME``; of a
+            detector, or of a classifier that becomes the backbone.
         strict: refuse weights of another architecture. Otherwise what fits is loaded, to fine-tune from.
 
     Raises:
@@ -208,6 +233,13 @@ def fill_weights(model: nn.Module, tensors: dict[str, Tensor]) -> LoadReport:
 
 def _optional(name: str) -> bool:
     return name.startswith(_TRAINING_ONLY) or name.endswith(".num_batches_tracked")
+
+
+def _part(name: str) -> str:
+    """The part of the network that a tensor belongs to, such as ``roi_heads.box_head``."""
+    first, _, rest = name.partition(".")
+    second = "fpn" if rest.startswith("fpn_") else rest.partition(".")[0]
+    return f"{first}.{second}".rstrip(".")
 
 
 def _few(names: tuple[str, ...] | list[str], count: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""Other projects' names for the same weights: torchvision's Keypoint R-CNN, Detectron2's model zoo.
+"""Other projects' names for the same weights: torchvision's Keypoint R-CNN, Detectron2's model zoo, classifiers.
 
 Only names (and, where an order differs, rows) change; the numbers are theirs.
 """
@@ -90,6 +90,49 @@ def _detectron2_name(name: str) -> str:
     return f"backbone.bottom_up.{rest}"
 
 
+# A classifier's names, without the prefix that a detector's backbone has: whose they are, by the first layers'.
+_CAFFE2 = re.compile(r"conv1_[wb]|res_conv1_bn_[sb]|res\d_\d+_branch\w+")
+_DETECTRON2_BODY = re.compile(r"(stem|res[2-5])\.")
+_TIMM_STEM = ("conv1.weight", "conv1.0.weight", "conv_stem.weight")
+_FROZEN_EPS = 1e-5  # what Detectron2 and torchvision add to the variance of a frozen norm
+
+
+def from_classifier(tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """An ImageNet classifier's tensors as those of our backbone; None where they are none.
+
+    timm's and torchvision's ResNets have our names; ``ImageNetPretrained/torchvision`` of Detectron2's model zoo
+    has its own, ``ImageNetPretrained/MSRA`` Caffe2's. The last layer keeps its name: nothing reads it.
+    """
+    prefix = "backbone.bottom_up."
+    if any(_CAFFE2.fullmatch(name) for name in tensors):
+        tensors = _from_caffe2(tensors)
+    if any(_DETECTRON2_BODY.match(name) for name in tensors):
+        body = {n: t for n, t in tensors.items() if _DETECTRON2_BODY.match(n)}
+        rest = {n: t for n, t in tensors.items() if n not in body}
+        return from_detectron2({prefix + n: t for n, t in body.items()}) | rest
+    if any(name in tensors for name in _TIMM_STEM):
+        return {prefix + name: tensor for name, tensor in tensors.items()}
+    return None
+
+
+def _from_caffe2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``res2_0_branch2a_bn_s`` becomes ``res2.0.conv1.norm.weight``; the norms' statistics are in their weights."""
+    branches = {"1": "shortcut", "2a": "conv1", "2b": "conv2", "2c": "conv3"}
+    out = {}
+    for name, tensor in tensors.items():
+        name = name.replace("res_conv1_bn", "conv1_bn")
+        name = re.sub(r"^conv1_", "stem.conv1.", name)
+        name = re.sub(r"^(res\d)_(\d+)_branch(1|2[abc])_", lambda m: f"{m[1]}.{m[2]}.{branches[m[3]]}.", name)
+        name = re.sub(r"\.w$", ".weight", re.sub(r"\.b$", ".bias", name))
+        name = name.replace("bn_s", "norm.weight").replace("bn_b", "norm.bias")
+        out[name] = tensor
+        if name.endswith("norm.weight"):
+            stem = name.removesuffix("weight")
+            out[f"{stem}running_mean"] = torch.zeros_like(tensor)
+            out[f"{stem}running_var"] = torch.ones_like(tensor) - _FROZEN_EPS
+    return out
+
+
 def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Recognises whose names these are and gives ours."""
     if any(name.startswith("roi_heads.keypoint_predictor.") for name in tensors):
@@ -98,4 +141,4 @@ def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_detectron2(tensors)
     if tensors and all(name.startswith("model.") for name in tensors):  # a training checkpoint of Lightning's
         return {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
-    return tensors
+    return from_classifier(tensors) or tensors

@@ -144,7 +144,7 @@ def test_training_begins_from_weights_that_fit(tmp_path, tiny, caplog):
     with caplog.at_level(logging.INFO, "fastpose_mtn"):
         second = load_file(train(config(tmp_path / "second", **still)))
     torch.testing.assert_close(second["layers.0.weight"], load_file(first)["layers.0.weight"])
-    assert "model_final.safetensors: 9 loaded" in caplog.text
+    assert "model_final.safetensors:\n  frozen: 1 of 1 tensors loaded\n  layers.0: 2 of 2" in caplog.text
     with pytest.raises(ValueError, match="weights file not found: absent.safetensors"):
         train(config(tmp_path / "third", **{"MODEL.WEIGHTS": "absent.safetensors"}))
 

@@ -181,3 +181,30 @@ def test_configuration_of_another_version(tmp_path):
     write_weight_file(path, {"x": torch.zeros(1)}, {"config": "MODEL:\n  NONESUCH: 1\n"})
     with pytest.raises(ValueError, match="its configuration does not fit this version: .*NONESUCH"):
         inference_config(str(path))
+
+
+def test_a_classifiers_weights_are_a_start(cfg, model, tmp_path):
+    prefix = "backbone.bottom_up."
+    state = {n.removeprefix(prefix): v for n, v in model.state_dict().items() if n.startswith(prefix)}
+    torch.save({**state, "fc.weight": torch.zeros(1000, 512)}, tmp_path / "resnet18.pth")
+    other = different(cfg)
+    report = load_weights(other, tmp_path / "resnet18.pth", strict=False)
+    for name, value in model.backbone.bottom_up.state_dict().items():
+        assert torch.equal(value, other.backbone.bottom_up.state_dict()[name]), name
+    lines = dict(line.split(": ", 1) for line in report.account().splitlines())
+    count = len(report.loaded)
+    assert lines["backbone.bottom_up"] == f"{count} of {count} tensors loaded"
+    assert lines["roi_heads.box_head"].startswith(
+        "0 of 4 tensors loaded; not in the file: roi_heads.box_head.fc1.weight"
+    )
+    assert lines["not used, as the network has no such tensors"] == f"{prefix}fc.weight"
+
+
+def test_the_account_says_what_has_another_shape(cfg, model, tmp_path):
+    save_weights(tmp_path / "w.safetensors", model, cfg)
+    other = different(cfg, MODEL__ROI_KEYPOINT_HEAD__DECONV_DIM=4)
+    account = load_weights(other, tmp_path / "w.safetensors", strict=False).account()
+    line = next(line for line in account.splitlines() if line.startswith("roi_heads.keypoint_head"))
+    assert "3 of 6 tensors loaded; of another shape in the file: " in line
+    assert "roi_heads.keypoint_head.deconv1.weight is (8, 8, 4, 4), here (8, 4, 4, 4)" in line
+    assert "not in the file" not in account

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torchvision.ops import FrozenBatchNorm2d
 
 from fastpose_mtn.modeling.conversion import convert, from_detectron2, from_torchvision, to_detectron2
 
@@ -60,3 +61,44 @@ def test_detectron2s_names_both_ways(theirs, ours):
     assert list(to_detectron2({"roi_heads.reid_head.conv1.weight": torch.zeros(1)})) == [
         "roi_heads.reid_head.conv1.weight"
     ]
+
+
+def test_classifiers_become_the_backbone():
+    """timm's, Detectron2's and Caffe2's names of one ResNet are the same backbone."""
+    prefix = "backbone.bottom_up."
+    timm = {
+        "conv1.weight": torch.ones(1), "bn1.weight": torch.ones(2), "layer1.0.conv2.weight": torch.ones(3),
+        "layer1.0.downsample.0.weight": torch.ones(4), "layer1.0.bn3.bias": torch.ones(5), "fc.weight": torch.ones(6),
+    }  # fmt: skip
+    detectron2 = {
+        "stem.conv1.weight": torch.ones(1), "stem.conv1.norm.weight": torch.ones(2), "res2.0.conv2.weight": torch.ones(3),
+        "res2.0.shortcut.weight": torch.ones(4), "res2.0.conv3.norm.bias": torch.ones(5), "stem.fc.weight": torch.ones(6),
+    }  # fmt: skip
+    caffe2 = {
+        "conv1_w": torch.ones(1), "res_conv1_bn_s": torch.ones(2), "res2_0_branch2b_w": torch.ones(3),
+        "res2_0_branch1_w": torch.ones(4), "res2_0_branch2c_bn_b": torch.ones(5), "fc1000_w": torch.ones(6),
+    }  # fmt: skip
+    body = {prefix + name: tensor for name, tensor in timm.items() if name != "fc.weight"}
+    for tensors in (timm, detectron2, caffe2):
+        found = convert(tensors)
+        assert {n: found[n].shape for n in body} == {n: t.shape for n, t in body.items()}
+    assert prefix + "fc.weight" in convert(timm)
+    assert set(convert(caffe2)) - set(body) == {
+        "fc1000_w", f"{prefix}bn1.running_mean", f"{prefix}bn1.running_var"
+    }  # fmt: skip
+
+
+def test_caffe2s_norms_compute_the_same():
+    """Their statistics are merged into weight and bias: x * weight + bias."""
+    found = convert(
+        {
+            "res_conv1_bn_s": torch.tensor([3.0]),
+            "res_conv1_bn_b": torch.tensor([0.5]),
+            "conv1_w": torch.ones(1),
+        }
+    )
+    norm = FrozenBatchNorm2d(1)
+    norm.load_state_dict(
+        {n.removeprefix("backbone.bottom_up.bn1."): t for n, t in found.items() if ".bn1." in n}
+    )
+    assert norm(torch.tensor([[[[2.0]]]])).item() == pytest.approx(6.5, abs=1e-6)
