@@ -21,7 +21,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--input", nargs="+", action="extend", metavar="SOURCE", help=SOURCES)
     add("--output", default="output", metavar="DIR", help="folder for the results (default: output)")
     add("--config-file", metavar="YAML", help="configuration (default: the one that the weights carry)")
-    add("--weights", metavar="FILE", help="a file, demo or torchvision://NAME (default: demo)")
+    add(
+        "--weights",
+        metavar="FILE",
+        help="a file (.onnx, .xml too), demo or torchvision://NAME (default: demo)",
+    )
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs (default: auto)")
     add("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
     add("--engine", default="default", choices=["default", "detectron2"], help="whose model runs")
@@ -36,6 +40,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--save-detections", action="store_true", help="save what python -m fastpose_mtn.tracking reads")
     add("--strategy", choices=["occlusion_aware", "reid", "iou"], help="how people are followed")
     add("--max-frames", type=int, metavar="N", help="stop each source after N frames")
+    add(
+        "--live",
+        default="auto",
+        choices=["auto", "on", "off"],
+        help="newest frame first: of cameras and streams (auto), of recordings at their own pace too, or of none",
+    )
     add("--quiet", action="store_true", help="print errors and warnings only")
     add("options", nargs="*", metavar="KEY VALUE", help="override the configuration")
     args = parser.parse_args(arguments)
@@ -61,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         max_frames=args.max_frames,
         quiet=args.quiet,
+        live=args.live,
     )
 
     def build() -> factory.PoseTracking:

@@ -13,6 +13,7 @@ from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.video.factory import PoseTracking, build
 from fastpose_mtn.video.images import read_image
+from fastpose_mtn.video.live import MODES, as_live
 from fastpose_mtn.video.pipeline import TrackedFrame, track_frames
 from fastpose_mtn.video.sources import ArraySource, Source, check_image, find_inputs, open_source
 
@@ -87,6 +88,7 @@ class FastPose:
         frame_rate: float | None = None,
         batch_size: int | None = None,
         max_frames: int | None = None,
+        live: str = "auto",
     ) -> Generator[TrackedFrame, None, None]:
         """Follows everyone through a video, frame by frame.
 
@@ -99,6 +101,8 @@ class FastPose:
                 have clocks of their own.
             batch_size: frames that the network sees at once; None: 8 on a GPU, 4 without.
             max_frames: after which to stop; None: never.
+            live: auto: of a camera or stream the newest frame is looked at, and it is opened again when it breaks
+                off; on: a recording is played at its own pace and treated alike; off: every frame is looked at.
 
         Yields:
             Each frame in order, with ``index``, ``time_s`` (seconds since the first), ``image`` (H, W, 3)
@@ -111,7 +115,11 @@ class FastPose:
             ValueError, OSError: the source cannot be read, or ended before its time; this is raised
                 behind the last frame that there is.
         """
+        if live not in MODES:
+            raise ValueError(f"live {live!r}: choose from {', '.join(MODES)}")
         opened = self._open(source, frame_rate)
+        if isinstance(source, (str, Path, int)):
+            opened = as_live(opened, live, lambda: self._open(source, frame_rate))
         yield from track_frames(
             opened,
             self._tracking.estimator,

@@ -311,4 +311,7 @@ def get_cfg() -> CfgNode:
 
     c.VIDEO = CfgNode()  # ours
     c.VIDEO.FOLDER_FRAME_RATE = 30.0  # frames a second of a folder of images, which has no clock of its own
+    c.VIDEO.RECONNECT_SECONDS = (
+        300.0  # of waiting for a camera or stream that broke off, before it is given up
+    )
     return c

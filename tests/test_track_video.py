@@ -392,3 +392,11 @@ def test_real_clips_frames_and_images(real_data, run):
     images = json.loads(Path("output/000001_mpiinew_test.json").read_text())["images"]
     assert [image["id"] for image in images] == [30000010000, 30000010001, 30000010002]
     assert len(names("output")) == 8
+
+
+def test_a_recording_played_as_if_it_happened_now_tells_its_latency(run, tmp_path):
+    write_video(tmp_path / "walk.mp4", [moving(i) for i in range(3)], [0.0, 0.01, 0.02])
+    done = run("--input", "walk.mp4", "--live", "on", "--no-video", "--formats", "jsonl")
+    assert done.status == 0
+    assert "latency ms  95 % below" in done.out
+    assert Path("output/walk.jsonl").read_text().splitlines()

@@ -14,11 +14,16 @@ class Channel(Generic[T]):
     """Items from one thread to another, in order, at most ``capacity`` waiting.
 
     An end that goes away wakes the other: nobody waits for ever, whatever failed.
+
+    Args:
+        capacity: items that may wait.
+        newest: an item that finds no room takes the place of the oldest, instead of waiting.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, newest: bool = False) -> None:
         self._items: deque[T] = deque()
         self._capacity = capacity
+        self._newest = newest
         self._changed = threading.Condition()
         self._finished = False
         self._cancelled = False
@@ -27,10 +32,12 @@ class Channel(Generic[T]):
     def put(self, item: T) -> bool:
         """Waits for room; False where the other end takes no more."""
         with self._changed:
-            while len(self._items) >= self._capacity and not self._cancelled:
+            while len(self._items) >= self._capacity and not self._cancelled and not self._newest:
                 self._changed.wait()
             if self._cancelled:
                 return False
+            if len(self._items) >= self._capacity:
+                self._items.popleft()
             self._items.append(item)
             self._changed.notify_all()
             return True
@@ -67,11 +74,17 @@ class Producer(Generic[T]):
 
     An exception in the iterable is raised here, in its place in the order. Leaving the ``with`` block
     ends the thread.
+
+    Args:
+        iterable: what to go through.
+        capacity: items that may wait.
+        name: of the thread.
+        newest: never wait: an item that finds no room takes the place of the oldest.
     """
 
-    def __init__(self, iterable: Iterable[T], *, capacity: int, name: str) -> None:
+    def __init__(self, iterable: Iterable[T], *, capacity: int, name: str, newest: bool = False) -> None:
         self._iterable = iterable
-        self._channel: Channel[T] = Channel(capacity)
+        self._channel: Channel[T] = Channel(capacity, newest=newest)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 

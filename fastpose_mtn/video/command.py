@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from fastpose_mtn.cli import error_line
 from fastpose_mtn.video.factory import PoseTracking
+from fastpose_mtn.video.live import ReconnectingSource, as_live
 from fastpose_mtn.video.outputs import Outputs, check_output_folder
 from fastpose_mtn.video.run import Summary, remarks, run_source, table
 from fastpose_mtn.video.sources import Source, find_inputs, open_source
@@ -27,6 +29,7 @@ class Request:
         batch_size: frames that the network sees at once; None: as many as its device likes.
         max_frames: of each source; None: all.
         quiet: whether to print errors and warnings only.
+        live: one of ``fastpose_mtn.video.live.MODES``.
     """
 
     folder: Path
@@ -36,6 +39,7 @@ class Request:
     batch_size: int | None = None
     max_frames: int | None = None
     quiet: bool = False
+    live: str = "auto"
 
 
 def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], PoseTracking]) -> int:
@@ -56,7 +60,7 @@ def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], Po
     summaries: list[Summary] = []
     names: set[str] = set()
     failed = False
-    for opened in _open_all(inputs):
+    for opened in _open_all(inputs, request.live):
         if not isinstance(opened, Source):
             failed = True
             print(error_line(opened), file=sys.stderr)
@@ -68,6 +72,8 @@ def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], Po
             raise
         if opened.frame_rate_is_a_choice:
             opened.frame_rate = float(tracking.cfg.VIDEO.FOLDER_FRAME_RATE)
+        if isinstance(opened, ReconnectingSource):
+            opened.patience_s = float(tracking.cfg.VIDEO.RECONNECT_SECONDS)
         summary = Summary(_unused(opened.name, names))
         try:
             _track(opened, tracking, request, summary)
@@ -77,7 +83,7 @@ def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], Po
             continue
         summaries.append(summary)
         for line in remarks(summary):
-            print(f"warning: {line}", file=sys.stderr)
+            _warn(line)
         if summary.problem:
             failed = True
             print(error_line(ValueError(summary.problem)), file=sys.stderr)
@@ -103,7 +109,7 @@ def split_options(inputs: Sequence[str], options: Sequence[str]) -> tuple[list[s
     return list(inputs), list(options)
 
 
-def _open_all(inputs: Sequence[str]) -> Iterator[Source | ValueError | OSError]:
+def _open_all(inputs: Sequence[str], live: str) -> Iterator[Source | ValueError | OSError]:
     """Each input's sources, opened when their turn comes, or what was wrong with it."""
     for given in inputs:
         try:
@@ -113,7 +119,7 @@ def _open_all(inputs: Sequence[str]) -> Iterator[Source | ValueError | OSError]:
             continue
         for one in found:
             try:
-                source = open_source(one)
+                source = as_live(open_source(one), live, functools.partial(open_source, one), _warn)
             except (ValueError, OSError) as error:
                 yield error
             else:
@@ -144,6 +150,10 @@ def _track(source: Source, tracking: PoseTracking, request: Request, summary: Su
         max_frames=request.max_frames,
         quiet=request.quiet,
     )
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def _unused(name: str, names: set[str]) -> str:

@@ -18,6 +18,7 @@ class Frame:
         duration_s: seconds for which it is shown.
         image: (H, W, 3) uint8 RGB, C-contiguous and upright; None where it could not be decoded.
         image_size_hw: pixels, as displayed; of the nearest frame before it where ``image`` is None.
+        arrived_s: ``time.monotonic()`` when a live source gave it; None for what was recorded.
     """
 
     index: int
@@ -26,3 +27,4 @@ class Frame:
     duration_s: float
     image: np.ndarray | None
     image_size_hw: tuple[int, int]
+    arrived_s: float | None = None

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,12 @@ class TrackedFrame:
     def image(self) -> np.ndarray | None:
         """(H, W, 3) uint8 RGB; None where the frame could not be decoded."""
         return self.frame.image
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since a live source gave the frame; None for what was recorded."""
+        arrived = self.frame.arrived_s
+        return None if arrived is None else time.monotonic() - arrived
 
 
 class StageTimes:
@@ -87,9 +93,11 @@ def track_frames(
     A frame that could not be decoded comes with nobody in it, so that the numbering and the tracker's
     time go on. Ending the iteration early ends the threads and closes the source.
 
+    Of a live source the newest frame is looked at, one at a time; ``index`` counts the others too.
+
     Args:
         tracker: its state goes on from where it is; give a new one, or one that was reset.
-        batch_size: frames that the network sees at once; a live source's come one by one.
+        batch_size: frames that the network sees at once; 1 for a live source.
         max_frames: after which to stop, None: never.
         times: is added to, under "decode", "network" and "track".
 
@@ -98,14 +106,18 @@ def track_frames(
         Exception: whatever the estimator or the tracker raised.
     """
     times = times or StageTimes()
-    batch_size = 1 if source.live else batch_size
-    frames = itertools.islice(times.iterate("decode", source), max_frames)
+    live = source.live
+    batch_size = 1 if live else batch_size
+    frames = times.iterate("decode", source)
+    # a live source's frames are counted when they were looked at
+    frames = _stamped(frames) if live else itertools.islice(frames, max_frames)
     nobody = _nobody(estimator)
-    waiting = max(2, batch_size)  # frames between two stages: memory, against a stage that idles
+    # frames between two stages: memory and age, against a stage that idles
+    waiting = 1 if live else max(2, batch_size)
     # Both threads are told to stop before either is waited for: each may be waiting for the other.
     try:
         with (
-            Producer(frames, capacity=waiting, name="decode") as decoded,
+            Producer(frames, capacity=waiting, name="decode", newest=live) as decoded,
             Producer(
                 _estimate(decoded, estimator, batch_size, nobody, times),
                 capacity=waiting,
@@ -113,14 +125,21 @@ def track_frames(
             ) as estimated,
         ):
             try:
-                for frame, detections in estimated:
+                for frame, detections in itertools.islice(estimated, max_frames):
                     with times.measure("track"):
                         people = tracker.update(detections, frame.time_s)
                     yield TrackedFrame(frame, detections, people)
             finally:
                 decoded.cancel()
+                source.interrupt()
     finally:
         source.close()
+
+
+def _stamped(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Frames with the time of their arrival."""
+    for frame in frames:
+        yield replace(frame, arrived_s=time.monotonic())
 
 
 def _estimate(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from tqdm import tqdm
 
 from fastpose_mtn.cli import InputError
@@ -35,6 +37,8 @@ class Summary:
         skipped: indices of the frames that could not be decoded.
         interrupted: by Ctrl-C; the files hold what was done.
         problem: why there are fewer frames than there should be, or None.
+        ages_s: of a live source's last frames, seconds from their arrival until their people were followed.
+        passed_over: a live source's frames that nobody had time for.
     """
 
     name: str
@@ -46,6 +50,8 @@ class Summary:
     skipped: list[int] = field(default_factory=list)
     interrupted: bool = False
     problem: str | None = None
+    ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+    passed_over: int = 0
 
 
 def run_source(
@@ -95,6 +101,10 @@ def run_source(
                     summary.frames += 1
                     summary.people += len(tracked.people)
                     summary.track_ids.update(tracked.people.track_ids.tolist())
+                    if (age_s := tracked.age_s) is not None:
+                        summary.ages_s.append(age_s)
+                        summary.passed_over = tracked.index + 1 - summary.frames
+                        bar.set_postfix_str(f"{1000 * age_s:.0f} ms behind", refresh=False)
                     if interrupt.requested:
                         summary.interrupted = True
                         break
@@ -119,7 +129,10 @@ def run_source(
 def table(summaries: Sequence[Summary]) -> str:
     """One line a source: what was found, how fast, and the seconds that each stage worked."""
     stages = [stage for stage in _STAGES if any(s.times.seconds[stage] for s in summaries)]
-    head = ["source", "frames", "people", "tracks", "frames/s", *(f"{stage} s" for stage in stages)]
+    live = any(summary.ages_s for summary in summaries)
+    head = ["source", "frames", "people", "tracks", "frames/s"]
+    head += ["latency ms", "95 % below"] if live else []
+    head += [f"{stage} s" for stage in stages]
     rows = [
         [
             summary.name,
@@ -127,6 +140,7 @@ def table(summaries: Sequence[Summary]) -> str:
             str(summary.people),
             str(len(summary.track_ids)),
             f"{summary.frames / summary.seconds:.1f}" if summary.seconds else "-",
+            *(_latency(summary) if live else ()),
             *(f"{summary.times.seconds[stage]:.1f}" for stage in stages),
         ]
         for summary in summaries
@@ -138,9 +152,22 @@ def table(summaries: Sequence[Summary]) -> str:
     )
 
 
+def _latency(summary: Summary) -> tuple[str, str]:
+    """Mean and 95th percentile, in milliseconds."""
+    if not summary.ages_s:
+        return "-", "-"
+    ages_ms = 1000 * np.array(summary.ages_s)
+    return f"{ages_ms.mean():.0f}", f"{np.percentile(ages_ms, 95):.0f}"
+
+
 def remarks(summary: Summary) -> list[str]:
     """What else there is to say: frames left out, an end before its time."""
     lines = []
+    if summary.passed_over:
+        lines.append(
+            f"{summary.name}: {summary.passed_over} of {summary.passed_over + summary.frames} frames came while the "
+            "network was busy and were passed over"
+        )
     if summary.skipped:
         count, shown = len(summary.skipped), ", ".join(map(str, summary.skipped[:10]))
         lines.append(

@@ -31,7 +31,7 @@ class Source:
         frame_rate: nominal, frames a second.
         frame_rate_is_a_choice: images have no clock: ``frame_rate`` may be set before they are gone through.
         time_base: the tick in seconds that the frames' times are multiples of.
-        live: frames come at their own pace and should be looked at one by one.
+        live: frames come at their own pace: the newest is looked at, and those that nobody had time for are not.
         still: a single picture.
         skipped: indices of the frames that could not be decoded, so far.
         problem: once all frames were read: why there are fewer than there should be, or None.
@@ -62,6 +62,9 @@ class Source:
 
     def __iter__(self) -> Iterator[Frame]:
         raise NotImplementedError
+
+    def interrupt(self) -> None:
+        """Ends a wait for the next frame, from another thread; no more frames are wanted."""
 
     def close(self) -> None:
         """Lets go of files and devices; safe to call twice."""

@@ -55,7 +55,7 @@ class VideoSource(Source):
             frame_count=track.frames or (round(length_s * rate) if length_s else None) if path else None,
             frame_rate=float(rate),
             time_base=track.time_base or Fraction(1, 90_000),
-            live=live,
+            live=live and not length_s,  # a recording that lies elsewhere has a length
         )
         self._length_s = length_s
         self._broke_off: str | None = None  # why reading ended early

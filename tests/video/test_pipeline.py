@@ -52,11 +52,12 @@ def test_it_stops_at_max_frames(tmp_path, estimator, tracker):
     assert len(list(track_frames(video(tmp_path), estimator, tracker, max_frames=7))) == 7
 
 
-def test_a_live_source_is_looked_at_frame_by_frame(estimator, tracker):
+def test_a_live_sources_frames_are_looked_at_one_at_a_time(estimator, tracker):
     source = ArraySource([moving(i) for i in range(5)], frame_rate=30)
     source.live = True
-    list(track_frames(source, estimator, tracker, batch_size=4))
-    assert estimator.batches == [1] * 5
+    results = list(track_frames(source, estimator, tracker, batch_size=4))
+    assert estimator.batches == [1] * len(results)
+    assert results[-1].index == 4
 
 
 @pytest.mark.parametrize("broken", ["source", "estimator", "tracker"])
