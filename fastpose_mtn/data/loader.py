@@ -228,7 +228,8 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
         image = load_or_failure(dataset, index)
         if not self._skip_bad:
             return image, ()
-        rng, left_out = np.random.default_rng([self.seed, 0xBAD, number]), []
+        rng = np.random.default_rng([self.seed, 0xBAD, number])
+        left_out: list[str] = []
         while isinstance(image, LoadFailure) and len(left_out) < _MOST_LEFT_OUT:
             left_out.append(image.message)
             image = load_or_failure(dataset, int(rng.integers(len(dataset))))

@@ -14,11 +14,10 @@ import numpy as np
 
 from fastpose_mtn.cli import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.config import CfgNode, get_cfg
-from fastpose_mtn.data.augment import build_augmentations
-from fastpose_mtn.data.catalog import build_datasets
 from fastpose_mtn.data.image_grid import image_grid
-from fastpose_mtn.data.loader import AugmentedImages, LoadFailure, TrainingBatches
+from fastpose_mtn.data.loader import TrainingBatches
 from fastpose_mtn.data.sample import TrainingSample
+from fastpose_mtn.engine.training_data import check_sample, training_images
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.video.labels import draw_labels
 
@@ -31,12 +30,7 @@ def training_samples(cfg: CfgNode, count: int, seed: int) -> list[TrainingSample
     """
     if not cfg.DATASETS.TRAIN:
         raise InputError("DATASETS.TRAIN names no dataset to show")
-    images = AugmentedImages(
-        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True),
-        build_augmentations(cfg),
-        seed=seed,
-        skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,
-    )
+    images = training_images(cfg, seed)
     batches = TrainingBatches(
         images.group_sizes,
         batch_size=1,
@@ -45,13 +39,7 @@ def training_samples(cfg: CfgNode, count: int, seed: int) -> list[TrainingSample
         weights=tuple(cfg.DATASETS.TRAIN_WEIGHTS),
         dataset_of_group=images.dataset_of_group,
     )
-    samples = []
-    for draw in islice(chain.from_iterable(batches), count):
-        sample = images[draw]
-        if isinstance(sample, LoadFailure):
-            raise InputError(sample.message)
-        samples.append(sample)
-    return samples
+    return [check_sample(images[draw]) for draw in islice(chain.from_iterable(batches), count)]
 
 
 def draw_sample(sample: TrainingSample, cfg: CfgNode) -> np.ndarray:

@@ -60,8 +60,8 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     torch.manual_seed(seed)
     if not uses_gpu(cfg):
         keep_freed_memory()
-    model = build_model(cfg)
-    _begin_from(model, cfg.MODEL.WEIGHTS, start)
+    model = build_model(_without_downloads(cfg) if start else cfg)
+    _begin_from(model, cfg, start)
 
     def make_loader(seed: int, step: int, rank: int, world_size: int) -> Any:
         return make_training_loader(
@@ -131,13 +131,24 @@ def _starting_checkpoint(folder: Path, resume: bool) -> Path | None:
     return checkpoints[-1] if checkpoints else None
 
 
-def _begin_from(model: nn.Module, weights: str, checkpoint: Path | None) -> None:
-    """Loads what fits of ``MODEL.WEIGHTS`` into a network that no checkpoint will fill."""
+def _begin_from(model: nn.Module, cfg: CfgNode, checkpoint: Path | None) -> None:
+    """Loads what fits of ``MODEL.WEIGHTS`` into a network that no checkpoint will fill; says what it starts from."""
     if checkpoint is not None:
         check_checkpoint(checkpoint, model)
-    elif weights:
-        report = load_weights(model, weights, strict=False)
-        _LOG.info("starting from %s:\n  %s", weights, report.account().replace("\n", "\n  "))
+        return
+    if cfg.MODEL.TIMM.PRETRAINED:
+        _LOG.info("backbone: timm's ImageNet weights of %s", cfg.MODEL.TIMM.NAME)
+    if cfg.MODEL.WEIGHTS:
+        report = load_weights(model, cfg.MODEL.WEIGHTS, strict=False)
+        _LOG.info("starting from %s:\n  %s", cfg.MODEL.WEIGHTS, report.account().replace("\n", "\n  "))
+
+
+def _without_downloads(cfg: CfgNode) -> CfgNode:
+    """The same network, which a checkpoint will fill."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.TIMM.PRETRAINED = False
+    return cfg
 
 
 def _evaluation(

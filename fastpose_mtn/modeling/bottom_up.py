@@ -31,7 +31,7 @@ def build_bottom_up(
         strides: what the stages' must be, in pixels.
 
     Raises:
-        ValueError: timm has no such network or argument, or its stages are others.
+        ValueError: timm has no such network or argument, its stages are others, or its weights cannot be had.
     """
     if norm not in NORMS[1:]:
         raise ValueError(f"MODEL.BACKBONE.NORM: expected one of {', '.join(NORMS[1:])}, got {norm!r}")
@@ -43,6 +43,13 @@ def build_bottom_up(
         raise ValueError(f"MODEL.TIMM.NAME: {error}") from error
     except TypeError as error:
         raise ValueError(f"MODEL.TIMM.ARGS: {error}") from error
+    except Exception as error:  # the hub's client has its own kinds of errors, and others in each release
+        if not pretrained:
+            raise
+        raise ValueError(
+            f"MODEL.TIMM.PRETRAINED: cannot get timm's ImageNet weights of {name} ({' '.join(str(error).split())[:200]}); "
+            f"set it False, and MODEL.WEIGHTS to a file to start from"
+        ) from error
     found = bottom_up.feature_info.reduction()
     if found != list(strides):
         raise ValueError(

@@ -34,18 +34,18 @@ def draw_labels(
     overlay = Overlay(skeleton)
     for person in np.argsort(people.boxes[:, 3] - people.boxes[:, 1], kind="stable"):
         box = people.boxes[person]
-        corners = [(round(float(x)), round(float(y))) for x, y in (box[:2], box[2:] - 1)]
+        low, high = ((round(float(x)), round(float(y))) for x, y in (box[:2], box[2:] - 1))
         if people.ignore[person]:
-            _hatch(canvas, *corners, unit)
+            _hatch(canvas, low, high, unit)
             continue
         identity = int(people.identities[person])
         colour = identity_colour(identity) if identity >= 0 else _UNKNOWN
-        cv2.rectangle(canvas, *corners, colour, unit)
+        cv2.rectangle(canvas, low, high, colour, unit)
         keypoints = people.keypoints[person].copy()
         keypoints[:, 2] = np.choose(keypoints[:, 2].astype(np.int64), (0.0, _HIDDEN, 1.0))
         overlay.draw_pose(canvas, keypoints, box, unit)
         if identity >= 0:
-            _write(canvas, str(identity), (corners[0][0] + 2 * unit, corners[0][1] + 14 * unit), unit, colour)
+            _write(canvas, str(identity), (low[0] + 2 * unit, low[1] + 14 * unit), unit, colour)
     if caption:
         _write(canvas, caption, (4 * unit, canvas.shape[0] - 6 * unit), unit, (255, 255, 255))
     return canvas

@@ -171,3 +171,19 @@ def test_an_unknown_backbone(cfg):
         ValueError, match=r"MODEL.BACKBONE.NAME: unknown backbone .* known: build_timm_fpn_backbone"
     ):
         build_backbone(cfg)
+
+
+def test_weights_that_cannot_be_downloaded(monkeypatch):
+    class HubError(Exception):
+        pass
+
+    def offline(*_, **__):
+        raise HubError("no route\nto the hub")
+
+    monkeypatch.setattr("timm.create_model", offline)
+    with pytest.raises(
+        ValueError, match=r"MODEL.TIMM.PRETRAINED: cannot get .* of resnet18 \(no route to the hub\); set it"
+    ):
+        build("resnet18", pretrained=True)
+    with pytest.raises(HubError):
+        build("resnet18")
