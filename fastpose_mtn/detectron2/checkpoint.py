@@ -57,7 +57,8 @@ class FastPoseCheckpointer(DetectionCheckpointer):
         if not filename.endswith((".pkl", ".safetensors")):
             return super()._load_file(filename)
         tensors = read_source(filename).tensors
-        if filename.endswith(".pkl") and not any(name.startswith("backbone.") for name in tensors):
+        zoo = any(name.startswith("backbone.") for name in tensors)
+        if filename.endswith(".pkl") and not zoo and not _is_timm(self.model):  # a classifier's, Caffe2's names
             return {"model": tensors, "__author__": "Caffe2", "matching_heuristics": True}
         return {"model": tensors}
 
@@ -66,7 +67,7 @@ class FastPoseCheckpointer(DetectionCheckpointer):
             return super()._load_model(checkpoint)
         model: Any = self.model
         self.report = load_tensors(model, checkpoint.pop("model"), self._source, strict=self.strict)
-        _LOG.info("%s: %s", self._source, "; ".join(str(self.report).splitlines()))
+        _LOG.info("weights from %s:\n  %s", self._source, self.report.account().replace("\n", "\n  "))
         return None
 
 
@@ -80,8 +81,12 @@ def load_tensors(
     """
     names = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     names = convert(names)
-    if not isinstance(getattr(model, "backbone", None), (TimmFPN, TimmDC5)):
+    if not _is_timm(model):
         names = to_detectron2(names)
     report = fill_weights(model, names)
     report.check(source, strict=strict)
     return report
+
+
+def _is_timm(model: nn.Module) -> bool:
+    return isinstance(getattr(model, "backbone", None), (TimmFPN, TimmDC5))

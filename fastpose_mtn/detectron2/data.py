@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,14 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
-from fastpose_mtn.cli import InputError
 from fastpose_mtn.data.augment import Augmentation, augment, build_augmentations
-from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.data.coco_json import CocoJsonDataset
-from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.loader import PoseDataset
 from fastpose_mtn.data.sample import LabelledImage, TrainingSample
+from fastpose_mtn.detectron2.catalog_dataset import CatalogDataset, build_any_dataset, read_record
 from fastpose_mtn.detectron2.targets import to_instances
 from fastpose_mtn.modeling.estimator import resize_to_test_size
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
-from fastpose_mtn.structures import PersonTargets
 
 
 def register_dataset(name: str, skeleton: Skeleton, *, training: bool = False) -> None:
@@ -42,7 +38,7 @@ def register_dataset(name: str, skeleton: Skeleton, *, training: bool = False) -
     """
     if name in DatasetCatalog.list():
         return
-    DatasetCatalog.register(name, functools.partial(_records, name, skeleton.name, training))
+    DatasetCatalog.register(name, functools.partial(dataset_records, name, skeleton.name, training))
     MetadataCatalog.get(name).set(
         thing_classes=["person"],
         keypoint_names=list(skeleton.joints),
@@ -55,11 +51,12 @@ def register_dataset(name: str, skeleton: Skeleton, *, training: bool = False) -
 
 @functools.lru_cache(maxsize=16)
 def dataset_of(name: str, skeleton: str, training: bool = False) -> PoseDataset:
-    """The dataset of a name, read once a process."""
-    return build_dataset(name, get_skeleton(skeleton), training=training)
+    """The dataset of a name, of our catalog or else of Detectron2's, read once a process."""
+    return build_any_dataset(name, get_skeleton(skeleton), training=training)
 
 
-def _records(name: str, skeleton: str, training: bool) -> list[dict[str, Any]]:
+def dataset_records(name: str, skeleton: str, training: bool = False) -> list[dict[str, Any]]:
+    """What ``register_dataset`` registers."""
     dataset = dataset_of(name, skeleton, training)
     return [_record(dataset, index, name) for index in range(len(dataset))]
 
@@ -67,6 +64,8 @@ def _records(name: str, skeleton: str, training: bool) -> list[dict[str, Any]]:
 def _record(dataset: PoseDataset, index: int, name: str) -> dict[str, Any]:
     width, height = dataset.image_size_wh(index)
     record = {"dataset": name, "index": index, "width": width, "height": height}
+    if isinstance(dataset, CatalogDataset):
+        return {**dataset.record(index), **record}
     if not isinstance(dataset, CocoJsonDataset):  # drawn when it is asked for
         return {**record, "file_name": f"{name}#{index}", "image_id": index}
     targets = dataset.targets(index)
@@ -152,28 +151,7 @@ class FastPoseMapper:
     def _read(self, record: dict[str, Any]) -> LabelledImage:
         if "dataset" in record:
             return dataset_of(record["dataset"], self.skeleton.name, False)[record["index"]]
-        people = record.get("annotations", [])
-        boxes = [BoxMode.convert(p["bbox"], p["bbox_mode"], BoxMode.XYXY_ABS) for p in people]
-        joints = [p.get("keypoints", [0.0] * 3 * len(self.skeleton)) for p in people]
-        if any(len(j) != 3 * len(self.skeleton) for j in joints):
-            raise InputError(
-                f"{record['file_name']}: a person has {len(joints[0]) // 3} joints, but MODEL.SKELETON "
-                f"{self.skeleton.name} has {len(self.skeleton)}"
-            )
-        identities = [p.get("identity", -1) for p in people]
-        tasks = {"boxes"} | ({"keypoints"} if any("keypoints" in p for p in people) else set())
-        return LabelledImage(
-            image=read_image(Path(record["file_name"])),
-            targets=PersonTargets(
-                boxes=np.array(boxes, np.float32).reshape(-1, 4),
-                keypoints=np.array(joints, np.float32).reshape(-1, len(self.skeleton), 3),
-                identities=np.array(identities, np.int64),
-                ignore=np.array([bool(p.get("iscrowd", 0)) for p in people], bool),
-            ),
-            tasks=frozenset(tasks | ({"identities"} if any(i >= 0 for i in identities) else set())),
-            image_id=record["image_id"],
-            file_name=record["file_name"],
-        )
+        return read_record(record, self.skeleton)
 
 
 def to_detectron2(sample: TrainingSample, image_format: str) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Detectron2Estimator:
         if not cfg.MODEL.WEIGHTS:
             raise InputError("no weights: set MODEL.WEIGHTS to a file, demo or torchvision://NAME")
         cfg = cfg.clone()
+        cfg.defrost()
         cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
         cfg.MODEL.TIMM.PRETRAINED = False
         model = build_model(cfg).eval()

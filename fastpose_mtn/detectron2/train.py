@@ -15,9 +15,9 @@ from detectron2.utils.logger import setup_logger
 from torch.multiprocessing import ProcessExitedException
 
 from fastpose_mtn.cli import InputError, exit_on_error
-from fastpose_mtn.data.catalog import build_datasets
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg
+from fastpose_mtn.detectron2.data import dataset_of
 from fastpose_mtn.detectron2.estimator import Detectron2Estimator
 from fastpose_mtn.detectron2.trainer import FastPoseTrainer
 from fastpose_mtn.engine.checkpoints import TrainingFolder
@@ -99,6 +99,8 @@ def _worker(cfg: Any, eval_only: bool, resume: bool) -> None:
         if eval_only:
             evaluate_only(cfg)
             return
+        if resume and (Path(cfg.OUTPUT_DIR) / "last_checkpoint").is_file():
+            cfg.MODEL.TIMM.PRETRAINED = False  # nothing to download for what a checkpoint will fill
         trainer = FastPoseTrainer(cfg)
         if comm.is_main_process():
             (Path(cfg.OUTPUT_DIR) / "config.yaml").write_text(trainer.cfg.dump())
@@ -118,6 +120,7 @@ def evaluate_only(cfg: Any) -> dict[str, Any]:
         ValueError: the weights are of another architecture, or the data cannot be used.
     """
     cfg = cfg.clone()
+    cfg.defrost()
     cfg.MODEL.TIMM.PRETRAINED = False
     cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
     model = build_model(cfg).eval()
@@ -127,7 +130,7 @@ def evaluate_only(cfg: Any) -> dict[str, Any]:
             Detectron2Estimator(
                 model, cfg, precision=cfg.SOLVER.AMP.DTYPE if cfg.SOLVER.AMP.ENABLED else "fp32"
             ),
-            build_datasets(cfg, cfg.DATASETS.TEST, training=False),
+            [dataset_of(name, cfg.MODEL.SKELETON) for name in cfg.DATASETS.TEST],
             batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2),
             num_workers=cfg.DATALOADER.NUM_WORKERS,
             output=Path(cfg.OUTPUT_DIR) / "evaluation.json",

@@ -5,35 +5,33 @@ A step does what the default engine's does: the same images, the same samples, t
 
 from __future__ import annotations
 
+import functools
 import logging
-import time
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from detectron2.data import DatasetCatalog, build_detection_test_loader
-from detectron2.engine import DefaultTrainer, HookBase, SimpleTrainer, TrainerBase, create_ddp_model, hooks
+from detectron2.data import build_detection_test_loader
+from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, create_ddp_model, hooks
 from detectron2.evaluation import inference_on_dataset
 from detectron2.solver import build_lr_scheduler
 from detectron2.utils import comm
+from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
 
 from fastpose_mtn.cli import InputError
-from fastpose_mtn.data.loader import AugmentedImages
+from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.detectron2.catalog_dataset import build_any_dataset
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import to_default_host
-from fastpose_mtn.detectron2.data import FastPoseMapper, dataset_of, register_dataset, to_detectron2
+from fastpose_mtn.detectron2.data import FastPoseMapper, dataset_of, dataset_records, register_dataset
 from fastpose_mtn.detectron2.evaluation import PoseEvaluator
-from fastpose_mtn.engine.averaging import WeightAverage
+from fastpose_mtn.detectron2.training_step import Averaging, TrainingImages, TrainingStep, training_precision
 from fastpose_mtn.engine.evaluation import metrics_table, write_metrics
-from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning_rate_factor
+from fastpose_mtn.engine.solver import build_optimizer, learning_rate_factor
 from fastpose_mtn.engine.training_data import (
     FINAL_WEIGHTS,
-    check_sample,
-    make_training_loader,
-    step_seed,
     training_images,
     with_identities,
 )
@@ -43,93 +41,12 @@ from fastpose_mtn.skeletons import get_skeleton
 
 _LOG = logging.getLogger("fastpose_mtn")
 
-
-class TrainingImages:
-    """The endless training batches as Detectron2's models take them; begins at ``start_step``."""
-
-    def __init__(self, cfg: Any, images: AugmentedImages, seed: int) -> None:
-        self._cfg, self._images, self._seed, self.start_step = cfg, images, seed, 0
-
-    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        loader = make_training_loader(
-            self._cfg,
-            self._images,
-            seed=self._seed,
-            step=self.start_step,
-            rank=comm.get_rank(),
-            world_size=comm.get_world_size(),
-            pin_memory=self._cfg.MODEL.DEVICE.startswith("cuda"),
-        )
-        for samples in loader:
-            for sample in map(check_sample, samples):
-                for message in sample.left_out:
-                    _LOG.warning("left out %s", message)
-            yield [to_detectron2(sample, self._cfg.INPUT.FORMAT) for sample in samples]
-
-
-class TrainingStep(SimpleTrainer):
-    """Detectron2's step in mixed precision, on a CPU too, with the default engine's clipping and seeds.
-
-    Args:
-        cfg: the configuration.
-        seed: of the network's samplers.
-    """
-
-    def __init__(self, model: nn.Module, data_loader: Any, optimizer: Any, *, cfg: Any, seed: int) -> None:
-        super().__init__(model, data_loader, optimizer)
-        self._cfg, self._seed = cfg, seed
-        self._device = torch.device(cfg.MODEL.DEVICE).type
-        self._dtype = _precision(cfg)
-        self._scaler = torch.amp.GradScaler(self._device, enabled=self._dtype == torch.float16)
-        self._trained = [p for p in model.parameters() if p.requires_grad]
-
-    def run_step(self) -> None:
-        start = time.perf_counter()
-        data = next(self._data_loader_iter)
-        waited = time.perf_counter() - start
-        torch.manual_seed(step_seed(self._seed, self.iter, comm.get_rank(), comm.get_world_size()))
-        with torch.autocast(self._device, self._dtype, enabled=self._dtype != torch.float32):
-            losses = self.model(data)
-        self.optimizer.zero_grad()
-        self._scaler.scale(sum(losses.values())).backward()
-        self._write_metrics(losses, waited)
-        clip = self._cfg.SOLVER.CLIP_GRADIENTS
-        if clip.ENABLED:
-            self._scaler.unscale_(self.optimizer)
-            clip_gradients(
-                self._trained, kind=clip.CLIP_TYPE, value=clip.CLIP_VALUE, norm_type=clip.NORM_TYPE
-            )
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "grad_scaler": self._scaler.state_dict(), "seed": self._seed}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self._scaler.load_state_dict(state_dict["grad_scaler"])
-        self._seed = state_dict["seed"]
-
-
-class Averaging(HookBase):
-    """Keeps ``SOLVER.EMA``'s moving average of the weights, which is what is evaluated and exported."""
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self._model: Any = getattr(model, "module", model)
-        self.average = WeightAverage(self._model, decay)
-
-    def before_train(self) -> None:
-        if self.average.steps == 0:  # now the starting weights are there
-            self.average = WeightAverage(self._model, self.average.decay)
-
-    def after_step(self) -> None:
-        self.average.update(self._model)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.average.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.average.load_state_dict(state_dict)
+# Detectron2's keys that its own data loader and optimizer read and ours do not, with the only value we have.
+_NOT_OURS = {
+    "INPUT.CROP.ENABLED": False,
+    "DATALOADER.SAMPLER_TRAIN": "TrainingSampler",
+    "SOLVER.BIAS_LR_FACTOR": 1.0,
+}
 
 
 class FastPoseTrainer(DefaultTrainer):
@@ -147,8 +64,10 @@ class FastPoseTrainer(DefaultTrainer):
         TrainerBase.__init__(self)
         if not cfg.DATASETS.TRAIN:
             raise InputError("DATASETS.TRAIN names no dataset to train on")
+        _check_keys(cfg)
+        cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed() % 2**24
-        images = training_images(cfg, seed)
+        images = training_images(cfg, seed, training_datasets(cfg))
         cfg = with_identities(cfg, images.num_identities)
         torch.manual_seed(seed)
         model = self.build_model(cfg)
@@ -179,6 +98,11 @@ class FastPoseTrainer(DefaultTrainer):
         """Detectron2's, with the average before whatever reads it."""
         cfg = self.cfg
         built: list[HookBase | None] = [hooks.IterationTimer(), hooks.LRScheduler(), self.averaging]
+        if cfg.TEST.PRECISE_BN.ENABLED and get_bn_modules(self.model):
+            images = self.build_train_loader(cfg)
+            built.append(
+                hooks.PreciseBN(cfg.TEST.EVAL_PERIOD, self.model, images, cfg.TEST.PRECISE_BN.NUM_ITER)
+            )
         if comm.is_main_process():
             built.append(
                 hooks.PeriodicCheckpointer(
@@ -197,7 +121,8 @@ class FastPoseTrainer(DefaultTrainer):
         """With the averaged weights; the model trains on with its own."""
         if self.averaging is None:
             return self.test(self.cfg, self.model)
-        with self.averaging.average.applied(getattr(self.model, "module", self.model)):
+        model: Any = getattr(self.model, "module", self.model)
+        with self.averaging.average.applied(model):
             return self.test(self.cfg, self.model)
 
     def train(self) -> Any:
@@ -245,13 +170,13 @@ class FastPoseTrainer(DefaultTrainer):
     @classmethod
     def build_train_loader(cls, cfg: Any) -> TrainingImages:
         seed = max(cfg.SEED, 0)
-        return TrainingImages(cfg, training_images(cfg, seed), seed)
+        return TrainingImages(cfg, training_images(cfg, seed, training_datasets(cfg)), seed)
 
     @classmethod
     def build_test_loader(cls, cfg: Any, dataset_name: str) -> Any:
         register_dataset(dataset_name, get_skeleton(cfg.MODEL.SKELETON))
         return build_detection_test_loader(
-            DatasetCatalog.get(dataset_name),
+            dataset_records(dataset_name, cfg.MODEL.SKELETON),
             mapper=FastPoseMapper.from_config(cfg, is_train=False),
             num_workers=cfg.DATALOADER.NUM_WORKERS,
             batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2 // comm.get_world_size()),
@@ -268,7 +193,7 @@ class FastPoseTrainer(DefaultTrainer):
         results = {}
         for number, name in enumerate(cfg.DATASETS.TEST):
             evaluator = evaluators[number] if evaluators else cls.build_evaluator(cfg, name)
-            dtype = _precision(cfg)
+            dtype = training_precision(cfg)
             with torch.autocast(torch.device(cfg.MODEL.DEVICE).type, dtype, enabled=dtype != torch.float32):
                 results[name] = inference_on_dataset(model, cls.build_test_loader(cfg, name), evaluator)
         if comm.is_main_process():
@@ -281,12 +206,24 @@ class FastPoseTrainer(DefaultTrainer):
         return results if len(results) > 1 else next(iter(results.values()), {})
 
 
-def _precision(cfg: Any) -> torch.dtype:
-    amp = cfg.SOLVER.AMP
-    if not amp.ENABLED:
-        return torch.float32
-    if amp.DTYPE not in ("bf16", "fp16"):
-        raise InputError(f"SOLVER.AMP.DTYPE: expected bf16 or fp16, got {amp.DTYPE!r}")
-    if amp.DTYPE == "fp16" and not cfg.MODEL.DEVICE.startswith("cuda"):
-        raise InputError("SOLVER.AMP.DTYPE fp16 needs a GPU; use bf16 or SOLVER.AMP.ENABLED False")
-    return torch.bfloat16 if amp.DTYPE == "bf16" else torch.float16
+def training_datasets(cfg: Any) -> list[PoseDataset]:
+    """``DATASETS.TRAIN``, of our catalog or else of Detectron2's."""
+    return [
+        build_any_dataset(
+            name,
+            get_skeleton(cfg.MODEL.SKELETON),
+            training=True,
+            filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
+            skip_missing=cfg.DATALOADER.SKIP_BAD_IMAGES,
+        )
+        for name in cfg.DATASETS.TRAIN
+    ]
+
+
+def _check_keys(cfg: Any) -> None:
+    for key, only in _NOT_OURS.items():
+        value = functools.reduce(getattr, key.split("."), cfg)
+        if value != only:
+            raise InputError(
+                f"{key} is {value}, but only {only} is trained with; INPUT.AUG and INPUT.SIFP are ours"
+            )

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.augment import build_augmentations
 from fastpose_mtn.data.catalog import build_datasets
-from fastpose_mtn.data.loader import AugmentedImages, LoadFailure, TrainingBatches, build_training_loader
+from fastpose_mtn.data.loader import (
+    AugmentedImages,
+    LoadFailure,
+    PoseDataset,
+    TrainingBatches,
+    build_training_loader,
+)
 from fastpose_mtn.data.sample import TrainingSample
 
 FINAL_WEIGHTS = "model_final.safetensors"
 
 
-def training_images(cfg: CfgNode, seed: int) -> AugmentedImages:
-    """The images of ``DATASETS.TRAIN``, changed at random as ``INPUT`` says."""
+def training_images(
+    cfg: CfgNode, seed: int, datasets: Sequence[PoseDataset] | None = None
+) -> AugmentedImages:
+    """The images of the datasets (None: ``DATASETS.TRAIN``), changed at random as ``INPUT`` says."""
     return AugmentedImages(
-        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True),
+        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True) if datasets is None else datasets,
         build_augmentations(cfg),
         seed=seed,
         skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,

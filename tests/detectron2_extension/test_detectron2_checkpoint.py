@@ -60,9 +60,11 @@ def zoo(depth):
     torch.manual_seed(depth)
     model = build_model(cfg).eval()
     with torch.no_grad():
-        for layer in (model.roi_heads.box_predictor.cls_score, model.roi_heads.keypoint_head.score_lowres):
-            layer.weight.normal_(std=0.1)
+        for name, value in model.named_buffers():
+            if name.endswith("conv3.norm.weight"):
+                value.fill_(0.1)  # or what the blocks add up to grows without bound in a random network
         model.roi_heads.box_predictor.cls_score.bias.copy_(torch.tensor([1.0, 0.0]))
+        model.roi_heads.keypoint_head.score_lowres.weight.normal_(std=0.1)
     return model
 
 
@@ -101,7 +103,8 @@ def test_a_model_zoo_file_gives_detectron2s_output(tmp_path, depth, caplog, monk
     checkpointer = FastPoseCheckpointer(model, strict=True)
     with caplog.at_level("INFO", logger="fastpose_mtn"):
         checkpointer.load(cfg.MODEL.WEIGHTS)
-    assert f"{len(checkpointer.report.loaded)} loaded" in caplog.text
+    assert "weights from " in caplog.text
+    assert "roi_heads.keypoint_head: 4 of 4 tensors loaded" in caplog.text
     for height, width in [(96, 128), (75, 140)]:
         inputs = [{"image": random_image(height, width)}]
         with torch.no_grad():

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from detectron2.modeling import (
 import fastpose_mtn.config
 import fastpose_mtn.detectron2 as extension
 from fastpose_mtn.detectron2.config import from_default_host, to_default_host
+from fastpose_mtn.detectron2.installed import check_detectron2
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -120,3 +122,13 @@ def test_a_key_that_does_not_exist(cfg, tmp_path):
         cfg.merge_from_file(str(tmp_path / "a.yaml"))
     with pytest.raises(ValueError, match=r"unknown configuration key MODEL.RESNETS.DEPTH"):
         fastpose_mtn.config.get_cfg().merge_from_list(["MODEL.RESNETS.DEPTH", "50"])
+
+
+@pytest.mark.parametrize("absent", ["detectron2.tracking.base_tracker", "detectron2"])
+def test_a_detectron2_that_is_too_old_or_absent(absent, monkeypatch):
+    monkeypatch.setitem(sys.modules, absent, None)
+    why = "too old" if "." in absent else "is not installed"
+    with pytest.raises(
+        ImportError, match=rf"{why}.*https://detectron2.readthedocs.io/tutorials/install.html"
+    ):
+        check_detectron2()

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from detectron2.structures import Boxes, BoxMode, Instances
 from fastpose_mtn.data.synthetic.__main__ import main as draw
 from fastpose_mtn.detectron2 import (
     FastPoseMapper,
+    FastPoseTrainer,
     PoseEvaluator,
     PoseTrackEvaluator,
     ReIDEvaluator,
@@ -159,3 +161,39 @@ def test_datasets_that_cannot_be_evaluated_so(cfg):
     evaluator = ReIDEvaluator(drawn, _Perfect())
     with pytest.raises(ValueError, match="identity vectors: MODEL.REID_ON True"):
         evaluator.process([record], [output])
+
+
+def test_a_dataset_that_only_detectron2_knows(cfg, tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((64, 96, 3), 90, np.uint8))
+    person = {
+        "bbox": [10, 10, 40, 50], "bbox_mode": BoxMode.XYWH_ABS, "category_id": 0, "iscrowd": 0, "identity": 3,
+        "keypoints": [20.5, 20.5, 2, 30.5, 40.5, 1],
+    }  # fmt: skip
+    record = {
+        "file_name": str(tmp_path / "a.png"),
+        "image_id": 7,
+        "height": 64,
+        "width": 96,
+        "annotations": [person],
+    }
+    DatasetCatalog.register("ones_own", lambda: [record, {**record, "image_id": 8, "annotations": []}])
+    MetadataCatalog.get("ones_own").set(keypoint_names=["left_ankle", "nose"])
+    try:
+        cfg.merge_from_list(["DATASETS.TRAIN", "('ones_own',)", "DATALOADER.NUM_WORKERS", "0"])
+        cfg.merge_from_list(["SOLVER.IMS_PER_BATCH", "2", "INPUT.RANDOM_FLIP", "none"])
+        batch = next(iter(FastPoseTrainer.build_train_loader(cfg)))
+        assert [sample["image_id"] for sample in batch] == [7, 7]  # nobody to learn from in the other
+        people = batch[0]["instances"]
+        assert people.gt_boxes.tensor.tolist() == [[10, 10, 50, 60]]
+        assert people.gt_identities.tolist() == [3]
+        joints = people.gt_keypoints.tensor[0]
+        assert joints[POSETRACK15.index("nose")].tolist() == [30.5, 40.5, 1]
+        assert (joints[:, 2] > 0).sum() == 2
+        assert [r["image_id"] for r in FastPoseTrainer.build_test_loader(cfg, "ones_own").dataset] == [7, 8]
+        cfg.merge_from_list(["DATASETS.TRAIN", "('nobodys',)"])
+        with pytest.raises(ValueError, match="unknown dataset 'nobodys'"):
+            FastPoseTrainer.build_train_loader(cfg)
+    finally:
+        DatasetCatalog.remove("ones_own")
+        MetadataCatalog.remove("ones_own")

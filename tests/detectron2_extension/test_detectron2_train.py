@@ -11,7 +11,7 @@ from detectron2_helpers import TINY
 pytest.importorskip("detectron2", reason="Detectron2 is not installed")
 
 from fastpose_mtn.detectron2.train import run
-from fastpose_mtn.detectron2.trainer import TrainingStep
+from fastpose_mtn.detectron2.training_step import TrainingStep
 from fastpose_mtn.engine.machines import Machines
 from fastpose_mtn.modeling.export import export
 from fastpose_mtn.modeling.weight_files import read_metadata
@@ -123,6 +123,7 @@ def test_the_demos_configuration(tmp_path):
         (["--eval-only", *TEST, "MODEL.WEIGHTS", "absent.pth"], "absent.pth"),
         ([*TINY, "SOLVER.AMP.ENABLED", "True", "SOLVER.AMP.DTYPE", "fp16"], "fp16 needs a GPU"),
         ([*TINY, "MODEL.ROI_HEADS.NUM_CLASSES", "2"], "MTNROIHeads finds people only"),
+        ([*TINY, "INPUT.CROP.ENABLED", "True"], "INPUT.CROP.ENABLED is True, but only False is trained with"),
     ],
 )
 def test_bad_arguments_are_one_line_and_status_2(arguments, text, capfd, tmp_path, monkeypatch):

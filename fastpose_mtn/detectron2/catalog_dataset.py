@@ -1,0 +1,143 @@
+"""A dataset that only Detectron2's catalog knows, as one of ours: one's own, registered with ``DatasetCatalog``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.structures import BoxMode
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.data.catalog import DATASETS, build_dataset
+from fastpose_mtn.data.image_file import read_image
+from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import PersonTargets
+
+
+class CatalogDataset:
+    """Records with Detectron2's ``file_name``, ``image_id`` and ``annotations``, each person's ``identity`` among them.
+
+    Joints are matched by the names in the metadata; without names they are in the skeleton's order.
+
+    Args:
+        name: as it is registered.
+        skeleton: the network's.
+        filter_empty: leave out images without anybody to learn from.
+
+    Raises:
+        InputError: there is no image in it.
+    """
+
+    def __init__(self, name: str, skeleton: Skeleton, *, filter_empty: bool = False) -> None:
+        self.name, self.skeleton = name, skeleton
+        records = DatasetCatalog.get(name)
+        if filter_empty:
+            records = [r for r in records if any(not p.get("iscrowd", 0) for p in r.get("annotations", []))]
+        if not records:
+            raise InputError(f"dataset {name}: no labelled image in it")
+        self._records = records
+        self._names = MetadataCatalog.get(name).get("keypoint_names")
+        people = [person for record in records for person in record.get("annotations", [])]
+        self._num_identities = 1 + max((int(p.get("identity", -1)) for p in people), default=-1)
+        tasks = {"boxes"} | ({"keypoints"} if any("keypoints" in p for p in people) else set())
+        self.tasks = frozenset(tasks | ({"identities"} if self._num_identities else set()))
+
+    @property
+    def num_identities(self) -> int:
+        return self._num_identities
+
+    @property
+    def group_sizes(self) -> np.ndarray:
+        return np.ones(len(self), np.int64)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def image_size_wh(self, index: int) -> tuple[int, int]:
+        record = self._records[index]
+        return record.get("width", 1), record.get("height", 1)
+
+    def record(self, index: int) -> dict[str, Any]:
+        """As it is registered."""
+        return self._records[index]
+
+    def __getitem__(self, index: int) -> LabelledImage:
+        return read_record(self._records[index], self.skeleton, self.tasks, self._names)
+
+
+def read_record(
+    record: dict[str, Any],
+    skeleton: Skeleton,
+    tasks: frozenset[str] | None = None,
+    joint_names: Sequence[str] | None = None,
+) -> LabelledImage:
+    """The image of a record of Detectron2's and its people.
+
+    Args:
+        tasks: what it trains; None: whatever it has labels for.
+        joint_names: of its joints; None: they are the skeleton's.
+
+    Raises:
+        InputError: a person has another number of joints, or the image cannot be read.
+    """
+    people = record.get("annotations", [])
+    count = len(skeleton) if joint_names is None else len(joint_names)
+    joints = np.zeros((len(people), count, 3), np.float32)
+    for i, person in enumerate(people):
+        flat = person.get("keypoints", [0.0] * 3 * count)
+        if len(flat) != 3 * count:
+            named = f"MODEL.SKELETON {skeleton.name}" if joint_names is None else "keypoint_names"
+            raise InputError(
+                f"{record['file_name']}: a person has {len(flat) // 3} joints, but {named} has {count}"
+            )
+        joints[i] = np.asarray(flat, np.float32).reshape(-1, 3)
+    keypoints = joints
+    if joint_names is not None:
+        keypoints = np.zeros((len(people), len(skeleton), 3), np.float32)
+        for column, joint in enumerate(joint_names):
+            try:
+                keypoints[:, skeleton.index(joint)] = joints[:, column]
+            except ValueError:  # a joint that the network does not have
+                continue
+    boxes = [BoxMode.convert(p["bbox"], p["bbox_mode"], BoxMode.XYXY_ABS) for p in people]
+    identities = np.array([int(p.get("identity", -1)) for p in people], np.int64)
+    if tasks is None:
+        labelled = {
+            "boxes": True,
+            "keypoints": any("keypoints" in p for p in people),
+            "identities": bool((identities >= 0).any()),
+        }
+        tasks = frozenset(task for task, there in labelled.items() if there)
+    return LabelledImage(
+        image=read_image(Path(record["file_name"])),
+        targets=PersonTargets(
+            boxes=np.array(boxes, np.float32).reshape(-1, 4),
+            keypoints=keypoints,
+            identities=identities,
+            ignore=np.array([bool(p.get("iscrowd", 0)) for p in people], bool),
+        ),
+        tasks=tasks,
+        image_id=record["image_id"],
+        file_name=record["file_name"],
+    )
+
+
+def build_any_dataset(
+    name: str, skeleton: Skeleton, *, training: bool, filter_empty: bool = False, skip_missing: bool = False
+) -> PoseDataset:
+    """The dataset of this name: of our catalog (see ``fastpose_mtn.data.catalog``), or else of Detectron2's.
+
+    Raises:
+        ValueError: neither has it, or its files cannot be used.
+    """
+    base = name.partition("?")[0]
+    if "://" not in name and base not in DATASETS and name in DatasetCatalog.list():
+        return CatalogDataset(name, skeleton, filter_empty=filter_empty)
+    return build_dataset(
+        name, skeleton, training=training, filter_empty=filter_empty, skip_missing=skip_missing
+    )
