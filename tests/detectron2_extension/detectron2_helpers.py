@@ -1,5 +1,6 @@
 """What the tests of the Detectron2 extension share; needs no Detectron2."""
 
+import numpy as np
 import torch
 
 from fastpose_mtn.structures import PersonTargets
@@ -79,3 +80,26 @@ TINY = [
     "SOLVER.IMS_PER_BATCH", "2", "SOLVER.MAX_ITER", "2", "SOLVER.CHECKPOINT_PERIOD", "1",
     "SOLVER.EMA", "0.5", "SOLVER.LOG_PERIOD", "1", "SOLVER.WARMUP_ITERS", "0",
 ]  # fmt: skip
+
+# the four networks as configured, thinned where only time is at stake
+THIN = [
+    "MODEL.DEVICE", "cpu", "MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS", "(16,)", "MODEL.ROI_REID_HEAD.CONV_DIMS", "(16,)",
+    "MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM", "16", "MODEL.ROI_BOX_HEAD.FC_DIM", "32", "MODEL.FPN.OUT_CHANNELS", "32",
+    "MODEL.RPN.POST_NMS_TOPK_TEST", "100", "TEST.DETECTIONS_PER_IMAGE", "10", "INPUT.MIN_SIZE_TEST", "0",
+]  # fmt: skip
+
+
+def assert_same_people(ours, theirs, images):
+    found = ours.eval()(images)
+    with torch.no_grad():
+        instances = theirs.eval().inference([{"image": image} for image in images], do_postprocess=False)
+    assert sum(map(len, found)) > len(images)
+    for mine, one in zip(found, instances, strict=True):
+        assert len(one) == len(mine)
+        np.testing.assert_allclose(one.pred_boxes.tensor, mine.boxes, atol=0.01)
+        np.testing.assert_allclose(one.scores, mine.scores, atol=1e-4)
+        np.testing.assert_allclose(one.pred_keypoints[..., :2], mine.keypoints[..., :2], atol=0.01)
+        np.testing.assert_allclose(one.pred_keypoints[..., 2], mine.keypoints[..., 2], atol=1e-4)
+        if mine.embeddings is not None:
+            np.testing.assert_allclose(one.pred_embeddings, mine.embeddings, atol=1e-4)
+        assert one.pred_classes.tolist() == [0] * len(one)

@@ -3,8 +3,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from detectron2_helpers import SMALL, random_image
-from test_detectron2_parity import THIN, assert_same_people
+from detectron2_helpers import SMALL, THIN, assert_same_people, random_image
 
 pytest.importorskip("detectron2", reason="Detectron2 is not installed")
 
