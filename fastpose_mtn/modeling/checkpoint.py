@@ -167,7 +167,7 @@ def inference_config(weights: str | None = None, config_file: str | None = None)
         text = read_metadata(_demo_file() if source == DEMO else source).get("config")
         if text is None:
             raise ValueError(f"{source}: these weights carry no configuration; give --config-file")
-        _merge_text(cfg, text, source)
+        cfg = config_from_text(text, source)
     cfg.MODEL.WEIGHTS = source
     return cfg
 
@@ -175,12 +175,18 @@ def inference_config(weights: str | None = None, config_file: str | None = None)
 _TORCHVISION_YAML = resources.files("fastpose_mtn") / "weights" / "keypoint_rcnn_R50_FPN_torchvision.yaml"
 
 
-def _merge_text(cfg: CfgNode, text: str, source: str) -> None:
+def config_from_text(text: str, source: str) -> CfgNode:
+    """The configuration that a file of weights, ``source``, carries as YAML.
+
+    Raises:
+        ValueError: it is not one of this version's.
+    """
+    cfg = get_cfg()
     try:
-        loaded = yaml.safe_load(text)
-        cfg.merge_from_other_cfg(CfgNode(loaded))
+        cfg.merge_from_other_cfg(CfgNode(yaml.safe_load(text)))
     except (yaml.YAMLError, AssertionError, KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{source}: its configuration does not fit this version: {error}") from error
+    return cfg
 
 
 def _demo_file() -> Path:

@@ -115,11 +115,7 @@ class MTNEstimator:
         Raises:
             ValueError: a frame is not such an image.
         """
-        for index, frame in enumerate(frames):
-            if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-                raise ValueError(
-                    f"frame {index}: expected an RGB image (H, W, 3) of uint8, got {frame.shape} {frame.dtype}"
-                )
+        check_frames(frames)
         if not frames:
             return []
         found = [self._estimate(frames, view) for view in self.views]
@@ -154,6 +150,15 @@ class MTNEstimator:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.dtype)
+
+
+def check_frames(frames: Sequence[np.ndarray]) -> None:
+    """Raises ValueError unless every frame is an RGB image (H, W, 3) uint8."""
+    for index, frame in enumerate(frames):
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+            raise ValueError(
+                f"frame {index}: expected an RGB image (H, W, 3) of uint8, got {frame.shape} {frame.dtype}"
+            )
 
 
 def test_size(height: int, width: int, min_size: int, max_size: int) -> tuple[int, int]:
