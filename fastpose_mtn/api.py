@@ -48,8 +48,8 @@ class FastPose:
         """Loads a network.
 
         Args:
-            weights: ``"demo"``, the small network that comes with the package; a file; or
-                ``"torchvision://NAME"``.
+            weights: ``"demo"``, the small network that comes with the package; a file, exported networks
+                (.onnx, .xml) too; or ``"torchvision://NAME"``.
             config_file: YAML; None: the configuration that the weights carry.
             device: auto, cpu, cuda or cuda:N.
             precision: auto, fp32, bf16 or fp16.

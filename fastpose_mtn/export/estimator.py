@@ -1,0 +1,141 @@
+"""Runs an exported network through ONNX Runtime or OpenVINO: frames in, people in the frames' pixels out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.export.formats import METADATA, import_or_explain
+from fastpose_mtn.export.network import INPUT, OUTPUTS
+from fastpose_mtn.modeling.checkpoint import config_from_text
+from fastpose_mtn.modeling.estimator import check_frames, resize_to_test_size, to_frame
+from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.structures import PersonDetections
+
+_AGAIN = "export the network with python -m fastpose_mtn.export"
+
+
+class Runtime(NamedTuple):
+    """run: an image (H, W, 3) uint8 RGB to ``OUTPUTS``; metadata: what the file says about itself."""
+
+    run: Callable[[np.ndarray], Sequence[np.ndarray]]
+    metadata: dict[str, str]
+
+
+class ExportedEstimator:
+    """A pose estimator from a file that ``python -m fastpose_mtn.export`` wrote.
+
+    It computes in as many threads as torch would.
+
+    Args:
+        path: a file ``.onnx`` (ONNX Runtime) or ``.xml`` (OpenVINO).
+        device: auto, cpu or, for ONNX Runtime built for it, cuda.
+        precision: auto or fp32; for OpenVINO bf16 and fp16 too. auto is what the runtime finds fastest here.
+
+    Raises:
+        InputError: the file cannot be used, the runtime is not installed, or it cannot do as asked.
+    """
+
+    def __init__(self, path: str | Path, *, device: str = "auto", precision: str = "auto") -> None:
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"weights file not found: {path}")
+        self._run, metadata = _RUNTIMES[path.suffix.lower()](path, device, precision)
+        absent = [name for name in METADATA if not metadata.get(name)]
+        if absent:
+            raise InputError(f"{path}: it carries no {absent[0]}; {_AGAIN}")
+        self.cfg: CfgNode = config_from_text(metadata["config"], str(path))
+        self.skeleton = get_skeleton(metadata["skeleton"])
+        head = self.cfg.MODEL.ROI_REID_HEAD
+        self.embedding_dim: int | None = head.EMBEDDING_DIM if self.cfg.MODEL.REID_ON else None
+
+    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
+        """See ``protocols.PoseEstimator``."""
+        check_frames(frames)
+        return [self._people(frame) for frame in frames]
+
+    def _people(self, frame: np.ndarray) -> PersonDetections:
+        image = resize_to_test_size(frame, self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MAX_SIZE_TEST)
+        found = dict(zip(OUTPUTS, self._run(image), strict=False))
+        people = PersonDetections(
+            boxes=found["boxes"],
+            # INT8's rounding can leave a probability a little outside
+            scores=found["scores"].clip(0.0, 1.0),
+            keypoints=_confidences_clipped(found["keypoints"]),
+            embeddings=found.get("embeddings"),
+        )
+        sizes = (image.shape[0], image.shape[1]), (frame.shape[0], frame.shape[1])
+        return to_frame(people, image_size_hw=sizes[0], frame_size_hw=sizes[1])
+
+
+def _confidences_clipped(keypoints: np.ndarray) -> np.ndarray:
+    return np.concatenate((keypoints[..., :2], keypoints[..., 2:].clip(0.0, 1.0)), axis=-1)
+
+
+def _onnx_runtime(path: Path, device: str, precision: str) -> Runtime:
+    onnxruntime = import_or_explain("onnxruntime", str(path))
+    if precision not in ("auto", "fp32"):
+        raise InputError(
+            f"--precision {precision}: ONNX Runtime computes in the precision of the file; use auto, or an OpenVINO .xml"
+        )
+    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device.startswith("cuda") and not cuda:
+        raise InputError(
+            f"--device {device}: this ONNX Runtime has no CUDA; install onnxruntime-gpu, or use cpu"
+        )
+    on_cuda = cuda and device != "cpu"
+    number = int(device.partition(":")[2] or 0)
+    providers: list[Any] = [("CUDAExecutionProvider", {"device_id": number})] if on_cuda else []
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, [*providers, "CPUExecutionProvider"])
+    except Exception as error:  # the runtime has a dozen kinds of its own
+        raise InputError(f"{path}: ONNX Runtime cannot read it: {_first_line(error)}; {_AGAIN}") from error
+    return Runtime(
+        lambda image: session.run(None, {INPUT: image}), dict(session.get_modelmeta().custom_metadata_map)
+    )
+
+
+_OPENVINO_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+def _openvino(path: Path, device: str, precision: str) -> Runtime:
+    openvino = import_or_explain("openvino", str(path))
+    if device not in ("auto", "cpu"):
+        raise InputError(f"--device {device}: OpenVINO runs on the CPU here; use cpu, or an .onnx file")
+    options: dict[str, Any] = {
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    if precision != "auto":
+        options["INFERENCE_PRECISION_HINT"] = _OPENVINO_PRECISIONS[precision]
+    core = openvino.Core()
+    try:
+        model = core.read_model(str(path))
+        compiled = core.compile_model(model, "CPU", options)
+    except RuntimeError as error:
+        raise InputError(f"{path}: OpenVINO cannot read it: {_first_line(error)}; {_AGAIN}") from error
+    places = {name: ["fastpose_mtn", name] for name in METADATA}
+    metadata = {n: str(model.get_rt_info(p).value) for n, p in places.items() if model.has_rt_info(p)}
+    request = compiled.create_infer_request()
+
+    def run(image: np.ndarray) -> list[np.ndarray]:
+        results = request.infer({INPUT: image})
+        return [np.array(results[output]) for output in compiled.outputs]
+
+    return Runtime(run, metadata)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+_RUNTIMES: dict[str, Callable[[Path, str, str], Runtime]] = {".onnx": _onnx_runtime, ".xml": _openvino}

@@ -1,0 +1,130 @@
+"""Eight-bit networks by the runtimes' own post-training quantisation: NNCF for OpenVINO, ONNX Runtime's for ONNX."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.export.estimator import ExportedEstimator
+from fastpose_mtn.export.formats import import_or_explain, metadata_of, replace_all, save_openvino
+from fastpose_mtn.export.network import INPUT
+from fastpose_mtn.modeling.estimator import resize_to_test_size
+from fastpose_mtn.video.sources import find_inputs, open_source
+
+Feed = dict[str, np.ndarray]  # a network's inputs by name
+
+
+def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
+    """Replaces an exported network by its 8-bit form.
+
+    Only convolutions and matrix products are quantised: what they compute is nearly all of the work, and box
+    coordinates in 8 bits would be off by pixels.
+
+    Args:
+        path: a file ``.onnx`` or ``.xml`` of ``formats.write``.
+        calibration: a source of frames like those to come, on which the ranges of values are measured.
+        frames: how many of them, spread over the source where its length is known.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: a library is not installed, or the source cannot be read.
+    """
+    work = _OF[path.suffix]
+    estimator = ExportedEstimator(path, device="cpu")
+    cfg = estimator.cfg
+    # the heads have nothing to measure in a frame without people
+    peopled = [image for image in read_frames(calibration, frames) if len(estimator.estimate([image])[0])]
+    if not peopled:
+        raise InputError(
+            f"{calibration}: the network finds nobody in it; give frames with people to measure on"
+        )
+    sizes = cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST
+    images = [resize_to_test_size(image, *sizes) for image in peopled]
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+        draft = Path(folder) / path.name
+        work(path, draft, [{INPUT: image} for image in images], metadata_of(cfg))
+        return replace_all(draft, path)
+
+
+def read_frames(source: str, count: int) -> list[np.ndarray]:
+    """At most ``count`` frames (H, W, 3) uint8 RGB of a source, evenly spread where its length is known.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = find_inputs(source)
+    images = list(itertools.islice(_spread(found, count), count))
+    if not images:
+        raise InputError(f"{source}: no frame of it can be decoded; give another video or folder of images")
+    return images
+
+
+def _spread(sources: list[str], count: int) -> Iterator[np.ndarray]:
+    share = -(-count // len(sources))
+    for one in sources:
+        source = open_source(one)
+        step = max(1, (source.frame_count or share) // share)
+        try:
+            chosen = itertools.islice(source, 0, share * step, step)
+            yield from (frame.image for frame in chosen if frame.image is not None)
+        finally:
+            source.close()
+
+
+def quantize_openvino(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str]) -> None:
+    """Writes ``draft``, the 8-bit form of ``path``, with ranges measured on ``feeds``."""
+    nncf = import_or_explain("nncf", "--int8 with OpenVINO")
+    openvino = import_or_explain("openvino", "--int8 with OpenVINO")
+    model = openvino.Core().read_model(str(path))
+    small = nncf.quantize(
+        model,
+        nncf.Dataset(feeds),
+        subset_size=len(feeds),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(types=list(_ARITHMETIC_OPENVINO), validate=False),
+    )
+    save_openvino(draft, small, metadata)
+
+
+def quantize_onnx(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str]) -> None:
+    """Writes ``draft``, the 8-bit form of ``path``, with ranges measured on ``feeds``."""
+    quantization = import_or_explain("onnxruntime.quantization", "--int8 with ONNX Runtime")
+    onnx = import_or_explain("onnx", "--int8 with ONNX Runtime")
+    shapes = import_or_explain("onnxruntime.quantization.shape_inference", "--int8 with ONNX Runtime")
+    plain = draft.with_suffix(".plain.onnx")
+    shapes.quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
+    quantization.quantize_static(
+        str(plain),
+        str(draft),
+        _Reader(feeds),
+        op_types_to_quantize=["Conv", "ConvTranspose", "Gemm", "MatMul"],
+        per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+    )
+    plain.unlink()
+    model = onnx.load(str(draft))
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, str(draft))
+
+
+class _Reader:
+    """ONNX Runtime's ``CalibrationDataReader``."""
+
+    def __init__(self, feeds: list[Feed]) -> None:
+        self._feeds = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        return next(self._feeds, None)
+
+
+# the operations of boxes and heatmaps, whose coordinates need their digits
+_ARITHMETIC_OPENVINO = ("Add", "Subtract", "Multiply", "Divide", "Minimum", "Maximum", "Clamp", "Exp", "Log")
+_OF = {".onnx": quantize_onnx, ".xml": quantize_openvino}

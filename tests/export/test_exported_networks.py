@@ -1,0 +1,235 @@
+"""Exported networks find the same people as PyTorch: small untrained networks, images of many sizes, nobody too."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from fastpose_mtn.cli import InputError
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.evaluation.agreement import agreement
+from fastpose_mtn.export.__main__ import main
+from fastpose_mtn.export.estimator import ExportedEstimator
+from fastpose_mtn.export.formats import write
+from fastpose_mtn.export.network import PortableMTN
+from fastpose_mtn.export.quantize import quantize
+from fastpose_mtn.modeling import build_model
+from fastpose_mtn.modeling.checkpoint import save_weights
+from fastpose_mtn.modeling.estimator import MTNEstimator
+from fastpose_mtn.video import factory
+
+SMALL = [
+    "MODEL.TIMM.NAME", "resnet18", "MODEL.BACKBONE.NORM", "BN", "MODEL.FPN.OUT_CHANNELS", "8",
+    "MODEL.ANCHOR_GENERATOR.SIZES", "[[16], [24], [32], [48], [64]]", "MODEL.RPN.PRE_NMS_TOPK_TEST", "50",
+    "MODEL.RPN.POST_NMS_TOPK_TEST", "30", "MODEL.ROI_BOX_HEAD.FC_DIM", "16",
+    "MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS", "(8,)", "MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM", "8",
+    "MODEL.ROI_REID_HEAD.CONV_DIMS", "(8,)", "MODEL.ROI_REID_HEAD.EMBEDDING_DIM", "16",
+    "TEST.DETECTIONS_PER_IMAGE", "5", "INPUT.MIN_SIZE_TEST", "0",
+]  # fmt: skip
+SIZES_HW = [(64, 96), (97, 131), (40, 200), (256, 320)]
+LIBRARIES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}
+ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
+
+
+def needs(form):
+    for library in LIBRARIES[form]:
+        pytest.importorskip(library, reason=f"{library} is not installed: pip install -e '.[export]'")
+
+
+def image(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def network(score_thresh=0.05, **changes):
+    cfg = get_cfg()
+    cfg.merge_from_list([*SMALL, "MODEL.ROI_HEADS.SCORE_THRESH_TEST", str(score_thresh)])
+    cfg.merge_from_list([text for pair in changes.items() for text in pair])
+    torch.manual_seed(0)
+    model = build_model(cfg).eval()
+    torch.nn.init.normal_(model.roi_heads.box_predictor.cls_score.weight, std=0.05)
+    return model, cfg
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Makes each kind of file once."""
+    made = {}
+
+    def get(form, score_thresh=0.05):
+        needs(form)
+        if (form, score_thresh) not in made:
+            model, cfg = network(score_thresh)
+            path = tmp_path_factory.mktemp("exported") / f"small{ENDINGS[form]}"
+            write(form, path, model, cfg)
+            made[form, score_thresh] = path, model
+        return made[form, score_thresh]
+
+    return get
+
+
+def test_the_portable_form_is_the_network():
+    model, _ = network()
+    portable = PortableMTN(model)
+    for size in SIZES_HW:
+        picture = torch.from_numpy(image(*size))
+        expected = model([picture.permute(2, 0, 1)])[0]
+        assert len(expected)
+        with torch.no_grad():
+            found = portable(picture)
+        for name, value in zip(portable.outputs, found, strict=True):
+            np.testing.assert_allclose(value.numpy(), getattr(expected, name), atol=1e-3)
+
+
+@pytest.mark.parametrize("change", [
+    {"INPUT.FORMAT": "BGR"}, {"MODEL.REID_ON": "False"}, {"MODEL.ANCHOR_GENERATOR.ROUND": "True"},
+    {"MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG": "True"}, {"MODEL.ROI_KEYPOINT_HEAD.POOLER_TYPE": "ROIAlign"},
+])  # fmt: skip
+def test_every_kind_of_network_has_a_portable_form(change):
+    model, _ = network(**change)
+    picture = torch.from_numpy(image(70, 90))
+    expected = model([picture.permute(2, 0, 1)])[0]
+    assert len(expected)
+    portable = PortableMTN(model)
+    with torch.no_grad():
+        found = dict(zip(portable.outputs, portable(picture), strict=True))
+    assert ("embeddings" in found) == (expected.embeddings is not None)
+    np.testing.assert_allclose(found["keypoints"].numpy(), expected.keypoints, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_a_runtime_finds_the_same_people(exported, form):
+    path, model = exported(form)
+    frames = [image(*size, seed=seed) for seed, size in enumerate(SIZES_HW)]
+    reference = MTNEstimator(model, device="cpu", precision="fp32")
+    expected = [
+        reference.estimate([frame])[0] for frame in frames
+    ]  # alone: no border is padded to a batch's size
+    estimator = ExportedEstimator(path, device="cpu", precision="fp32")
+    found = estimator.estimate(frames)
+    judged = agreement([strong(people) for people in expected], found)
+    assert judged.people >= len(frames)
+    assert judged.within_guard
+    assert judged.found == 1.0
+    assert judged.vector_distance < 1e-3
+    assert (estimator.skeleton.name, estimator.embedding_dim) == ("POSETRACK15", 16)
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a.scores, b.scores, atol=1e-4)
+        np.testing.assert_allclose(a.keypoints, b.keypoints, atol=0.05)
+
+
+def strong(people):
+    """An untrained network is sure of nobody; the agreement counts who has a score of 0.5."""
+    return type(people)(people.boxes, people.scores.clip(0.5), people.keypoints, people.embeddings)
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_a_runtime_finds_nobody(exported, form):
+    path, _ = exported(form, score_thresh=0.999999)
+    estimator = ExportedEstimator(path, device="cpu")
+    (nobody,) = estimator.estimate([image(64, 96)])
+    assert (len(nobody), nobody.keypoints.shape, nobody.embeddings.shape) == (0, (0, 15, 3), (0, 16))
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_eight_bits_find_the_same_people(exported, form, tmp_path):
+    if form == "openvino":
+        pytest.importorskip("nncf", reason="nncf is not installed: pip install -e '.[export]'")
+    path, model = exported(form)
+    copy = tmp_path / path.name
+    for file in path.parent.iterdir():
+        shutil.copy(file, tmp_path)
+    frames = [image(96, 128, seed=seed) for seed in range(3)]
+    for seed, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / f"{seed}.png"), frame[..., ::-1])
+    whole = copy.read_bytes()
+    assert quantize(copy, str(tmp_path), frames=3)[0] == copy
+    assert copy.read_bytes() != whole
+    expected = MTNEstimator(model, device="cpu", precision="fp32").estimate(frames)
+    found = ExportedEstimator(copy, device="cpu").estimate(frames)
+    assert [len(people) for people in found] == [len(people) for people in expected]
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a.scores, b.scores, atol=0.1)
+
+
+def test_torchscript_carries_the_network_and_its_configuration(tmp_path):
+    model, cfg = network()
+    path = tmp_path / "small.torchscript"
+    assert write("torchscript", path, model, cfg) == [path]
+    extra = {"config": "", "skeleton": ""}
+    script = torch.jit.load(str(path), _extra_files=extra)
+    assert extra["skeleton"] == b"POSETRACK15"
+    assert json.loads(extra["config"])["MODEL"]["TIMM"]["NAME"] == "resnet18"
+    for size in SIZES_HW:
+        picture = image(*size)
+        expected = model([torch.from_numpy(picture).permute(2, 0, 1)])[0]
+        boxes, _, keypoints, embeddings = (v.numpy() for v in script(torch.from_numpy(picture)))
+        np.testing.assert_allclose(boxes, expected.boxes, atol=1e-3)
+        np.testing.assert_allclose(keypoints, expected.keypoints, atol=1e-3)
+        np.testing.assert_allclose(embeddings, expected.embeddings, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_the_factory_runs_an_exported_network(exported, form):
+    path, _ = exported(form)
+    built = factory.build(
+        weights=str(path), device="cpu", strategy="iou", options=["TRACKER.MIN_SCORE", "0.1"]
+    )
+    assert isinstance(built.estimator, ExportedEstimator)
+    assert (built.cfg.MODEL.TIMM.NAME, built.batch_size) == ("resnet18", 1)
+    assert (built.new_tracker().strategy, built.new_tracker().min_score) == ("iou", 0.1)
+    with pytest.raises(InputError, match=r"MODEL.DEVICE: it is fixed in .*small"):
+        factory.build(weights=str(path), options=["MODEL.DEVICE", "cpu"])
+    with pytest.raises(InputError, match=r"--config-file c.yaml: .* carries its own configuration"):
+        factory.build(weights=str(path), config_file="c.yaml")
+
+
+def test_what_a_runtime_cannot_do_is_told(exported):
+    with pytest.raises(
+        InputError, match="--precision bf16: ONNX Runtime computes in the precision of the file"
+    ):
+        ExportedEstimator(exported("onnx")[0], precision="bf16")
+    with pytest.raises(InputError, match="--device cuda: OpenVINO runs on the CPU here"):
+        ExportedEstimator(exported("openvino")[0], device="cuda")
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_a_file_that_is_no_network_is_refused(form, tmp_path):
+    needs(form)
+    path = tmp_path / f"broken{ENDINGS[form]}"
+    with pytest.raises(InputError, match="weights file not found"):
+        ExportedEstimator(path)
+    path.write_text("nothing of the kind")
+    with pytest.raises(InputError, match=r"broken.* cannot read it: .*export the network with"):
+        ExportedEstimator(path)
+
+
+def test_what_cannot_be_exported_is_told():
+    with pytest.raises(InputError, match="DECODER resize: it cannot be exported; choose"):
+        PortableMTN(network(**{"MODEL.ROI_KEYPOINT_HEAD.DECODER": "resize"})[0])
+    with pytest.raises(InputError, match="a network without joints"):
+        PortableMTN(network(**{"MODEL.KEYPOINT_ON": "False"})[0])
+
+
+def test_the_command_exports_weights(tmp_path, capsys):
+    needs("onnx")
+    model, cfg = network()
+    save_weights(tmp_path / "w.safetensors", model, cfg)
+    arguments = ["--weights", str(tmp_path / "w.safetensors"), "--output", str(tmp_path / "new" / "w.onnx")]
+    main(["--format", "onnx", *arguments])
+    assert "w.onnx: " in capsys.readouterr().out
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["w.onnx"]
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    (["--format", "onnx", "--output", "a.xml"], "--output a.xml: expected a name that ends in .onnx"),
+    (["--format", "torchscript", "--int8", "a.mp4"], "--int8: quantisation is the runtimes' own"),
+    (["--format", "onnx", "--weights", "absent.safetensors"], "weights file not found: absent.safetensors"),
+])  # fmt: skip
+def test_bad_arguments_are_one_line(arguments, text, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert text in capsys.readouterr().err
