@@ -45,14 +45,21 @@ def crop_resize_pad(
     offset = np.zeros(2, np.float32)
     if size_hw is not None and size_hw != (new_h, new_w):
         left, top = round((size_hw[1] - new_w) * place[0]), round((size_hw[0] - new_h) * place[1])
-        canvas = np.empty((*size_hw, 3), np.uint8)
-        canvas[:] = fill_rgb
-        canvas[top : top + new_h, left : left + new_w] = pixels
-        pixels, offset = canvas, np.array([left, top], np.float32)
+        pixels = padded(pixels, size_hw, (left, top), fill_rgb)
+        offset = np.array([left, top], np.float32)
     shift = offset - np.array([x1, y1], np.float32) * factors
     area = (*offset.tolist(), offset[0] + new_w, offset[1] + new_h)
     targets = clip_targets(scale_targets(image.targets, factors, shift), area)
     return replace(image, image=np.ascontiguousarray(pixels), targets=targets)
+
+
+def padded(
+    pixels: np.ndarray, size_hw: tuple[int, int], place_xy: tuple[int, int], fill_rgb: tuple[int, int, int]
+) -> np.ndarray:
+    """An image, (H, W, 3) uint8, on a canvas at least as large, its upper left pixel at ``place_xy``."""
+    left, top = place_xy
+    below, right = size_hw[0] - top - pixels.shape[0], size_hw[1] - left - pixels.shape[1]
+    return cv2.copyMakeBorder(pixels, top, below, left, right, cv2.BORDER_CONSTANT, value=fill_rgb)
 
 
 def scale_targets(targets: PersonTargets, factors_xy: np.ndarray, shift_xy: np.ndarray) -> PersonTargets:

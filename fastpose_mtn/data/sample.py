@@ -45,7 +45,8 @@ class LabelledImage:
     def ready(self) -> TrainingSample:
         """The same image as the network takes it."""
         return TrainingSample(
-            image=torch.from_numpy(np.ascontiguousarray(self.image.transpose(2, 0, 1))),
+            # Channels last in memory, as the network takes its batch: turning it round would copy it twice.
+            image=torch.from_numpy(np.ascontiguousarray(self.image)).permute(2, 0, 1),
             targets=self.targets.to("cpu"),
             tasks=self.tasks,
             image_id=self.image_id,

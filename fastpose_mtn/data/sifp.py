@@ -25,7 +25,7 @@ import numpy as np
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.crops import Crop, cover_with_crops, fits
-from fastpose_mtn.data.geometry import clip_targets, scale_targets
+from fastpose_mtn.data.geometry import clip_targets, padded, scale_targets
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.structures import PersonTargets
 
@@ -163,10 +163,7 @@ class SIFP:
         left, top = round((canvas_w - width) * place[0]), round((canvas_h - height) * place[1])
         pixels = resized_window(image.image, level.size_wh, (x, y, x + width, y + height))
         if (width, height) != (canvas_w, canvas_h):
-            canvas = np.empty((canvas_h, canvas_w, 3), np.uint8)
-            canvas[:] = self.fill_rgb
-            canvas[top : top + height, left : left + width] = pixels
-            pixels = canvas
+            pixels = padded(pixels, (canvas_h, canvas_w), (left, top), self.fill_rgb)
         shift = np.array([left - x, top - y], np.float32)
         targets = clip_targets(
             scale_targets(level.targets, np.ones(2, np.float32), shift),
