@@ -99,6 +99,7 @@ def get_cfg() -> CfgNode:
     c.OUTPUT_DIR = "./output"
     c.SEED = -1  # -1: not seeded
     c.CUDNN_BENCHMARK = False
+    c.VIS_PERIOD = 0  # steps between pictures of training images in TensorBoard (Lightning); 0: none
 
     c.MODEL = CfgNode()
     c.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"  # read by Detectron2 only
@@ -253,6 +254,12 @@ def get_cfg() -> CfgNode:
 
     c.SOLVER = CfgNode()
     c.SOLVER.IMS_PER_BATCH = 16  # images a step, over all devices
+    # ours: parts that a device's images of a step go through the network in, one after the other: less memory.
+    # Batch normalisation and the losses' means are then those of a part.
+    c.SOLVER.GRADIENT_ACCUMULATION = 1
+    c.SOLVER.LOSS_WEIGHTS = (
+        "fixed"  # ours: fixed (the heads' LOSS_WEIGHT), or uncertainty (learned, as in JDE)
+    )
     c.SOLVER.BASE_LR = 0.02
     c.SOLVER.MOMENTUM = 0.9
     c.SOLVER.NESTEROV = False
@@ -284,6 +291,8 @@ def get_cfg() -> CfgNode:
     c.TEST = CfgNode()
     c.TEST.DETECTIONS_PER_IMAGE = 100  # paper, section 3.4
     c.TEST.EVAL_PERIOD = 0  # steps; 0: at the end only
+    # ours: with EVAL_PERIOD, keeps model_best.safetensors by it (Lightning); "": keeps none
+    c.TEST.BEST_METRIC = "keypoint/AP"
     c.TEST.AUG = CfgNode()  # each image at several sizes, merged (paper, Table 1e); Detectron2's values
     c.TEST.AUG.ENABLED = False
     c.TEST.AUG.MIN_SIZES = (400, 500, 600, 700, 800, 900, 1000, 1100, 1200)  # pixels of the shorter side

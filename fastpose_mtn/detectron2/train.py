@@ -80,6 +80,14 @@ def _check(cfg: Any, eval_only: bool, resume: bool) -> None:
         return
     if not cfg.DATASETS.TRAIN:
         raise InputError("DATASETS.TRAIN names no dataset to train on")
+    for key, value, only in (
+        ("LOSS_WEIGHTS", cfg.SOLVER.LOSS_WEIGHTS, "fixed"),
+        ("GRADIENT_ACCUMULATION", cfg.SOLVER.GRADIENT_ACCUMULATION, 1),
+    ):
+        if value != only:
+            raise InputError(
+                f"SOLVER.{key} is {value}: Detectron2 trains with {only} only; use --engine lightning"
+            )
     if TrainingFolder.checkpoints_in(folder):
         raise InputError(
             f"OUTPUT_DIR {folder} holds the checkpoints of a run with --engine lightning; go on with that engine, "

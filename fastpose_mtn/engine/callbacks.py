@@ -14,6 +14,7 @@ import lightning
 import torch
 from tqdm import tqdm
 
+from fastpose_mtn.engine.best import BestWeights
 from fastpose_mtn.engine.checkpoints import TrainingFolder
 from fastpose_mtn.engine.module import TrainingModule
 
@@ -61,7 +62,7 @@ class ProgressLog(lightning.Callback):
         if trainer.global_step % self._period == 0 or trainer.global_step == trainer.max_steps:
             losses = self._mean_losses(trainer)
             if trainer.is_global_zero:
-                self._report(trainer, losses)
+                self._report(trainer, losses, {} if module.weighting is None else module.weighting.weights())
             self._begin()
         self._step_ended = time.perf_counter()
 
@@ -71,11 +72,12 @@ class ProgressLog(lightning.Callback):
         means = trainer.strategy.reduce(means, reduce_op="mean")
         return dict(zip(self._sums, means.tolist(), strict=True))
 
-    def _report(self, trainer: Any, losses: dict[str, float]) -> None:
+    def _report(self, trainer: Any, losses: dict[str, float], weights: dict[str, float]) -> None:
         seconds = time.perf_counter() - self._since
         metrics = {
             "total_loss": sum(losses.values()),
             **losses,
+            **weights,
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "images_per_second": self._steps * self._images_a_step / seconds,
             "data_wait": self._waited / seconds,
@@ -120,10 +122,19 @@ class Checkpoints(lightning.Callback):
 
 
 class PeriodicEvaluation(lightning.Callback):
-    """Evaluates the averaged weights every ``period`` steps; the last step is left to the end's own."""
+    """Evaluates the averaged weights every ``period`` steps; the last step is left to the end's own.
 
-    def __init__(self, period: int, evaluate: Callable[[TrainingModule, int], dict[str, float]]) -> None:
-        self._period, self._evaluate = period, evaluate
+    Args:
+        best: keeps the best ones; None: nobody does.
+    """
+
+    def __init__(
+        self,
+        period: int,
+        evaluate: Callable[[TrainingModule, int], dict[str, float]],
+        best: BestWeights | None = None,
+    ) -> None:
+        self._period, self._evaluate, self._best = period, evaluate, best
 
     def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
         step = trainer.global_step
@@ -132,3 +143,5 @@ class PeriodicEvaluation(lightning.Callback):
         metrics = self._evaluate(module, step)
         for logger in trainer.loggers if trainer.is_global_zero else ():
             logger.log_metrics(metrics, step=step)
+        if self._best is not None and trainer.is_global_zero:
+            self._best.offer(module, step, metrics)

@@ -74,7 +74,7 @@ def check_checkpoint(path: Path, model: nn.Module) -> None:
             f"from the one before"
         ) from error
     own = {f"model.{name}": tuple(value.shape) for name, value in model.state_dict().items()}
-    shapes = {name: tuple(value.shape) for name, value in saved.items()}
+    shapes = {name: tuple(value.shape) for name, value in saved.items() if name.startswith("model.")}
     differing = [name for name in {**own, **shapes} if own.get(name) != shapes.get(name)]
     if differing:
         name = differing[0]

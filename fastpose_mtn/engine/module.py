@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import lightning
@@ -18,6 +19,7 @@ from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.engine.averaging import WeightAverage
 from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning_rate_factor
 from fastpose_mtn.engine.training_data import check_sample, step_seed
+from fastpose_mtn.engine.uncertainty import UncertaintyWeights
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -33,7 +35,8 @@ class TrainingModule(lightning.LightningModule):
         make_loader: (seed, first step, rank, number of processes) -> the training batches.
 
     Attributes:
-        losses: of the latest step, detached, each a scalar tensor.
+        losses: of the latest step, detached, each a scalar tensor, before learned weights.
+        weighting: the tasks' learned weights, or None where ``SOLVER.LOSS_WEIGHTS`` is fixed.
         average: the weights' moving average, or None where ``SOLVER.EMA`` is 0.
     """
 
@@ -44,7 +47,17 @@ class TrainingModule(lightning.LightningModule):
         self.average = WeightAverage(model, cfg.SOLVER.EMA) if cfg.SOLVER.EMA > 0 else None
         self._clip = cfg.SOLVER.CLIP_GRADIENTS
         self.images_left_out = 0  # by this process, of DATALOADER.SKIP_BAD_IMAGES
-        self._trained = [p for p in model.parameters() if p.requires_grad]
+        if cfg.SOLVER.LOSS_WEIGHTS not in ("fixed", "uncertainty"):
+            raise InputError(
+                f"SOLVER.LOSS_WEIGHTS: expected fixed or uncertainty, got {cfg.SOLVER.LOSS_WEIGHTS!r}"
+            )
+        self.weighting = UncertaintyWeights() if cfg.SOLVER.LOSS_WEIGHTS == "uncertainty" else None
+        if cfg.SOLVER.GRADIENT_ACCUMULATION < 1:
+            raise InputError(
+                f"SOLVER.GRADIENT_ACCUMULATION is {cfg.SOLVER.GRADIENT_ACCUMULATION}, expected 1 or more"
+            )
+        self._parts = cfg.SOLVER.GRADIENT_ACCUMULATION
+        self._trained = [p for p in self.parameters() if p.requires_grad]
 
     def transfer_batch_to_device(
         self, batch: list[TrainingSample | LoadFailure], device: torch.device, dataloader_idx: int
@@ -60,13 +73,32 @@ class TrainingModule(lightning.LightningModule):
     def training_step(self, batch: tuple[list, list, list], batch_idx: int) -> torch.Tensor:
         trainer = self.trainer
         torch.manual_seed(step_seed(self.seed, trainer.global_step, trainer.global_rank, trainer.world_size))
-        losses = self.model(*batch)
-        total = sum(losses.values())
+        # Here and not after the step, where Lightning does it: the first parts' gradients come before that.
+        for parameter in self._trained:
+            parameter.grad = None
+        self.losses = {}
+        *first, last = _parts_of(batch, self._parts)
+        for part, share in first:
+            loss = self._loss(part, share)
+            # Within DDP's forward pass, so only the last part's backward pass waits for the other processes.
+            with torch.autocast(self.device.type, enabled=False):
+                trainer.strategy.backward(loss, None)
+        return self._loss(*last)
+
+    def optimizer_zero_grad(self, *args: Any) -> None:
+        """Nothing; see ``training_step``."""
+
+    def _loss(self, part: tuple[list, list, list], share: float) -> torch.Tensor:
+        """Of one part of the step's images; adds to ``losses`` what it is of the step's."""
+        losses = self.model(*part)
+        total = sum(losses.values()) if self.weighting is None else self.weighting(losses, part[2])
         assert isinstance(total, torch.Tensor)
-        self.losses = {name: loss.detach() for name, loss in losses.items()}
+        for name, loss in losses.items():
+            own = loss.detach() * share
+            self.losses[name] = self.losses[name] + own if name in self.losses else own
         if not torch.isfinite(total):
             self._refuse_non_finite()
-        return total
+        return total * share
 
     def _refuse_non_finite(self) -> None:
         bad = [f"{n} = {float(v)}" for n, v in self.losses.items() if not torch.isfinite(v)]
@@ -87,6 +119,8 @@ class TrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.cfg, self.model)
+        if self.weighting is not None:
+            optimizer.add_param_group({"params": list(self.weighting.parameters()), "weight_decay": 0.0})
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(self.cfg))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -117,5 +151,21 @@ class TrainingModule(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.seed = int(checkpoint["seed"])
+        learned = any(name.startswith("weighting.") for name in checkpoint["state_dict"])
+        if learned != (self.weighting is not None):
+            raise InputError(
+                f"the checkpoint was trained with SOLVER.LOSS_WEIGHTS {'uncertainty' if learned else 'fixed'}; "
+                f"resume with that, or train into another OUTPUT_DIR"
+            )
         if self.average is not None and "average" in checkpoint:
             self.average.load_state_dict(checkpoint["average"])
+
+
+def _parts_of(batch: tuple[list, list, list], count: int) -> list[tuple[tuple[list, list, list], float]]:
+    """The batch in ``count`` parts of equal length, or as many as there are images, each with its share."""
+    length = len(batch[0])
+    count = max(1, min(count, length))
+    ends = [length * i // count for i in range(count + 1)]
+    return [
+        ((batch[0][a:b], batch[1][a:b], batch[2][a:b]), (b - a) / max(1, length)) for a, b in pairwise(ends)
+    ]

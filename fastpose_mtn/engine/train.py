@@ -15,11 +15,13 @@ from torch import nn
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.catalog import build_datasets
+from fastpose_mtn.engine.best import BestWeights
 from fastpose_mtn.engine.callbacks import Averaging, Checkpoints, PeriodicEvaluation, ProgressLog
 from fastpose_mtn.engine.checkpoints import TrainingFolder, check_checkpoint
 from fastpose_mtn.engine.evaluation import evaluate_model
 from fastpose_mtn.engine.machines import Machines, is_first_process
 from fastpose_mtn.engine.module import TrainingModule
+from fastpose_mtn.engine.pictures import SamplePictures
 from fastpose_mtn.engine.trainer import build_trainer, quiet_lightning, uses_gpu
 from fastpose_mtn.engine.training_data import (
     FINAL_WEIGHTS,
@@ -30,6 +32,7 @@ from fastpose_mtn.engine.training_data import (
 from fastpose_mtn.modeling import build_model
 from fastpose_mtn.modeling.checkpoint import load_weights
 from fastpose_mtn.modeling.memory import keep_freed_memory
+from fastpose_mtn.skeletons import get_skeleton
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -72,8 +75,11 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     files = TrainingFolder(folder, cfg, kept=cfg.SOLVER.CHECKPOINTS_KEPT)
     evaluate = _evaluation(cfg, tests, folder)
     callbacks: list[lightning.Callback] = [Averaging(), Checkpoints(files, cfg.SOLVER.CHECKPOINT_PERIOD)]
+    best = BestWeights(files, cfg.TEST.BEST_METRIC) if cfg.TEST.BEST_METRIC and cfg.TEST.EVAL_PERIOD else None
     if tests and cfg.TEST.EVAL_PERIOD:
-        callbacks.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, evaluate))
+        callbacks.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, evaluate, best))
+    if cfg.VIS_PERIOD:
+        callbacks.append(SamplePictures(cfg.VIS_PERIOD, get_skeleton(cfg.MODEL.SKELETON)))
     callbacks.append(ProgressLog(cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.IMS_PER_BATCH))
     trainer = build_trainer(cfg, folder, callbacks, machines)
     if is_first_process():
@@ -95,7 +101,9 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     if trainer.is_global_zero:
         files.export(module, FINAL_WEIGHTS)
     if tests:
-        evaluate(module, None)
+        metrics = evaluate(module, None)
+        if best is not None and trainer.is_global_zero:
+            best.offer(module, trainer.global_step, metrics)
     return folder / FINAL_WEIGHTS
 
 

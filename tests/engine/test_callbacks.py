@@ -30,7 +30,7 @@ def run(log, losses, max_steps):
         optimizers=[torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.25)],
         strategy=SimpleNamespace(reduce=lambda value, reduce_op: value),
     )  # fmt: skip
-    module = SimpleNamespace(losses={})
+    module = SimpleNamespace(losses={}, weighting=None)
     log.on_train_start(trainer, module)
     for loss in losses:
         log.on_train_batch_start(trainer, module, None, 0)

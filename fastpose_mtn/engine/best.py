@@ -1,0 +1,50 @@
+"""The weights that have done best so far."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from fastpose_mtn.engine.checkpoints import TrainingFolder
+
+_LOG = logging.getLogger("fastpose_mtn")
+BEST_WEIGHTS = "model_best.safetensors"
+
+
+class BestWeights:
+    """Keeps ``model_best.safetensors``, and in ``best.json`` its step and value: a resumed run goes on from it.
+
+    Args:
+        metric: as in ``evaluation.json``, for example ``keypoint/AP``; of several datasets the mean.
+    """
+
+    def __init__(self, folder: TrainingFolder, metric: str) -> None:
+        self._folder, self._metric, self._record = folder, metric, folder.path / "best.json"
+
+    def offer(self, module: Any, step: int, metrics: Mapping[str, float]) -> bool:
+        """Whether the (averaged) weights after ``step`` are better than all before, and were written.
+
+        Args:
+            metrics: by ``DATASET/METRIC``.
+        """
+        found = [value for name, value in metrics.items() if name.endswith(f"/{self._metric}")]
+        values = [value for value in found if not math.isnan(value)]
+        if not values:
+            names = ", ".join(sorted({"/".join(name.rsplit("/", 2)[-2:]) for name in metrics}))
+            _LOG.warning("TEST.BEST_METRIC %s: nothing measured; there are %s", self._metric, names)
+            return False
+        value = sum(values) / len(values)
+        if self._record.is_file():
+            best = json.loads(self._record.read_text())
+            if best["metric"] == self._metric and best["value"] >= value and best["step"] != step:
+                return False
+        self._folder.export(module, BEST_WEIGHTS)
+        partial = self._record.with_name("best.json.partial")
+        partial.write_text(json.dumps({"metric": self._metric, "value": value, "step": step}) + "\n")
+        os.replace(partial, self._record)
+        _LOG.info("best so far: %s %.4f after step %d", self._metric, value, step)
+        return True
