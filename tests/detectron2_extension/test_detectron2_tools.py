@@ -140,7 +140,8 @@ def test_the_tracker_head(small):
     with torch.no_grad():
         people = model.eval()([{"image": random_image(96, 128)}])[0]["instances"]
     first = tracker.update(people)
-    assert sorted(first.ID) == list(range(len(people)))
+    assert 0 < len(first) <= len(people), "one person found twice is one person"
+    assert sorted(first.ID) == list(range(len(first)))
     again = tracker.update(people)
     assert again.ID == first.ID
     assert len(tracker.update(people[:0])) == 0
