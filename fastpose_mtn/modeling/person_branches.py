@@ -11,7 +11,7 @@ from torch import Tensor
 from fastpose_mtn.modeling.keypoint_head import KeypointHead, KeypointPrediction
 from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.modeling.reid_head import MTNReIDHead
-from fastpose_mtn.ops.matching import NEGATIVE, POSITIVE, match_boxes, sample_balanced
+from fastpose_mtn.ops.matching import POSITIVE, match_boxes, sample_balanced
 from fastpose_mtn.structures import PersonTargets
 
 
@@ -62,18 +62,14 @@ class PersonBranches:
         for image, (boxes, target) in enumerate(zip(proposals_xyxy, targets, strict=True)):
             if self.append_gt:
                 boxes = torch.cat((boxes, target.boxes[~target.ignore]))
-            if len(target):
-                person, label = match_boxes(
-                    boxes,
-                    target.boxes,
-                    target.ignore,
-                    thresholds=self.iou_thresholds,
-                    labels=self.iou_labels,
-                    allow_low_quality=False,
-                )
-            else:
-                person = torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
-                label = person + NEGATIVE
+            person, label = match_boxes(
+                boxes,
+                target.boxes,
+                target.ignore,
+                thresholds=self.iou_thresholds,
+                labels=self.iou_labels,
+                allow_low_quality=False,
+            )
             chosen = torch.cat(sample_balanced(label, self.batch_size_per_image, self.positive_fraction))
             drawn.append(
                 (
@@ -93,21 +89,19 @@ class PersonBranches:
         targets: Sequence[PersonTargets],
         tasks: Sequence[frozenset[str]],
     ) -> dict[str, Tensor]:
-        head, pooler = self.keypoint_head, self.keypoint_pooler
+        head = self.keypoint_head
         assert head is not None
-        assert pooler is not None
+        people = torch.cat([target.keypoints for target in targets])
         rows = torch.nonzero(samples.positive & has_task(tasks, "keypoints", samples.image)).flatten()
-        keypoints = torch.cat([target.keypoints for target in targets])[samples.person[rows]]
         regions = head.regions(samples.boxes_xyxy[rows])
-        rows = rows[_any_joint_inside(keypoints, regions)]
+        rows = rows[_any_joint_inside(people[samples.person[rows]], regions)]
         rows = first_per_image(rows, samples.image[rows], head.batch_size_per_image)
         if len(rows) == 0:
             return head.no_losses()
-        keypoints = torch.cat([target.keypoints for target in targets])[samples.person[rows]]
-        boxes, image = samples.boxes_xyxy[rows], samples.image[rows]
-        prediction = head(pooler(levels, boxes, image, head.regions(boxes)))
+        boxes = samples.boxes_xyxy[rows]
+        prediction = self.predict_joints(levels, boxes, samples.image[rows])
         num_images = sum("keypoints" in task for task in tasks)
-        return head.losses(prediction, boxes, keypoints, num_images)
+        return head.losses(prediction, boxes, people[samples.person[rows]], num_images)
 
     def reid_losses(
         self,
@@ -116,16 +110,15 @@ class PersonBranches:
         targets: Sequence[PersonTargets],
         tasks: Sequence[frozenset[str]],
     ) -> dict[str, Tensor]:
-        head, pooler = self.reid_head, self.reid_pooler
+        head = self.reid_head
         assert head is not None
-        assert pooler is not None
         rows = torch.nonzero(samples.positive & has_task(tasks, "identities", samples.image)).flatten()
         identities = torch.cat([target.identities for target in targets])
         rows = rows[identities[samples.person[rows]] >= 0]
         rows = first_per_image(rows, samples.image[rows], head.batch_size_per_image)
         if len(rows) == 0:
             return head.no_losses()
-        embeddings = head(pooler(levels, samples.boxes_xyxy[rows], samples.image[rows]))
+        embeddings = self.describe_identities(levels, samples.boxes_xyxy[rows], samples.image[rows])
         return head.losses(embeddings, identities[samples.person[rows]])
 
     def predict_joints(

@@ -14,7 +14,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.anchors import AnchorGenerator
 from fastpose_mtn.modeling.layers import ConvNorm, smooth_l1
 from fastpose_mtn.ops.boxes import clip_boxes, decode_deltas, encode_deltas, nonempty
-from fastpose_mtn.ops.matching import NEGATIVE, POSITIVE, match_boxes, sample_balanced
+from fastpose_mtn.ops.matching import POSITIVE, match_boxes, sample_balanced
 from fastpose_mtn.structures import PersonTargets
 
 
@@ -153,7 +153,14 @@ class RPN(nn.Module):
         for image, target in enumerate(targets):
             if not has_boxes[image]:
                 continue
-            matched, label = self._label(anchors, target)
+            matched, label = match_boxes(
+                anchors,
+                target.boxes,
+                target.ignore,
+                thresholds=self.iou_thresholds,
+                labels=self.iou_labels,
+                allow_low_quality=True,
+            )
             positive, negative = sample_balanced(label, self.batch_size_per_image, self.positive_fraction)
             chosen = torch.cat((positive, negative))
             cls_losses.append(
@@ -171,20 +178,6 @@ class RPN(nn.Module):
             * torch.stack(loc_losses).sum()
             / normalizer,
         }
-
-    @torch.no_grad()
-    def _label(self, anchors: Tensor, target: PersonTargets) -> tuple[Tensor, Tensor]:
-        if len(target) == 0:
-            nothing = torch.zeros(len(anchors), dtype=torch.int64, device=anchors.device)
-            return nothing, nothing + NEGATIVE
-        return match_boxes(
-            anchors,
-            target.boxes,
-            target.ignore,
-            thresholds=self.iou_thresholds,
-            labels=self.iou_labels,
-            allow_low_quality=True,
-        )
 
     @torch.no_grad()
     def _propose(
