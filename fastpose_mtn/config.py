@@ -190,7 +190,8 @@ def get_cfg() -> CfgNode:
     c.MODEL.ROI_KEYPOINT_HEAD.CONV_DILATIONS = ()  # ours: of each of CONV_DIMS; empty: 1
     c.MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM = 256  # ours: channels between the two deconvolutions
     c.MODEL.ROI_KEYPOINT_HEAD.NORM = ""  # ours: of the convolutions: "", BN, SyncBN, GN or FrozenBN
-    # ours: subpixel, or resize (Mask R-CNN's: each heatmap enlarged to its box, then the maximum)
+    # ours: subpixel (the position of greatest expected OKS, by whose mean the person's score is weighted), or
+    # resize (Mask R-CNN's: each heatmap enlarged to its box, then the maximum; the score is the box's)
     c.MODEL.ROI_KEYPOINT_HEAD.DECODER = "subpixel"
     c.MODEL.ROI_KEYPOINT_HEAD.HEATMAPS = False  # ours, Detectron2 only: report pred_keypoint_heatmaps too
     # [height, width] for ours, one number for Mask R-CNN's 14x14
@@ -298,7 +299,7 @@ def get_cfg() -> CfgNode:
     c.TEST.AUG.MIN_SIZES = (400, 500, 600, 700, 800, 900, 1000, 1100, 1200)  # pixels of the shorter side
     c.TEST.AUG.MAX_SIZE = 4000  # pixels of the longer side
     c.TEST.AUG.FLIP = True  # each size mirrored too
-    c.TEST.KEYPOINT_OKS_SIGMAS = []  # empty: the skeleton's
+    c.TEST.KEYPOINT_OKS_SIGMAS = []  # for decoding, and Detectron2's AP; empty: the skeleton's
 
     c.TRACKER = CfgNode()  # ours; paper, section 3.3
     c.TRACKER.STRATEGY = "occlusion_aware"  # or reid, iou (paper, Table 1c)
@@ -312,8 +313,9 @@ def get_cfg() -> CfgNode:
     c.TRACKER.MIN_SIMILARITY = 0.3  # the gate: a pair below it is no match
     c.TRACKER.MOTION = True  # overlap with the box that is expected; False: with the last one (the paper)
     c.TRACKER.MAX_LOST_SECONDS = 2.0  # of video, for which a lost person can be found again
-    c.TRACKER.BIRTH_SCORE = 0.7  # an unmatched detection above it begins a track
-    c.TRACKER.MIN_SCORE = 0.5  # detections below it are not looked at
+    # scores are weighted by how sure the joints are; a network whose scores are its boxes' needs more: 0.7 and 0.5
+    c.TRACKER.BIRTH_SCORE = 0.5  # an unmatched detection above it begins a track
+    c.TRACKER.MIN_SCORE = 0.4  # detections below it are not looked at
 
     c.TRACKER_HEADS = CfgNode()
     c.TRACKER_HEADS.TRACKER_NAME = "OcclusionAwareTracker"  # read by Detectron2's build_tracker_head only

@@ -172,7 +172,7 @@ class PersonDetections(_Arrays):
 
     Attributes:
         boxes: (N, 4) float32, xyxy, pixels of the frame.
-        scores: (N,) float32 in [0, 1].
+        scores: (N,) float32 in [0, 1]: how sure it is that here is a person whose joints are where they say.
         keypoints: (N, K, 3) float32: x, y in pixels and a confidence in [0, 1] that tells visible
             joints from hidden ones.
         embeddings: (N, D) float32 identity vectors (D is 128 in the paper), or None where the

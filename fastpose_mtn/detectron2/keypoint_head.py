@@ -85,38 +85,44 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
         if self.training:
             keypoints = torch.cat([one.gt_keypoints.tensor for one in instances if len(one)])
             return self.losses(prediction, boxes, keypoints, len(instances))
-        report_joints(
-            instances, decode_joints(self, prediction, boxes), prediction.heatmaps, self.report_heatmaps
-        )
+        report_joints(self, instances, prediction, boxes, self.report_heatmaps)
         return instances
 
 
 def decode_joints(
-    head: fastpose.KeypointHead, prediction: fastpose.KeypointPrediction, boxes_xyxy: Tensor
-) -> Tensor:
+    head: fastpose.KeypointHead, prediction: fastpose.KeypointPrediction, boxes_xyxy: Tensor, scores: Tensor
+) -> tuple[Tensor, Tensor]:
     """``head.decode``, also where the model is traced: Mask R-CNN's decoder has as many steps as there are sizes
     of people, which a trace would fix; Detectron2's, which finds the same places, is a script."""
     if head.decoder != "resize" or not torch.jit.is_tracing():
-        return head.decode(prediction, boxes_xyxy)
+        return head.decode(prediction, boxes_xyxy, scores)
     regions = head.regions(boxes_xyxy)
     position = heatmaps_to_keypoints(prediction.heatmaps, regions)[:, :, :2]
-    mass = DECODERS["subpixel"](prediction.heatmaps, regions)[1]
-    confidence = mass if prediction.visibility is None else prediction.visibility.sigmoid()
-    return torch.cat((position, confidence[..., None]), dim=-1)
+    similarity = DECODERS["subpixel"](prediction.heatmaps, regions, boxes_xyxy, head.sigmas)[1]
+    confidence = similarity if prediction.visibility is None else prediction.visibility.sigmoid()
+    return torch.cat((position, confidence[..., None]), dim=-1), scores
 
 
 def report_joints(
-    instances: list[Instances], keypoints: Tensor, heatmaps: Tensor, report_heatmaps: bool
+    head: fastpose.KeypointHead,
+    instances: list[Instances],
+    prediction: fastpose.KeypointPrediction,
+    boxes_xyxy: Tensor,
+    report_heatmaps: bool,
 ) -> None:
-    """Sets ``pred_keypoints``, and when asked ``pred_keypoint_heatmaps``, of each image's people.
+    """Sets ``pred_keypoints`` and ``scores``, and when asked ``pred_keypoint_heatmaps``, of each image's people.
 
     Args:
-        keypoints: (R, K, 3) of all images' people, one image after another.
-        heatmaps: (R, K, H, W) logits.
+        head: that predicted.
+        prediction: of all images' people, one image after another.
+        boxes_xyxy: (R, 4) theirs.
     """
     counts = [one.__len__() for one in instances]  # len() would fix the numbers when the model is traced
-    for one, joints in zip(instances, keypoints.split(counts), strict=True):
-        one.pred_keypoints = joints
+    known = all(one.has("scores") for one in instances)
+    scores = torch.cat([one.scores for one in instances]) if known else torch.ones_like(boxes_xyxy[:, 0])
+    keypoints, scores = decode_joints(head, prediction, boxes_xyxy, scores)
+    for one, joints, score in zip(instances, keypoints.split(counts), scores.split(counts), strict=True):
+        one.pred_keypoints, one.scores = joints, score
     if report_heatmaps:
-        for one, maps in zip(instances, heatmaps.split(counts), strict=True):
+        for one, maps in zip(instances, prediction.heatmaps.split(counts), strict=True):
             one.pred_keypoint_heatmaps = maps

@@ -15,7 +15,7 @@ from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
-from fastpose_mtn.detectron2.keypoint_head import decode_joints, report_joints
+from fastpose_mtn.detectron2.keypoint_head import report_joints
 from fastpose_mtn.detectron2.pooler import pooler_from_shapes
 from fastpose_mtn.detectron2.rpn import in_float32
 from fastpose_mtn.detectron2.targets import tasks_of, to_targets
@@ -179,12 +179,7 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
         rois = convert_boxes_to_pooler_format([one.pred_boxes for one in instances])
         boxes = rois[:, 1:]
         prediction = self.predict_joints(levels, boxes, rois[:, 0].to(torch.int64))
-        report_joints(
-            instances,
-            decode_joints(self.keypoint_head, prediction, boxes),
-            prediction.heatmaps,
-            self.report_heatmaps,
-        )
+        report_joints(self.keypoint_head, instances, prediction, boxes, self.report_heatmaps)
         return instances
 
 

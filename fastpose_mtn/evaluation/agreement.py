@@ -12,7 +12,7 @@ from fastpose_mtn.ops.boxes import pairwise_iou
 from fastpose_mtn.structures import PersonDetections
 
 MIN_IOU = 0.95  # a box found again overlaps its reference by at least this
-MIN_SCORE = 0.5  # references below this are not reported as people by anybody
+MIN_SCORE = 0.5  # of the references: those that begin a track (TRACKER.BIRTH_SCORE)
 
 
 class Agreement(NamedTuple):

@@ -33,12 +33,9 @@ from fastpose_mtn.evaluation.coco_files import (
     read_coco_ground_truth,
     read_coco_results,
 )
+from fastpose_mtn.ops.oks import AREA_PER_BOX
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections, PersonTargets
-
-# A person's mask fills about this much of the person's box: the share with which the evaluation
-# APIs of CrowdPose and Halpe replace the mask that their labels, like ours, do not have.
-AREA_PER_BOX = 0.53
 
 # pycocotools' stats, in its order, under the names that we give them.
 _STAT_NAMES = {

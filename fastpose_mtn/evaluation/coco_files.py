@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fastpose_mtn.ops.oks import AREA_PER_BOX
 from fastpose_mtn.skeletons import Skeleton
 
 PERSON_CATEGORY_ID = 1  # COCO's
@@ -20,7 +21,7 @@ def read_coco_ground_truth(path: str | Path, skeleton: Skeleton | None = None) -
     """A COCO annotation file with every field that pycocotools needs.
 
     What some datasets leave out is filled in: ``iscrowd`` (0), ``num_keypoints`` (counted) and
-    ``area`` (0.53 of the box, as CrowdPose's API takes it).
+    ``area`` (``AREA_PER_BOX`` of the box, as CrowdPose's API takes it).
 
     Args:
         path: the JSON file.
@@ -54,7 +55,7 @@ def read_coco_ground_truth(path: str | Path, skeleton: Skeleton | None = None) -
         box = _numbers(where, "bbox", label, 4)
         label.setdefault("iscrowd", 0)
         if "area" not in label:
-            label["area"] = 0.53 * box[2] * box[3]
+            label["area"] = AREA_PER_BOX * box[2] * box[3]
         _number(where, "area", label)
         if "keypoints" in label:
             joints = _numbers(where, "keypoints", label, 3 * len(skeleton) if skeleton else None, skeleton)

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fastpose_mtn.evaluation.coco import AREA_PER_BOX, evaluate_keypoints
+from fastpose_mtn.evaluation.coco import evaluate_keypoints
 from fastpose_mtn.evaluation.coco_files import read_coco_ground_truth, read_coco_results
+from fastpose_mtn.ops.oks import AREA_PER_BOX
 from fastpose_mtn.skeletons import CROWDPOSE14, Skeleton
 
 CROWD_BOUNDS_API = (0.2, 0.8)

@@ -32,7 +32,7 @@ HIDDEN_SHARE = 0.15  # of the silhouette: less is hidden
 CLEAR_SHARE = 0.5  # of the silhouette: at least this is clearly visible
 MIN_GAP_FRAMES = 5
 MIN_IOU = 0.5  # of a detection with the person that it shows
-MIN_SCORE = 0.5  # weaker detections are no part of a gallery; the tracker looks at none either
+MIN_SCORE = 0.4  # weaker detections are no part of a gallery; the tracker looks at none either
 HEIGHT_BINS = (0, 50, 100, 200, 10_000)  # pixels of the person's box
 
 

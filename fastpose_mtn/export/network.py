@@ -62,7 +62,7 @@ class PortableMTN(nn.Module):
             image: (H, W, 3) uint8 RGB.
 
         Returns:
-            The N people best first: boxes (N, 4), scores (N,), keypoints (N, K, 3) and, where there is an identity
+            The N people, best box first: boxes (N, 4), scores (N,), keypoints (N, K, 3) and, where there is an identity
             head, embeddings (N, E), all float32, in the image's pixels. Boxes are cut at its borders.
         """
         height, width = torch._shape_as_tensor(image)[:2].float().unbind()
@@ -73,8 +73,8 @@ class PortableMTN(nn.Module):
         count = torch._shape_as_tensor(boxes)[0]
         whole = torch.cat((torch.zeros(2), limit[:2]))[None]
         rows = torch.arange(count.clamp(min=1))  # type: ignore[call-overload]  # in a graph sizes are tensors
-        described = torch.cat((boxes, whole))[rows]
-        return (boxes, scores, *(value[: boxes.shape[0]] for value in self._describe(features, described)))
+        box, score = torch.cat((boxes, whole))[rows], torch.cat((scores, torch.ones(1)))[rows]
+        return (boxes, *(value[: boxes.shape[0]] for value in self._describe(features, box, score)))
 
     def _preprocess(self, image: Tensor) -> Tensor:
         """See ``MTN.preprocess``."""
@@ -120,17 +120,17 @@ class PortableMTN(nn.Module):
         keep = keep[: predictor.detections_per_image]
         return chosen[keep], score[keep]
 
-    def _describe(self, features: dict[str, Tensor], boxes: Tensor) -> tuple[Tensor, ...]:
-        """Joints, and identities where there is such a head; see ``MTNROIHeads.describe``."""
+    def _describe(self, features: dict[str, Tensor], boxes: Tensor, scores: Tensor) -> tuple[Tensor, ...]:
+        """Scores, joints, and identities where there is such a head; see ``MTNROIHeads.describe``."""
         heads, levels = self.model.roi_heads, self._levels(features)
         head = heads.keypoint_head
         assert head is not None
         assert heads.keypoint_pooler is not None
         pooled = _pool(heads.keypoint_pooler, levels, boxes, head.regions(boxes))
-        keypoints = head.decode(head(pooled), boxes)
+        keypoints, scores = head.decode(head(pooled), boxes, scores)
         if heads.reid_head is None or heads.reid_pooler is None:
-            return (keypoints,)
-        return keypoints, heads.reid_head(_pool(heads.reid_pooler, levels, boxes, boxes))
+            return scores, keypoints
+        return scores, keypoints, heads.reid_head(_pool(heads.reid_pooler, levels, boxes, boxes))
 
     def _levels(self, features: dict[str, Tensor]) -> list[Tensor]:
         return [features[name] for name in self.model.roi_heads.in_features]

@@ -13,6 +13,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import ConvNorm, msra_init, zero_loss
 from fastpose_mtn.ops.boxes import pad_to_aspect
 from fastpose_mtn.ops.heatmaps import decode_joints, decode_joints_resized, encode_joints
+from fastpose_mtn.skeletons import get_skeleton
 
 DECODERS = {"subpixel": decode_joints, "resize": decode_joints_resized}
 
@@ -28,7 +29,7 @@ class KeypointHead(nn.Module):
     """What both heads share: regions, losses, decoding.
 
     Args:
-        num_keypoints: K.
+        sigmas: OKS's constant of each of the K joints (see ``Skeleton``), by which they are decoded.
         loss_weight: of the heatmap loss.
         visibility_loss_weight: of the visibility loss; 0: there is no visibility branch.
         loss_normalizer: heatmap losses are divided by this times the number of images; None: by the
@@ -37,10 +38,12 @@ class KeypointHead(nn.Module):
         decoder: ``subpixel``, or ``resize`` as Mask R-CNN does; see ``ops.heatmaps``.
     """
 
+    sigmas: Tensor
+
     def __init__(
         self,
         *,
-        num_keypoints: int,
+        sigmas: Sequence[float],
         resolution_hw: tuple[int, int],
         loss_weight: float = 1.0,
         visibility_loss_weight: float = 0.0,
@@ -54,7 +57,8 @@ class KeypointHead(nn.Module):
                 f"MODEL.ROI_KEYPOINT_HEAD.DECODER: expected one of {', '.join(DECODERS)}, got {decoder!r}"
             )
         self.decoder = decoder
-        self.num_keypoints = num_keypoints
+        self.num_keypoints = len(sigmas)
+        self.register_buffer("sigmas", torch.tensor(sigmas), persistent=False)
         self.resolution_hw = resolution_hw
         self.loss_weight, self.visibility_loss_weight = loss_weight, visibility_loss_weight
         self.loss_normalizer = loss_normalizer
@@ -99,15 +103,30 @@ class KeypointHead(nn.Module):
             losses["loss_visibility"] = zero
         return losses
 
-    def decode(self, prediction: KeypointPrediction, boxes_xyxy: Tensor) -> Tensor:
-        """Joints (R, K, 3) float32: x, y in pixels and a confidence in [0, 1], all people at once.
+    def decode(
+        self, prediction: KeypointPrediction, boxes_xyxy: Tensor, scores: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The joints of all people at once.
 
-        The confidence is the probability that the joint is visible, where there is a visibility
-        branch; otherwise it is the softmax's mass around the peak. Neither depends on the person's size.
+        A joint's confidence is the probability that it is visible, where there is a visibility branch;
+        otherwise it is the expected OKS of its position. Neither depends on the person's size.
+
+        A person's score is the box's times the mean expected OKS of the joints: a box that is surely a
+        person's but whose joints are guesses ranks lower. Mask R-CNN (``decoder`` resize) keeps the box's.
+
+        Args:
+            boxes_xyxy: (R, 4), as found.
+            scores: (R,) of the boxes.
+
+        Returns:
+            (R, K, 3) float32 x, y in pixels and a confidence in [0, 1], and (R,) scores in [0, 1].
         """
-        position, mass = DECODERS[self.decoder](prediction.heatmaps, self.regions(boxes_xyxy))
-        confidence = mass if prediction.visibility is None else prediction.visibility.float().sigmoid()
-        return torch.cat((position, confidence[..., None]), dim=-1)
+        position, similarity = DECODERS[self.decoder](
+            prediction.heatmaps, self.regions(boxes_xyxy), boxes_xyxy, self.sigmas
+        )
+        confidence = similarity if prediction.visibility is None else prediction.visibility.float().sigmoid()
+        keypoints = torch.cat((position, confidence[..., None]), dim=-1)
+        return keypoints, scores * similarity.mean(dim=1) if self.decoder == "subpixel" else scores
 
 
 class MTNKeypointHead(KeypointHead):
@@ -132,7 +151,7 @@ class MTNKeypointHead(KeypointHead):
         self,
         *,
         in_channels: int,
-        num_keypoints: int,
+        sigmas: Sequence[float],
         conv_dims: Sequence[int] = (512,) * 8,
         conv_dilations: Sequence[int] = (),
         deconv_dim: int = 256,
@@ -142,7 +161,7 @@ class MTNKeypointHead(KeypointHead):
         **shared: Any,
     ) -> None:
         super().__init__(
-            num_keypoints=num_keypoints,
+            sigmas=sigmas,
             resolution_hw=resolution_hw,
             visibility_loss_weight=visibility_loss_weight,
             **shared,
@@ -162,7 +181,7 @@ class MTNKeypointHead(KeypointHead):
             self.convs.append(f"conv_fcn{index}")
             channels = dim
         self.has_visibility = visibility_loss_weight > 0
-        maps = num_keypoints * (2 if self.has_visibility else 1)
+        maps = self.num_keypoints * (2 if self.has_visibility else 1)
         self.deconv1 = nn.ConvTranspose2d(channels, deconv_dim, 4, stride=2, padding=1)
         self.deconv2 = nn.ConvTranspose2d(deconv_dim, maps, 4, stride=2, padding=1)
         for deconv in (self.deconv1, self.deconv2):
@@ -216,19 +235,19 @@ class KRCNNConvDeconvUpsampleHead(KeypointHead):
         self,
         *,
         in_channels: int,
-        num_keypoints: int,
+        sigmas: Sequence[float],
         conv_dims: Sequence[int] = (512,) * 8,
         resolution_hw: tuple[int, int] = (14, 14),
         **shared: Any,
     ) -> None:
-        super().__init__(num_keypoints=num_keypoints, resolution_hw=resolution_hw, **shared)
+        super().__init__(sigmas=sigmas, resolution_hw=resolution_hw, **shared)
         channels = in_channels
         self.convs: list[str] = []
         for index, dim in enumerate(conv_dims, start=1):
             self.add_module(f"conv_fcn{index}", ConvNorm(channels, dim, 3, relu=True))
             self.convs.append(f"conv_fcn{index}")
             channels = dim
-        self.score_lowres = nn.ConvTranspose2d(channels, num_keypoints, 4, stride=2, padding=1)
+        self.score_lowres = nn.ConvTranspose2d(channels, self.num_keypoints, 4, stride=2, padding=1)
         for layer in self.children():
             msra_init(layer)  # type: ignore[arg-type]
 
@@ -253,9 +272,15 @@ class KRCNNConvDeconvUpsampleHead(KeypointHead):
 def _shared_from_config(cfg: CfgNode) -> dict:
     c, roi = cfg.MODEL.ROI_KEYPOINT_HEAD, cfg.MODEL.ROI_HEADS
     resolution = c.POOLER_RESOLUTION
+    sigmas = tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS) or get_skeleton(cfg.MODEL.SKELETON).sigmas
+    if len(sigmas) != c.NUM_KEYPOINTS:
+        raise ValueError(
+            f"MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS is {c.NUM_KEYPOINTS}, but there are {len(sigmas)} OKS sigmas; "
+            "set MODEL.SKELETON to the joints' skeleton, or TEST.KEYPOINT_OKS_SIGMAS to one for each joint"
+        )
     per_image = c.NUM_KEYPOINTS * roi.BATCH_SIZE_PER_IMAGE * roi.POSITIVE_FRACTION
     return {
-        "num_keypoints": c.NUM_KEYPOINTS,
+        "sigmas": sigmas,
         "resolution_hw": tuple(resolution) if isinstance(resolution, (list, tuple)) else (resolution,) * 2,
         "loss_weight": c.LOSS_WEIGHT,
         "loss_normalizer": None if c.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS else per_image,

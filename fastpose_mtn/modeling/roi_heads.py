@@ -175,7 +175,9 @@ class MTNROIHeads(PersonBranches, nn.Module):
     def describe(
         self, features: dict[str, Tensor], boxes_xyxy: Tensor, scores: Tensor, counts: Sequence[int]
     ) -> People:
-        """Joints and identities of given boxes (D, 4), ``counts[i]`` of them in image i."""
+        """Joints and identities of given boxes (D, 4), ``counts[i]`` of them in image i.
+
+        Their scores become the people's; see ``KeypointHead.decode``."""
         levels = [features[name] for name in self.in_features]
         image = image_index(counts, boxes_xyxy.device)
         keypoints = boxes_xyxy.new_zeros(len(boxes_xyxy), 0, 3)
@@ -184,7 +186,7 @@ class MTNROIHeads(PersonBranches, nn.Module):
             keypoints = boxes_xyxy.new_zeros(0, self.keypoint_head.num_keypoints, 3)
             if len(boxes_xyxy):
                 prediction = self.predict_joints(levels, boxes_xyxy, image)
-                keypoints = self.keypoint_head.decode(prediction, boxes_xyxy)
+                keypoints, scores = self.keypoint_head.decode(prediction, boxes_xyxy, scores)
         if self.reid_head is not None and self.reid_pooler is not None:
             embeddings = boxes_xyxy.new_zeros(0, self.reid_head.embedding_dim)
             if len(boxes_xyxy):

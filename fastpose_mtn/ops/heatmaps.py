@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-PEAK_RADIUS = 2  # cells on each side of the peak that count as the peak
+from fastpose_mtn.ops.oks import AREA_PER_BOX
+
+BLOCK = 4  # cells: the maximum is searched on blocks of 4x4
+_MEAN_SHIFTS = 2
+_TINY = 1e-12
 
 
 def encode_joints(
@@ -40,50 +45,72 @@ def encode_joints(
     return (row * width + column) * valid, valid
 
 
-def decode_joints(logits: Tensor, regions_xyxy: Tensor) -> tuple[Tensor, Tensor]:
-    """Sub-cell joint positions: the centre of mass of the softmax around its peak.
+def decode_joints(
+    logits: Tensor, regions_xyxy: Tensor, boxes_xyxy: Tensor, sigmas: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The positions of greatest expected similarity to the truth.
 
-    The network is trained by cross-entropy, so its softmax is a posterior over cells and the mean of
-    that posterior is the estimate of least squared error; only the neighbourhood of the peak counts,
-    so that a second hypothesis (the other ankle) cannot pull the joint between the two. A quadratic
-    through log-heat would assume a Gaussian posterior, which a joint near an occluding edge has not,
-    and is undefined on a plateau.
+    The network is trained by cross-entropy, so its softmax is a posterior over cells. The expected OKS of a
+    position is the mean, under that posterior, of OKS's Gaussian around it: the posterior blurred with the
+    width that OKS allows this joint of this person. Its maximum is searched on blocks of cells and then
+    refined by mean shift over the blocks' centres of mass, which climbs to it (Cheng 1995), so a sharp peak is
+    found between cells, a broad one where most of its mass is near, and a second hypothesis (the other ankle)
+    does not pull.
 
     One tensor computation for all people: its result in cells does not depend on the person's size.
 
     Args:
-        logits: (R, K, H, W) spatial logits.
+        logits: (R, K, H, W) spatial logits; H and W are multiples of 4.
         regions_xyxy: (R, 4) regions that the heatmaps cover, pixels.
+        boxes_xyxy: (R, 4) the people's boxes: OKS takes ``AREA_PER_BOX`` of them for the person's area.
+        sigmas: (K,) the skeleton's.
 
     Returns:
-        (R, K, 2) float32 x, y in pixels, and (R, K) float32 in [0, 1]: the softmax's mass around the peak.
+        (R, K, 2) float32 x, y in pixels, and (R, K) float32 in [0, 1]: the expected OKS there, the mass of each
+        block taken at its centre.
     """
     _, _, height, width = logits.shape
-    probability = logits.float().flatten(2).softmax(dim=-1)
-    peak = probability.argmax(dim=-1)
-    row, column = peak // width, peak % width
-    reach = torch.arange(-PEAK_RADIUS, PEAK_RADIUS + 1, device=logits.device)
-    rows, columns = row[..., None] + reach, column[..., None] + reach  # (R, K, 5)
-    row_inside, column_inside = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
-    cell = rows.clamp(0, height - 1)[..., :, None] * width + columns.clamp(0, width - 1)[..., None, :]
-    mass = probability.gather(2, cell.flatten(2)).view(cell.shape)
-    mass = mass * (row_inside[..., :, None] & column_inside[..., None, :])
-    total = mass.sum(dim=(-2, -1)).clamp(min=torch.finfo(torch.float32).tiny)
-    y = (mass.sum(dim=-1) * (rows + 0.5)).sum(dim=-1) / total
-    x = (mass.sum(dim=-2) * (columns + 0.5)).sum(dim=-1) / total
-    return cells_to_pixels(torch.stack((x, y), dim=-1), regions_xyxy, (height, width)), total.clamp(max=1.0)
+    posterior = logits.float().flatten(2).softmax(dim=-1).view(logits.shape)
+    mass = F.avg_pool2d(posterior, BLOCK) * BLOCK**2  # (R, K, h, w)
+    ys, xs = (torch.arange(size, device=logits.device) + 0.5 for size in (height, width))
+    moments = (F.avg_pool2d(posterior * position, BLOCK) * BLOCK**2 for position in (ys[:, None], xs))
+    y_of, x_of = (moment / mass.clamp(min=_TINY) for moment in moments)  # centres of mass, in cells
+
+    person = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).float().clamp(min=_TINY)
+    scale = (AREA_PER_BOX * person.prod(dim=1)).sqrt()  # OKS's s, pixels
+    cell = _cell_sizes(regions_xyxy, (height, width))
+    reach = (2 * sigmas * scale[:, None])[..., None] / cell[:, None]  # (R, K, 2) standard deviations, cells
+    sharpness = 0.5 / reach.clamp(min=0.5).square()
+
+    blurred = _gaussian(ys, sharpness[..., 1]) @ mass @ _gaussian(xs, sharpness[..., 0])
+    peak = blurred.flatten(2).argmax(dim=-1)
+    columns = mass.shape[3]
+    y, x = (peak // columns + 0.5) * BLOCK, (peak % columns + 0.5) * BLOCK
+    sharp_x, sharp_y = sharpness[..., None, None].unbind(dim=2)
+    for _ in range(_MEAN_SHIFTS):
+        away = (y_of - y[..., None, None]).square() * sharp_y + (x_of - x[..., None, None]).square() * sharp_x
+        near = mass * torch.exp(-away)
+        similarity = near.sum(dim=(-2, -1))
+        total = similarity.clamp(min=_TINY)
+        y, x = (near * y_of).sum(dim=(-2, -1)) / total, (near * x_of).sum(dim=(-2, -1)) / total
+    position = regions_xyxy.float()[:, None, :2] + torch.stack((x, y), dim=-1) * cell[:, None]
+    return position, similarity.clamp(max=1.0)
 
 
-def cells_to_pixels(xy_cells: Tensor, regions_xyxy: Tensor, heatmap_size_hw: tuple[int, int]) -> Tensor:
-    """Positions (R, K, 2) in cells as pixels of the image."""
-    height, width = heatmap_size_hw
+def _gaussian(positions: Tensor, sharpness: Tensor) -> Tensor:
+    """Weights (..., n, n) between the blocks along an axis of cells; ``sharpness`` (...) is 1 / (2 sd^2)."""
+    block = positions[BLOCK // 2 :: BLOCK] - 0.5
+    return torch.exp(-(block[:, None] - block).square() * sharpness[..., None, None])
+
+
+def _cell_sizes(regions_xyxy: Tensor, heatmap_size_hw: tuple[int, int]) -> Tensor:
+    """(R, 2) width and height of a cell, pixels."""
     regions = regions_xyxy.float()
-    cell = (regions[:, 2:] - regions[:, :2]) / regions.new_tensor([width, height])
-    return regions[:, None, :2] + xy_cells * cell[:, None]
+    return (regions[:, 2:] - regions[:, :2]) / regions.new_tensor(heatmap_size_hw[::-1])
 
 
 def decode_joints_resized(
-    logits: Tensor, regions_xyxy: Tensor, *, max_elements: int = 1 << 24
+    logits: Tensor, regions_xyxy: Tensor, boxes_xyxy: Tensor, sigmas: Tensor, *, max_elements: int = 1 << 24
 ) -> tuple[Tensor, Tensor]:
     """Mask R-CNN's joint positions: the highest pixel of each heatmap enlarged to its region.
 
@@ -91,7 +118,7 @@ def decode_joints_resized(
     matrix along each axis, so people of all sizes are resized in batched products, as many at a time
     as fit ``max_elements`` numbers; the positions are theirs.
 
-    Args and returns: as ``decode_joints``.
+    Args and returns: as ``decode_joints``, whose expected OKS it gives.
     """
     count, joints, height, width = logits.shape
     heat = logits.float()
@@ -108,7 +135,7 @@ def decode_joints_resized(
         widest = across.shape[1]
         pixel = torch.stack((peak % widest, peak // widest), dim=-1).float() + 0.5
         xy[rows] = pixel * (sizes[rows] / whole[rows])[:, None] + regions_xyxy[rows, None, :2]
-    return xy, decode_joints(heat, regions_xyxy)[1]
+    return xy, decode_joints(heat, regions_xyxy, boxes_xyxy, sigmas)[1]
 
 
 def _chunks(sizes: Tensor, joints: int, max_elements: int) -> list[Tensor]:

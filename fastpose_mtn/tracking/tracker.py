@@ -94,8 +94,8 @@ class OcclusionAwareTracker:
         min_similarity: float = 0.3,
         motion: bool = True,
         max_lost_seconds: float = 2.0,
-        birth_score: float = 0.7,
-        min_score: float = 0.5,
+        birth_score: float = 0.5,
+        min_score: float = 0.4,
         max_lost: int = 1000,
     ) -> None:
         if strategy not in STRATEGIES:

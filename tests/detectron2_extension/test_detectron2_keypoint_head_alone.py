@@ -39,6 +39,7 @@ def test_it_trains_and_finds_joints(options):
     cfg = configured(
         "MODEL.RESNETS.DEPTH", "18", "MODEL.RESNETS.RES2_OUT_CHANNELS", "64", "MODEL.FPN.OUT_CHANNELS", "16",
         "MODEL.ROI_BOX_HEAD.FC_DIM", "8", "MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS", "15",
+        "MODEL.SKELETON", "POSETRACK15",
         "MODEL.RPN.POST_NMS_TOPK_TRAIN", "30", "MODEL.RPN.POST_NMS_TOPK_TEST", "30",
         "MODEL.ROI_HEADS.SCORE_THRESH_TEST", "0.0", "TEST.DETECTIONS_PER_IMAGE", "3",
         "MODEL.ROI_KEYPOINT_HEAD.HEATMAPS", "True", *options,
@@ -72,7 +73,7 @@ def test_detectron2s_pooler_is_square():
 
 
 def test_nobody_to_train():
-    cfg = configured("MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS", "15")
+    cfg = configured("MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS", "15", "MODEL.SKELETON", "POSETRACK15")
     head = build_keypoint_head(cfg, ShapeSpec(channels=16)).train()
     instances = to_instances(BATCH[2], SIZES[2])
     instances.proposal_boxes = instances.gt_boxes

@@ -12,11 +12,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from fastpose_mtn.evaluation.coco import (
-    AREA_PER_BOX,
     CocoEvaluator,
     detections_to_coco_results,
     evaluate_coco_files,
 )
+from fastpose_mtn.ops.oks import AREA_PER_BOX
 from fastpose_mtn.skeletons import COCO17, POSETRACK15, Skeleton
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 

@@ -114,7 +114,7 @@ def test_a_second_detection_of_the_right_person_is_right():
 
 
 def test_weak_detections_of_others_do_not_count():
-    alone = sequence(detections([A, B], [[0.5, 0.5], [0.9, 0.1]], scores=[0.9, 0.3]))
+    alone = sequence(detections([A, B], [[0.5, 0.5], [0.9, 0.1]], scores=[0.9, 0.2]))
     assert alone["reid/rank1"] == 1.0
     assert alone["reid/queries_contested"] == 0.0
     assert math.isnan(alone["reid/rank1_contested"])

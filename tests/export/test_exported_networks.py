@@ -50,6 +50,8 @@ def network(score_thresh=0.05, **changes):
     torch.manual_seed(0)
     model = build_model(cfg).eval()
     torch.nn.init.normal_(model.roi_heads.box_predictor.cls_score.weight, std=0.05)
+    if model.roi_heads.keypoint_head is not None:  # flat heatmaps have many best places
+        torch.nn.init.normal_(model.roi_heads.keypoint_head.deconv2.weight, std=0.5)
     return model, cfg
 
 

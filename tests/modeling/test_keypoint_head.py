@@ -14,7 +14,7 @@ BOX = torch.tensor([[0.0, 0.0, 64.0, 88.0]])
 
 
 def build(**arguments):
-    return MTNKeypointHead(in_channels=4, num_keypoints=3, conv_dims=(8, 8), deconv_dim=6, **arguments)
+    return MTNKeypointHead(in_channels=4, sigmas=(0.1,) * 3, conv_dims=(8, 8), deconv_dim=6, **arguments)
 
 
 def joints(*rows):
@@ -31,11 +31,11 @@ def test_shapes_of_the_papers_head():
 def test_region_is_padded_never_cut():
     wide = torch.tensor([[0.0, 0.0, 160.0, 20.0]])
     assert build().regions(wide).tolist() == [[0, -100, 160, 120]]
-    assert KRCNNConvDeconvUpsampleHead(in_channels=4, num_keypoints=3, conv_dims=(8,)).regions(wide) is wide
+    assert KRCNNConvDeconvUpsampleHead(in_channels=4, sigmas=(0.1,) * 3, conv_dims=(8,)).regions(wide) is wide
 
 
 def test_baseline_is_mask_rcnns():
-    head = KRCNNConvDeconvUpsampleHead(in_channels=4, num_keypoints=3, conv_dims=(8, 8))
+    head = KRCNNConvDeconvUpsampleHead(in_channels=4, sigmas=(0.1,) * 3, conv_dims=(8, 8))
     assert head(torch.randn(2, 4, 14, 14)).heatmaps.shape == (2, 3, 56, 56)
     assert {n.split(".")[0] for n in head.state_dict()} == {"conv_fcn1", "conv_fcn2", "score_lowres"}
 
@@ -108,18 +108,30 @@ def test_confidence_is_the_probability_of_being_visible():
     head = build(visibility_loss_weight=0.5)
     heatmaps = torch.randn(1, 3, 88, 64)
     prediction = KeypointPrediction(heatmaps, torch.tensor([[0.0, 2.0, -2.0]]))
-    small, large = head.decode(prediction, BOX), head.decode(prediction, BOX * 10)
+    small, _ = head.decode(prediction, BOX, torch.ones(1))
+    large, _ = head.decode(prediction, BOX * 10, torch.ones(1))
     assert small[0, :, 2].tolist() == pytest.approx([0.5, 1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))])
     assert torch.equal(small[..., 2], large[..., 2])
 
 
-def test_confidence_without_the_branch_is_the_mass_of_the_peak():
-    head = build()
+def test_confidence_without_the_branch_is_the_expected_similarity():
     heatmaps = torch.zeros(1, 3, 88, 64)
     heatmaps[0, 0, 40, 30] = 30
-    confidence = head.decode(KeypointPrediction(heatmaps, None), BOX)[0, :, 2]
-    assert confidence[0] > 0.99
-    assert confidence[1] < 0.01
+    keypoints, _ = build().decode(KeypointPrediction(heatmaps, None), BOX, torch.ones(1))
+    assert keypoints[0, 0, 2] > 0.99
+    assert keypoints[0, 1, 2] < 0.5
+
+
+def test_a_person_whose_joints_are_guesses_scores_lower():
+    """The score is the box's times the joints' mean expected similarity; Mask R-CNN's is the box's."""
+    heatmaps = torch.zeros(2, 3, 88, 64)
+    heatmaps[0, :, 40, 30] = 30
+    prediction, scores = KeypointPrediction(heatmaps, None), torch.tensor([0.8, 0.8])
+    keypoints, ranked = build().decode(prediction, BOX.expand(2, 4), scores)
+    assert ranked[0].item() == pytest.approx(0.8, abs=1e-3)
+    torch.testing.assert_close(ranked, 0.8 * keypoints[..., 2].mean(dim=1))
+    assert ranked[1] < 0.4
+    assert torch.equal(build(decoder="resize").decode(prediction, BOX.expand(2, 4), scores)[1], scores)
 
 
 def test_zero_losses_keep_the_graph():
@@ -141,7 +153,7 @@ def test_unknown_names(cfg):
 def test_dilated_convolutions_see_the_whole_region():
     def reach(dilations):
         head = MTNKeypointHead(
-            in_channels=2, num_keypoints=1, conv_dims=(4,) * 4, conv_dilations=dilations, deconv_dim=4
+            in_channels=2, sigmas=(0.1,), conv_dims=(4,) * 4, conv_dilations=dilations, deconv_dim=4
         )
         for parameter in head.parameters():
             torch.nn.init.ones_(parameter) if parameter.dim() > 1 else torch.nn.init.zeros_(parameter)
