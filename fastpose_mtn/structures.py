@@ -208,6 +208,10 @@ class PersonDetections(_Arrays):
             embeddings=None if embedding_dim is None else np.zeros((0, embedding_dim), np.float32),
         )
 
+    def best_first(self) -> PersonDetections:
+        """The same people (NumPy), by falling score; those of equal scores keep their order."""
+        return self[np.argsort(-self.scores, kind="stable")]
+
 
 @dataclass(frozen=True, eq=False)
 class TrackedPersons(_Arrays):

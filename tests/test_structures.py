@@ -93,3 +93,15 @@ def test_wrong_ids(ids, expected):
 def test_tracked_people_need_detections():
     with pytest.raises(ValueError, match="expected PersonDetections, got PersonTargets"):
         TrackedPersons(targets(), np.array([0, 1]))
+
+
+def test_best_first_keeps_everyones_fields_together():
+    people = PersonDetections(
+        boxes=np.arange(12, dtype=np.float32).reshape(3, 4),
+        scores=np.array([0.2, 0.9, 0.2], np.float32),
+        keypoints=np.zeros((3, 1, 3), np.float32),
+        embeddings=np.array([[0.0], [1.0], [2.0]], np.float32),
+    ).best_first()
+    assert people.scores.tolist() == pytest.approx([0.9, 0.2, 0.2])
+    assert people.embeddings.ravel().tolist() == [1, 0, 2]
+    assert people.boxes[:, 0].tolist() == [4, 0, 8]

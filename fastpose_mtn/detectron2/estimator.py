@@ -82,7 +82,7 @@ class Detectron2Estimator:
         ]
         with torch.inference_mode(), self._autocast():
             instances = self.model.inference(inputs, do_postprocess=False)
-        found = [to_detections(one) for one in instances]
+        found = [to_detections(one).best_first() for one in instances]
         if view.mirrored:
             found = [mirror(one, i.shape[1], self.skeleton) for one, i in zip(found, images, strict=True)]
         return [

@@ -69,7 +69,7 @@ class ExportedEstimator:
             scores=found["scores"].clip(0.0, 1.0),
             keypoints=_confidences_clipped(found["keypoints"]),
             embeddings=found.get("embeddings"),
-        )
+        ).best_first()
         sizes = (image.shape[0], image.shape[1]), (frame.shape[0], frame.shape[1])
         return to_frame(people, image_size_hw=sizes[0], frame_size_hw=sizes[1])
 

@@ -159,7 +159,7 @@ class MTN(nn.Module):
 
 
 def to_detections(people: People) -> list[PersonDetections]:
-    """Each image's people as NumPy arrays, in one transfer from the device."""
+    """Each image's people as NumPy arrays, best first, in one transfer from the device."""
     boxes, scores, keypoints = (tensor.float().cpu().numpy() for tensor in people[:3])
     embeddings = None if people.embeddings is None else people.embeddings.float().cpu().numpy()
     out, start = [], 0
@@ -171,7 +171,7 @@ def to_detections(people: People) -> list[PersonDetections]:
                 scores=scores[rows],
                 keypoints=keypoints[rows],
                 embeddings=None if embeddings is None else embeddings[rows],
-            )
+            ).best_first()
         )
         start += count
     return out
