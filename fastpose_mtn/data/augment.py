@@ -28,13 +28,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, RGB
 def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
     """The training augmentations that ``INPUT`` asks for, in order."""
     aug = cfg.INPUT.AUG
-    fill = tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN)
-    chain: list[Augmentation] = []
-    if aug.ROTATION:  # before the sizes of people are looked at, which it changes
-        chain.append(
-            RandomRotation(degrees=aug.ROTATION, probability=aug.ROTATION_PROBABILITY, fill_rgb=fill)
-        )
-    chain.append(SIFP.from_config(cfg) if cfg.INPUT.SIFP.ENABLED else RandomScaleCrop.from_config(cfg))
+    chain: list[Augmentation] = [
+        SIFP.from_config(cfg) if cfg.INPUT.SIFP.ENABLED else RandomScaleCrop.from_config(cfg)
+    ]
     if cfg.INPUT.RANDOM_FLIP == "horizontal":
         chain.append(RandomFlip(get_skeleton(cfg.MODEL.SKELETON)))
     elif cfg.INPUT.RANDOM_FLIP != "none":
@@ -103,6 +99,7 @@ class RandomScaleCrop:
         scale_range: least and greatest random factor, drawn evenly on a logarithmic scale.
         size_hw: pixels of every result, or None to keep what resizing gives.
         fill_rgb: of the padding; the mean colour becomes zero in the network.
+        rotation: before all that, in the same resampling; None: none.
     """
 
     short_sides: tuple[int, ...]
@@ -111,6 +108,7 @@ class RandomScaleCrop:
     scale_range: tuple[float, float] = (1.0, 1.0)
     size_hw: tuple[int, int] | None = None
     fill_rgb: tuple[int, int, int] = (124, 116, 104)
+    rotation: RandomRotation | None = None
 
     def __post_init__(self) -> None:
         if self.sampling not in ("choice", "range"):
@@ -129,10 +127,14 @@ class RandomScaleCrop:
             scale_range=tuple(cfg.INPUT.AUG.SCALE),
             size_hw=tuple(cfg.INPUT.AUG.SIZE) or None,
             fill_rgb=tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN),  # type: ignore[arg-type]
+            rotation=RandomRotation.from_config(cfg),
         )
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
         height, width = image.image.shape[:2]
+        turn = None if self.rotation is None else self.rotation.draw((width, height), rng)
+        if turn is not None:
+            image = replace(image, targets=turn.targets(image.targets))
         if self.sampling == "choice":
             short = int(rng.choice(self.short_sides))
         else:
@@ -141,14 +143,14 @@ class RandomScaleCrop:
         low, high = np.log(self.scale_range[0]), np.log(self.scale_range[1])
         scale *= float(np.exp(rng.uniform(low, high)))
         if self.size_hw is None:
-            return crop_resize_pad(image, (0, 0, width, height), scale, None, self.fill_rgb, (0, 0))
+            return crop_resize_pad(image, (0, 0, width, height), scale, None, self.fill_rgb, (0, 0), turn)
         out_h, out_w = self.size_hw
         window_w = min(width, max(1, int(np.ceil(out_w / scale))))
         window_h = min(height, max(1, int(np.ceil(out_h / scale))))
         x, y = int(rng.integers(0, width - window_w + 1)), int(rng.integers(0, height - window_h + 1))
         place = (float(rng.random()), float(rng.random()))
         return crop_resize_pad(
-            image, (x, y, x + window_w, y + window_h), scale, (out_h, out_w), self.fill_rgb, place
+            image, (x, y, x + window_w, y + window_h), scale, (out_h, out_w), self.fill_rgb, place, turn
         )
 
 

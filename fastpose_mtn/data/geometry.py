@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.structures import PersonTargets
+
+if TYPE_CHECKING:
+    from fastpose_mtn.data.rotation import Turn
 
 # A person of whose box less than this share is left by a crop is ignored: too little to learn from.
 _MIN_SHARE_LEFT = 0.25
@@ -21,26 +25,32 @@ def crop_resize_pad(
     size_hw: tuple[int, int] | None,
     fill_rgb: tuple[int, int, int],
     place: tuple[float, float],
+    turn: Turn | None = None,
 ) -> LabelledImage:
     """A window of the image, resized, on a canvas.
 
     Args:
-        window_xyxy: whole pixels of the source.
+        image: where there is a turn, its targets are turned already and its pixels are not.
+        window_xyxy: whole pixels of the source, turned.
         scale: result pixels per source pixel; each side is rounded to whole pixels and the labels
             follow the rounded size exactly.
         size_hw: the canvas, or None for the resized window's own size.
         place: where the window lies in the room that is left, 0 left (top) to 1 right (bottom).
+        turn: of the source, made in the same step.
     """
     x1, y1, x2, y2 = window_xyxy
     new_w, new_h = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
     if size_hw is not None:
         new_h, new_w = min(new_h, size_hw[0]), min(new_w, size_hw[1])
-    pixels = image.image[y1:y2, x1:x2]
-    if pixels.shape[:2] != (new_h, new_w):
-        shrinks = new_w * new_h < pixels.shape[0] * pixels.shape[1]
-        pixels = cv2.resize(
-            pixels, (new_w, new_h), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+    if turn is not None:
+        pixels = turn.window(image.image, window_xyxy, (new_w, new_h))
+    else:
+        pixels = image.image[y1:y2, x1:x2]
+        if pixels.shape[:2] != (new_h, new_w):
+            shrinks = new_w * new_h < pixels.shape[0] * pixels.shape[1]
+            pixels = cv2.resize(
+                pixels, (new_w, new_h), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            )
     factors = np.array([new_w / (x2 - x1), new_h / (y2 - y1)], np.float32)
     offset = np.zeros(2, np.float32)
     if size_hw is not None and size_hw != (new_h, new_w):

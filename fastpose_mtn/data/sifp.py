@@ -26,6 +26,7 @@ import numpy as np
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.crops import Crop, cover_with_crops, fits
 from fastpose_mtn.data.geometry import clip_targets, padded, scale_targets
+from fastpose_mtn.data.rotation import RandomRotation, Turn
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.structures import PersonTargets
 
@@ -62,6 +63,7 @@ class SIFP:
         valid_range: least and greatest sqrt(wh) that trains, pixels after resizing, both included.
         size_hw: pixels of every training image, into which the base image fits; None: the base image's own.
         fill_rgb: of the padding; the mean colour becomes zero in the network.
+        rotation: before the sizes of people are looked at, which it changes; in the same resampling. None: none.
 
     Raises:
         ValueError: the values mean nothing.
@@ -73,6 +75,7 @@ class SIFP:
     valid_range: tuple[float, float] = (16.0, 560.0)
     size_hw: tuple[int, int] | None = None
     fill_rgb: tuple[int, int, int] = (124, 116, 104)
+    rotation: RandomRotation | None = None
 
     def __post_init__(self) -> None:
         if not self.factors or min(self.factors) <= 0:
@@ -104,6 +107,7 @@ class SIFP:
             valid_range=tuple(float(limit) for limit in cfg.INPUT.SIFP.VALID_RANGE),  # type: ignore[arg-type]
             size_hw=tuple(aug.SIZE) or None,
             fill_rgb=tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN),  # type: ignore[arg-type]
+            rotation=RandomRotation.from_config(cfg),
         )
 
     def base_size_wh(self, image_wh: tuple[int, int]) -> tuple[int, int]:
@@ -134,6 +138,10 @@ class SIFP:
         return PyramidLevel(factor, size, window, targets)
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        image_wh = (image.image.shape[1], image.image.shape[0])
+        turn = None if self.rotation is None else self.rotation.draw(image_wh, rng)
+        if turn is not None:
+            image = replace(image, targets=turn.targets(image.targets))
         levels = [self.level(image, factor) for factor in self.factors]
         trained = [level for level in levels if not level.targets.ignore.all()] or levels
         level = trained[rng.integers(len(trained))]
@@ -143,7 +151,7 @@ class SIFP:
             int(rng.integers(low, high + 1))
             for low, high in zip(crop.lowest_xy, crop.highest_xy, strict=True)
         )
-        return self.cut(image, level, (x, y), (float(rng.random()), float(rng.random())))
+        return self.cut(image, level, (x, y), (float(rng.random()), float(rng.random())), turn)
 
     def cut(
         self,
@@ -151,17 +159,26 @@ class SIFP:
         level: PyramidLevel,
         corner_xy: tuple[int, int],
         place: tuple[float, float],
+        turn: Turn | None = None,
     ) -> LabelledImage:
         """A window of a level as a training image.
 
         Args:
+            image: its targets are not looked at.
             corner_xy: the window's upper left pixel in the level.
             place: where a level smaller than the canvas lies on it, 0 left (top) to 1 right (bottom).
+            turn: of the image, made in the same step; the level's targets are turned already.
         """
-        canvas_w, canvas_h = self.canvas_wh((image.image.shape[1], image.image.shape[0]))
+        image_wh = (image.image.shape[1], image.image.shape[0])
+        canvas_w, canvas_h = self.canvas_wh(image_wh)
         (width, height), (x, y) = level.window_wh, corner_xy
         left, top = round((canvas_w - width) * place[0]), round((canvas_h - height) * place[1])
-        pixels = resized_window(image.image, level.size_wh, (x, y, x + width, y + height))
+        window = (x, y, x + width, y + height)
+        if turn is None:
+            pixels = resized_window(image.image, level.size_wh, window)
+        else:
+            unscaled = np.multiply(window, np.tile(np.divide(image_wh, level.size_wh), 2))
+            pixels = turn.window(image.image, tuple(unscaled.tolist()), (width, height))
         if (width, height) != (canvas_w, canvas_h):
             pixels = padded(pixels, (canvas_h, canvas_w), (left, top), self.fill_rgb)
         shift = np.array([left - x, top - y], np.float32)

@@ -1,8 +1,13 @@
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
-from fastpose_mtn.data.rotation import RandomRotation, rotate
+from fastpose_mtn.data.augment import RandomScaleCrop
+from fastpose_mtn.data.rotation import RandomRotation, Turn
 from fastpose_mtn.data.sample import TASKS, LabelledImage
+from fastpose_mtn.data.sifp import SIFP
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonTargets
 
@@ -24,6 +29,14 @@ def labelled(size_hw, boxes, joints=(), ignore=None):
         ignore=np.zeros(len(boxes), bool) if ignore is None else np.array(ignore),
     )
     return LabelledImage(image, targets, TASKS, image_id=7, file_name="a.jpg")
+
+
+def rotate(image, degrees, fill_rgb):
+    """The whole image turned, at its own size."""
+    height, width = image.image.shape[:2]
+    turn = Turn(degrees, (width, height), fill_rgb)
+    pixels = turn.window(image.image, (0, 0, width, height), (width, height))
+    return replace(image, image=pixels, targets=turn.targets(image.targets))
 
 
 def test_a_quarter_turn_by_hand():
@@ -85,11 +98,42 @@ def test_who_leaves_the_image_is_dropped_or_ignored():
 
 
 def test_images_turn_some_of_the_time():
-    image = labelled((40, 60), [[20, 5, 40, 35]])
-    turn = RandomRotation(degrees=30, probability=0.5)
-    done = [turn(image, np.random.default_rng(seed)) is not image for seed in range(200)]
-    assert 70 < sum(done) < 130
-    a, b = (turn(image, np.random.default_rng(3)) for _ in range(2))
-    assert np.array_equal(a.targets.boxes, b.targets.boxes)
+    rotation = RandomRotation(degrees=30, probability=0.5)
+    turns = [rotation.draw((60, 40), np.random.default_rng(seed)) for seed in range(200)]
+    angles = [turn.degrees for turn in turns if turn is not None]
+    assert 70 < len(angles) < 130
+    assert -30 <= min(angles) < -20
+    assert 20 < max(angles) <= 30
     with pytest.raises(ValueError, match=r"INPUT.AUG.ROTATION: expected 0 to 180 degrees, got -5"):
         RandomRotation(degrees=-5)
+
+
+def smooth_image():
+    noise = np.random.default_rng(0).integers(0, 255, (11, 16, 3), dtype=np.uint8)
+    pixels = cv2.resize(noise, (160, 110), interpolation=cv2.INTER_CUBIC)
+    image = labelled((110, 160), [[20, 20, 60, 90], [80, 30, 140, 100]], [(0, NOSE, 40.5, 30.5, 2)])
+    return replace(image, image=pixels)
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.75, 1.0, 1.7])
+@pytest.mark.parametrize("kind", [RandomScaleCrop, SIFP])
+def test_turning_while_resizing_is_turning_and_then_resizing(kind, factor):
+    """The same labels, and the same picture but for the interpolation, of which there is one less."""
+    if kind is SIFP:
+        resize = SIFP(
+            short_side=110, max_side=160, factors=(factor,), valid_range=(0.0, 560.0), fill_rgb=GREY
+        )
+    else:
+        resize = RandomScaleCrop((110,), 160, scale_range=(factor, factor), size_hw=(96, 128), fill_rgb=GREY)
+    image, rotation = smooth_image(), RandomRotation(degrees=40, probability=1.0, fill_rgb=GREY)
+    for seed in range(5):
+        once = replace(resize, rotation=rotation)(image, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        turn = rotation.draw((160, 110), rng)
+        twice = resize(rotate(image, turn.degrees, GREY), rng)
+        np.testing.assert_allclose(once.targets.boxes, twice.targets.boxes)
+        np.testing.assert_allclose(once.targets.keypoints, twice.targets.keypoints)
+        assert once.image.shape == twice.image.shape
+        apart = np.abs(once.image.astype(int) - twice.image)
+        assert apart.mean() < 1.5
+        assert (apart > 20).mean() < 0.02  # the edge of the turned image
