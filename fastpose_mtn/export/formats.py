@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import torch
 import yaml
@@ -132,7 +134,33 @@ def save_openvino(path: Path, model: Any, metadata: dict[str, str]) -> None:
     for name, value in metadata.items():
         model.set_rt_info(value, ["fastpose_mtn", name])
     openvino.save_model(model, str(path), compress_to_fp16=False)
+    _keep_exact(path)
 
+
+def _keep_exact(path: Path) -> None:
+    """Marks every operation that is not the network's as one to compute in float32, whatever the layers compute in.
+
+    On a CPU that has bfloat16, OpenVINO computes all in it, the coordinates of boxes and joints too, whose 8 bits
+    are too few. It spares what bears its attribute ``precise`` (its ``DisableFP16Compression``), which Python can
+    only write into the file.
+    """
+    tree = ElementTree.parse(path)
+    for layer in tree.iterfind("layers/layer"):
+        if layer.get("type") in ("Const", "Parameter", "Result") or _LAYERS.match(layer.get("name", "")):
+            continue
+        info = layer.find("rt_info")
+        if info is None:
+            info = ElementTree.Element("rt_info")
+            place = next(i for i, child in enumerate(layer) if child.tag in ("input", "output"))
+            layer.insert(place, info)
+        ElementTree.SubElement(info, "attribute", name="precise", version="0")
+    tree.write(path)
+
+
+# names that operations of the network have, after its modules; its transposed convolutions lose theirs
+_LAYERS = re.compile(
+    "/(backbone|rpn_head|box_head|box_predictor|reid_head|keypoint_head)/|ConvolutionBackpropData"
+)
 
 _WRITERS: dict[str, Callable[[Path, PortableMTN, dict[str, str]], None]] = {
     "onnx": _write_onnx,

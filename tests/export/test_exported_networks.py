@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -125,6 +126,18 @@ def test_a_runtime_finds_the_same_people(exported, form):
 def strong(people):
     """An untrained network is sure of nobody; the agreement counts who has a score of 0.5."""
     return type(people)(people.boxes, people.scores.clip(0.5), people.keypoints, people.embeddings)
+
+
+def test_openvino_is_told_to_compute_coordinates_exactly(exported):
+    """In bfloat16 a place in a frame would be off by pixels; layers may compute in it."""
+    path, _ = exported("openvino")
+    exact = {"": [], "precise": []}
+    for layer in ElementTree.parse(path).iterfind("layers/layer"):
+        marks = {mark.get("name") for mark in layer.iterfind("rt_info/attribute")}
+        exact["precise" if "precise" in marks else ""].append((layer.get("type"), layer.get("name")))
+    assert {"ROIAlign", "NonMaxSuppression", "Exp", "TopK"} <= {kind for kind, _ in exact["precise"]}
+    assert not {"Convolution", "ConvolutionBackpropData"} & {kind for kind, _ in exact["precise"]}
+    assert {"Convolution", "MatMul", "Const"} <= {kind for kind, _ in exact[""]}
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
