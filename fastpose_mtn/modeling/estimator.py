@@ -247,7 +247,8 @@ def _store_weights_as(model: MTN, dtype: torch.dtype) -> None:
     would move small boxes, and change which of two boxes suppresses the other.
     """
     head, heads = model.proposal_generator.rpn_head, model.roi_heads
-    exact = (head.objectness_logits, head.anchor_deltas, heads.box_head, heads.box_predictor)
+    exact: list[torch.nn.Module] = [head.objectness_logits, head.anchor_deltas]
+    exact += [heads.box_head, heads.box_predictor]
     for module in exact:
         _compute_in_float32(module)
     kept = {layer for module in exact for layer in module.modules()}
