@@ -146,7 +146,7 @@ def _keep_exact(path: Path) -> None:
     """
     tree = ElementTree.parse(path)
     for layer in tree.iterfind("layers/layer"):
-        if layer.get("type") in ("Const", "Parameter", "Result") or _LAYERS.match(layer.get("name", "")):
+        if layer.get("type") in _NO_ARITHMETIC or _LAYERS.match(layer.get("name", "")):
             continue
         info = layer.find("rt_info")
         if info is None:
@@ -157,6 +157,7 @@ def _keep_exact(path: Path) -> None:
     tree.write(path)
 
 
+_NO_ARITHMETIC = ("Const", "Parameter", "Result", "FakeQuantize")
 # names that operations of the network have, after its modules; its transposed convolutions lose theirs
 _LAYERS = re.compile(
     "/(backbone|rpn_head|box_head|box_predictor|reid_head|keypoint_head)/|ConvolutionBackpropData"
