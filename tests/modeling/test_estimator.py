@@ -99,6 +99,24 @@ def test_from_config_with_weights(cfg, model, tmp_path):
         MTNEstimator.from_config(cfg)
 
 
+def test_bfloat16_leaves_the_boxes_their_digits(model):
+    """8 bits would put coordinates on a grid of a pixel or more; the proposals of a frame are not on one."""
+    estimator = MTNEstimator(model, device="cpu", precision="bf16")
+    seen = {}
+    network = estimator._model
+    for name, module in (
+        ("proposals", network.proposal_generator.rpn_head.anchor_deltas),
+        ("boxes", network.roi_heads.box_predictor.bbox_pred),
+        ("features", network.backbone.bottom_up),
+    ):
+        module.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out}))
+    estimator.estimate([frame(64, 96)])
+    for name in ("proposals", "boxes"):
+        assert seen[name].dtype == torch.float32
+        assert (seen[name] != seen[name].bfloat16().float()).any()
+    assert seen["features"][-1].dtype == torch.bfloat16
+
+
 def test_bfloat16_is_near_float32(model):
     picture = frame(64, 96)
     fine, coarse = (
