@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from detectron2_helpers import TINY
+from tiny_training import TINY
 
 pytest.importorskip("detectron2", reason="Detectron2 is not installed")
 

@@ -1,0 +1,17 @@
+"""Options of ``train_net.py`` for a network and a run so small that they take seconds."""
+
+TINY = [
+    "MODEL.DEVICE", "cpu", "SEED", "3", "DATALOADER.NUM_WORKERS", "0",
+    "MODEL.TIMM.NAME", "mobilenetv2_035", "MODEL.BACKBONE.FREEZE_AT", "0", "MODEL.BACKBONE.NORM", "BN",
+    "MODEL.FPN.OUT_CHANNELS", "16", "MODEL.FPN.NORM", "BN",
+    "MODEL.RPN.BATCH_SIZE_PER_IMAGE", "16", "MODEL.RPN.PRE_NMS_TOPK_TRAIN", "20",
+    "MODEL.RPN.POST_NMS_TOPK_TRAIN", "10", "MODEL.RPN.PRE_NMS_TOPK_TEST", "20", "MODEL.RPN.POST_NMS_TOPK_TEST", "10",
+    "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", "8", "MODEL.ROI_BOX_HEAD.FC_DIM", "16",
+    "MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS", "(8,)", "MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM", "8",
+    "MODEL.ROI_REID_HEAD.CONV_DIMS", "(8,)", "MODEL.ROI_REID_HEAD.POOLER_RESOLUTION", "4",
+    "INPUT.MIN_SIZE_TRAIN", "(96,)", "INPUT.MIN_SIZE_TEST", "0",
+    "DATASETS.TRAIN", "('synthetic://tiny?seeds=0-1&frames=4&size=128x96&people=2',)",
+    "DATASETS.TEST", "('synthetic://test?seeds=800000&frames=2&size=128x96&people=2',)",
+    "SOLVER.IMS_PER_BATCH", "2", "SOLVER.MAX_ITER", "2", "SOLVER.CHECKPOINT_PERIOD", "1",
+    "SOLVER.EMA", "0.5", "SOLVER.LOG_PERIOD", "1", "SOLVER.WARMUP_ITERS", "0",
+]  # fmt: skip
