@@ -292,7 +292,8 @@ def get_cfg() -> CfgNode:
     c.TEST = CfgNode()
     c.TEST.DETECTIONS_PER_IMAGE = 100  # paper, section 3.4
     c.TEST.EVAL_PERIOD = 0  # steps; 0: at the end only
-    # ours: with EVAL_PERIOD, keeps model_best.safetensors by it (Lightning); "": keeps none
+    # ours: with EVAL_PERIOD, keeps model_best.safetensors by it (Lightning); any name in evaluation.json, such
+    # as posetrack/HOTA or search/mAP; "": keeps none
     c.TEST.BEST_METRIC = "keypoint/AP"
     c.TEST.AUG = CfgNode()  # each image at several sizes, merged (paper, Table 1e); Detectron2's values
     c.TEST.AUG.ENABLED = False

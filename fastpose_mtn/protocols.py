@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,25 @@ class PoseEstimator(Protocol):
 
         Args:
             frames: RGB uint8 images (H, W, 3), each of any size.
+        """
+        ...
+
+
+@runtime_checkable
+class PersonDescriber(Protocol):
+    """What a pose estimator is besides, where it can describe people that are given: person search needs it."""
+
+    @property
+    def embedding_dim(self) -> int | None:
+        """Numbers of an identity vector; None: the network has none."""
+        ...
+
+    def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Identity vectors (N, E) of given people.
+
+        Args:
+            frame: RGB uint8 image (H, W, 3).
+            boxes_xyxy: (N, 4) in the frame's pixels.
         """
         ...
 

@@ -21,6 +21,9 @@ def test_train_resume_and_evaluate_the_network_itself(tmp_path, caplog):
     names = {p.name for p in (tmp_path / "run").iterdir()}
     assert {"model_final.safetensors", "evaluation.json", "evaluation_0000001.json", "config.yaml"} <= names
     assert "evaluation_0000002.json" not in names  # the end's own evaluation
+    logged = (tmp_path / "run" / "logs" / "version_0" / "metrics.csv").read_text().splitlines()[0]
+    assert "/posetrack/MOTA" in logged
+    assert "/search/mAP" in logged
 
     main(["--engine", "lightning", "--resume", *TINY, "OUTPUT_DIR", out, "SOLVER.MAX_ITER", "3"])
     assert (tmp_path / "run" / "checkpoint_0000003.ckpt").is_file()
@@ -37,7 +40,9 @@ def test_train_resume_and_evaluate_the_network_itself(tmp_path, caplog):
         json.loads((folder / "evaluation.json").read_text()) for folder in (tmp_path / "run", again)
     )
     assert trained == evaluated
+    assert {"box/AP", "keypoint/AP", "posetrack/AP", "search/top1"} <= next(iter(evaluated.values())).keys()
     assert "box/AP" in caplog.messages[-1]
+    assert "posetrack/num_switches" in caplog.messages[-1]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class CocoFiles:
 DATASETS: dict[str, CocoFiles] = {}  # paths start at the datasets' folder
 
 COCO = CocoJsonFormat()
-POSETRACK = CocoJsonFormat(joint_offset=0.0, ignore_unlabelled=True)
+POSETRACK = CocoJsonFormat(joint_offset=0.0, ignore_unlabelled=True, sequences=True)
 HALPE = CocoJsonFormat(joints=HALPE136.joints)
 _FORMATS = {"coco": COCO, "posetrack": POSETRACK, "halpe": HALPE}
 

@@ -56,7 +56,7 @@ class CocoJsonDataset:
         skip_missing: bool = False,
     ) -> None:
         self.name, self.annotations, self.folder = name, annotations, images
-        form = form or CocoJsonFormat()
+        self.form = form = form or CocoJsonFormat()
         reader = CocoJsonReader(skeleton, form)
         for path in annotation_files(annotations, name):
             reader.read(path)

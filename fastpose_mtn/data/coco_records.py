@@ -35,12 +35,15 @@ class CocoJsonFormat:
         joints: names of the joints, for files that do not give them (Halpe).
         ignore_unlabelled: people without a labelled joint are ignored, boxes and all (PoseTrack), and not
             examples of a person without joints (COCO).
+        sequences: each file is one sequence, people's track ids are theirs in it, and PoseTrack's evaluation
+            applies (PoseTrack).
         tasks: what the images train; None: what there are labels for.
     """
 
     joint_offset: float = 0.5
     joints: tuple[str, ...] | None = None
     ignore_unlabelled: bool = False
+    sequences: bool = False
     tasks: frozenset[str] | None = None
 
 

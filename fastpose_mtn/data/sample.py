@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,8 @@ class LabelledImage:
         tasks: which of ``TASKS`` the dataset has labels for.
         image_id: unique within the dataset.
         file_name: for messages and results.
+        posetrack: PoseTrack18's records of the image and of its people, of a drawn test image, whose labels
+            are in no file; None elsewhere.
     """
 
     image: np.ndarray
@@ -41,6 +44,7 @@ class LabelledImage:
     tasks: frozenset[str]
     image_id: int
     file_name: str
+    posetrack: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
 
     def ready(self) -> TrainingSample:
         """The same image as the network takes it."""

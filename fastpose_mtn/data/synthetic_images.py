@@ -10,8 +10,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from fastpose_mtn.data.posetrack import posetrack18_file_name
 from fastpose_mtn.data.sample import TASKS, LabelledImage, parse_tasks
 from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED, SceneConfig, SyntheticScene
+from fastpose_mtn.data.synthetic.dataset import frame_records, sequence_name
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton
 from fastpose_mtn.structures import PersonTargets
 
@@ -31,7 +33,8 @@ class SyntheticSpec:
         size_wh: pixels of an image.
         people: fewest and most people in a scene; each scene's number follows from its seed.
         occlusion: least and greatest ``SceneConfig.occlusion``; each scene's follows from its seed.
-        stride: every how many-th frame belongs to the dataset.
+        stride: every how many-th frame belongs to the dataset. Tracked, they are as far apart as in the
+            video, ``stride`` / 30 seconds, which is harder than every frame.
         tasks: what the images train.
     """
 
@@ -133,6 +136,7 @@ class SyntheticDataset:
                 f"must not be trained on; use smaller seeds in DATASETS.TRAIN"
             )
         self.name, self.spec, self.skeleton, self.tasks = name, spec, skeleton, spec.tasks
+        self._training = training
         first, last = spec.seeds
         self._scene_count = last - first + 1
         people = [spec.scene(seed).people for seed in range(first, last + 1)]
@@ -160,6 +164,7 @@ class SyntheticDataset:
             raise IndexError(f"dataset {self.name}: image {index} of {len(self)}")
         number, frame = divmod(index, self._frames_a_scene)
         frame *= self.spec.stride
+        seed = self.spec.seeds[0] + number
         drawn = self._scene(number).frame(frame)
         targets = drawn.targets.numpy()
         identities = np.where(
@@ -175,7 +180,12 @@ class SyntheticDataset:
             ),
             tasks=self.tasks,
             image_id=index,
-            file_name=f"{self.spec.seeds[0] + number:06d}/{frame:06d}",
+            file_name=f"{seed:06d}/{frame:06d}",
+            posetrack=None
+            if self._training
+            else frame_records(
+                drawn, seed, frame, self.spec.frames, posetrack18_file_name(sequence_name(seed), frame)
+            ),
         )
 
     def _scene(self, number: int) -> SyntheticScene:

@@ -97,7 +97,8 @@ class FastPoseMapper:
         skeleton: the network's.
         image_format: RGB or BGR.
         is_train: change the image at random and give ``instances``; otherwise resize it as at test time
-            and give ``targets``, the labelled people in the original image's pixels.
+            and give ``targets``, the labelled people in the original image's pixels, and ``posetrack``, see
+            ``LabelledImage``.
         min_size, max_size: pixels at test time, see ``INPUT.MIN_SIZE_TEST``.
         seed: of the random changes; None: a new one in each process.
     """
@@ -146,7 +147,14 @@ class FastPoseMapper:
         height, width = image.image.shape[:2]
         small = torch.from_numpy(resize_to_test_size(image.image, self.min_size, self.max_size))
         pixels = in_format(small.permute(2, 0, 1), self.image_format)
-        return {**record, "image": pixels, "targets": image.targets, "height": height, "width": width}
+        return {
+            **record,
+            "image": pixels,
+            "targets": image.targets,
+            "posetrack": image.posetrack,
+            "height": height,
+            "width": width,
+        }
 
     def _read(self, record: dict[str, Any]) -> LabelledImage:
         if "dataset" in record:

@@ -14,7 +14,7 @@ from fastpose_mtn.cli import InputError
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg
 from fastpose_mtn.detectron2.data import in_format
-from fastpose_mtn.detectron2.instances import to_detections
+from fastpose_mtn.detectron2.instances import describe_boxes, to_detections
 from fastpose_mtn.modeling.checkpoint import inference_config
 from fastpose_mtn.modeling.estimator import resize_to_test_size, resolve_precision, to_frame
 from fastpose_mtn.modeling.multi_scale import View, merge_views, mirror, views_from_config
@@ -41,6 +41,8 @@ class Detectron2Estimator:
         )
         self._nms_thresh, self._count = cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST, cfg.TEST.DETECTIONS_PER_IMAGE
         self.image_format, self.device = cfg.INPUT.FORMAT, model.device
+        reid_head = getattr(model.roi_heads, "reid_head", None)
+        self.embedding_dim = None if reid_head is None else reid_head.embedding_dim
         self.dtype = resolve_precision(precision, self.device)
 
     @classmethod
@@ -72,14 +74,25 @@ class Detectron2Estimator:
             for people in zip(*found, strict=True)
         ]
 
+    def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Identity vectors (N, E) of given people; of several views the first describes them.
+
+        Args:
+            frame: RGB uint8 image (H, W, 3).
+            boxes_xyxy: (N, 4) in its pixels.
+        """
+        image = self._input(resize_to_test_size(frame, self.views[0].min_size, self.views[0].max_size))
+        with self._autocast():
+            return describe_boxes(self.model, image, (frame.shape[0], frame.shape[1]), boxes_xyxy)
+
+    def _input(self, image: np.ndarray) -> torch.Tensor:
+        return in_format(torch.from_numpy(image).permute(2, 0, 1), self.image_format)
+
     def _estimate(self, frames: Sequence[np.ndarray], view: View) -> list[PersonDetections]:
         images = [resize_to_test_size(frame, view.min_size, view.max_size) for frame in frames]
         if view.mirrored:
             images = [np.ascontiguousarray(image[:, ::-1]) for image in images]
-        inputs = [
-            {"image": in_format(torch.from_numpy(image).permute(2, 0, 1), self.image_format)}
-            for image in images
-        ]
+        inputs = [{"image": self._input(image)} for image in images]
         with torch.inference_mode(), self._autocast():
             instances = self.model.inference(inputs, do_postprocess=False)
         found = [to_detections(one).best_first() for one in instances]

@@ -1,9 +1,12 @@
-"""Detectron2's ``Instances`` of people found, as ours."""
+"""Detectron2's ``Instances`` of people found, as ours; and the other way, of people given."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from detectron2.structures import Instances
+import torch
+from detectron2.structures import Boxes, Instances
 
 from fastpose_mtn.structures import PersonDetections
 
@@ -25,3 +28,25 @@ def to_detections(instances: Instances) -> PersonDetections:
         keypoints=keypoints,
         embeddings=array("pred_embeddings") if instances.has("pred_embeddings") else None,
     )
+
+
+@torch.no_grad()
+def describe_boxes(
+    model: Any, image: torch.Tensor, frame_size_hw: tuple[int, int], boxes_xyxy: np.ndarray
+) -> np.ndarray:
+    """Identity vectors (N, E) float32 of given people.
+
+    Args:
+        model: in evaluation mode.
+        image: (3, H, W), as the model takes it.
+        frame_size_hw: pixels of the image as it was before it was resized.
+        boxes_xyxy: (N, 4) in these pixels.
+    """
+    height, width = image.shape[1:]
+    boxes = Boxes(torch.as_tensor(boxes_xyxy).clone())
+    boxes.scale(width / frame_size_hw[1], height / frame_size_hw[0])
+    people = Instances((height, width))
+    people.pred_boxes = boxes
+    people.pred_classes = torch.zeros(len(boxes), dtype=torch.int64)
+    described = model.inference([{"image": image}], detected_instances=[people], do_postprocess=False)
+    return described[0].pred_embeddings.float().cpu().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ from fastpose_mtn.engine.machines import Machines
 from fastpose_mtn.engine.training_data import FINAL_WEIGHTS
 from fastpose_mtn.modeling.checkpoint import inference_config
 from fastpose_mtn.modeling.memory import keep_freed_memory
+from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -142,6 +144,7 @@ def evaluate_only(cfg: Any) -> dict[str, Any]:
             batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2),
             num_workers=cfg.DATALOADER.NUM_WORKERS,
             output=Path(cfg.OUTPUT_DIR) / "evaluation.json",
+            new_tracker=functools.partial(OcclusionAwareTracker.from_config, cfg),
         )
     return FastPoseTrainer.test(cfg, model)
 

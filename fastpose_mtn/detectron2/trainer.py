@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from detectron2.data import build_detection_test_loader
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, create_ddp_model, hooks
-from detectron2.evaluation import inference_on_dataset
+from detectron2.evaluation import DatasetEvaluator, inference_on_dataset
 from detectron2.solver import build_lr_scheduler
 from detectron2.utils import comm
 from fvcore.nn.precise_bn import get_bn_modules
@@ -26,7 +26,7 @@ from fastpose_mtn.detectron2.catalog_dataset import build_any_dataset
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import to_default_host
 from fastpose_mtn.detectron2.data import FastPoseMapper, dataset_of, dataset_records, register_dataset
-from fastpose_mtn.detectron2.evaluation import PoseEvaluator
+from fastpose_mtn.detectron2.evaluation import FastPoseEvaluators
 from fastpose_mtn.detectron2.training_step import Averaging, TrainingImages, TrainingStep, training_precision
 from fastpose_mtn.engine.evaluation import metrics_table, write_metrics
 from fastpose_mtn.engine.solver import build_optimizer, learning_rate_factor
@@ -38,6 +38,7 @@ from fastpose_mtn.engine.training_data import (
 from fastpose_mtn.modeling.checkpoint import save_weights
 from fastpose_mtn.modeling.export import portable_config
 from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -183,16 +184,22 @@ class FastPoseTrainer(DefaultTrainer):
         )
 
     @classmethod
-    def build_evaluator(cls, cfg: Any, dataset_name: str) -> PoseEvaluator:
-        skeleton = get_skeleton(cfg.MODEL.SKELETON)
-        return PoseEvaluator(dataset_of(dataset_name, cfg.MODEL.SKELETON), skeleton)
+    def build_evaluator(cls, cfg: Any, dataset_name: str) -> DatasetEvaluator:
+        """All that apply to the dataset but person search, which needs the model; ``test`` adds it."""
+        return FastPoseEvaluators(
+            dataset_of(dataset_name, cfg.MODEL.SKELETON),
+            get_skeleton(cfg.MODEL.SKELETON),
+            functools.partial(OcclusionAwareTracker.from_config, cfg),
+        )
 
     @classmethod
     def test(cls, cfg: Any, model: nn.Module, evaluators: Any = None) -> dict[str, Any]:
-        """Box and keypoint AP on ``DATASETS.TEST``; prints a table and writes ``OUTPUT_DIR/evaluation.json``."""
+        """The numbers on ``DATASETS.TEST``; prints a table and writes ``OUTPUT_DIR/evaluation.json``."""
         results = {}
         for number, name in enumerate(cfg.DATASETS.TEST):
             evaluator = evaluators[number] if evaluators else cls.build_evaluator(cfg, name)
+            if isinstance(evaluator, FastPoseEvaluators) and cfg.MODEL.REID_ON and not evaluators:
+                evaluator.search_with(model)
             dtype = training_precision(cfg)
             with torch.autocast(torch.device(cfg.MODEL.DEVICE).type, dtype, enabled=dtype != torch.float32):
                 results[name] = inference_on_dataset(model, cls.build_test_loader(cfg, name), evaluator)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastpose_mtn.engine.checkpoints import TrainingFolder
+from fastpose_mtn.engine.evaluation import is_count
 
 _LOG = logging.getLogger("fastpose_mtn")
 BEST_WEIGHTS = "model_best.safetensors"
@@ -19,7 +20,8 @@ class BestWeights:
     """Keeps ``model_best.safetensors``, and in ``best.json`` its step and value: a resumed run goes on from it.
 
     Args:
-        metric: as in ``evaluation.json``, for example ``keypoint/AP``; of several datasets the mean.
+        metric: as in ``evaluation.json``, for example ``keypoint/AP``; of several datasets the mean. Of what
+            counts mistakes, ``posetrack/num_switches`` say, the least is best.
     """
 
     def __init__(self, folder: TrainingFolder, metric: str) -> None:
@@ -40,7 +42,8 @@ class BestWeights:
         value = sum(values) / len(values)
         if self._record.is_file():
             best = json.loads(self._record.read_text())
-            if best["metric"] == self._metric and best["value"] >= value and best["step"] != step:
+            as_good = best["value"] <= value if is_count(self._metric) else best["value"] >= value
+            if best["metric"] == self._metric and as_good and best["step"] != step:
                 return False
         self._folder.export(module, BEST_WEIGHTS)
         partial = self._record.with_name("best.json.partial")

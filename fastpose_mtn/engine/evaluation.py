@@ -1,43 +1,62 @@
-"""Box and keypoint AP of a network on ``DATASETS.TEST``, while it trains and afterwards."""
+"""A network's numbers on ``DATASETS.TEST``, while it trains and afterwards; see ``evaluation.measures`` for which."""
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch.distributed as dist
 from torch.utils.data import DataLoader, Dataset
 
 from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.data.coco_json import CocoJsonDataset
 from fastpose_mtn.data.loader import LoadFailure, PoseDataset, load_or_failure, start_worker
 from fastpose_mtn.data.sample import LabelledImage
-from fastpose_mtn.evaluation.coco import CocoEvaluator, detections_to_coco_results, evaluate_coco_files
+from fastpose_mtn.evaluation.measure import EvaluatedImage, Measure
+from fastpose_mtn.evaluation.measures import dataset_measures
 from fastpose_mtn.modeling.estimator import MTNEstimator
 from fastpose_mtn.modeling.network import MTN
-from fastpose_mtn.protocols import PoseEstimator
+from fastpose_mtn.protocols import PersonDescriber, PoseEstimator, Tracker
+from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 
 _LOG = logging.getLogger("fastpose_mtn")
 
-# What the table shows, of all the numbers that are written.
-_COLUMNS = (
-    "box/AP", "box/AP50", "box/AP75", "keypoint/AP", "keypoint/AP50", "keypoint/AP75", "keypoint/AR",
-)  # fmt: skip
+# What the tables show, of all the numbers that are written.
+_TABLES = (
+    ("box/AP", "box/AP50", "box/AP75", "keypoint/AP", "keypoint/AP50", "keypoint/AP75", "keypoint/AR"),
+    ("posetrack/AP", "posetrack/MOTA", "posetrack/IDF1", "posetrack/HOTA", "posetrack/num_switches"),
+    ("search/mAP", "search/top1", "search/top5", "search/top10"),
+)
 
 
 def evaluate_dataset(
-    estimator: PoseEstimator, dataset: PoseDataset, *, batch_size: int, num_workers: int
+    estimator: PoseEstimator,
+    dataset: PoseDataset,
+    *,
+    batch_size: int,
+    num_workers: int,
+    new_tracker: Callable[[], Tracker] = OcclusionAwareTracker,
 ) -> dict[str, float]:
-    """COCO's numbers of the network on a dataset; with several processes each takes its share of images.
+    """All numbers that apply to the dataset; with several processes each takes its share of images.
 
-    Where a COCO-style file has the network's own joints it is measured against as it is, areas included,
-    which gives the official numbers. Otherwise areas are a share of the box, see ``CocoEvaluator``.
+    Args:
+        estimator: with vectors of given boxes (a ``PersonDescriber``), person search is measured too.
+        new_tracker: makes a tracker without tracks, for sequences.
+
+    Returns:
+        By ``KIND/NAME``, in every process the same.
     """
+    describer = estimator if isinstance(estimator, PersonDescriber) and estimator.embedding_dim else None
+    measures = dataset_measures(
+        dataset, estimator.skeleton, new_tracker=new_tracker, describes=describer is not None
+    )
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     mine = range(rank * len(dataset) // world_size, (rank + 1) * len(dataset) // world_size)
     loader = DataLoader(
@@ -47,28 +66,42 @@ def evaluate_dataset(
         collate_fn=list,
         worker_init_fn=start_worker,
     )
-    official = isinstance(dataset, CocoJsonDataset) and dataset.is_official(estimator.skeleton)
-    evaluator = CocoEvaluator(estimator.skeleton)
-    results: list[dict] = []
+    entries: list[list[Any]] = [[] for _ in measures]
+    indices = iter(mine)
     for batch in loader:
         for failure in batch:
             if isinstance(failure, LoadFailure):
                 raise InputError(failure.message)
         for image, found in zip(batch, estimator.estimate([i.image for i in batch]), strict=True):
-            if official:
-                results += detections_to_coco_results(image.image_id, found)
-            else:
-                evaluator.add(image.image_id, image.image.shape[:2], image.targets, found)
+            seen = EvaluatedImage(
+                index=next(indices),
+                image_id=image.image_id,
+                size_hw=image.image.shape[:2],
+                targets=image.targets,
+                posetrack=image.posetrack,
+                describe=None if describer is None else functools.partial(describer.describe, image.image),
+            )
+            for measure, own in zip(measures, entries, strict=True):
+                own.append(measure.entry(seen, found))
+    return _evaluate(measures, entries, rank, world_size)
+
+
+def _evaluate(
+    measures: Sequence[Measure], entries: list[list[Any]], rank: int, world_size: int
+) -> dict[str, float]:
+    """The first process evaluates the entries of all, which are by measure, and tells the others."""
     if world_size > 1:
-        shares: list = [None] * world_size
-        dist.all_gather_object(shares, (evaluator, results))
-        evaluator = CocoEvaluator(estimator.skeleton)
-        evaluator.merge(share[0] for share in shares)
-        results = [record for share in shares for record in share[1]]
-    if official:
-        assert isinstance(dataset, CocoJsonDataset)
-        return evaluate_coco_files(dataset.annotations, results, estimator.skeleton)
-    return evaluator.evaluate()
+        shares: list[Any] = [None] * world_size
+        dist.gather_object(entries, shares if rank == 0 else None)
+        if rank == 0:
+            entries = [list(itertools.chain.from_iterable(parts)) for parts in zip(*shares, strict=True)]
+    metrics: list[dict[str, float]] = [{}]
+    if rank == 0:
+        for measure, images in zip(measures, entries, strict=True):
+            metrics[0] |= measure.evaluate(images)
+    if world_size > 1:
+        dist.broadcast_object_list(metrics)
+    return metrics[0]
 
 
 class _Images(Dataset[LabelledImage | LoadFailure]):
@@ -93,6 +126,7 @@ def evaluate_model(
         batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         output=output,
+        new_tracker=functools.partial(OcclusionAwareTracker.from_config, cfg),
     )
 
 
@@ -103,6 +137,7 @@ def evaluate_all(
     batch_size: int,
     num_workers: int,
     output: Path | None,
+    new_tracker: Callable[[], Tracker] = OcclusionAwareTracker,
 ) -> dict[str, dict[str, float]]:
     """Evaluates each dataset, prints a table and writes ``output``.
 
@@ -112,7 +147,7 @@ def evaluate_all(
     metrics = {}
     for dataset in datasets:
         metrics[dataset.name] = evaluate_dataset(
-            estimator, dataset, batch_size=batch_size, num_workers=num_workers
+            estimator, dataset, batch_size=batch_size, num_workers=num_workers, new_tracker=new_tracker
         )
     if not dist.is_initialized() or dist.get_rank() == 0:
         _LOG.info("\n%s", metrics_table(metrics))
@@ -122,14 +157,32 @@ def evaluate_all(
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
-    """One line a dataset, in per cent."""
-    columns = [c for c in _COLUMNS if any(c in m for m in metrics.values())]
-    lines = ["".join(f"{c:>15}" for c in columns) + "  dataset"]
-    for name, values in metrics.items():
-        cells = [values.get(c, math.nan) for c in columns]
-        texts = ["-" if math.isnan(cell) else f"{100 * cell:.1f}" for cell in cells]
-        lines.append("".join(f"{text:>15}" for text in texts) + f"  {name}")
-    return "\n".join(lines)
+    """One line a dataset for each kind of numbers that there are; shares in per cent."""
+    return "\n".join(line for columns in _TABLES for line in _table(columns, metrics))
+
+
+def _table(columns: Sequence[str], metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    measured = {name: values for name, values in metrics.items() if any(c in values for c in columns)}
+    columns = [c for c in columns if any(c in values for values in measured.values())]
+    widths = [max(15, len(column) + 2) for column in columns]
+    rows = [(columns, "dataset")] if columns else []
+    for name, values in measured.items():
+        rows.append(([_cell(column, values.get(column, math.nan)) for column in columns], name))
+    return [
+        "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)) + f"  {name}"
+        for cells, name in rows
+    ]
+
+
+def _cell(column: str, value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:.0f}" if is_count(column) else f"{100 * value:.1f}"
+
+
+def is_count(metric: str) -> bool:
+    """Whether a metric, ``KIND/NAME``, counts mistakes; the others are shares in [0, 1], the more the better."""
+    return metric.partition("/")[2].startswith("num_")
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:

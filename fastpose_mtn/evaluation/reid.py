@@ -42,12 +42,14 @@ class PersonSearchQuery:
         box: (4,) xyxy, pixels: the person there.
         gallery: the images to search.
         matches: for each gallery image that shows the person, the person's box there, (4,) xyxy.
+        identity: the person's number among the labels; -1 where a protocol does not give it.
     """
 
     image_id: str
     box: np.ndarray
     gallery: Sequence[str]
     matches: Mapping[str, np.ndarray]
+    identity: int = -1
 
 
 @dataclass(frozen=True, eq=False)

@@ -164,7 +164,7 @@ def queries_from_targets(
         if gallery_size is not None:
             chosen = rng.permutation(len(rest))[: max(0, gallery_size - len(matches))]
             rest = [rest[i] for i in sorted(chosen)]
-        queries.append(PersonSearchQuery(image_id, box, (*matches, *rest), matches))
+        queries.append(PersonSearchQuery(image_id, box, (*matches, *rest), matches, identity))
     return queries
 
 

@@ -128,6 +128,30 @@ class MTNEstimator:
             for people in zip(*found, strict=True)
         ]
 
+    def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Identity vectors (N, E) float32 of given people; of several views the first describes them.
+
+        Args:
+            frame: RGB uint8 image (H, W, 3).
+            boxes_xyxy: (N, 4) in its pixels.
+
+        Raises:
+            ValueError: the frame is not such an image, or the network has no identity head.
+        """
+        check_frames([frame])
+        if self.embedding_dim is None:
+            raise ValueError("the network has no identity head: MODEL.REID_ON True")
+        view = self.views[0]
+        image = self._to_image(frame, view._replace(mirrored=False))
+        scale = np.divide(image.shape[:0:-1], frame.shape[1::-1], dtype=np.float32)
+        boxes = torch.from_numpy(boxes_xyxy * np.tile(scale, 2)).to(self.device)
+        with torch.inference_mode(), self._autocast():
+            batch, _ = self._model.preprocess([image])
+            features = self._model.backbone(batch)
+            people = self._model.roi_heads.describe(features, boxes, boxes.new_ones(len(boxes)), [len(boxes)])
+        assert people.embeddings is not None
+        return people.embeddings.float().cpu().numpy()
+
     def _estimate(self, frames: Sequence[np.ndarray], view: View) -> list[PersonDetections]:
         images = [self._to_image(frame, view) for frame in frames]
         with torch.inference_mode(), self._autocast():

@@ -52,6 +52,14 @@ def test_the_best_weights_stay_and_a_resumed_run_knows_them(tmp_path, module):
     assert weight(tmp_path) == 3
 
 
+def test_the_fewest_switches_are_best(tmp_path, module):
+    best = BestWeights(TrainingFolder(tmp_path, get_cfg(), kept=1), "posetrack/num_switches")
+    kept = [
+        best.offer(module, step, {"a/posetrack/num_switches": n}) for step, n in enumerate((9.0, 12.0, 3.0))
+    ]
+    assert kept == [True, False, True]
+
+
 def test_a_metric_that_is_not_there_is_told(tmp_path, module, caplog):
     best = BestWeights(TrainingFolder(tmp_path, get_cfg(), kept=1), "box/APP")
     with caplog.at_level(logging.WARNING, "fastpose_mtn"):

@@ -1,26 +1,32 @@
 import json
 import math
+import pickle
+import threading
 
 import cv2
 import numpy as np
 import pytest
 
 from fastpose_mtn.data.catalog import build_dataset
+from fastpose_mtn.engine import evaluation
 from fastpose_mtn.engine.evaluation import evaluate_all, evaluate_dataset, metrics_table, write_metrics
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 
-TINY = "synthetic://tiny?seeds=1-2&frames=4&size=160x120&people=2-3&stride=2"
+TINY = "synthetic://tiny?seeds=1-2&frames=8&size=160x120&people=2-3&stride=2"
 
 
 class Oracle:
-    """Finds the labelled people of a dataset whose images come in order."""
+    """Finds and describes the labelled people of a dataset whose images come in order from ``first`` on.
+
+    A stranger (``PersonDetections`` without embeddings) where ``embedding_dim`` is None.
+    """
 
     skeleton = POSETRACK15
 
-    def __init__(self, dataset, shift=0.0):
-        self._targets = iter([dataset[i].targets for i in range(len(dataset))])
-        self._shift = shift
+    def __init__(self, dataset, shift=0.0, first=0, embedding_dim=16):
+        self._targets = (dataset[i].targets for i in range(first, len(dataset)))
+        self._shift, self.embedding_dim, self.described = shift, embedding_dim, 0
 
     def estimate(self, frames):
         found = []
@@ -29,10 +35,19 @@ class Oracle:
             joints = t.keypoints.copy()
             joints[..., 0] += self._shift
             joints[..., 2] = 0.5
-            found.append(
-                PersonDetections(t.boxes + np.float32(self._shift), np.ones(len(t), np.float32), joints)
-            )
+            vectors = None if self.embedding_dim is None else self._vectors(t.identities)
+            boxes = t.boxes + np.float32(self._shift)
+            found.append(PersonDetections(boxes, np.ones(len(t), np.float32), joints, vectors))
+            self._by_box = {} if len(found) == 1 else self._by_box
+            self._by_box |= {box.tobytes(): i for box, i in zip(t.boxes, t.identities, strict=True)}
         return found
+
+    def describe(self, frame, boxes_xyxy):
+        self.described += 1
+        return self._vectors([self._by_box[box.tobytes()] for box in boxes_xyxy])
+
+    def _vectors(self, identities):
+        return np.eye(self.embedding_dim, dtype=np.float32)[list(identities)]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -41,8 +56,82 @@ def test_a_perfect_network_on_drawn_images(workers):
     metrics = evaluate_dataset(Oracle(dataset), dataset, batch_size=3, num_workers=workers)
     assert metrics["box/AP"] == pytest.approx(1.0)
     assert metrics["keypoint/AP"] == pytest.approx(1.0)
-    shifted = evaluate_dataset(Oracle(dataset, shift=30.0), dataset, batch_size=3, num_workers=0)
+    for name in ("AP", "MOTA", "IDF1", "HOTA"):
+        assert metrics[f"posetrack/{name}"] == pytest.approx(1.0)
+    assert metrics["posetrack/num_switches"] == metrics["posetrack/num_misses"] == 0
+    assert metrics["search/mAP"] == metrics["search/top1"] == pytest.approx(1.0)
+
+
+def test_a_network_that_is_off():
+    dataset = build_dataset(TINY, POSETRACK15, training=False)
+    oracle = Oracle(dataset, shift=30.0, embedding_dim=None)
+    shifted = evaluate_dataset(oracle, dataset, batch_size=3, num_workers=0)
     assert shifted["keypoint/AP"] == 0.0
+    assert shifted["posetrack/AP"] < 0.05
+    assert shifted["posetrack/MOTA"] < 0.0
+    assert not any(name.startswith("search/") for name in shifted)  # it has no identity vectors
+    assert oracle.described == 0
+
+
+class Processes:
+    """``torch.distributed`` among threads: each is a process."""
+
+    def __init__(self, count):
+        self.local, self.count, self.barrier = threading.local(), count, threading.Barrier(count, timeout=60)
+        self.given = [None] * count
+
+    def is_initialized(self):
+        return True
+
+    def get_rank(self):
+        return self.local.rank
+
+    def get_world_size(self):
+        return self.count
+
+    def gather_object(self, given, gathered=None):
+        self.given[self.local.rank] = pickle.dumps(given)
+        self.barrier.wait()
+        if gathered is not None:
+            gathered[:] = map(pickle.loads, self.given)
+        self.barrier.wait()
+
+    def broadcast_object_list(self, objects):
+        if self.local.rank == 0:
+            self.given[0] = pickle.dumps(objects)
+        self.barrier.wait()
+        objects[:] = pickle.loads(self.given[0])
+
+    def run(self, function):
+        results = [None] * self.count
+
+        def process(rank):
+            self.local.rank = rank
+            results[rank] = function(rank)
+
+        threads = [threading.Thread(target=process, args=(rank,)) for rank in range(self.count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+
+def test_several_processes_get_what_one_gets(monkeypatch):
+    # Two scenes of four frames in three shares: sequences and people are cut apart.
+    datasets = [build_dataset(TINY, POSETRACK15, training=False) for _ in range(3)]
+    alone = evaluate_dataset(Oracle(datasets[0], shift=4.0), datasets[0], batch_size=3, num_workers=0)
+    assert 0.0 < alone["posetrack/AP"] < 1.0
+    processes = Processes(3)
+    monkeypatch.setattr(evaluation, "dist", processes)
+
+    def evaluate(rank):
+        dataset = datasets[rank]
+        oracle = Oracle(dataset, shift=4.0, first=rank * len(dataset) // 3)
+        return evaluate_dataset(oracle, dataset, batch_size=2, num_workers=0)
+
+    for metrics in processes.run(evaluate):
+        assert metrics == pytest.approx(alone, nan_ok=True)
 
 
 def labels(folder, area):
@@ -89,6 +178,7 @@ def test_table_and_file(tmp_path, caplog):
     with caplog.at_level("INFO", "fastpose_mtn"):
         evaluate_all(Oracle(dataset), [dataset], batch_size=2, num_workers=0, output=output)
     assert "box/AP" in caplog.text
+    assert "posetrack/num_switches" in caplog.text
     written = json.loads(output.read_text())
     assert written[TINY]["box/AP"] == pytest.approx(1.0)
     assert written[TINY]["box/AP_large"] is None  # nobody that large
@@ -99,6 +189,16 @@ def test_the_table_in_per_cent():
     table = metrics_table({"a": {"box/AP": 0.1234, "keypoint/AP": math.nan}, "b": {"box/AP": 1.0}})
     rows = [line.split() for line in table.splitlines()]
     assert rows == [["box/AP", "keypoint/AP", "dataset"], ["12.3", "-", "a"], ["100.0", "-", "b"]]
+
+
+def test_a_table_for_each_kind_of_numbers_and_counts_as_they_are():
+    drawn = {"box/AP": 0.5, "posetrack/MOTA": -0.25, "posetrack/num_switches": 1234.0, "search/top1": 1.0}
+    rows = [line.split() for line in metrics_table({"a": drawn, "b": {"box/AP": 0.1}}).splitlines()]
+    assert rows == [
+        ["box/AP", "dataset"], ["50.0", "a"], ["10.0", "b"],
+        ["posetrack/MOTA", "posetrack/num_switches", "dataset"], ["-25.0", "1234", "a"],
+        ["search/top1", "dataset"], ["100.0", "a"],
+    ]  # fmt: skip
 
 
 def test_numbers_are_whole_or_not_there(tmp_path):

@@ -1,9 +1,15 @@
 """The readers of CUHK-SYSU's and PRW's protocols, on files written in their structure."""
 
+import json
+
+import cv2
 import numpy as np
 import pytest
 from scipy.io import savemat
 
+from fastpose_mtn.data.catalog import build_dataset
+from fastpose_mtn.evaluation.measure import EvaluatedImage
+from fastpose_mtn.evaluation.measure_search import SearchMeasure
 from fastpose_mtn.evaluation.reid import PersonSearchGallery, evaluate_person_search
 from fastpose_mtn.evaluation.reid_protocols import (
     cuhk_sysu_queries,
@@ -11,6 +17,7 @@ from fastpose_mtn.evaluation.reid_protocols import (
     prw_queries,
     queries_from_targets,
 )
+from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 
 
@@ -192,3 +199,72 @@ def test_queries_from_any_labelled_images():
     })  # fmt: skip
     result = evaluate_person_search(small, vectors[[3, 5]], gallery_of)
     assert result.cmc[1] == 1.0
+
+
+def catalogued(name, root, folder, people, monkeypatch):
+    """The dataset of this name in ``root``: rows of image, identity and box x, y, w, h."""
+    (root / folder).mkdir(parents=True)
+    images = sorted({image for image, _, _ in people})
+    for image in images:
+        cv2.imwrite(str(root / folder / image), np.zeros((400, 400, 3), np.uint8))
+    content = {
+        "images": [{"id": i, "file_name": image} for i, image in enumerate(images)],
+        "annotations": [
+            {"id": k, "image_id": images.index(image), "bbox": box, "person_id": identity}
+            for k, (image, identity, box) in enumerate(people)
+        ],
+    }
+    (root / f"{name}.json").write_text(json.dumps(content))
+    (root / "all").mkdir()
+    (root / "all" / name.rpartition("_")[0]).symlink_to(root)
+    monkeypatch.setenv("FASTPOSE_DATASETS", str(root / "all"))
+    return build_dataset(name, POSETRACK15, training=False)
+
+
+def searched(dataset):
+    """The numbers of a perfect network, and the boxes that it was asked to describe, by image."""
+    measure, asked, entries = SearchMeasure(dataset), {}, []
+    for index in range(len(dataset)):
+        image = dataset[index]
+
+        def vectors_of(boxes, targets=image.targets):
+            nearest = np.abs(boxes[:, None] - targets.boxes[None]).sum(axis=2).argmin(axis=1)
+            return np.eye(9, dtype=np.float32)[targets.identities[nearest]]
+
+        def describe(boxes, file=image.file_name, vectors_of=vectors_of):
+            asked[file] = boxes.tolist()
+            return vectors_of(boxes)
+
+        found = PersonDetections(
+            boxes=image.targets.boxes,
+            scores=np.ones(len(image.targets), np.float32),
+            keypoints=np.zeros((len(image.targets), 15, 3), np.float32),
+            embeddings=vectors_of(image.targets.boxes),
+        )
+        seen = EvaluatedImage(index, image.image_id, (400, 400), image.targets, describe=describe)
+        entries.append(measure.entry(seen, found))
+    return measure, entries, asked
+
+
+def test_prws_own_queries_are_searched_for(prw, tmp_path, monkeypatch):
+    people = [
+        ("c1s1_000001.jpg", 7, [10.6, 0, 30, 57]), ("c1s1_000002.jpg", 7, [12, 5, 30, 60]),
+        ("c2s1_000001.jpg", 7, [50, 50, 20.5, 40]), ("c2s1_000001.jpg", 8, [90, 50, 20, 40]),
+        ("c2s1_000002.jpg", -1, [90, 50, 20, 40]),
+    ]  # fmt: skip
+    dataset = catalogued("prw_test", prw, "frames", people, monkeypatch)
+    measure, entries, asked = searched(dataset)
+    assert asked == {"c1s1_000001.jpg": [[10, 0, 40, 57]], "c2s1_000001.jpg": [[90, 50, 110, 90]]}
+    assert measure.evaluate(entries)["search/mAP"] == 1.0  # of the first; the second is nowhere else
+    with pytest.raises(ValueError, match=r"dataset prw_test: image c1s1_000001.jpg, of a query, is not part"):
+        measure.evaluate(entries[1:])
+
+
+def test_cuhk_sysus_own_queries_are_searched_for(cuhk, monkeypatch):
+    people = [
+        ("s1.jpg", 0, [10, 20, 30, 60]), ("s2.jpg", 0, [5, 6, 40, 80]), ("s3.jpg", 1, [1, 2, 30, 60]),
+        ("s4.jpg", 1, [7, 8, 30, 60]), ("s5.jpg", 1, [7, 8, 30, 60]),
+    ]  # fmt: skip
+    measure, entries, asked = searched(catalogued("cuhk_sysu_test", cuhk, "Image/SSM", people, monkeypatch))
+    assert asked == {"s1.jpg": [[10, 20, 40, 80]], "s3.jpg": [[1, 2, 31, 62]]}
+    assert measure.evaluate(entries)["search/top1"] == 1.0

@@ -58,6 +58,18 @@ def test_resized_frames_come_back_in_their_own_pixels(model):
     np.testing.assert_allclose(b.keypoints[..., :2], a.keypoints[..., :2] * 2, atol=2e-2)
 
 
+@pytest.mark.parametrize("size", [0, 128])
+def test_given_people_are_described_as_if_found(model, size):
+    estimator = MTNEstimator(model, min_size=size, max_size=1000, device="cpu", precision="fp32")
+    picture = frame(64, 96)
+    found = estimator.estimate([picture])[0]
+    np.testing.assert_allclose(estimator.describe(picture, found.boxes), found.embeddings, atol=1e-4)
+    assert estimator.describe(picture, found.boxes[:0]).shape == (0, 16)
+    estimator.embedding_dim = None
+    with pytest.raises(ValueError, match="no identity head: MODEL.REID_ON True"):
+        estimator.describe(picture, found.boxes)
+
+
 @pytest.mark.parametrize(
     ("size", "limits", "expected"),
     [

@@ -1,0 +1,58 @@
+"""What the engines share in evaluating a network on a dataset: see ``measures`` for which measures there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastpose_mtn.structures import PersonDetections, PersonTargets
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedImage:
+    """One image of a test dataset, without its pixels.
+
+    Attributes:
+        index: in the dataset.
+        image_id: in the dataset's file.
+        size_hw: pixels.
+        targets: the labelled people, NumPy, in the image's pixels.
+        posetrack: see ``LabelledImage.posetrack``.
+        describe: gives identity vectors (N, E) of boxes (N, 4) xyxy in the image's pixels; None where the
+            network has none to give.
+    """
+
+    index: int
+    image_id: int
+    size_hw: tuple[int, int]
+    targets: PersonTargets
+    posetrack: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
+    describe: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+class Measure(Protocol):
+    """Numbers of one kind. Each process makes entries of its images; one process evaluates those of all."""
+
+    def entry(self, image: EvaluatedImage, found: PersonDetections) -> Any:
+        """What is kept of an image; can be pickled.
+
+        Args:
+            image: images come in the dataset's order, a process's share of them without a gap.
+            found: the people found in it, NumPy.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forgets the images; a new measure has none."""
+        ...
+
+    def evaluate(self, entries: Sequence[Any]) -> dict[str, float]:
+        """Numbers by ``KIND/NAME``; NaN where there was nothing to measure, {} where nothing applies.
+
+        Args:
+            entries: of all images, in the dataset's order.
+        """
+        ...
