@@ -217,11 +217,10 @@ def _by_sequence(metrics: Mapping[str, Any], events: Sequence[SequenceEvents]) -
         )
     columns = ["sequence", *(text for _, text in _SCORES), *(_KIND_TEXT[kind] for kind in ERROR_KINDS)]
     numbers = table("Scores of each sequence in percent, and its joints with errors", columns, table_rows)
-    beside = f'<section class="card">{numbers}</section>' if few else ""
-    below = "" if few else f'<section class="card">{fold("The numbers of each sequence", numbers)}</section>'
+    table_card = numbers if few else fold("The numbers of each sequence", numbers)
     return (
         '<h2 id="sequences">Sequences</h2><p class="muted">Lowest MOTA first.</p>'
-        f'<div class="grid">{charts}{beside}</div>{below}'
+        f'<div class="grid">{charts}</div><section class="card">{table_card}</section>'
     )
 
 

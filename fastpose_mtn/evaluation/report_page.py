@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 STYLE = """
 :root {
   color-scheme: light dark;
-  --page: #f5f5f2; --card: #ffffff; --ink: #1b1d22; --muted: #5b5f69; --grid: #e3e3de;
+  --page: #f5f5f2; --card: #ffffff; --ink: #1b1d22; --muted: #5b5f69; --grid: #e3e3de; --shade: #0003;
   --ap: #1f5fc4; --mota: #b4500b;
   --missed: #c8323c; --shifted: #b98000; --false: #8a3fb5; --switched: #0e7f8c;
   --id0: #2b6cc4; --id1: #ad5f0c; --id2: #1f8050; --id3: #b3457f; --id4: #7558c4; --id5: #7d6b00;
@@ -17,7 +17,7 @@ STYLE = """
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --page: #121317; --card: #1b1d23; --ink: #eceef2; --muted: #a6abb6; --grid: #32353d;
+    --page: #121317; --card: #1b1d23; --ink: #eceef2; --muted: #a6abb6; --grid: #32353d; --shade: #000a;
     --ap: #7fb0ff; --mota: #ffab66;
     --missed: #ff7a7a; --shifted: #f2bd3d; --false: #cf93f2; --switched: #55cfdc;
     --id0: #6aa8ff; --id1: #f0a04b; --id2: #5cc992; --id3: #ec8bc1; --id4: #b3a0f5; --id5: #d6c24a;
@@ -65,7 +65,12 @@ svg text { font-family: inherit; font-variant-numeric: tabular-nums; }
 .share span { min-inline-size: 2px; }
 ul.facts { margin: 0 0 8px; padding-inline-start: 20px; max-width: 75ch; } ul.facts li { margin-bottom: 4px; }
 .bar { display: inline-block; }
-.scroll { overflow-x: auto; }
+.scroll {
+  overflow-x: auto;  /* a shadow at the right edge while there is more to the right, as the scroll bar may be hidden */
+  background:
+    linear-gradient(to left, var(--card) 50%, transparent) right / 48px 100% no-repeat local,
+    linear-gradient(to left, var(--shade), transparent) right / 16px 100% no-repeat scroll;
+}
 table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
 p.note { color: var(--muted); font-size: .9rem; margin: 4px 0 2px; }
 th, td { padding: 5px 8px; text-align: end; border-bottom: 1px solid var(--grid); white-space: nowrap; }
@@ -74,7 +79,7 @@ thead th { color: var(--muted); font-weight: 600; } tbody th { font-weight: 500;
 tr.total th, tr.total td { font-weight: 700; border-top: 2px solid var(--muted); }
 details > summary { cursor: pointer; padding: 4px 0; }
 details.card { padding: 8px 16px; } details.card[open] { padding-bottom: 14px; }
-summary { overflow-wrap: anywhere; } summary .muted { font-weight: 400; font-size: .9rem; }
+summary { overflow-wrap: anywhere; } summary .muted { display: inline-block; font-weight: 400; font-size: .9rem; }
 details.card > summary { font-weight: 600; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: 10px; }
 figure { margin: 0; } figure img { display: block; width: 100%; height: auto; border-radius: 8px; background: #26262a; }
