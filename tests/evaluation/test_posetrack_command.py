@@ -286,10 +286,17 @@ def mutated(content: Any, rng: random.Random) -> Any:
     part=st.sampled_from(["gt", "predictions"]),
     old=st.booleans(),
     cut=st.floats(0, 8),
+    report=st.sampled_from([True, False, False, False]),
 )
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_mutated_file_ends_in_a_result_or_in_one_line(
-    seed: int, part: str, old: bool, cut: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    seed: int,
+    part: str,
+    old: bool,
+    cut: float,
+    report: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     regions = {0: [[[0, 0], [50, 0], [50, 50]]]}
     files = {"gt": POSETRACK17 if old else file_content(LABELS, regions), "predictions": file_content(FOUND)}
@@ -298,6 +305,8 @@ def test_a_mutated_file_ends_in_a_result_or_in_one_line(
     text = json.dumps(mutated(files[part], random.Random(seed)))
     files[part] = text[: int(len(text) * cut)]  # type: ignore[assignment]
     arguments = write(tmp_path, files["gt"], files["predictions"])
+    if report:
+        arguments += ["--output", str(tmp_path / "out")]
     capsys.readouterr()
     status: Any = 0
     try:
