@@ -15,10 +15,8 @@ are given: see peers.py. Peers run twice: as they are used (float32, a frame at 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from worker import Worker
 
 from fastpose_mtn.cli import InputError, exit_on_error
 
@@ -63,40 +62,6 @@ def settings(
                     of(peers.OursExported, config, form, True, folder),
                 )
     return all_settings
-
-
-class Worker:
-    """One setting in a process of its own; answers ``{"people": N, "frames": F}`` with seconds a frame."""
-
-    def __init__(self, name: str, python: str, options: argparse.Namespace, clip: Path) -> None:
-        command = [python, __file__, "--worker", name, "--clip", str(clip), *_shared(options)]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "PYTHONWARNINGS": "ignore"}
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
-        )  # fmt: skip
-
-    def ask(self, **question: Any) -> float:
-        """Seconds a frame.
-
-        Raises:
-            InputError: the process ended; the message is its last.
-        """
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended, and why is read below
-            print(json.dumps(question), file=stdin, flush=True)
-        for line in stdout:
-            if line.startswith('{"seconds"'):
-                return json.loads(line)["seconds"]
-        self._errors.seek(0)
-        errors = self._errors.read().strip().splitlines()
-        raise InputError(errors[-1] if errors else "it ended without a word")
-
-    def close(self) -> None:
-        self._process.communicate()
-        self._errors.close()
 
 
 def work(options: argparse.Namespace) -> None:
@@ -178,10 +143,11 @@ def measure(pythons: dict[str, str], options: argparse.Namespace, clip: Path) ->
     for number in range(1, options.rounds + 1):
         for name in list(seconds):
             print(f"round {number}: {name}", file=sys.stderr)
-            worker = Worker(name, chosen[name], options, clip)
+            command = [chosen[name], __file__, "--worker", name, "--clip", str(clip), *_shared(options)]
+            worker = Worker(command, options.threads)
             try:
                 for key, question in questions:
-                    taken = worker.ask(**question)
+                    taken = worker.ask(**question)["seconds"]
                     seconds[name][key] = min(taken, seconds[name].get(key, float("inf")))
             except InputError as error:
                 print(f"{name}: left out: {error}")
