@@ -116,12 +116,12 @@ def test_bfloat16_leaves_the_boxes_their_digits(model):
     estimator = MTNEstimator(model, device="cpu", precision="bf16")
     seen = {}
     network = estimator._model
-    for name, module in (
+    for name, part in (
         ("proposals", network.proposal_generator.rpn_head.anchor_deltas),
         ("boxes", network.roi_heads.box_predictor.bbox_pred),
         ("features", network.backbone.bottom_up),
     ):
-        module.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out}))
+        part.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out}))
     estimator.estimate([frame(64, 96)])
     for name in ("proposals", "boxes"):
         assert seen[name].dtype == torch.float32
