@@ -267,12 +267,11 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 def _store_weights_as(model: MTN, dtype: torch.dtype) -> None:
     """Converts the weights once that autocast would convert in every call.
 
-    What says where boxes are computes in float32 as before: it is little work, and rounding its results to 8 bits
-    would move small boxes, and change which of two boxes suppresses the other.
+    The layers that say where boxes are, and how sure, compute in float32 as before: they are little work, and rounding
+    their results to 8 bits would move small boxes, and change which of two boxes suppresses the other.
     """
     head, heads = model.proposal_generator.rpn_head, model.roi_heads
-    exact: list[torch.nn.Module] = [head.objectness_logits, head.anchor_deltas]
-    exact += [heads.box_head, heads.box_predictor]
+    exact: list[torch.nn.Module] = [head.objectness_logits, head.anchor_deltas, heads.box_predictor]
     for module in exact:
         _compute_in_float32(module)
     kept = {layer for module in exact for layer in module.modules()}

@@ -66,7 +66,7 @@ def multiscale_roi_align(
         if not tracing and len(rows) == 0:
             continue
         # float32: torchvision's CPU kernel has no bfloat16, and half-precision box coordinates lose pixels
-        gathers = feature.device.type == "cpu" and sampling_ratio > 0 and not tracing
+        gathers = feature.device.type == "cpu" and not tracing
         align = gather_roi_align if gathers else roi_align
         pooled = align(feature.float(), rois[rows], output_size_hw, 1.0 / 2**level, sampling_ratio, aligned)
         out = out.index_copy(0, rows, pooled.to(dtype))
@@ -91,7 +91,7 @@ def gather_roi_align(
         rois: (R, 5) float32: image in the batch, then xyxy in the image's pixels.
         output_size_hw: bins.
         spatial_scale: of the map relative to the image.
-        sampling_ratio: samples a bin and axis, at least 1.
+        sampling_ratio: samples a bin and axis; 0: as many as the bin has pixels.
         aligned: samples at pixel centres.
 
     Returns:
@@ -102,32 +102,64 @@ def gather_roi_align(
     size = corners[:, 2:] - corners[:, :2]
     if not aligned:
         size = size.clamp(min=1.0)
-    column, column_weight = _taps(corners[:, 0], size[:, 0], output_size_hw[1], sampling_ratio, width)
-    row, row_weight = _taps(corners[:, 1], size[:, 1], output_size_hw[0], sampling_ratio, height)
-    first = rois[:, 0].to(torch.int64) * height
-    row = (first[:, None, None] + row) * width
-    # (R, bins high, bins wide, taps high, taps wide): every bin's pixels and their weights
-    index = row[:, :, None, :, None] + column[:, None, :, None, :]
-    weight = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :]
     table = feature.permute(0, 2, 3, 1).reshape(batch * height * width, channels)
-    pooled = F.embedding_bag(
-        index.flatten(3).flatten(0, 2), table, per_sample_weights=weight.flatten(3).flatten(0, 2), mode="sum"
-    )
-    return pooled.view(len(rois), *output_size_hw, channels).permute(0, 3, 1, 2)
+    first = rois[:, 0].to(torch.int64) * height
+    bins = size.new_tensor(output_size_hw[::-1])
+    samples = torch.full_like(size, sampling_ratio) if sampling_ratio else (size / bins).ceil()
+    pooled = feature.new_zeros(len(rois), *output_size_hw, channels)
+    most = samples.amax(dim=1)
+    for (
+        count
+    ) in most.unique().tolist():  # regions of like size together, or small ones would cost as much as large
+        rows = torch.nonzero(most == count).flatten()
+        column, column_weight = _taps(
+            corners[rows, 0], size[rows, 0], output_size_hw[1], samples[rows, 0], width
+        )
+        row, row_weight = _taps(corners[rows, 1], size[rows, 1], output_size_hw[0], samples[rows, 1], height)
+        row = (first[rows, None, None] + row) * width
+        # (R, bins high, bins wide, pixels high, pixels wide): every bin's pixels and their weights
+        index = row[:, :, None, :, None] + column[:, None, :, None, :]
+        weight = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :]
+        sums = F.embedding_bag(
+            index.flatten(3).flatten(0, 2),
+            table,
+            per_sample_weights=weight.flatten(3).flatten(0, 2),
+            mode="sum",
+        )
+        pooled = pooled.index_copy(0, rows, sums.view(len(rows), *output_size_hw, channels))
+    return pooled.permute(0, 3, 1, 2)
 
 
-def _taps(start: Tensor, size: Tensor, bins: int, samples: int, limit: int) -> tuple[Tensor, Tensor]:
-    """Pixels and weights of linear interpolation along one axis: (R, bins, 2 * samples) each.
+def _taps(start: Tensor, size: Tensor, bins: int, samples: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """Pixels of each bin along one axis and their weights: (R, bins, n) each.
 
-    A sample more than a pixel outside the map is zero; one less than that is moved onto it.
+    A bin's samples are at most a pixel apart, or there are as many as asked for: of ``samples`` samples' two pixels
+    each, those that they share are named once where that is fewer. A sample more than a pixel outside the map is
+    zero; one less than that is moved onto it.
+
+    Args:
+        start, size: (R,) of the regions, pixels of the map.
+        samples: (R,) a bin; 0: the bin is empty.
+        limit: pixels of the map.
     """
-    step = torch.arange(bins * samples, device=start.device, dtype=start.dtype) + 0.5
-    position = start[:, None] + size[:, None] / (bins * samples) * step
-    inside = (position >= -1.0) & (position <= limit)
+    most = max(1, int(samples.max()))
+    number = torch.arange(most, device=start.device, dtype=start.dtype)
+    used = number < samples[:, None]  # (R, most)
+    within = (number + 0.5) / samples[:, None].clamp(min=1)
+    bin_start = torch.arange(bins, device=start.device, dtype=start.dtype)
+    position = start[:, None, None] + (size / bins)[:, None, None] * (bin_start[:, None] + within[:, None])
+    inside = (position >= -1.0) & (position <= limit) & used[:, None]
     position = position.clamp(min=0.0, max=limit - 1.0)
     low = position.floor()
-    high = (low + 1).clamp(max=limit - 1)
     share = position - low
-    pixel = torch.stack((low, high), dim=-1).to(torch.int64)
-    weight = torch.stack((1 - share, share), dim=-1) * (inside / samples)[..., None]
-    return pixel.view(len(start), bins, 2 * samples), weight.view(len(start), bins, 2 * samples)
+    value = inside / samples.clamp(min=1)[:, None, None]
+    weight = torch.stack(((1 - share) * value, share * value), dim=-1)
+    pixel = torch.stack((low, (low + 1).clamp(max=limit - 1)), dim=-1)
+    base = low[..., 0]
+    spread = int((pixel - base[..., None, None]).masked_fill(~used[:, None, :, None], 0).max()) + 1
+    if spread >= 2 * most:
+        return pixel.flatten(2).to(torch.int64), weight.flatten(2)
+    offset = torch.arange(spread, device=start.device, dtype=start.dtype)
+    place = (pixel - base[..., None, None]).flatten(2)[..., None] == offset
+    merged = (weight.flatten(2)[..., None] * place).sum(dim=2)
+    return (base[..., None] + offset).clamp(max=limit - 1).to(torch.int64), merged

@@ -17,7 +17,9 @@ def test_level_is_fpns(size, level):
 
 
 @pytest.mark.parametrize("aligned", [True, False])
-@pytest.mark.parametrize(("ratio", "bins"), [(1, (22, 16)), (2, (7, 7)), (3, (2, 5))])
+@pytest.mark.parametrize(
+    ("ratio", "bins"), [(1, (22, 16)), (2, (7, 7)), (3, (2, 5)), (0, (7, 7)), (0, (22, 16))]
+)
 def test_gathered_rows_equal_torchvisions_kernel(aligned, ratio, bins):
     torch.manual_seed(0)
     feature = torch.randn(3, 5, 20, 30).contiguous(memory_format=torch.channels_last).requires_grad_()
