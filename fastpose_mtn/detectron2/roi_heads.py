@@ -111,7 +111,9 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
     ) -> tuple[list[Instances], dict[str, Tensor]]:
         """See Detectron2's ``ROIHeads.forward``; an image that lacks a task adds nothing to its loss."""
         if not self.training:
-            return super().forward(images, features, proposals, targets)
+            found, losses = super().forward(images, features, proposals, targets)
+            # joints weigh in the scores, so the best boxes are not the best people
+            return [one[one.scores.argsort(descending=True, stable=True)] for one in found], losses
         assert targets is not None
         num_keypoints = 0 if self.keypoint_head is None else self.keypoint_head.num_keypoints
         people = [to_targets(_without_joints(t) if not num_keypoints else t, num_keypoints) for t in targets]
