@@ -69,7 +69,7 @@ def multiscale_roi_align(
         gathers = feature.device.type == "cpu" and not tracing
         align = gather_roi_align if gathers else roi_align
         pooled = align(feature.float(), rois[rows], output_size_hw, 1.0 / 2**level, sampling_ratio, aligned)
-        out = out.index_copy(0, rows, pooled.to(dtype))
+        out.index_copy_(0, rows, pooled.to(dtype))
     return out
 
 
@@ -126,7 +126,7 @@ def gather_roi_align(
             per_sample_weights=weight.flatten(3).flatten(0, 2),
             mode="sum",
         )
-        pooled = pooled.index_copy(0, rows, sums.view(len(rows), *output_size_hw, channels))
+        pooled.index_copy_(0, rows, sums.view(len(rows), *output_size_hw, channels))
     return pooled.permute(0, 3, 1, 2)
 
 
