@@ -18,11 +18,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from worker import size_hw
 
 from fastpose_mtn.cli import exit_on_error
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.modeling import build_model
-from fastpose_mtn.modeling.estimator import MTNEstimator
+from fastpose_mtn.modeling.estimator import MTNEstimator, resolve_precision
 from fastpose_mtn.modeling.summary import summarize
 
 CONFIG = Path(__file__).parent.parent / "configs" / "FastPose-50.yaml"
@@ -36,14 +37,14 @@ def main() -> None:
     )
     parser.add_argument("--config-file", default=str(CONFIG), metavar="YAML")
     parser.add_argument("--people", type=int, default=20, metavar="N")
-    parser.add_argument("--size", default="600x1000", metavar="HxW")
+    parser.add_argument("--size", type=size_hw, default=(600, 1000), metavar="HxW")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with exit_on_error(), torch.inference_mode():
         work = {f"3x3, {CHANNELS} channels, {n}x{h}x{w}": best_rate(n, h, w) for n, h, w in MAPS}
-        work |= network(options.config_file, tuple(map(int, options.size.split("x"))), options.people)
+        work |= network(options.config_file, options.size, options.people)
         seconds = {name: float("inf") for name in work}
         for _ in range(options.rounds):
             for name, (run, _) in work.items():
@@ -54,7 +55,9 @@ def main() -> None:
     best = max(list(rates.values())[: len(MAPS)])
     ours = list(work)[len(MAPS) :]
     rates["together"] = sum(work[n][1] for n in ours) / sum(seconds[n] for n in ours) / 1e9
-    print(f"{torch.__version__}, {options.threads} threads, {options.people} people, {options.size}")
+    print(
+        f"{torch.__version__}, {options.threads} threads, {options.people} people, {options.size[0]}x{options.size[1]}"
+    )
     for name, rate in rates.items():
         print(f"{name:<36}{rate:8.0f} GFLOP/s{rate / best:8.0%}")
 
@@ -63,7 +66,7 @@ Work = tuple[Callable[[], object], float]  # what runs, and how many additions a
 
 
 def best_rate(images: int, height: int, width: int) -> Work:
-    dtype = torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+    dtype = resolve_precision("auto", torch.device("cpu"))
     layer = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)
     x = torch.randn(images, CHANNELS, height, width, dtype=dtype)
     x = x.contiguous(memory_format=torch.channels_last)

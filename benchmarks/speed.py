@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from worker import Worker
+from worker import Worker, size_hw
 
 from fastpose_mtn.cli import InputError, exit_on_error
 
@@ -212,19 +212,12 @@ def _shared(options: argparse.Namespace) -> list[str]:
     ]  # fmt: skip
 
 
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text}: expected HEIGHTxWIDTH, such as 600x1000")
-    return int(height), int(width)
-
-
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--size", type=_size, default=(600, 1000), metavar="HxW", help="of the frames (default: 600x1000)")
+    add("--size", type=size_hw, default=(600, 1000), metavar="HxW", help="of the frames (default: 600x1000)")
     add("--people", type=int, nargs="+", default=[1, 5, 10, 20, 50, 100], metavar="N")
     add("--job", type=int, default=20, metavar="N", help="people of the whole job; 0: network only")
     add("--frames", type=int, default=8, metavar="F", help="frames a round")

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import torch
 from peers import crowd
-from worker import Worker
+from worker import Worker, size_hw
 
 from fastpose_mtn.cli import InputError, exit_on_error
 from fastpose_mtn.config import CfgNode, get_cfg
@@ -336,8 +336,6 @@ def _shared(options: argparse.Namespace) -> list[str]:
 
 
 def parse() -> argparse.Namespace:
-    from speed import _size as size_hw
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

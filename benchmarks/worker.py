@@ -1,7 +1,8 @@
-"""One setting of a benchmark in a process of its own, so that no model's memory weighs on another."""
+"""What benchmarks share: a setting in a process of its own, so that no model's memory weighs on another; sizes."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -44,3 +45,11 @@ class Worker:
     def close(self) -> None:
         self._process.communicate()
         self._errors.close()
+
+
+def size_hw(text: str) -> tuple[int, int]:
+    """Height and width of a command line's ``HEIGHTxWIDTH``."""
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text}: expected HEIGHTxWIDTH, such as 600x1000")
+    return int(height), int(width)
