@@ -207,6 +207,7 @@ def get_cfg() -> CfgNode:
     c.MODEL.ROI_REID_HEAD = CfgNode()  # ours; paper, sections 3.1 and 3.4
     c.MODEL.ROI_REID_HEAD.NAME = "MTNReIDHead"
     c.MODEL.ROI_REID_HEAD.CONV_DIMS = (256,) * 4  # 2 for ResNet-18 and MobileNet-V2
+    c.MODEL.ROI_REID_HEAD.CONV_DILATIONS = ()  # of each of CONV_DIMS; empty: 1
     c.MODEL.ROI_REID_HEAD.NORM = ""  # of the convolutions, as above
     c.MODEL.ROI_REID_HEAD.EMBEDDING_DIM = 128
     c.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # of the training data; 0: counted from the datasets

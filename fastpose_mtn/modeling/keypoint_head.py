@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.modeling.layers import ConvNorm, msra_init, zero_loss
+from fastpose_mtn.modeling.layers import add_convs, msra_init, zero_loss
 from fastpose_mtn.ops.boxes import pad_to_aspect
 from fastpose_mtn.ops.heatmaps import decode_joints, decode_joints_resized, encode_joints
 from fastpose_mtn.skeletons import get_skeleton
@@ -166,20 +166,16 @@ class MTNKeypointHead(KeypointHead):
             visibility_loss_weight=visibility_loss_weight,
             **shared,
         )
-        dilations = tuple(conv_dilations) or (1,) * len(conv_dims)
-        if len(dilations) != len(conv_dims):
-            raise ValueError(
-                f"MODEL.ROI_KEYPOINT_HEAD.CONV_DILATIONS: expected one for each of the {len(conv_dims)} "
-                f"CONV_DIMS, got {len(dilations)}"
-            )
-        channels = in_channels
-        self.convs: list[str] = []
-        for index, (dim, dilation) in enumerate(zip(conv_dims, dilations, strict=True), start=1):
-            layer = ConvNorm(channels, dim, 3, norm=norm, relu=True, dilation=dilation)
-            msra_init(layer)
-            self.add_module(f"conv_fcn{index}", layer)
-            self.convs.append(f"conv_fcn{index}")
-            channels = dim
+        self.convs = add_convs(
+            self,
+            "conv_fcn",
+            in_channels,
+            conv_dims,
+            dilations=conv_dilations,
+            norm=norm,
+            section="MODEL.ROI_KEYPOINT_HEAD",
+        )
+        channels = conv_dims[-1] if conv_dims else in_channels
         self.has_visibility = visibility_loss_weight > 0
         maps = self.num_keypoints * (2 if self.has_visibility else 1)
         self.deconv1 = nn.ConvTranspose2d(channels, deconv_dim, 4, stride=2, padding=1)
@@ -241,15 +237,10 @@ class KRCNNConvDeconvUpsampleHead(KeypointHead):
         **shared: Any,
     ) -> None:
         super().__init__(sigmas=sigmas, resolution_hw=resolution_hw, **shared)
-        channels = in_channels
-        self.convs: list[str] = []
-        for index, dim in enumerate(conv_dims, start=1):
-            self.add_module(f"conv_fcn{index}", ConvNorm(channels, dim, 3, relu=True))
-            self.convs.append(f"conv_fcn{index}")
-            channels = dim
+        self.convs = add_convs(self, "conv_fcn", in_channels, conv_dims)
+        channels = conv_dims[-1] if conv_dims else in_channels
         self.score_lowres = nn.ConvTranspose2d(channels, self.num_keypoints, 4, stride=2, padding=1)
-        for layer in self.children():
-            msra_init(layer)  # type: ignore[arg-type]
+        msra_init(self.score_lowres)
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> KRCNNConvDeconvUpsampleHead:

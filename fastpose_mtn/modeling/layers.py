@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -68,6 +70,42 @@ def msra_init(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+def add_convs(
+    module: nn.Module,
+    prefix: str,
+    in_channels: int,
+    dims: Sequence[int],
+    *,
+    dilations: Sequence[int] = (),
+    norm: str = "",
+    section: str = "",
+) -> list[str]:
+    """Gives a head its 3x3 convolutions with ReLU, children ``prefix1``, ``prefix2`` and so on.
+
+    Args:
+        dims: output channels of each.
+        dilations: of each; empty: 1.
+        section: of the configuration that the head is built from, for messages.
+
+    Returns:
+        The children's names, in order.
+
+    Raises:
+        ValueError: there are not as many dilations as convolutions.
+    """
+    if dilations and len(dilations) != len(dims):
+        raise ValueError(
+            f"{section}.CONV_DILATIONS: expected one for each of the {len(dims)} CONV_DIMS, got {len(dilations)}"
+        )
+    names = [f"{prefix}{index}" for index in range(1, len(dims) + 1)]
+    before = (in_channels, *dims)[: len(dims)]
+    for name, channels, dim, dilation in zip(names, before, dims, dilations or (1,) * len(dims), strict=True):
+        layer = ConvNorm(channels, dim, 3, norm=norm, relu=True, dilation=dilation)
+        msra_init(layer)
+        module.add_module(name, layer)
+    return names
 
 
 def xavier_init(layer: nn.Conv2d | nn.Linear) -> None:

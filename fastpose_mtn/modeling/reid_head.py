@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.modeling.layers import ConvNorm, msra_init, xavier_init, zero_loss
+from fastpose_mtn.modeling.layers import add_convs, xavier_init, zero_loss
 
 
 class MTNReIDHead(nn.Module):
@@ -19,6 +19,8 @@ class MTNReIDHead(nn.Module):
         in_channels: of the pyramid.
         resolution: of the RoI's features, 14 in the paper.
         conv_dims: channels of the convolutions (4 or 2 times 256 in the paper).
+        conv_dilations: of each of them; empty: 1, as in the paper. Of two people in one box the head must
+            see all to tell whose box it is.
         norm: their normalisation.
         embedding_dim: 128 in the paper.
         num_identities: N of the training data; 0: no classifier, the head cannot train.
@@ -34,6 +36,7 @@ class MTNReIDHead(nn.Module):
         in_channels: int,
         resolution: int = 14,
         conv_dims: Sequence[int] = (256,) * 4,
+        conv_dilations: Sequence[int] = (),
         norm: str = "",
         embedding_dim: int = 128,
         num_identities: int = 0,
@@ -43,14 +46,16 @@ class MTNReIDHead(nn.Module):
         batch_size_per_image: int = 128,
     ) -> None:
         super().__init__()
-        channels = in_channels
-        self.convs: list[str] = []
-        for index, dim in enumerate(conv_dims, start=1):
-            layer = ConvNorm(channels, dim, 3, norm=norm, relu=True)
-            msra_init(layer)
-            self.add_module(f"conv{index}", layer)
-            self.convs.append(f"conv{index}")
-            channels = dim
+        self.convs = add_convs(
+            self,
+            "conv",
+            in_channels,
+            conv_dims,
+            dilations=conv_dilations,
+            norm=norm,
+            section="MODEL.ROI_REID_HEAD",
+        )
+        channels = conv_dims[-1] if conv_dims else in_channels
         self.embedding = nn.Linear(channels * resolution**2, embedding_dim)
         xavier_init(self.embedding)
         self.resolution_hw = (resolution, resolution)
@@ -71,6 +76,7 @@ class MTNReIDHead(nn.Module):
             in_channels=in_channels,
             resolution=c.POOLER_RESOLUTION,
             conv_dims=c.CONV_DIMS,
+            conv_dilations=c.CONV_DILATIONS,
             norm=c.NORM,
             embedding_dim=c.EMBEDDING_DIM,
             num_identities=c.NUM_IDENTITIES,

@@ -20,6 +20,22 @@ def test_embeddings_as_they_are():
     assert not torch.allclose(build(normalize=False)(torch.randn(3, 4, 5, 5)).norm(dim=1), torch.ones(3))
 
 
+def test_dilations_reach_the_whole_region():
+    """One convolution of the middle position: 3x3 of the 5x5 positions, or those two steps away."""
+
+    def rows_seen(dilations):
+        head = MTNReIDHead(in_channels=1, resolution=5, conv_dims=(1,), conv_dilations=dilations)
+        torch.nn.init.ones_(head.conv1.weight)
+        x = torch.ones(1, 1, 5, 5, requires_grad=True)
+        head.conv1(x)[0, 0, 2, 2].backward()
+        return torch.nonzero(x.grad[0, 0].sum(dim=1)).flatten().tolist()
+
+    assert rows_seen(()) == [1, 2, 3]
+    assert rows_seen((2,)) == [0, 2, 4]
+    with pytest.raises(ValueError, match=r"ROI_REID_HEAD\.CONV_DILATIONS: expected one for each of the 1"):
+        rows_seen((1, 2))
+
+
 def test_loss_by_hand():
     """Cosines of 1 and 0 times the scale."""
     head = build(num_identities=2, scale=3.0, loss_weight=2.0)
