@@ -53,9 +53,18 @@ class CfgNode(_CfgNode):
             raise ValueError(
                 f"configuration overrides come as KEY VALUE pairs; {cfg_list[-1]!r} has no value"
             )
-        for key in cfg_list[::2]:
+        for key, value in zip(cfg_list[::2], cfg_list[1::2], strict=True):
             self._check_key_exists(key.split("."), key, "command line")
+            self._check_list(key, value)
         self._merge(lambda: super(CfgNode, self).merge_from_list(cfg_list), "command line")
+
+    def _check_list(self, key: str, value: Any) -> None:
+        """A lone word where a list belongs is the commonest slip, and a shell takes the brackets' quotes away."""
+        node: Any = self
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, (list, tuple)) and isinstance(self._decode_cfg_value(value), str):
+            raise ValueError(f"command line: {key}: expected a list, got {value}; write \"['{value}']\"")
 
     @staticmethod
     def _merge(merge: Any, where: str) -> None:

@@ -64,6 +64,13 @@ def test_a_missing_file():
         get_cfg().merge_from_file("nowhere.yaml")
 
 
+def test_a_lone_word_for_a_list_says_how_a_list_is_written():
+    with pytest.raises(
+        ValueError, match=r"DATASETS.TRAIN: expected a list, got json://a; write \"\['json://a'\]\""
+    ):
+        get_cfg().merge_from_list(["DATASETS.TRAIN", "json://a"])
+
+
 def test_an_override_without_a_value():
     with pytest.raises(ValueError, match="'SOLVER.BASE_LR' has no value"):
         get_cfg().merge_from_list(["SOLVER.MAX_ITER", "3", "SOLVER.BASE_LR"])
