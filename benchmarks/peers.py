@@ -219,6 +219,7 @@ def _export_with_given_people(
     model: Any, folder: Path, form: str, int8: bool, boxes: np.ndarray, size_hw: tuple[int, int]
 ) -> None:
     """Writes ``network.onnx`` or ``network.xml`` with the people as a second input."""
+    from fastpose_mtn.export.formats import save_openvino
     from fastpose_mtn.export.network import PortableMTN
     from fastpose_mtn.export.quantize import quantize_onnx, quantize_openvino
 
@@ -253,7 +254,7 @@ def _export_with_given_people(
         converted = openvino.convert_model(str(path))
         path.unlink()
         path = folder / "network.xml"
-        openvino.save_model(converted, str(path))
+        save_openvino(path, converted, {})
     if int8:
         plain = folder / f"plain{path.suffix}"
         for file in list(folder.iterdir()):

@@ -48,6 +48,7 @@ class PortableMTN(nn.Module):
                 "MODEL.ROI_KEYPOINT_HEAD.DECODER subpixel"
             )
         self.model = fuse(copy.deepcopy(model).float().eval().requires_grad_(False))
+        _upsample_by_convolutions(self.model)
         self.unit = model.backbone.size_divisibility
 
     @property
@@ -108,7 +109,9 @@ class PortableMTN(nn.Module):
     def _find(self, features: dict[str, Tensor], proposals: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes and scores of people; see ``MTNROIHeads.inference`` and ``BoxPredictor.inference``."""
         heads, predictor = self.model.roi_heads, self.model.roi_heads.box_predictor
-        pooled = _pool(heads.box_pooler, self._levels(features), proposals, proposals)
+        order, level_of = _by_level(heads.box_pooler, proposals)
+        proposals = proposals[order]  # what comes next needs no order
+        pooled = _pool(heads.box_pooler, self._levels(features), proposals, level_of)
         logits, deltas = predictor(heads.box_head(pooled))
         scores = logits.softmax(dim=1)[:, :-1]
         deltas = deltas.reshape(proposals.shape[0], predictor.num_boxes, 4)
@@ -126,11 +129,15 @@ class PortableMTN(nn.Module):
         head = heads.keypoint_head
         assert head is not None
         assert heads.keypoint_pooler is not None
-        pooled = _pool(heads.keypoint_pooler, levels, boxes, head.regions(boxes))
+        order, level_of = _by_level(heads.keypoint_pooler, boxes)
+        boxes, scores = boxes[order], scores[order]
+        pooled = _pool(heads.keypoint_pooler, levels, head.regions(boxes), level_of)
         keypoints, scores = head.decode(head(pooled), boxes, scores)
-        if heads.reid_head is None or heads.reid_pooler is None:
-            return scores, keypoints
-        return scores, keypoints, heads.reid_head(_pool(heads.reid_pooler, levels, boxes, boxes))
+        found: tuple[Tensor, ...] = (scores, keypoints)
+        if heads.reid_head is not None and heads.reid_pooler is not None:
+            found = (*found, heads.reid_head(_pool(heads.reid_pooler, levels, boxes, level_of)))
+        place = torch.zeros_like(order).scatter(0, order, torch.arange(order.shape[0]))
+        return tuple(value[place] for value in found)
 
     def _levels(self, features: dict[str, Tensor]) -> list[Tensor]:
         return [features[name] for name in self.model.roi_heads.in_features]
@@ -157,17 +164,55 @@ def _nms_by_group(
     return nms(boxes_xyxy + offset[:, None], scores, iou_threshold)
 
 
-def _pool(pooler: RoIPooler, levels: Sequence[Tensor], boxes_xyxy: Tensor, regions_xyxy: Tensor) -> Tensor:
-    """Features (R, C, h, w) of regions, read at the boxes' levels; see ``RoIPooler``."""
+def _by_level(pooler: RoIPooler, boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices that order boxes by the pyramid's level that they are read from, the finest first; and that level of each
+    box in this order."""
     level_of = assign_levels(boxes_xyxy, pooler.min_level, pooler.max_level)
+    order = torch.cat([_rows(level_of == level) for level in range(pooler.min_level, pooler.max_level + 1)])
+    return order, level_of[order]
+
+
+def _pool(pooler: RoIPooler, levels: Sequence[Tensor], regions_xyxy: Tensor, level_of: Tensor) -> Tensor:
+    """Features (R, C, h, w) of regions in the order of ``level_of``, the levels they are read at; see ``RoIPooler``."""
     rois = torch.cat((torch.zeros_like(regions_xyxy[:, :1]), regions_xyxy), dim=1)
-    pooled, order = [], []
-    for level, feature in enumerate(levels, start=pooler.min_level):
-        rows = _rows(level_of == level)
-        scale = 1.0 / 2**level
-        size, ratio = pooler.output_size_hw, pooler.sampling_ratio
-        pooled.append(roi_align(feature, rois[rows], size, scale, ratio, pooler.aligned))
-        order.append(rows)
-    rows = torch.cat(order)
-    place = torch.zeros_like(rows).scatter(0, rows, torch.arange(rows.shape[0]))
-    return torch.cat(pooled)[place]
+    size, ratio = pooler.output_size_hw, pooler.sampling_ratio
+    return torch.cat(
+        [
+            roi_align(feature, rois[_rows(level_of == level)], size, 1.0 / 2**level, ratio, pooler.aligned)
+            for level, feature in enumerate(levels, start=pooler.min_level)
+        ]
+    )
+
+
+class UpsamplingConv(nn.Conv2d):
+    """A transposed 4x4 convolution of stride 2 and padding 1 as an ordinary one: the same numbers.
+
+    Each of the four results that a 2x2 neighbourhood of the input has is a map of its own, and the maps are interleaved
+    afterwards. Runtimes compute ordinary convolutions in bfloat16 and in 8 bits, transposed ones often do not.
+    """
+
+    def __init__(self, transposed: nn.ConvTranspose2d) -> None:
+        super().__init__(transposed.in_channels, 4 * transposed.out_channels, 2, padding=1)
+        # position a of 0, 1 among a neighbourhood's results takes its first input by tap 2 + a, its second by tap a
+        taps = torch.tensor([[2, 0], [3, 1]])
+        weight = transposed.weight.transpose(0, 1)[:, :, taps][..., taps]  # (out, in, a, dy, b, dx)
+        self.weight.data = weight.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).contiguous()
+        assert self.bias is not None
+        self.bias.data.zero_()
+        if transposed.bias is not None:
+            self.bias.data = transposed.bias.repeat_interleave(4)
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, out, 2H, 2W) of (B, in, H, W)."""
+        return F.pixel_shuffle(super().forward(x), 2)[..., 1:-1, 1:-1]
+
+
+def _upsample_by_convolutions(module: nn.Module) -> None:
+    """Replaces, in place, transposed convolutions by ``UpsamplingConv``."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.ConvTranspose2d):
+            if (child.kernel_size, child.stride, child.padding) == ((4, 4), (2, 2), (1, 1)):
+                setattr(module, name, UpsamplingConv(child))
+        else:
+            _upsample_by_convolutions(child)
