@@ -79,12 +79,15 @@ class PortableMTN(nn.Module):
 
     def _preprocess(self, image: Tensor) -> Tensor:
         """See ``MTN.preprocess``."""
-        picture = image.permute(2, 0, 1).float()
+        below, right = ((self.unit - size % self.unit) % self.unit for size in image.shape[:2])
+        # whole numbers are padded, which no runtime rounds, and what was padded is set to 0 afterwards
+        picture, inside = (
+            F.pad(x.permute(2, 0, 1), [0, right, 0, below]).float()
+            for x in (image, torch.ones_like(image[..., :1]))
+        )
         if self.model._reverse_channels:
             picture = picture[[2, 1, 0]]
-        normal = (picture - self.model.pixel_mean) / self.model.pixel_std
-        below, right = ((self.unit - size % self.unit) % self.unit for size in image.shape[:2])
-        return F.pad(normal, [0, right, 0, below])[None]
+        return ((picture - self.model.pixel_mean) / self.model.pixel_std * inside)[None]
 
     def _propose(self, features: dict[str, Tensor], limit: Tensor) -> Tensor:
         """Candidates (P, 4); see ``RPN``."""

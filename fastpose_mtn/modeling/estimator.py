@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.bottom_up import stages
 from fastpose_mtn.modeling.checkpoint import load_weights
 from fastpose_mtn.modeling.fuse import fuse
 from fastpose_mtn.modeling.memory import keep_freed_memory
@@ -63,7 +64,12 @@ class MTNEstimator:
         own = copy.deepcopy(model).eval().requires_grad_(False)
         self._model = fuse(own, activations=self.device.type == "cpu").to(self.device)
         if self.dtype != torch.float32:
-            _store_weights_as(self._model, self.dtype)
+            exact = _exact_modules(
+                self._model, early=self.dtype == torch.bfloat16 and self.device.type == "cpu"
+            )
+            for module in exact:
+                _compute_in_float32(module)
+            _store_weights_as(self._model, self.dtype, besides=exact)
 
     @classmethod
     def from_config(
@@ -264,17 +270,9 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     return _DTYPES[precision]
 
 
-def _store_weights_as(model: MTN, dtype: torch.dtype) -> None:
-    """Converts the weights once that autocast would convert in every call.
-
-    The layers that say where boxes are, and how sure, compute in float32 as before: they are little work, and rounding
-    their results to 8 bits would move small boxes, and change which of two boxes suppresses the other.
-    """
-    head, heads = model.proposal_generator.rpn_head, model.roi_heads
-    exact: list[torch.nn.Module] = [head.objectness_logits, head.anchor_deltas, heads.box_predictor]
-    for module in exact:
-        _compute_in_float32(module)
-    kept = {layer for module in exact for layer in module.modules()}
+def _store_weights_as(model: MTN, dtype: torch.dtype, *, besides: Sequence[torch.nn.Module]) -> None:
+    """Converts the weights once that autocast would convert in every call, but for those of some modules."""
+    kept = {layer for module in besides for layer in module.modules()}
     for module in model.modules():
         if module in kept:
             continue
@@ -282,6 +280,22 @@ def _store_weights_as(model: MTN, dtype: torch.dtype) -> None:
             for parameter in (module.weight, module.bias):
                 if parameter is not None:
                     parameter.data = parameter.data.to(dtype)
+
+
+def _exact_modules(model: MTN, *, early: bool) -> list[torch.nn.Module]:
+    """What computes in float32 whatever the rest does: the layers that say where boxes are, and how sure.
+
+    They are little work, and rounding their results to 8 bits would move small boxes, and change which of two boxes
+    suppresses the other. So would rounding the finest features, of which all others are made.
+
+    Args:
+        early: with the backbone's stem and first stage.
+    """
+    rpn = model.proposal_generator.rpn_head
+    exact: list[torch.nn.Module] = [rpn.objectness_logits, rpn.anchor_deltas, model.roi_heads.box_predictor]
+    if early:
+        exact += [module for stage in stages(model.backbone.bottom_up)[:2] for module in stage]
+    return exact
 
 
 def _compute_in_float32(module: torch.nn.Module) -> None:
