@@ -271,6 +271,8 @@ def get_cfg() -> CfgNode:
     c.SOLVER.LOSS_WEIGHTS = (
         "fixed"  # ours: fixed (the heads' LOSS_WEIGHT), or uncertainty (learned, as in JDE)
     )
+    # ours: parts of the network that train, such as roi_heads.reid_head; the others stay as they are; empty: all train
+    c.SOLVER.TRAINED_PARTS = ()
     c.SOLVER.BASE_LR = 0.02
     c.SOLVER.MOMENTUM = 0.9
     c.SOLVER.NESTEROV = False

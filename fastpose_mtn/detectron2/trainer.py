@@ -37,6 +37,7 @@ from fastpose_mtn.engine.training_data import (
 )
 from fastpose_mtn.modeling.checkpoint import save_weights
 from fastpose_mtn.modeling.export import portable_config
+from fastpose_mtn.modeling.freeze import train_only
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 
@@ -72,6 +73,7 @@ class FastPoseTrainer(DefaultTrainer):
         cfg = with_identities(cfg, images.num_identities)
         torch.manual_seed(seed)
         model = self.build_model(cfg)
+        train_only(model, cfg.SOLVER.TRAINED_PARTS)
         optimizer = self.build_optimizer(cfg, model)
         device_ids = [comm.get_local_rank()] if cfg.MODEL.DEVICE.startswith("cuda") else None
         model = create_ddp_model(model, broadcast_buffers=False, device_ids=device_ids)

@@ -31,6 +31,7 @@ from fastpose_mtn.engine.training_data import (
 )
 from fastpose_mtn.modeling import build_model
 from fastpose_mtn.modeling.checkpoint import load_weights
+from fastpose_mtn.modeling.freeze import train_only
 from fastpose_mtn.modeling.memory import keep_freed_memory
 from fastpose_mtn.skeletons import get_skeleton
 
@@ -65,6 +66,7 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
         keep_freed_memory()
     model = build_model(_without_downloads(cfg) if start else cfg)
     _begin_from(model, cfg, start)
+    train_only(model, cfg.SOLVER.TRAINED_PARTS)
 
     def make_loader(seed: int, step: int, rank: int, world_size: int) -> Any:
         return make_training_loader(

@@ -1,0 +1,49 @@
+"""Training a part of a network only."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from torch import nn
+
+
+def train_only(model: nn.Module, parts: Sequence[str]) -> None:
+    """Fixes, in place, all weights and normalisation statistics of a network but those of some parts.
+
+    What lies before the trained parts then costs a forward pass, what lies beside them nothing where the images train
+    the parts' tasks only.
+
+    Args:
+        parts: names of modules, such as ``roi_heads.reid_head``; none: everything trains.
+
+    Raises:
+        ValueError: there is no such part; the message names the nearest one.
+    """
+    modules = dict(model.named_modules())
+    for part in parts:
+        if part not in modules or not part:
+            close = [name for name in modules if name.endswith(f".{part}")]
+            close += difflib.get_close_matches(part, modules, n=1, cutoff=0.0)
+            raise ValueError(
+                f"SOLVER.TRAINED_PARTS: the network has no part {part!r}; did you mean {close[0]}?"
+            )
+    if not parts:
+        return
+    trained = {id(m) for part in parts for m in modules[part].modules()}
+    for module in modules.values():
+        if id(module) in trained:
+            continue
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad_(False)
+        if isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
+            own = type(module)
+            module.__class__ = type(own.__name__, (_FixedStatistics, own), {})
+            module.eval()
+
+
+class _FixedStatistics(nn.Module):
+    """A normalisation that ``train()`` leaves in evaluation mode."""
+
+    def train(self, mode: bool = True) -> _FixedStatistics:
+        return super().train(False)
