@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fastpose_mtn.cli import ArgumentParser, exit_on_error
+from fastpose_mtn.memory import share_one_arena
 
 DEMO_CLIP = Path(__file__).parent / "fastpose_mtn" / "assets" / "demo.mp4"
 SOURCES = "videos, images, folders of either, a camera's number or streams' URLs (default: the demo's clip)"
@@ -58,6 +59,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     """Tracks what the command line asks for; returns the exit status."""
+    share_one_arena()  # the network runs in a thread
     from fastpose_mtn.video import factory
     from fastpose_mtn.video.command import Request, split_options, track_inputs
     from fastpose_mtn.video.outputs import check_formats

@@ -131,8 +131,8 @@ def our_config(options: argparse.Namespace) -> CfgNode:
 
 def our_network(cfg: CfgNode, options: argparse.Namespace) -> torch.nn.Module:
     """Ours as ``train_net.py`` trains it."""
+    from fastpose_mtn.memory import keep_freed_memory
     from fastpose_mtn.modeling import build_model
-    from fastpose_mtn.modeling.memory import keep_freed_memory
 
     if options.device == "cpu":
         keep_freed_memory()

@@ -18,7 +18,12 @@ class Worker:
     """A process that reads a question a line, as JSON, and answers each with a line that begins ``{"seconds"``."""
 
     def __init__(self, command: Sequence[str], threads: int) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(threads),
+            "MALLOC_ARENA_MAX": "1",  # what track_video.py asks for itself
+            "PYTHONWARNINGS": "ignore",
+        }
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment

@@ -25,8 +25,8 @@ from fastpose_mtn.engine.checkpoints import TrainingFolder
 from fastpose_mtn.engine.evaluation import evaluate_all
 from fastpose_mtn.engine.machines import Machines
 from fastpose_mtn.engine.training_data import FINAL_WEIGHTS
+from fastpose_mtn.memory import keep_freed_memory
 from fastpose_mtn.modeling.checkpoint import inference_config
-from fastpose_mtn.modeling.memory import keep_freed_memory
 from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 
 _LOG = logging.getLogger("fastpose_mtn")

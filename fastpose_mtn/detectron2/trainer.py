@@ -146,7 +146,8 @@ class FastPoseTrainer(DefaultTrainer):
         return results
 
     def export(self, path: Path) -> None:
-        """Writes the (averaged) weights for either host, where the default host has such a network."""
+        """Writes the (averaged) weights for either host, where the default host has such a network; see
+        ``engine.checkpoints.TrainingFolder.export``."""
         try:
             cfg = portable_config(to_default_host(self.cfg))
         except ValueError as error:
@@ -154,10 +155,10 @@ class FastPoseTrainer(DefaultTrainer):
             return
         model: Any = getattr(self.model, "module", self.model)
         if self.averaging is None:
-            save_weights(path, model, cfg)
+            save_weights(path, model, cfg, classifier=True)
             return
         with self.averaging.average.applied(model):
-            save_weights(path, model, cfg)
+            save_weights(path, model, cfg, classifier=True)
 
     @classmethod
     def build_optimizer(cls, cfg: Any, model: nn.Module) -> torch.optim.Optimizer:

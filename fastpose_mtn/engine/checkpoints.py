@@ -54,10 +54,14 @@ class TrainingFolder:
                 )
 
     def export(self, module: Any, name: str) -> Path:
-        """Writes the weights to use: the average where there is one, without the identities' classifier."""
+        """Writes the weights to use: the average where there is one.
+
+        The identities' classifier is among them, for another training on the same people; nothing else reads it, and
+        ``modeling.export`` leaves it out.
+        """
         target = self.path / name
         with module.averaged_weights() as model:
-            save_weights(target, model, portable_config(self._cfg))
+            save_weights(target, model, portable_config(self._cfg), classifier=True)
         return target
 
 

@@ -29,10 +29,10 @@ from fastpose_mtn.engine.training_data import (
     training_images,
     with_identities,
 )
+from fastpose_mtn.memory import keep_freed_memory
 from fastpose_mtn.modeling import build_model
 from fastpose_mtn.modeling.checkpoint import load_weights
 from fastpose_mtn.modeling.freeze import train_only
-from fastpose_mtn.modeling.memory import keep_freed_memory
 from fastpose_mtn.skeletons import get_skeleton
 
 _LOG = logging.getLogger("fastpose_mtn")

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.memory import keep_freed_memory
 from fastpose_mtn.modeling.bottom_up import stages
 from fastpose_mtn.modeling.checkpoint import load_weights
 from fastpose_mtn.modeling.fuse import fuse
-from fastpose_mtn.modeling.memory import keep_freed_memory
 from fastpose_mtn.modeling.multi_scale import View, merge_views, mirror, views_from_config
 from fastpose_mtn.modeling.network import MTN, build_model, to_detections
 from fastpose_mtn.ops.boxes import clip_boxes, nonempty

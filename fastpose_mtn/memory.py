@@ -1,0 +1,42 @@
+"""Keeps a CPU process's memory between steps: the network's speed depends on it. Imports nothing large."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
+
+
+def keep_freed_memory() -> bool:
+    """Asks glibc to reuse large freed blocks instead of returning them to the system.
+
+    By default every feature map above 32 MB is mapped afresh and its pages are zeroed one fault at a
+    time, in every step: a quarter of the time of a training step on two cores. The process keeps its
+    peak memory instead. See ``share_one_arena``, too. Environment variables of glibc's
+    (MALLOC_MMAP_MAX_) still apply before this.
+
+    Returns:
+        Whether the C library is glibc and agreed; elsewhere nothing changes.
+    """
+    return _mallopt((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1)) and share_one_arena()
+
+
+def share_one_arena() -> bool:
+    """Asks glibc to give no thread an arena of its own.
+
+    Such an arena holds no block above 64 MB, which is mapped afresh whatever ``keep_freed_memory`` asked for: a
+    network that runs in a thread took twice as long. Threads that are there already, NumPy's for example, may have
+    one that a later thread inherits, so a program calls this before it imports anything large.
+
+    Returns:
+        As ``keep_freed_memory``.
+    """
+    return _mallopt((_M_ARENA_MAX, 1))
+
+
+def _mallopt(*wishes: tuple[int, int]) -> bool:
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return all([bool(mallopt(option, value)) for option, value in wishes])
