@@ -189,7 +189,8 @@ def plot(seconds: dict[str, dict[str, float]], options: argparse.Namespace) -> N
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 5))
+    figure, axes = pyplot.subplots(figsize=(10, 5))
+    axes.set_prop_cycle(color=pyplot.get_cmap("tab20").colors)  # type: ignore[attr-defined]
     for name, taken in seconds.items():
         dashes = "-" if name.startswith("FastPose") else "--"
         axes.plot(
@@ -198,7 +199,7 @@ def plot(seconds: dict[str, dict[str, float]], options: argparse.Namespace) -> N
     axes.set(xlabel="people", ylabel="milliseconds a frame", yscale="log")
     axes.set_title(f"{options.size[0]}x{options.size[1]}, {options.threads} threads, {options.device}")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     figure.tight_layout()
     figure.savefig(options.plot)
     print(f"\n{options.plot}")
