@@ -65,8 +65,8 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     if not uses_gpu(cfg):
         keep_freed_memory()
     model = build_model(_without_downloads(cfg) if start else cfg)
-    _begin_from(model, cfg, start)
     train_only(model, cfg.SOLVER.TRAINED_PARTS)
+    _begin_from(model, cfg, start)
 
     def make_loader(seed: int, step: int, rank: int, world_size: int) -> Any:
         return make_training_loader(

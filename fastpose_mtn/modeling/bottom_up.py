@@ -142,14 +142,24 @@ def stages(bottom_up: Any) -> list[list[nn.Module]]:
 
 
 def freeze_stages(bottom_up: nn.Module, freeze_at: int) -> None:
-    """Stops the first ``freeze_at`` stages from training: parameters and normalisation statistics."""
-    for stage in stages(bottom_up)[:freeze_at]:
-        for module in stage:
-            for parameter in module.parameters():
+    """Stops the first ``freeze_at`` stages from training."""
+    freeze(
+        bottom_up, {id(m) for stage in stages(bottom_up)[:freeze_at] for top in stage for m in top.modules()}
+    )
+
+
+def freeze(root: nn.Module, frozen: set[int]) -> None:
+    """Stops modules from training, in place: their own parameters and normalisation statistics.
+
+    Args:
+        root: holds them.
+        frozen: their ``id``.
+    """
+    for module in root.modules():
+        if id(module) in frozen:
+            for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(False)
-    if freeze_at > 0:
-        frozen = {id(m) for stage in stages(bottom_up)[:freeze_at] for top in stage for m in top.modules()}
-        _freeze_norms(bottom_up, frozen)
+    _freeze_norms(root, frozen)
 
 
 def _freeze_norms(module: nn.Module, frozen: set[int]) -> None:

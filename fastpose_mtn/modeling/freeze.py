@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from fastpose_mtn.modeling.bottom_up import freeze
+
 
 def train_only(model: nn.Module, parts: Sequence[str]) -> None:
     """Fixes, in place, all weights and normalisation statistics of a network but those of some parts.
 
     What lies before the trained parts then costs a forward pass, what lies beside them nothing where the images train
-    the parts' tasks only.
+    the parts' tasks only. Normalisation layers are exchanged for others, so it comes before weights are loaded.
 
     Args:
         parts: names of modules, such as ``roi_heads.reid_head``; none: everything trains.
@@ -31,19 +33,4 @@ def train_only(model: nn.Module, parts: Sequence[str]) -> None:
     if not parts:
         return
     trained = {id(m) for part in parts for m in modules[part].modules()}
-    for module in modules.values():
-        if id(module) in trained:
-            continue
-        for parameter in module.parameters(recurse=False):
-            parameter.requires_grad_(False)
-        if isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
-            own = type(module)
-            module.__class__ = type(own.__name__, (_FixedStatistics, own), {})
-            module.eval()
-
-
-class _FixedStatistics(nn.Module):
-    """A normalisation that ``train()`` leaves in evaluation mode."""
-
-    def train(self, mode: bool = True) -> _FixedStatistics:
-        return super().train(False)
+    freeze(model, {id(m) for m in modules.values()} - trained)

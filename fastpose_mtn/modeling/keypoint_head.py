@@ -166,7 +166,7 @@ class MTNKeypointHead(KeypointHead):
             visibility_loss_weight=visibility_loss_weight,
             **shared,
         )
-        self.convs = add_convs(
+        self.convs, channels = add_convs(
             self,
             "conv_fcn",
             in_channels,
@@ -175,7 +175,6 @@ class MTNKeypointHead(KeypointHead):
             norm=norm,
             section="MODEL.ROI_KEYPOINT_HEAD",
         )
-        channels = conv_dims[-1] if conv_dims else in_channels
         self.has_visibility = visibility_loss_weight > 0
         maps = self.num_keypoints * (2 if self.has_visibility else 1)
         self.deconv1 = nn.ConvTranspose2d(channels, deconv_dim, 4, stride=2, padding=1)
@@ -237,8 +236,7 @@ class KRCNNConvDeconvUpsampleHead(KeypointHead):
         **shared: Any,
     ) -> None:
         super().__init__(sigmas=sigmas, resolution_hw=resolution_hw, **shared)
-        self.convs = add_convs(self, "conv_fcn", in_channels, conv_dims)
-        channels = conv_dims[-1] if conv_dims else in_channels
+        self.convs, channels = add_convs(self, "conv_fcn", in_channels, conv_dims)
         self.score_lowres = nn.ConvTranspose2d(channels, self.num_keypoints, 4, stride=2, padding=1)
         msra_init(self.score_lowres)
 

@@ -81,7 +81,7 @@ def add_convs(
     dilations: Sequence[int] = (),
     norm: str = "",
     section: str = "",
-) -> list[str]:
+) -> tuple[list[str], int]:
     """Gives a head its 3x3 convolutions with ReLU, children ``prefix1``, ``prefix2`` and so on.
 
     Args:
@@ -90,7 +90,7 @@ def add_convs(
         section: of the configuration that the head is built from, for messages.
 
     Returns:
-        The children's names, in order.
+        The children's names, in order, and the channels of what the last one gives.
 
     Raises:
         ValueError: there are not as many dilations as convolutions.
@@ -105,7 +105,7 @@ def add_convs(
         layer = ConvNorm(channels, dim, 3, norm=norm, relu=True, dilation=dilation)
         msra_init(layer)
         module.add_module(name, layer)
-    return names
+    return names, dims[-1] if dims else in_channels
 
 
 def xavier_init(layer: nn.Conv2d | nn.Linear) -> None:

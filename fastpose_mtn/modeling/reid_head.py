@@ -46,7 +46,7 @@ class MTNReIDHead(nn.Module):
         batch_size_per_image: int = 128,
     ) -> None:
         super().__init__()
-        self.convs = add_convs(
+        self.convs, channels = add_convs(
             self,
             "conv",
             in_channels,
@@ -55,7 +55,6 @@ class MTNReIDHead(nn.Module):
             norm=norm,
             section="MODEL.ROI_REID_HEAD",
         )
-        channels = conv_dims[-1] if conv_dims else in_channels
         self.embedding = nn.Linear(channels * resolution**2, embedding_dim)
         xavier_init(self.embedding)
         self.resolution_hw = (resolution, resolution)

@@ -108,9 +108,8 @@ def gather_roi_align(
     samples = torch.full_like(size, sampling_ratio) if sampling_ratio else (size / bins).ceil()
     pooled = feature.new_zeros(len(rois), *output_size_hw, channels)
     most = samples.amax(dim=1)
-    for (
-        count
-    ) in most.unique().tolist():  # regions of like size together, or small ones would cost as much as large
+    # regions of like size together, or small ones would cost as much as large
+    for count in most.unique().tolist():
         rows = torch.nonzero(most == count).flatten()
         column, column_weight = _taps(
             corners[rows, 0], size[rows, 0], output_size_hw[1], samples[rows, 0], width
