@@ -176,6 +176,8 @@ def get_cfg() -> CfgNode:
     c.MODEL.ROI_HEADS.PROPOSAL_APPEND_GT = True
     c.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.05
     c.MODEL.ROI_HEADS.NMS_THRESH_TEST = 0.5
+    # ours: a reported box is the mean of those it suppressed that overlap it by more; 1: it stays as it is
+    c.MODEL.ROI_HEADS.VOTE_THRESH_TEST = 0.7
 
     c.MODEL.ROI_BOX_HEAD = CfgNode()
     c.MODEL.ROI_BOX_HEAD.NAME = "FastRCNNConvFCHead"

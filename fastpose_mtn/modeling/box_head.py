@@ -11,7 +11,7 @@ from torchvision.ops import batched_nms
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import smooth_l1, xavier_init
-from fastpose_mtn.ops.boxes import clip_boxes, decode_deltas, encode_deltas
+from fastpose_mtn.ops.boxes import clip_boxes, decode_deltas, encode_deltas, vote_boxes
 
 
 class BoxHead(nn.Sequential):
@@ -27,7 +27,7 @@ class BoxHead(nn.Sequential):
             self.add_module(f"fc{index}", layer)
             self.add_module(f"fc_relu{index}", nn.ReLU())
             size = fc_dim
-        self.out_channels = size
+        self.out_channels, self.resolution = size, resolution
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> BoxHead:
@@ -48,6 +48,7 @@ class BoxPredictor(nn.Module):
         bbox_reg_loss_weight: of the regression loss.
         cls_agnostic_bbox_reg: one box for all classes.
         score_thresh, nms_thresh, detections_per_image: which boxes are reported.
+        vote_thresh: see ``ops.boxes.vote_boxes``.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class BoxPredictor(nn.Module):
         cls_agnostic_bbox_reg: bool = False,
         score_thresh: float = 0.05,
         nms_thresh: float = 0.5,
+        vote_thresh: float = 1.0,
         detections_per_image: int = 100,
     ) -> None:
         super().__init__()
@@ -74,7 +76,7 @@ class BoxPredictor(nn.Module):
             nn.init.zeros_(layer.bias)
         self.bbox_reg_weights, self.smooth_l1_beta = tuple(bbox_reg_weights), smooth_l1_beta
         self.bbox_reg_loss_weight = bbox_reg_loss_weight
-        self.score_thresh, self.nms_thresh = score_thresh, nms_thresh
+        self.score_thresh, self.nms_thresh, self.vote_thresh = score_thresh, nms_thresh, vote_thresh
         self.detections_per_image = detections_per_image
 
     @classmethod
@@ -89,6 +91,7 @@ class BoxPredictor(nn.Module):
             cls_agnostic_bbox_reg=c.CLS_AGNOSTIC_BBOX_REG,
             score_thresh=cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST,
             nms_thresh=cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST,
+            vote_thresh=cfg.MODEL.ROI_HEADS.VOTE_THRESH_TEST,
             detections_per_image=cfg.TEST.DETECTIONS_PER_IMAGE,
         )
 
@@ -138,4 +141,17 @@ class BoxPredictor(nn.Module):
         chosen = boxes[row, torch.zeros_like(cls) if self.num_boxes == 1 else cls]
         score = scores[row, cls]
         keep = batched_nms(chosen, score, cls, self.nms_thresh)[: self.detections_per_image]
-        return chosen[keep], score[keep]
+        return self.vote(keep, chosen, score, cls), score[keep]
+
+    def vote(self, keep: Tensor, boxes_xyxy: Tensor, scores: Tensor, classes: Tensor) -> Tensor:
+        """The reported boxes (D, 4): the mean of those of their class that agree.
+
+        Args:
+            keep: (D,) which of the R boxes suppression kept.
+            boxes_xyxy, scores, classes: (R, 4), (R,), (R,) before it.
+        """
+        if self.vote_thresh >= 1:
+            return boxes_xyxy[keep]
+        if self.num_classes > 1:
+            scores = scores * (classes[keep][:, None] == classes)
+        return vote_boxes(boxes_xyxy[keep], boxes_xyxy, scores, self.vote_thresh)

@@ -34,6 +34,28 @@ def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     return torch.where(shared > 0, shared / union, torch.zeros_like(shared))
 
 
+def vote_boxes(boxes_xyxy: Tensor, voters_xyxy: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """Means of the boxes that agree (Gidaris and Komodakis 2015, section 3.3).
+
+    Which of several boxes of like scores suppresses the others is chance; their mean is not, and lies closer to the
+    person. A voter counts by its score times its overlap above the threshold, so that none joins all at once.
+
+    Args:
+        boxes_xyxy: (D, 4), of the voters themselves.
+        voters_xyxy: (R, 4).
+        scores: of the voters, above 0, (R,); or (D, R), with 0 where one has no vote.
+        threshold: of the IoU; a box on which no voter has one above it stays as it is.
+
+    Returns:
+        (D, 4).
+    """
+    weights = (pairwise_iou(boxes_xyxy, voters_xyxy) - threshold).clamp(min=0) * scores
+    total = weights.sum(dim=1, keepdim=True)
+    # not a matrix product, which autocast would compute in half precision
+    means = (weights[:, :, None] * voters_xyxy).sum(dim=1) / total
+    return torch.where(total > 0, means, boxes_xyxy)
+
+
 def pairwise_ioa(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """The share (N, M) of each of M boxes ``b`` that lies inside each of N boxes ``a``."""
     shared = pairwise_intersection(a_xyxy, b_xyxy)

@@ -51,6 +51,44 @@ def test_inference_clips_suppresses_thresholds_and_limits():
     assert (scores.diff() < 0).all()
 
 
+def test_boxes_that_agree_are_averaged():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 5], [50, 50, 60, 60]])
+    logits = torch.tensor([[3.0, 0], [2.0, 0], [2.0, 0], [1.0, 0]])
+    predictor = BoxPredictor(in_channels=1, nms_thresh=0.4, vote_thresh=0.8)
+    found, scores = predictor.inference(logits, torch.zeros(4, 4), boxes, (100, 100))
+    weights = torch.sigmoid(torch.tensor([3.0, 2.0])) * torch.tensor(
+        [0.2, 0.1]
+    )  # of IoU 1 and 0.9; 0.5 has no vote
+    bottom = (weights * torch.tensor([10.0, 9.0])).sum() / weights.sum()
+    torch.testing.assert_close(found, torch.tensor([[0.0, 0, 10, bottom], [50, 50, 60, 60]]))
+    assert scores.tolist() == pytest.approx([1 / (1 + math.exp(-3)), 1 / (1 + math.exp(-1))])
+
+
+def test_a_class_does_not_vote_on_another():
+    predictor = BoxPredictor(in_channels=1, num_classes=2, cls_agnostic_bbox_reg=True, vote_thresh=0.5)
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9]])
+    found, _ = predictor.inference(
+        torch.tensor([[9.0, 0, 0], [0, 9.0, 0]]), torch.zeros(2, 4), boxes, (100, 100)
+    )
+    assert sorted(found.tolist()) == sorted(boxes.tolist())
+
+
+def test_half_precision_around_it_moves_no_box():
+    predictor = BoxPredictor(in_channels=1, vote_thresh=0.5)
+    boxes = torch.tensor([[100.3, 200.7, 301.1, 403.9], [100.5, 200.9, 300.9, 404.1]])
+    given = (torch.tensor([[3.0, 0], [2.0, 0]]), torch.zeros(2, 4), boxes, (500, 500))
+    with torch.autocast("cpu", torch.bfloat16):
+        halved, _ = predictor.inference(*given)
+    torch.testing.assert_close(halved, predictor.inference(*given)[0])
+
+
+def test_an_empty_box_stays():
+    predictor = BoxPredictor(in_channels=1, vote_thresh=0.5)
+    empty = torch.tensor([[100.0, 5, 120, 15]])  # right of the image
+    found, _ = predictor.inference(torch.tensor([[3.0, 0]]), torch.zeros(1, 4), empty, (50, 50))
+    assert found.tolist() == [[50, 5, 50, 15]]
+
+
 def test_not_finite_predictions_are_left_out():
     predictor = BoxPredictor(in_channels=1)
     logits = torch.tensor([[torch.nan, 0.0], [3.0, 0.0]])
