@@ -175,12 +175,9 @@ def _is_layer(layer: ElementTree.Element) -> bool:
 
 
 _NO_ARITHMETIC = ("Const", "Parameter", "Result", "FakeQuantize")
-# names that operations of the network have, after its modules; not the stem and the first stage, which the estimator
-# keeps in float32, too
-_LAYERS = re.compile(
-    "/(backbone/(?!bottom_up/(conv1|conv_stem|maxpool|layer1|blocks/blocks.[01])/)|rpn_head/|box_head/|box_predictor/|"
-    "reid_head/|keypoint_head/)"
-)
+# names that operations of the network have, after its modules; not of those that say where boxes are, and how sure,
+# which the estimator keeps in float32, too
+_LAYERS = re.compile("/(backbone|rpn_head/conv|box_head|reid_head|keypoint_head)")
 
 _WRITERS: dict[str, Callable[[Path, PortableMTN, dict[str, str]], None]] = {
     "onnx": _write_onnx,

@@ -49,6 +49,9 @@ class PortableMTN(nn.Module):
             )
         self.model = fuse(copy.deepcopy(model).float().eval().requires_grad_(False))
         _upsample_by_convolutions(self.model)
+        predictor = self.model.roi_heads.box_predictor
+        for name in ("cls_score", "bbox_pred"):
+            setattr(predictor, name, PointwiseConv(getattr(predictor, name)))
         self.unit = model.backbone.size_divisibility
 
     @property
@@ -82,12 +85,12 @@ class PortableMTN(nn.Module):
         below, right = ((self.unit - size % self.unit) % self.unit for size in image.shape[:2])
         # whole numbers are padded, which no runtime rounds, and what was padded is set to 0 afterwards
         picture, inside = (
-            F.pad(x.permute(2, 0, 1), [0, right, 0, below]).float()
-            for x in (image, torch.ones_like(image[..., :1]))
+            F.pad(x.permute(2, 0, 1), [0, right, 0, below]) for x in (image, torch.ones_like(image[..., :1]))
         )
         if self.model._reverse_channels:
             picture = picture[[2, 1, 0]]
-        return ((picture - self.model.pixel_mean) / self.model.pixel_std * inside)[None]
+        normal = (picture.float() - self.model.pixel_mean) / self.model.pixel_std
+        return torch.where(inside > 0, normal, 0.0)[None]
 
     def _propose(self, features: dict[str, Tensor], limit: Tensor) -> Tensor:
         """Candidates (P, 4); see ``RPN``."""
@@ -124,7 +127,7 @@ class PortableMTN(nn.Module):
         score = scores[row, cls]
         keep = _nms_by_group(chosen, score, cls.float(), limit, predictor.nms_thresh)
         keep = keep[: predictor.detections_per_image]
-        return chosen[keep], score[keep]
+        return predictor.vote(keep, chosen, score, cls), score[keep]
 
     def _describe(self, features: dict[str, Tensor], boxes: Tensor, scores: Tensor) -> tuple[Tensor, ...]:
         """Scores, joints, and identities where there is such a head; see ``MTNROIHeads.describe``."""
@@ -209,6 +212,24 @@ class UpsamplingConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, out, 2H, 2W) of (B, in, H, W)."""
         return F.pixel_shuffle(super().forward(x), 2)[..., 1:-1, 1:-1]
+
+
+class PointwiseConv(nn.Conv2d):
+    """A fully connected layer as a convolution of one pixel: the same numbers.
+
+    OpenVINO forgets of a matrix product, but not of a convolution, that it was told to compute it exactly.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__(linear.in_features, linear.out_features, 1)
+        self.weight.data = linear.weight[:, :, None, None]
+        assert self.bias is not None
+        self.bias.data = linear.bias
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, out) of (R, in)."""
+        return super().forward(x[:, :, None, None])[:, :, 0, 0]
 
 
 def _upsample_by_convolutions(module: nn.Module) -> None:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.memory import keep_freed_memory
-from fastpose_mtn.modeling.bottom_up import stages
 from fastpose_mtn.modeling.checkpoint import load_weights
 from fastpose_mtn.modeling.fuse import fuse
 from fastpose_mtn.modeling.multi_scale import View, merge_views, mirror, views_from_config
@@ -64,9 +63,7 @@ class MTNEstimator:
         own = copy.deepcopy(model).eval().requires_grad_(False)
         self._model = fuse(own, activations=self.device.type == "cpu").to(self.device)
         if self.dtype != torch.float32:
-            exact = _exact_modules(
-                self._model, early=self.dtype == torch.bfloat16 and self.device.type == "cpu"
-            )
+            exact = _exact_modules(self._model)
             for module in exact:
                 _compute_in_float32(module)
             _store_weights_as(self._model, self.dtype, besides=exact)
@@ -282,20 +279,14 @@ def _store_weights_as(model: MTN, dtype: torch.dtype, *, besides: Sequence[torch
                     parameter.data = parameter.data.to(dtype)
 
 
-def _exact_modules(model: MTN, *, early: bool) -> list[torch.nn.Module]:
+def _exact_modules(model: MTN) -> list[torch.nn.Module]:
     """What computes in float32 whatever the rest does: the layers that say where boxes are, and how sure.
 
     They are little work, and rounding their results to 8 bits would move small boxes, and change which of two boxes
-    suppresses the other. So would rounding the finest features, of which all others are made.
-
-    Args:
-        early: with the backbone's stem and first stage.
+    suppresses the other.
     """
     rpn = model.proposal_generator.rpn_head
-    exact: list[torch.nn.Module] = [rpn.objectness_logits, rpn.anchor_deltas, model.roi_heads.box_predictor]
-    if early:
-        exact += [module for stage in stages(model.backbone.bottom_up)[:2] for module in stage]
-    return exact
+    return [rpn.objectness_logits, rpn.anchor_deltas, model.roi_heads.box_predictor]
 
 
 def _compute_in_float32(module: torch.nn.Module) -> None:
