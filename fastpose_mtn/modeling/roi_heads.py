@@ -158,6 +158,7 @@ class MTNROIHeads(PersonBranches, nn.Module):
         image_sizes_hw: Sequence[tuple[int, int]],
     ) -> People:
         """Boxes first; joints and identities of the reported boxes only (Detectron2's cascade)."""
+        features = {name: features[name].float() for name in self.in_features}  # once, as all poolers read it
         levels = [features[name] for name in self.in_features]
         counts = [len(p.boxes_xyxy) for p in proposals]
         boxes = torch.cat([p.boxes_xyxy for p in proposals])

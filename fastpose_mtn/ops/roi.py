@@ -47,29 +47,35 @@ def multiscale_roi_align(
         features: L maps (B, C, H_l, W_l), level ``min_level + l`` with stride ``2 ** level``.
         boxes_xyxy: (R, 4) regions to read, image pixels.
         image_index: (R,) int64, each region's image in the batch.
-        levels: (R,) int64 from ``assign_levels``.
+        levels: (R,) int64 from ``assign_levels``, each of them one of the features'.
         output_size_hw: bins of the result.
         min_level: level of ``features[0]``.
         sampling_ratio: samples a bin and axis; 0: as many as the bin has pixels.
         aligned: samples at pixel centres (Detectron2's ROIAlignV2).
 
     Returns:
-        (R, C, *output_size_hw), in the features' dtype.
+        (R, C, *output_size_hw), in the features' dtype; channels-last on a CPU.
     """
     rois = torch.cat((image_index[:, None].to(boxes_xyxy.dtype), boxes_xyxy), dim=1).float()
     channels, dtype = features[0].shape[1], features[0].dtype
     tracing = torch.jit.is_tracing()  # the trace must serve other numbers of boxes on each level
-    out = torch.zeros(rois.shape[0], channels, *output_size_hw, dtype=dtype, device=rois.device)
+    gathers = features[0].device.type == "cpu" and not tracing
+    layout = torch.channels_last if gathers else torch.contiguous_format
+    shape = (rois.shape[0], channels, *output_size_hw)
+    out = torch.empty(shape, dtype=dtype, device=rois.device, memory_format=layout)
     for offset, feature in enumerate(features):
         level = min_level + offset
         rows = torch.nonzero(levels == level).flatten()
         if not tracing and len(rows) == 0:
             continue
         # float32: torchvision's CPU kernel has no bfloat16, and half-precision box coordinates lose pixels
-        gathers = feature.device.type == "cpu" and not tracing
-        align = gather_roi_align if gathers else roi_align
-        pooled = align(feature.float(), rois[rows], output_size_hw, 1.0 / 2**level, sampling_ratio, aligned)
-        out.index_copy_(0, rows, pooled.to(dtype))
+        exact, scale = feature.float(), 1.0 / 2**level
+        if gathers:
+            options = (rois[rows], output_size_hw, scale, sampling_ratio, aligned)
+            _gather_roi_align(out.permute(0, 2, 3, 1), rows, exact, *options)
+        else:
+            pooled = roi_align(exact, rois[rows], output_size_hw, scale, sampling_ratio, aligned)
+            out.index_copy_(0, rows, pooled.to(dtype))
     return out
 
 
@@ -97,6 +103,23 @@ def gather_roi_align(
     Returns:
         (R, C, *output_size_hw) float32.
     """
+    pooled = feature.new_zeros(len(rois), *output_size_hw, feature.shape[1])
+    every = torch.arange(len(rois), device=rois.device)
+    _gather_roi_align(pooled, every, feature, rois, output_size_hw, spatial_scale, sampling_ratio, aligned)
+    return pooled.permute(0, 3, 1, 2)
+
+
+def _gather_roi_align(
+    out: Tensor,
+    places: Tensor,
+    feature: Tensor,
+    rois: Tensor,
+    output_size_hw: tuple[int, int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> None:
+    """Writes ``gather_roi_align`` of R regions to the rows ``places`` (R,) of ``out`` (N, *output_size_hw, C)."""
     batch, channels, height, width = feature.shape
     corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
     size = corners[:, 2:] - corners[:, :2]
@@ -106,7 +129,6 @@ def gather_roi_align(
     first = rois[:, 0].to(torch.int64) * height
     bins = size.new_tensor(output_size_hw[::-1])
     samples = torch.full_like(size, sampling_ratio) if sampling_ratio else (size / bins).ceil()
-    pooled = feature.new_zeros(len(rois), *output_size_hw, channels)
     most = samples.amax(dim=1)
     # regions of like size together, or small ones would cost as much as large
     for count in most.unique().tolist():
@@ -125,8 +147,7 @@ def gather_roi_align(
             per_sample_weights=weight.flatten(3).flatten(0, 2),
             mode="sum",
         )
-        pooled.index_copy_(0, rows, sums.view(len(rows), *output_size_hw, channels))
-    return pooled.permute(0, 3, 1, 2)
+        out.index_copy_(0, places[rows], sums.view(len(rows), *output_size_hw, channels).to(out.dtype))
 
 
 def _taps(start: Tensor, size: Tensor, bins: int, samples: Tensor, limit: int) -> tuple[Tensor, Tensor]:
