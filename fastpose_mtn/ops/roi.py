@@ -54,12 +54,14 @@ def multiscale_roi_align(
         aligned: samples at pixel centres (Detectron2's ROIAlignV2).
 
     Returns:
-        (R, C, *output_size_hw), in the features' dtype; channels-last on a CPU.
+        (R, C, *output_size_hw), in the features' dtype, or autocast's; channels-last on a CPU.
     """
     rois = torch.cat((image_index[:, None].to(boxes_xyxy.dtype), boxes_xyxy), dim=1).float()
-    channels, dtype = features[0].shape[1], features[0].dtype
+    channels, device = features[0].shape[1], features[0].device.type
+    halved = torch.is_autocast_enabled(device)  # the heads would convert it
+    dtype = torch.get_autocast_dtype(device) if halved else features[0].dtype
     tracing = torch.jit.is_tracing()  # the trace must serve other numbers of boxes on each level
-    gathers = features[0].device.type == "cpu" and not tracing
+    gathers = device == "cpu" and not tracing
     layout = torch.channels_last if gathers else torch.contiguous_format
     shape = (rois.shape[0], channels, *output_size_hw)
     out = torch.empty(shape, dtype=dtype, device=rois.device, memory_format=layout)

@@ -122,6 +122,7 @@ def track_frames(
                 _estimate(decoded, estimator, batch_size, nobody, times),
                 capacity=waiting,
                 name="network",
+                gives_way=False,
             ) as estimated,
         ):
             try:

@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 
@@ -72,3 +73,18 @@ def test_dropping_ends_a_consumer_without_doing_what_waits():
     threading.Timer(0.05, gate.set).start()
     consumer.close(drop=True)
     assert len(done) <= 1
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux's scheduler")
+def test_threads_give_way_to_those_that_compute():
+    def policy():
+        return os.sched_getscheduler(0)
+
+    seen = []
+    for gives_way in (True, False):
+        with Producer((policy() for _ in range(1)), capacity=1, name="test", gives_way=gives_way) as produced:
+            seen += list(produced)
+    consumer = Consumer(lambda _: seen.append(policy()), capacity=1, name="test")
+    consumer.put(None)
+    consumer.close()
+    assert seen == [os.SCHED_BATCH, policy(), os.SCHED_BATCH]
