@@ -10,7 +10,7 @@ from detectron2.config import configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import ROI_HEADS_REGISTRY
 from detectron2.modeling.poolers import convert_boxes_to_pooler_format
-from detectron2.modeling.roi_heads import StandardROIHeads
+from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor
@@ -24,7 +24,44 @@ from fastpose_mtn.modeling.network import check_skeleton
 from fastpose_mtn.modeling.person_branches import PersonBranches, Samples
 from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.modeling.reid_head import MTNReIDHead
+from fastpose_mtn.ops.boxes import clip_boxes, vote_boxes
 from fastpose_mtn.structures import PersonTargets
+
+
+class VotingOutputLayers(FastRCNNOutputLayers):
+    """Detectron2's box predictor, of people; the boxes that it reports are the means of those that agree.
+
+    Args:
+        vote_thresh: ``MODEL.ROI_HEADS.VOTE_THRESH_TEST``, see ``ops.boxes.vote_boxes``.
+        See Detectron2's ``FastRCNNOutputLayers`` for the others.
+    """
+
+    @configurable
+    def __init__(self, *args: Any, vote_thresh: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.vote_thresh = vote_thresh
+
+    @classmethod
+    def from_config(cls, cfg: Any, input_shape: ShapeSpec) -> dict[str, Any]:
+        return {
+            **super().from_config(cfg, input_shape),
+            "vote_thresh": cfg.MODEL.ROI_HEADS.VOTE_THRESH_TEST,
+        }
+
+    def inference(
+        self, predictions: tuple[Tensor, Tensor], proposals: list[Instances]
+    ) -> tuple[list[Instances], list[Tensor]]:
+        """See Detectron2."""
+        found, kept = super().inference(predictions, proposals)
+        if self.vote_thresh >= 1:
+            return found, kept
+        boxes, scores = self.predict_boxes(predictions, proposals), self.predict_probs(predictions, proposals)
+        for one, box, score in zip(found, boxes, scores, strict=True):
+            voting = (score[:, 0] > self.test_score_thresh) & torch.isfinite(box).all(dim=1)
+            voters = clip_boxes(box[voting], one.image_size)
+            means = vote_boxes(one.pred_boxes.tensor, voters, score[voting, 0], self.vote_thresh)
+            one.pred_boxes = Boxes(means)
+        return found, kept
 
 
 @ROI_HEADS_REGISTRY.register()
@@ -86,6 +123,11 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
             "iou_labels": cfg.MODEL.ROI_HEADS.IOU_LABELS,
             "report_heatmaps": cfg.MODEL.ROI_KEYPOINT_HEAD.HEATMAPS,
         }
+
+    @classmethod
+    def _init_box_head(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+        arguments = super()._init_box_head(cfg, input_shape)
+        return {**arguments, "box_predictor": VotingOutputLayers(cfg, arguments["box_head"].output_shape)}
 
     @classmethod
     def _init_keypoint_head(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
