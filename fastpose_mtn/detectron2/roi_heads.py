@@ -24,7 +24,7 @@ from fastpose_mtn.modeling.network import check_skeleton
 from fastpose_mtn.modeling.person_branches import PersonBranches, Samples
 from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.modeling.reid_head import MTNReIDHead
-from fastpose_mtn.ops.boxes import clip_boxes, vote_boxes
+from fastpose_mtn.ops.boxes import vote_boxes
 from fastpose_mtn.structures import PersonTargets
 
 
@@ -58,9 +58,10 @@ class VotingOutputLayers(FastRCNNOutputLayers):
         boxes, scores = self.predict_boxes(predictions, proposals), self.predict_probs(predictions, proposals)
         for one, box, score in zip(found, boxes, scores, strict=True):
             voting = (score[:, 0] > self.test_score_thresh) & torch.isfinite(box).all(dim=1)
-            voters = clip_boxes(box[voting], one.image_size)
-            means = vote_boxes(one.pred_boxes.tensor, voters, score[voting, 0], self.vote_thresh)
-            one.pred_boxes = Boxes(means)
+            voters = Boxes(box[voting])
+            voters.clip(one.image_size)  # its own clipping, as a trace must serve images of other sizes
+            votes = score[voting, 0]
+            one.pred_boxes = Boxes(vote_boxes(one.pred_boxes.tensor, voters.tensor, votes, self.vote_thresh))
         return found, kept
 
 
