@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from timm.layers import BatchNormAct2d, FrozenBatchNormAct2d
@@ -63,7 +63,7 @@ def fuse(module: Module, *, activations: bool = False) -> Module:
             bare = before if taken and in_order and isinstance(activation, nn.Identity) else None
         elif bare is not None and _take_in(bare, child):
             setattr(module, name, nn.Identity())
-            bare = None if not isinstance(child, nn.Identity) else bare
+            bare = None
         else:
             child = fuse(child, activations=activations)
             residual = _residual_block(child) if activations else None
@@ -78,7 +78,7 @@ def fuse(module: Module, *, activations: bool = False) -> Module:
 def _read_channels_last(head: BoxHead) -> None:
     """Lets the first fully connected layer take features in the order in which they lie in channels-last memory.
 
-    Their transposition would take a fifth of the layer's time.
+    They need not be transposed then.
     """
     fc = head.fc1
     assert isinstance(fc, nn.Linear)
@@ -117,11 +117,11 @@ def _take_in(conv: nn.Conv2d, activation: nn.Module) -> bool:
 
 
 class _ResidualBlock(nn.Module):
-    """A ResNet's block whose last convolution adds the shortcut and applies the ReLU as it writes."""
+    """A ResNet's block whose last convolution adds the shortcut and applies its activation as it writes."""
 
-    def __init__(self, first: list[nn.Conv2d], last: nn.Conv2d, downsample: nn.Module | None) -> None:
+    def __init__(self, convs: list[_ConvActivation], downsample: nn.Module | None) -> None:
         super().__init__()
-        self.first, self.last, self.downsample = nn.Sequential(*first), last, downsample
+        self.first, self.last, self.downsample = nn.Sequential(*convs[:-1]), convs[-1], downsample
 
     def forward(self, x: Tensor) -> Tensor:
         last = self.last
@@ -131,7 +131,16 @@ class _ResidualBlock(nn.Module):
             y.to(last.weight.dtype).contiguous(memory_format=torch.channels_last)
             for y in (self.first(x), shortcut)
         )
-        options: Any = (last.padding, last.stride, last.dilation, last.groups, "add", None, "relu", [], "")
+        options: Any = (
+            last.padding,
+            last.stride,
+            last.dilation,
+            last.groups,
+            "add",
+            None,
+            *last.activation,
+            "",
+        )
         return torch.ops.mkldnn._convolution_pointwise.binary(
             result, shortcut, last.weight, last.bias, *options
         )
@@ -149,7 +158,7 @@ def _residual_block(block: nn.Module) -> _ResidualBlock | None:
         return None
     if not all(_take_in(conv, relu) for conv, relu in zip(convs, relus, strict=True)):
         return None
-    return _ResidualBlock(convs[:-1], convs[-1], block.downsample)
+    return _ResidualBlock(cast(list[_ConvActivation], convs), block.downsample)
 
 
 def _channels(norm: nn.Module) -> int:

@@ -47,7 +47,7 @@ def multiscale_roi_align(
         features: L maps (B, C, H_l, W_l), level ``min_level + l`` with stride ``2 ** level``.
         boxes_xyxy: (R, 4) regions to read, image pixels.
         image_index: (R,) int64, each region's image in the batch.
-        levels: (R,) int64 from ``assign_levels``, each of them one of the features'.
+        levels: (R,) int64 from ``assign_levels``.
         output_size_hw: bins of the result.
         min_level: level of ``features[0]``.
         sampling_ratio: samples a bin and axis; 0: as many as the bin has pixels.
@@ -64,20 +64,20 @@ def multiscale_roi_align(
     gathers = device == "cpu" and not tracing
     layout = torch.channels_last if gathers else torch.contiguous_format
     shape = (rois.shape[0], channels, *output_size_hw)
-    out = torch.empty(shape, dtype=dtype, device=rois.device, memory_format=layout)
+    # a box that is no number has no level, and no features
+    out = torch.empty(shape, dtype=dtype, device=rois.device, memory_format=layout).zero_()
     for offset, feature in enumerate(features):
         level = min_level + offset
         rows = torch.nonzero(levels == level).flatten()
         if not tracing and len(rows) == 0:
             continue
         # float32: torchvision's CPU kernel has no bfloat16, and half-precision box coordinates lose pixels
-        exact, scale = feature.float(), 1.0 / 2**level
+        exact = feature.float()
+        options = (rois[rows], output_size_hw, 1.0 / 2**level, sampling_ratio, aligned)
         if gathers:
-            options = (rois[rows], output_size_hw, scale, sampling_ratio, aligned)
-            _gather_roi_align(out.permute(0, 2, 3, 1), rows, exact, *options)
+            gather_roi_align(exact, *options, out=out, rows=rows)
         else:
-            pooled = roi_align(exact, rois[rows], output_size_hw, scale, sampling_ratio, aligned)
-            out.index_copy_(0, rows, pooled.to(dtype))
+            out.index_copy_(0, rows, roi_align(exact, *options).to(dtype))
     return out
 
 
@@ -88,6 +88,9 @@ def gather_roi_align(
     spatial_scale: float,
     sampling_ratio: int,
     aligned: bool,
+    *,
+    out: Tensor | None = None,
+    rows: Tensor | None = None,
 ) -> Tensor:
     """torchvision's ``roi_align`` as weighted sums of rows of a channels-last map.
 
@@ -101,27 +104,15 @@ def gather_roi_align(
         spatial_scale: of the map relative to the image.
         sampling_ratio: samples a bin and axis; 0: as many as the bin has pixels.
         aligned: samples at pixel centres.
+        out, rows: a tensor (N, C, *output_size_hw), and which of its rows (R,) to write; None: a new one.
 
     Returns:
-        (R, C, *output_size_hw) float32.
+        ``out``; a new one is (R, C, *output_size_hw), float32.
     """
-    pooled = feature.new_zeros(len(rois), *output_size_hw, feature.shape[1])
-    every = torch.arange(len(rois), device=rois.device)
-    _gather_roi_align(pooled, every, feature, rois, output_size_hw, spatial_scale, sampling_ratio, aligned)
-    return pooled.permute(0, 3, 1, 2)
-
-
-def _gather_roi_align(
-    out: Tensor,
-    places: Tensor,
-    feature: Tensor,
-    rois: Tensor,
-    output_size_hw: tuple[int, int],
-    spatial_scale: float,
-    sampling_ratio: int,
-    aligned: bool,
-) -> None:
-    """Writes ``gather_roi_align`` of R regions to the rows ``places`` (R,) of ``out`` (N, *output_size_hw, C)."""
+    if out is None or rows is None:
+        shape = (len(rois), feature.shape[1], *output_size_hw)
+        out = feature.new_zeros(shape).contiguous(memory_format=torch.channels_last)
+        rows = torch.arange(len(rois), device=rois.device)
     batch, channels, height, width = feature.shape
     corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
     size = corners[:, 2:] - corners[:, :2]
@@ -134,12 +125,14 @@ def _gather_roi_align(
     most = samples.amax(dim=1)
     # regions of like size together, or small ones would cost as much as large
     for count in most.unique().tolist():
-        rows = torch.nonzero(most == count).flatten()
+        alike = torch.nonzero(most == count).flatten()
         column, column_weight = _taps(
-            corners[rows, 0], size[rows, 0], output_size_hw[1], samples[rows, 0], width
+            corners[alike, 0], size[alike, 0], output_size_hw[1], samples[alike, 0], width
         )
-        row, row_weight = _taps(corners[rows, 1], size[rows, 1], output_size_hw[0], samples[rows, 1], height)
-        row = (first[rows, None, None] + row) * width
+        row, row_weight = _taps(
+            corners[alike, 1], size[alike, 1], output_size_hw[0], samples[alike, 1], height
+        )
+        row = (first[alike, None, None] + row) * width
         # (R, bins high, bins wide, pixels high, pixels wide): every bin's pixels and their weights
         index = row[:, :, None, :, None] + column[:, None, :, None, :]
         weight = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :]
@@ -149,7 +142,9 @@ def _gather_roi_align(
             per_sample_weights=weight.flatten(3).flatten(0, 2),
             mode="sum",
         )
-        out.index_copy_(0, places[rows], sums.view(len(rows), *output_size_hw, channels).to(out.dtype))
+        pooled = sums.view(len(alike), *output_size_hw, channels).permute(0, 3, 1, 2)
+        out.index_copy_(0, rows[alike], pooled.to(out.dtype))
+    return out
 
 
 def _taps(start: Tensor, size: Tensor, bins: int, samples: Tensor, limit: int) -> tuple[Tensor, Tensor]:

@@ -56,9 +56,8 @@ def test_boxes_that_agree_are_averaged():
     logits = torch.tensor([[3.0, 0], [2.0, 0], [2.0, 0], [1.0, 0]])
     predictor = BoxPredictor(in_channels=1, nms_thresh=0.4, vote_thresh=0.8)
     found, scores = predictor.inference(logits, torch.zeros(4, 4), boxes, (100, 100))
-    weights = torch.sigmoid(torch.tensor([3.0, 2.0])) * torch.tensor(
-        [0.2, 0.1]
-    )  # of IoU 1 and 0.9; 0.5 has no vote
+    # of IoU 1 and 0.9; 0.5 has no vote
+    weights = torch.sigmoid(torch.tensor([3.0, 2.0])) * torch.tensor([0.2, 0.1])
     bottom = (weights * torch.tensor([10.0, 9.0])).sum() / weights.sum()
     torch.testing.assert_close(found, torch.tensor([[0.0, 0, 10, bottom], [50, 50, 60, 60]]))
     assert scores.tolist() == pytest.approx([1 / (1 + math.exp(-3)), 1 / (1 + math.exp(-1))])

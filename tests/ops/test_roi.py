@@ -89,3 +89,20 @@ def test_half_precision_features_keep_their_dtype():
         )
         assert out.dtype == torch.bfloat16
         assert out.flatten().tolist() == [3.0] * 8
+
+
+@pytest.mark.parametrize("ratio", [0, 2])
+def test_a_box_that_is_no_number_has_no_features(ratio):
+    boxes = torch.tensor([[0.0, 0, 4, 4], [torch.nan, 0, 4, 4]])
+    out = multiscale_roi_align(
+        [torch.ones(1, 4, 8, 8)],
+        boxes,
+        torch.zeros(2, dtype=torch.int64),
+        assign_levels(boxes, 2, 2),
+        output_size_hw=(7, 7),
+        min_level=2,
+        sampling_ratio=ratio,
+        aligned=True,
+    )
+    assert out[0].min() > 0
+    assert (out[1] == 0).all()
