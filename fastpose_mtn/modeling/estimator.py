@@ -285,8 +285,9 @@ def _exact_modules(model: MTN) -> list[torch.nn.Module]:
     They are little work, and rounding their results to 8 bits would move small boxes, and change which of two boxes
     suppresses the other.
     """
-    rpn = model.proposal_generator.rpn_head
-    return [rpn.objectness_logits, rpn.anchor_deltas, model.roi_heads.box_predictor]
+    predictions = model.proposal_generator.rpn_head.predictions
+    assert predictions is not None  # fused
+    return [predictions, model.roi_heads.box_predictor]
 
 
 def _compute_in_float32(module: torch.nn.Module) -> None:

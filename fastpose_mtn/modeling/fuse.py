@@ -13,6 +13,8 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from fastpose_mtn.modeling.box_head import BoxHead
 from fastpose_mtn.modeling.layers import ConvNorm
+from fastpose_mtn.modeling.rpn import RPNHead
+from fastpose_mtn.modeling.winograd import WinogradConv, gains_by_winograd
 
 _NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm, FrozenBatchNorm2d, FrozenBatchNormAct2d)
 # oneDNN's names of activations that a convolution can apply as it writes its result
@@ -35,10 +37,10 @@ def fuse(module: Module, *, activations: bool = False) -> Module:
     Args:
         module: in evaluation mode.
         activations: only for CPUs. A separate activation reads and writes a whole map again, which
-            takes as long as a small convolution.
+            takes as long as a small convolution. Large convolutions become ``WinogradConv`` there.
 
     Returns:
-        The same module.
+        The same module, or what takes its place.
     """
     activations = activations and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     if isinstance(module, ConvNorm):
@@ -46,8 +48,12 @@ def fuse(module: Module, *, activations: bool = False) -> Module:
             _fold(module, module.norm)
             module.norm = None
         if activations and module.norm is None:
+            if gains_by_winograd(module):
+                return cast(Module, WinogradConv(module))
             _take_in(module, nn.ReLU() if module.relu else nn.Identity())
         return module
+    if isinstance(module, RPNHead):
+        module.merge_predictions()
     if activations and isinstance(module, BoxHead) and hasattr(module, "fc1"):
         _read_channels_last(module)
         return module
@@ -86,11 +92,23 @@ def _read_channels_last(head: BoxHead) -> None:
     weight = fc.weight.view(fc.out_features, -1, size, size).permute(0, 2, 3, 1)
     fc.weight.data = weight.reshape(fc.out_features, -1).contiguous()
     head.flatten = _FlattenChannelsLast()
+    for layer in head.children():
+        if isinstance(layer, nn.Linear):
+            layer.__class__ = _OneDNNLinear
 
 
 class _FlattenChannelsLast(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class _OneDNNLinear(nn.Linear):
+    """A fully connected layer by oneDNN, which in float32 is faster than MKL's on some processors. It computes in the
+    type of its weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.to(self.weight.dtype)
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
 class _ConvActivation(nn.Conv2d):

@@ -39,6 +39,8 @@ class RPNHead(nn.Module):
             self.conv = nn.Sequential()
             for index, layer in enumerate(layers):
                 self.conv.add_module(f"conv{index}", layer)
+        self.num_anchors = num_anchors
+        self.predictions: nn.Conv2d | None = None  # see merge_predictions
         self.objectness_logits = nn.Conv2d(dims[-1], num_anchors, 1)
         self.anchor_deltas = nn.Conv2d(dims[-1], num_anchors * 4, 1)
         for layer in (*layers, self.objectness_logits, self.anchor_deltas):
@@ -51,9 +53,24 @@ class RPNHead(nn.Module):
         for feature in features:
             hidden = self.conv(feature)
             batch = len(hidden)
-            logits.append(self.objectness_logits(hidden).permute(0, 2, 3, 1).reshape(batch, -1).float())
-            deltas.append(self.anchor_deltas(hidden).permute(0, 2, 3, 1).reshape(batch, -1, 4).float())
+            if self.predictions is None:
+                logit, delta = self.objectness_logits(hidden), self.anchor_deltas(hidden)
+            else:
+                both = self.predictions(hidden)
+                logit, delta = both[:, : self.num_anchors], both[:, self.num_anchors :]
+            logits.append(logit.permute(0, 2, 3, 1).reshape(batch, -1).float())
+            deltas.append(delta.permute(0, 2, 3, 1).reshape(batch, -1, 4).float())
         return logits, deltas
+
+    def merge_predictions(self) -> None:
+        """Makes the two predictions one convolution, for inference: the features are read once."""
+        layers = [self.objectness_logits, self.anchor_deltas]
+        both = nn.Conv2d(layers[0].in_channels, sum(layer.out_channels for layer in layers), 1)
+        both.weight.data = torch.cat([layer.weight.detach() for layer in layers])
+        assert both.bias is not None
+        both.bias.data = torch.cat([layer.bias.detach() for layer in layers if layer.bias is not None])
+        del self.objectness_logits, self.anchor_deltas
+        self.predictions = both.requires_grad_(False)
 
 
 class RPN(nn.Module):

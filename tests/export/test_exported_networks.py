@@ -145,7 +145,7 @@ def test_openvino_is_told_to_compute_coordinates_exactly(exported):
     assert {"NonMaxSuppression", "Exp", "TopK", "Gather"} <= {kind for kind, _ in exact["precise"]}
     assert "ROIAlign" not in {kind for kind, _ in exact["precise"]}
     layers = {name for kind, name in exact["precise"] if kind == "Convolution"}
-    where = ("/rpn_head/objectness_logits", "/rpn_head/anchor_deltas", "/box_predictor/")
+    where = ("/rpn_head/predictions", "/box_predictor/")
     assert {next(part for part in where if name.startswith(part)) for name in layers} == set(where)
     assert {"Convolution", "MatMul", "ROIAlign", "Const"} <= {kind for kind, _ in exact[""]}
     assert not {"Gather", "Exp"} & {kind for kind, _ in exact[""]}

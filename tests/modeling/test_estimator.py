@@ -117,7 +117,7 @@ def test_bfloat16_leaves_the_boxes_their_digits(model):
     seen = {}
     network = estimator._model
     for name, part in (
-        ("proposals", network.proposal_generator.rpn_head.anchor_deltas),
+        ("proposals", network.proposal_generator.rpn_head.predictions),
         ("boxes", network.roi_heads.box_predictor.bbox_pred),
         ("features", network.backbone.bottom_up),
     ):

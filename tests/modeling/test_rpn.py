@@ -46,6 +46,17 @@ def test_head_orders_predictions_as_the_anchors():
     assert deltas[0].shape == (1, 12, 4)
 
 
+def test_merged_predictions_are_the_same():
+    torch.manual_seed(0)
+    head = RPNHead(in_channels=4, num_anchors=3)
+    levels = [torch.randn(2, 4, 5, 6), torch.randn(2, 4, 3, 3)]
+    with torch.no_grad():
+        expected = head(levels)
+        head.merge_predictions()
+        found = head(levels)
+    torch.testing.assert_close(found, expected)
+
+
 def test_losses_by_hand(people):
     """With zero predictions the objectness loss of each anchor is log 2 and the L1 loss the targets' sum."""
     rpn = build(batch_size_per_image=8, smooth_l1_beta=0.0, loss_weight=2.0, bbox_reg_loss_weight=0.5).train()
