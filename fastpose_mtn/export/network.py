@@ -7,6 +7,7 @@ nobody at all included.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -83,14 +84,11 @@ class PortableMTN(nn.Module):
     def _preprocess(self, image: Tensor) -> Tensor:
         """See ``MTN.preprocess``."""
         below, right = ((self.unit - size % self.unit) % self.unit for size in image.shape[:2])
-        # whole numbers are padded, which no runtime rounds, and what was padded is set to 0 afterwards
-        picture, inside = (
-            F.pad(x.permute(2, 0, 1), [0, right, 0, below]) for x in (image, torch.ones_like(image[..., :1]))
-        )
+        picture = image.permute(2, 0, 1)
         if self.model._reverse_channels:
             picture = picture[[2, 1, 0]]
         normal = (picture.float() - self.model.pixel_mean) / self.model.pixel_std
-        return torch.where(inside > 0, normal, 0.0)[None]
+        return F.pad(normal, [0, right, 0, below])[None]
 
     def _propose(self, features: dict[str, Tensor], limit: Tensor) -> Tensor:
         """Candidates (P, 4); see ``RPN``."""
@@ -195,9 +193,13 @@ class UpsamplingConv(nn.Conv2d):
 
     Each of the four results that a 2x2 neighbourhood of the input has is a map of its own, and the maps are interleaved
     afterwards. Runtimes compute ordinary convolutions in bfloat16 and in 8 bits, transposed ones often do not.
+
+    Args:
+        transposed: the convolution.
+        relu: apply ReLU, before the maps are interleaved: what follows a convolution at once costs nothing.
     """
 
-    def __init__(self, transposed: nn.ConvTranspose2d) -> None:
+    def __init__(self, transposed: nn.ConvTranspose2d, *, relu: bool) -> None:
         super().__init__(transposed.in_channels, 4 * transposed.out_channels, 2, padding=1)
         # position a of 0, 1 among a neighbourhood's results takes its first input by tap 2 + a, its second by tap a
         taps = torch.tensor([[2, 0], [3, 1]])
@@ -208,10 +210,12 @@ class UpsamplingConv(nn.Conv2d):
         if transposed.bias is not None:
             self.bias.data = transposed.bias.repeat_interleave(4)
         self.requires_grad_(False)
+        self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, out, 2H, 2W) of (B, in, H, W)."""
-        return F.pixel_shuffle(super().forward(x), 2)[..., 1:-1, 1:-1]
+        x = super().forward(x)
+        return F.pixel_shuffle(F.relu(x) if self.relu else x, 2)[..., 1:-1, 1:-1]
 
 
 class PointwiseConv(nn.Conv2d):
@@ -233,10 +237,17 @@ class PointwiseConv(nn.Conv2d):
 
 
 def _upsample_by_convolutions(module: nn.Module) -> None:
-    """Replaces, in place, transposed convolutions by ``UpsamplingConv``."""
-    for name, child in list(module.named_children()):
+    """Replaces, in place, transposed convolutions, and the ReLU that a module declares after one, by
+    ``UpsamplingConv``."""
+    children = list(module.named_children())
+    for (name, child), (next_name, after) in itertools.zip_longest(
+        children, children[1:], fillvalue=("", None)
+    ):
         if isinstance(child, nn.ConvTranspose2d):
             if (child.kernel_size, child.stride, child.padding) == ((4, 4), (2, 2), (1, 1)):
-                setattr(module, name, UpsamplingConv(child))
-        else:
+                relu = isinstance(after, nn.ReLU)
+                setattr(module, name, UpsamplingConv(child, relu=relu))
+                if relu:
+                    setattr(module, next_name, nn.Identity())
+        elif child is not None:
             _upsample_by_convolutions(child)

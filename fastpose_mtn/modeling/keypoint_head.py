@@ -178,6 +178,7 @@ class MTNKeypointHead(KeypointHead):
         self.has_visibility = visibility_loss_weight > 0
         maps = self.num_keypoints * (2 if self.has_visibility else 1)
         self.deconv1 = nn.ConvTranspose2d(channels, deconv_dim, 4, stride=2, padding=1)
+        self.deconv_relu1 = nn.ReLU(inplace=True)
         self.deconv2 = nn.ConvTranspose2d(deconv_dim, maps, 4, stride=2, padding=1)
         for deconv in (self.deconv1, self.deconv2):
             msra_init(deconv)
@@ -210,11 +211,11 @@ class MTNKeypointHead(KeypointHead):
         """Heatmaps four times as fine as the features (R, C, 22, 16)."""
         for name in self.convs:
             x = getattr(self, name)(x)
-        x = F.relu_(self.deconv1(x))
+        x = self.deconv_relu1(self.deconv1(x))
         maps = self.deconv2(x).float()
         if not self.has_visibility:
             return KeypointPrediction(maps, None)
-        heatmaps, visibility = maps.split(self.num_keypoints, dim=1)
+        heatmaps, visibility = maps[:, : self.num_keypoints], maps[:, self.num_keypoints :]
         # detached: visibility must not move the joint to where it would be easier to judge
         attention = heatmaps.detach().flatten(2).softmax(dim=-1)
         return KeypointPrediction(heatmaps, (attention * visibility.flatten(2)).sum(dim=-1))
