@@ -178,6 +178,23 @@ def test_eight_bits_find_the_same_people(exported, form, tmp_path):
     assert [len(people) for people in found] == [len(people) for people in expected]
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a.scores, b.scores, atol=0.1)
+    if form == "openvino":
+        rounded = sources_of_rounding(copy)
+        assert {kind for kind, _ in rounded} == {"ReLU", "Maximum"}
+        levels = {name for name in ("conv", "conv_1", "conv_2") if f"/rpn_head/{name}/" in str(rounded)}
+        assert levels == {"conv", "conv_1"}
+
+
+def sources_of_rounding(path):
+    """Type and name of what gives the values, not weights, that are rounded to 8 bits."""
+    tree = ElementTree.parse(path)
+    layers = {layer.get("id"): layer for layer in tree.iterfind("layers/layer")}
+    before = {
+        (edge.get("to-layer"), edge.get("to-port")): layers[edge.get("from-layer")]
+        for edge in tree.iterfind("edges/edge")
+    }
+    sources = [before[key, "0"] for key, layer in layers.items() if layer.get("type") == "FakeQuantize"]
+    return [(layer.get("type"), layer.get("name")) for layer in sources if layer.get("type") != "Const"]
 
 
 def test_torchscript_carries_the_network_and_its_configuration(tmp_path):
