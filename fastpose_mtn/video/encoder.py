@@ -68,7 +68,7 @@ class VideoEncoder:
         self._track = track = self._container.add_stream("libx264", rate=self._frame_rate)
         track.height, track.width = self._size_hw
         track.pix_fmt = "yuv420p"
-        track.options = {"preset": "veryfast", "crf": "23"}
+        track.options = {"preset": "superfast", "crf": "23"}
         codec = track.codec_context
         codec.time_base = self._time_base
         # Reordered frames (B) would cut the end off a video of variable frame rate: MP4 keeps decoding times.
