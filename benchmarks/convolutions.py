@@ -5,7 +5,8 @@
 
 The best rate is that of 3x3 convolutions of 512 channels, channels-last, on the map that suits the machine best.
 Beside it, in the same rounds and the same precision: the backbone with its pyramid on one frame, and the keypoint
-head on all people at once, as the estimator runs them. The fastest round counts.
+head on all people at once, as the estimator runs them. The fastest round counts. Operations are those of ordinary
+convolutions, so one that gets by with fewer (modeling/winograd.py) can be above the best rate.
 """
 
 from __future__ import annotations
