@@ -257,14 +257,19 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """
     if precision == "auto":
         if device.type == "cpu":
-            fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-            return torch.bfloat16 if fast else torch.float32
+            return torch.bfloat16 if _cpu_computes_in("bf16") else torch.float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if precision not in _DTYPES:
         raise ValueError(f"precision {precision!r}: choose from auto, {', '.join(_DTYPES)}")
-    if precision == "fp16" and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_fp16_supported():
+    if precision == "fp16" and device.type == "cpu" and not _cpu_computes_in("fp16"):
         raise ValueError("precision 'fp16': this CPU does not compute in it; use auto, bf16 or fp32")
     return _DTYPES[precision]
+
+
+def _cpu_computes_in(precision: str) -> bool:
+    """Has the CPU instructions for it? Not every PyTorch has oneDNN, which knows."""
+    supported = getattr(torch.ops.mkldnn, f"_is_mkldnn_{precision}_supported", None)
+    return supported is not None and supported()
 
 
 def _store_weights_as(model: MTN, dtype: torch.dtype, *, besides: Sequence[torch.nn.Module]) -> None:

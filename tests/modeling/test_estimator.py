@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -168,3 +170,14 @@ def test_precision(monkeypatch):
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: False)
     with pytest.raises(ValueError, match="precision 'fp16': this CPU does not compute in it"):
         resolve_precision("fp16", cpu)
+    monkeypatch.setattr(torch.ops, "mkldnn", types.SimpleNamespace())  # PyTorch for Apple's processors
+    assert resolve_precision("auto", cpu) == torch.float32
+
+
+def test_pytorch_without_onednn(model, monkeypatch):
+    picture = frame(64, 96)
+    expected = MTNEstimator(model, device="cpu", precision="fp32").estimate([picture])[0]
+    monkeypatch.setattr(torch.ops, "mkldnn", types.SimpleNamespace())
+    found = MTNEstimator(model, device="cpu", precision="fp32").estimate([picture])[0]
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-3)
+    np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=1e-2)
