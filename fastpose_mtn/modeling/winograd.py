@@ -16,7 +16,12 @@ _TRANSFORM = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 
 
 
 def gains_by_winograd(conv: ConvNorm) -> bool:
-    """Is a convolution, its normalisation folded, faster as a ``WinogradConv``?"""
+    """Is a convolution, its normalisation folded, faster as a ``WinogradConv`` on this CPU?
+
+    Only x86 CPUs were measured; elsewhere grouped convolutions may be slow.
+    """
+    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        return False
     plain = (conv.kernel_size, conv.dilation, conv.groups) == ((3, 3), (1, 1), 1)
     return plain and conv.in_channels * conv.out_channels >= _FEWEST_PRODUCTS
 

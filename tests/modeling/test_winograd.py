@@ -43,11 +43,15 @@ def test_bfloat16_rounds_little_more():
     (conv(512, 512), True), (conv(256, 512), True), (conv(256, 256), False), (conv(512, 512, dilation=2), False),
     (ConvNorm(512, 512, 1), False),
 ])  # fmt: skip
-def test_which_convolutions_gain(layer, gains):
+def test_which_convolutions_gain(layer, gains, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert gains_by_winograd(layer) == gains
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
+    assert not gains_by_winograd(layer)
 
 
-def test_the_papers_keypoint_head_uses_it():
+def test_the_papers_keypoint_head_uses_it(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     torch.manual_seed(0)
     head = MTNKeypointHead(
         in_channels=256,
