@@ -7,7 +7,6 @@ nobody at all included.
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Sequence
 
 import torch
@@ -240,14 +239,12 @@ def _upsample_by_convolutions(module: nn.Module) -> None:
     """Replaces, in place, transposed convolutions, and the ReLU that a module declares after one, by
     ``UpsamplingConv``."""
     children = list(module.named_children())
-    for (name, child), (next_name, after) in itertools.zip_longest(
-        children, children[1:], fillvalue=("", None)
-    ):
+    for (name, child), (next_name, after) in zip(children, [*children[1:], ("", None)], strict=False):
         if isinstance(child, nn.ConvTranspose2d):
             if (child.kernel_size, child.stride, child.padding) == ((4, 4), (2, 2), (1, 1)):
                 relu = isinstance(after, nn.ReLU)
                 setattr(module, name, UpsamplingConv(child, relu=relu))
                 if relu:
                     setattr(module, next_name, nn.Identity())
-        elif child is not None:
+        else:
             _upsample_by_convolutions(child)

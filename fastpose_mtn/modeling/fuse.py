@@ -56,6 +56,9 @@ def fuse(module: Module, *, activations: bool = False) -> Module:
         module.merge_predictions()
     if activations and isinstance(module, BoxHead) and hasattr(module, "fc1"):
         _read_channels_last(module)
+        for layer in module.children():
+            if isinstance(layer, nn.Linear):
+                layer.__class__ = _OneDNNLinear
         return module
     in_order = isinstance(module, (nn.Sequential, FeatureListNet))  # nothing happens between two children
     before: nn.Conv2d | None = None
@@ -92,9 +95,6 @@ def _read_channels_last(head: BoxHead) -> None:
     weight = fc.weight.view(fc.out_features, -1, size, size).permute(0, 2, 3, 1)
     fc.weight.data = weight.reshape(fc.out_features, -1).contiguous()
     head.flatten = _FlattenChannelsLast()
-    for layer in head.children():
-        if isinstance(layer, nn.Linear):
-            layer.__class__ = _OneDNNLinear
 
 
 class _FlattenChannelsLast(nn.Module):
