@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,9 +178,10 @@ class OursExported(Peer):
         best: bool,
     ) -> None:
         super().__init__(size_hw, device, best)
+        from fastpose_mtn.export.estimator import open_runtime
         from fastpose_mtn.export.network import OUTPUTS
 
-        self.outputs = OUTPUTS
+        self.outputs, self.batch_size = OUTPUTS, 4  # track_video.py's
         model = _our_model(config_file)
         self.embedding_dim = model.embedding_dim
         kept = folder / f"{Path(config_file).stem}-{form}{'-int8' if int8 else ''}"
@@ -191,13 +192,16 @@ class OursExported(Peer):
                 kept.mkdir()
                 for file in Path(draft).iterdir():
                     file.rename(kept / file.name)
-        self.run = _session(path)
+        self.run = open_runtime(path, device).run
 
     def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        return [self._people(frame) for frame in frames]
+        given = self.boxes.numpy()
+        return [
+            self._people(found) for found in self.run([{"image": frame, "given": given} for frame in frames])
+        ]
 
-    def _people(self, frame: np.ndarray) -> PersonDetections:
-        found = dict(zip(self.outputs, self.run({"image": frame, "given": self.boxes.numpy()}), strict=False))
+    def _people(self, outputs: Sequence[np.ndarray]) -> PersonDetections:
+        found = dict(zip(self.outputs, outputs, strict=False))
         ones = np.ones(len(self.boxes), np.float32)
         keypoints = np.nan_to_num(found["keypoints"])
         keypoints[..., 2] = keypoints[..., 2].clip(0, 1)
@@ -261,26 +265,6 @@ def _export_with_given_people(
             file.rename(folder / f"plain{file.suffix}")
         work = quantize_onnx if form == "onnx" else quantize_openvino
         work(plain, path, [{"image": image, "given": boxes}] * 4, {})
-
-
-def _session(path: Path) -> Callable[[dict[str, np.ndarray]], Sequence[np.ndarray]]:
-    if path.suffix == ".onnx":
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-        return lambda feed: session.run(None, feed)
-    import openvino
-
-    threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY"}
-    compiled = openvino.Core().compile_model(openvino.Core().read_model(str(path)), "CPU", threads)
-
-    def run(feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-        results = compiled(feed)
-        return [results[output] for output in compiled.outputs]
-
-    return run
 
 
 def _people(boxes: torch.Tensor, keypoints: torch.Tensor) -> PersonDetections:

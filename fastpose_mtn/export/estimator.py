@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,17 +23,21 @@ from fastpose_mtn.structures import PersonDetections
 _AGAIN = "export the network with python -m fastpose_mtn.export"
 
 
-class Runtime(NamedTuple):
-    """run: an image (H, W, 3) uint8 RGB to ``OUTPUTS``; metadata: what the file says about itself."""
+Feeds = Sequence[dict[str, np.ndarray]]
 
-    run: Callable[[np.ndarray], Sequence[np.ndarray]]
+
+class Runtime(NamedTuple):
+    """run: each frame's inputs by name to its ``OUTPUTS``, in order; metadata: what the file says about itself."""
+
+    run: Callable[[Feeds], Iterable[Sequence[np.ndarray]]]
     metadata: dict[str, str]
 
 
 class ExportedEstimator:
     """A pose estimator from a file that ``python -m fastpose_mtn.export`` wrote.
 
-    It computes in as many threads as torch would.
+    It computes in as many threads as torch would. Of several frames OpenVINO has as many under way at once as there are
+    threads: none then waits for another's part of a layer.
 
     Args:
         path: a file ``.onnx`` (ONNX Runtime) or ``.xml`` (OpenVINO).
@@ -46,7 +52,7 @@ class ExportedEstimator:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"weights file not found: {path}")
-        self._run, metadata = _RUNTIMES[path.suffix.lower()](path, device, precision)
+        self._run, metadata = open_runtime(path, device, precision)
         absent = [name for name in METADATA if not metadata.get(name)]
         if absent:
             raise InputError(f"{path}: it carries no {absent[0]}; {_AGAIN}")
@@ -58,11 +64,15 @@ class ExportedEstimator:
     def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
         """See ``protocols.PoseEstimator``."""
         check_frames(frames)
-        return [self._people(frame) for frame in frames]
+        sizes = self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MAX_SIZE_TEST
+        images = [resize_to_test_size(frame, *sizes) for frame in frames]
+        outputs = self._run([{INPUT: image} for image in images])
+        return [self._people(*one) for one in zip(frames, images, outputs, strict=True)]
 
-    def _people(self, frame: np.ndarray) -> PersonDetections:
-        image = resize_to_test_size(frame, self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MAX_SIZE_TEST)
-        found = dict(zip(OUTPUTS, self._run(image), strict=False))
+    def _people(
+        self, frame: np.ndarray, image: np.ndarray, outputs: Sequence[np.ndarray]
+    ) -> PersonDetections:
+        found = dict(zip(OUTPUTS, outputs, strict=False))
         people = PersonDetections(
             boxes=found["boxes"],
             # INT8's rounding can leave a probability a little outside
@@ -72,6 +82,11 @@ class ExportedEstimator:
         ).best_first()
         sizes = (image.shape[0], image.shape[1]), (frame.shape[0], frame.shape[1])
         return to_frame(people, image_size_hw=sizes[0], frame_size_hw=sizes[1])
+
+
+def open_runtime(path: Path, device: str = "auto", precision: str = "auto") -> Runtime:
+    """What runs a network's file; arguments and errors as of ``ExportedEstimator``."""
+    return _RUNTIMES[path.suffix.lower()](path, device, precision)
 
 
 def _confidences_clipped(keypoints: np.ndarray) -> np.ndarray:
@@ -100,7 +115,8 @@ def _onnx_runtime(path: Path, device: str, precision: str) -> Runtime:
     except Exception as error:  # the runtime has a dozen kinds of its own
         raise InputError(f"{path}: ONNX Runtime cannot read it: {_first_line(error)}; {_AGAIN}") from error
     return Runtime(
-        lambda image: session.run(None, {INPUT: image}), dict(session.get_modelmeta().custom_metadata_map)
+        lambda feeds: (session.run(None, feed) for feed in feeds),
+        dict(session.get_modelmeta().custom_metadata_map),
     )
 
 
@@ -111,27 +127,55 @@ def _openvino(path: Path, device: str, precision: str) -> Runtime:
     openvino = import_or_explain("openvino", str(path))
     if device not in ("auto", "cpu"):
         raise InputError(f"--device {device}: OpenVINO runs on the CPU here; use cpu, or an .onnx file")
-    options: dict[str, Any] = {
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "PERFORMANCE_HINT": "LATENCY",
-    }
-    if precision != "auto":
-        options["INFERENCE_PRECISION_HINT"] = _OPENVINO_PRECISIONS[precision]
     core = openvino.Core()
     try:
         model = core.read_model(str(path))
-        compiled = core.compile_model(model, "CPU", options)
     except RuntimeError as error:
-        raise InputError(f"{path}: OpenVINO cannot read it: {_first_line(error)}; {_AGAIN}") from error
+        raise _unreadable(path, error) from error
     places = {name: ["fastpose_mtn", name] for name in METADATA}
     metadata = {n: str(model.get_rt_info(p).value) for n, p in places.items() if model.has_rt_info(p)}
-    request = compiled.create_infer_request()
+    requests: list[Any] = []
 
-    def run(image: np.ndarray) -> list[np.ndarray]:
-        results = request.infer({INPUT: image})
-        return [np.array(results[output]) for output in compiled.outputs]
+    def prepare(frames: int) -> None:
+        """Requests for so many frames at once, each with its share of the threads."""
+        threads = torch.get_num_threads()
+        count = min(frames, threads)
+        if count <= len(requests):
+            return
+        options: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": count}
+        if precision != "auto":
+            options["INFERENCE_PRECISION_HINT"] = _OPENVINO_PRECISIONS[precision]
+        try:
+            compiled = core.compile_model(model, "CPU", options)
+        except RuntimeError as error:
+            raise _unreadable(path, error) from error
+        requests[:] = [compiled.create_infer_request() for _ in range(count)]
+
+    def result(request: Any) -> list[np.ndarray]:
+        request.wait()
+        return [np.array(tensor.data) for tensor in request.output_tensors]
+
+    def run(feeds: Feeds) -> Iterator[list[np.ndarray]]:
+        prepare(len(feeds))
+        running: deque[Any] = deque()
+        try:
+            for request, feed in zip(itertools.cycle(requests), feeds, strict=False):
+                done = result(running.popleft()) if len(running) == len(requests) else None
+                request.start_async(feed)
+                running.append(request)
+                if done is not None:
+                    yield done
+            while running:
+                yield result(running.popleft())
+        finally:
+            for request in running:
+                request.wait()
 
     return Runtime(run, metadata)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: OpenVINO cannot read it: {_first_line(error)}; {_AGAIN}")
 
 
 def _first_line(error: Exception) -> str:

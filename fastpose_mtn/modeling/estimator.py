@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from fastpose_mtn.modeling.checkpoint import load_weights
 from fastpose_mtn.modeling.fuse import fuse
 from fastpose_mtn.modeling.multi_scale import View, merge_views, mirror, views_from_config
 from fastpose_mtn.modeling.network import MTN, build_model, to_detections
+from fastpose_mtn.modeling.streams import in_streams
 from fastpose_mtn.ops.boxes import clip_boxes, nonempty
 from fastpose_mtn.structures import PersonDetections
 
@@ -114,7 +116,8 @@ class MTNEstimator:
         """The people of each frame, best first, in its pixels, as NumPy arrays.
 
         Args:
-            frames: RGB uint8 images (H, W, 3), each of any size; all go through the network at once.
+            frames: RGB uint8 images (H, W, 3), each of any size; all go through the network at once, on a
+                CPU in streams, see ``streams.in_streams``.
 
         Raises:
             ValueError: a frame is not such an image.
@@ -156,6 +159,10 @@ class MTNEstimator:
         return people.embeddings.float().cpu().numpy()
 
     def _estimate(self, frames: Sequence[np.ndarray], view: View) -> list[PersonDetections]:
+        find = functools.partial(self._find_people, view)
+        return in_streams(find, frames) if self.device.type == "cpu" else find(frames)
+
+    def _find_people(self, view: View, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
         images = [self._to_image(frame, view) for frame in frames]
         with torch.inference_mode(), self._autocast():
             batch, sizes = self._model.preprocess(images)

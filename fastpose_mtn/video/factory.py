@@ -117,7 +117,7 @@ def _build_exported(
 
     estimator = ExportedEstimator(weights, device=device, precision=precision)
     new_tracker = _new_tracker(estimator.cfg, strategy, options)
-    return PoseTracking(cfg=estimator.cfg, estimator=estimator, new_tracker=new_tracker, batch_size=1)
+    return PoseTracking(cfg=estimator.cfg, estimator=estimator, new_tracker=new_tracker, batch_size=4)
 
 
 def _new_tracker(cfg: CfgNode, strategy: str | None, options: Sequence[str]) -> Callable[[], Tracker]:
