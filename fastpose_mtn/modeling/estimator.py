@@ -16,6 +16,7 @@ from torch import Tensor
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.memory import keep_freed_memory
 from fastpose_mtn.modeling.checkpoint import load_weights
+from fastpose_mtn.modeling.cuda_graphs import CudaGraphs
 from fastpose_mtn.modeling.fuse import fuse
 from fastpose_mtn.modeling.multi_scale import View, merge_views, mirror, views_from_config
 from fastpose_mtn.modeling.network import MTN, build_model, to_detections
@@ -69,6 +70,8 @@ class MTNEstimator:
             for module in exact:
                 _compute_in_float32(module)
             _store_weights_as(self._model, self.dtype, besides=exact)
+        if self.device.type == "cuda":
+            self._model.trunk = CudaGraphs(self._model.trunk)  # type: ignore[method-assign,assignment]
 
     @classmethod
     def from_config(
@@ -179,12 +182,16 @@ class MTNEstimator:
         frame = resize_to_test_size(frame, view.min_size, view.max_size)
         if view.mirrored:
             frame = np.ascontiguousarray(cv2.flip(frame, 1))
-        return torch.from_numpy(frame).permute(2, 0, 1)
+        image = torch.from_numpy(frame)
+        if self.device.type == "cuda":
+            image = image.pin_memory()  # so that its way to the GPU holds nothing up
+        return image.permute(2, 0, 1)
 
     def _autocast(self) -> contextlib.AbstractContextManager:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
+        # weights are converted already, and a CUDA graph must not rely on a cache that is emptied
+        return torch.autocast(self.device.type, self.dtype, cache_enabled=False)
 
 
 def check_frames(frames: Sequence[np.ndarray]) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
 from fastpose_mtn.modeling.roi_heads import MTNROIHeads, People
-from fastpose_mtn.modeling.rpn import RPN
+from fastpose_mtn.modeling.rpn import RPN, Candidates
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 
@@ -111,9 +111,14 @@ class MTN(nn.Module):
 
     def find_people(self, batch: Tensor, image_sizes_hw: Sequence[tuple[int, int]]) -> People:
         """People of a preprocessed batch, on the model's device; coordinates in the batch's pixels."""
-        features = self.backbone(batch)
-        proposals, _ = self.proposal_generator(features, image_sizes_hw)
+        features, candidates = self.trunk(batch)
+        proposals = self.proposal_generator.suppress(candidates, image_sizes_hw)
         return self.roi_heads.inference(features, proposals, image_sizes_hw)
+
+    def trunk(self, batch: Tensor) -> tuple[dict[str, Tensor], Candidates]:
+        """Pyramid levels and candidate boxes: what takes the same steps for every batch (B, 3, H, W) of a shape."""
+        features = self.backbone(batch)
+        return features, self.proposal_generator.candidates(features)
 
     def preprocess(self, images: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
         """Normalises images and pads them, right and below, to one size that the backbone divides.

@@ -25,6 +25,14 @@ class Proposals(NamedTuple):
     logits: Tensor
 
 
+class Candidates(NamedTuple):
+    """A batch's best boxes of each level, before suppression: decoded (B, N, 4), logits (B, N), level's place (N,)."""
+
+    boxes_xyxy: Tensor
+    logits: Tensor
+    level: Tensor
+
+
 class RPNHead(nn.Module):
     """3x3 convolutions and two 1x1 predictions, shared by all levels. Named as in Detectron2."""
 
@@ -146,16 +154,24 @@ class RPN(nn.Module):
         Returns:
             Each image's proposals, and the losses ``loss_rpn_cls`` and ``loss_rpn_loc`` (none at test time).
         """
-        levels = [features[name] for name in self.in_features]
-        anchors = self.anchor_generator([(f.shape[-2], f.shape[-1]) for f in levels])
-        logits, deltas = self.rpn_head(levels)
+        anchors, logits, deltas = self._predict(features)
         losses = {}
         if targets is not None:
             trained = [True] * len(targets) if has_boxes is None else has_boxes
             losses = self._losses(
                 torch.cat(anchors), torch.cat(logits, 1), torch.cat(deltas, 1), targets, trained
             )
-        return self._propose(anchors, logits, deltas, image_sizes_hw), losses
+        return self.suppress(self._best(anchors, logits, deltas), image_sizes_hw), losses
+
+    def candidates(self, features: dict[str, Tensor]) -> Candidates:
+        """The best of each level, at test time; waits for nothing that a GPU computes, so it can be a CUDA graph."""
+        return self._best(*self._predict(features))
+
+    def _predict(self, features: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Of each level the anchors, their logits and their deltas."""
+        levels = [features[name] for name in self.in_features]
+        anchors = self.anchor_generator([(f.shape[-2], f.shape[-1]) for f in levels])
+        return anchors, *self.rpn_head(levels)
 
     def _losses(
         self,
@@ -197,26 +213,25 @@ class RPN(nn.Module):
         }
 
     @torch.no_grad()
-    def _propose(
-        self,
-        anchors: Sequence[Tensor],
-        logits: Sequence[Tensor],
-        deltas: Sequence[Tensor],
-        image_sizes_hw: Sequence[tuple[int, int]],
-    ) -> list[Proposals]:
-        """The best candidates of each level, then non-maximum suppression within levels, then the best of all."""
-        before, after = (pair[0 if self.training else 1] for pair in (self.pre_nms_topk, self.post_nms_topk))
-        boxes, scores, level_ids = [], [], []
+    def _best(
+        self, anchors: Sequence[Tensor], logits: Sequence[Tensor], deltas: Sequence[Tensor]
+    ) -> Candidates:
+        before = self.pre_nms_topk[0 if self.training else 1]
+        boxes, scores, levels = [], [], []
         for level, (a, logit, delta) in enumerate(zip(anchors, logits, deltas, strict=True)):
             score, index = logit.topk(min(before, logit.shape[1]), dim=1)
             chosen = delta.gather(1, index[..., None].expand(-1, -1, 4))
             boxes.append(decode_deltas(chosen, a[index], self.bbox_reg_weights))
             scores.append(score)
-            level_ids.append(torch.full_like(index[0], level))
-        all_boxes, all_scores, level_id = torch.cat(boxes, 1), torch.cat(scores, 1), torch.cat(level_ids)
+            levels.append(torch.full_like(index[0], level))
+        return Candidates(torch.cat(boxes, 1), torch.cat(scores, 1), torch.cat(levels))
 
+    @torch.no_grad()
+    def suppress(self, candidates: Candidates, image_sizes_hw: Sequence[tuple[int, int]]) -> list[Proposals]:
+        """Each image's proposals: non-maximum suppression within levels, then the best of all; cut at its borders."""
+        after = self.post_nms_topk[0 if self.training else 1]
         proposals = []
-        for box, score, size in zip(all_boxes, all_scores, image_sizes_hw, strict=True):
+        for box, score, size in zip(candidates.boxes_xyxy, candidates.logits, image_sizes_hw, strict=True):
             finite = torch.isfinite(box).all(dim=1) & torch.isfinite(score)
             if self.training and not finite.all():
                 raise FloatingPointError(
@@ -224,7 +239,7 @@ class RPN(nn.Module):
                 )
             box = clip_boxes(box, size)
             keep = finite & nonempty(box, self.min_box_size)
-            box, score, level_of = box[keep], score[keep], level_id[keep]
-            best = batched_nms(box, score, level_of, self.nms_thresh)[:after]
+            box, score, level = box[keep], score[keep], candidates.level[keep]
+            best = batched_nms(box, score, level, self.nms_thresh)[:after]
             proposals.append(Proposals(box[best], score[best]))
         return proposals

@@ -108,7 +108,9 @@ def encode_deltas(source_xyxy: Tensor, target_xyxy: Tensor, weights: Sequence[fl
 
 def decode_deltas(deltas: Tensor, boxes_xyxy: Tensor, weights: Sequence[float]) -> Tensor:
     """Boxes (..., 4) float32: ``boxes_xyxy`` (..., 4) moved and scaled by predicted deltas (..., 4)."""
-    deltas = deltas.float() / torch.tensor(list(weights), device=deltas.device)
+    parts = zip(deltas.float().unbind(dim=-1), weights, strict=True)
+    # no tensor of weights: bringing it to a GPU would wait for it, which a CUDA graph cannot hold
+    deltas = torch.stack([part / weight for part, weight in parts], dim=-1)
     boxes = boxes_xyxy.float()
     size = boxes[..., 2:] - boxes[..., :2]
     centre = boxes[..., :2] + 0.5 * size + deltas[..., :2] * size

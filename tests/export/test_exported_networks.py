@@ -221,7 +221,7 @@ def test_the_factory_runs_an_exported_network(exported, form):
         weights=str(path), device="cpu", strategy="iou", options=["TRACKER.MIN_SCORE", "0.1"]
     )
     assert isinstance(built.estimator, ExportedEstimator)
-    assert (built.cfg.MODEL.TIMM.NAME, built.batch_size) == ("resnet18", 1)
+    assert (built.cfg.MODEL.TIMM.NAME, built.batch_size) == ("resnet18", 4)
     assert (built.new_tracker().strategy, built.new_tracker().min_score) == ("iou", 0.1)
     with pytest.raises(InputError, match=r"MODEL.DEVICE: it is fixed in .*small"):
         factory.build(weights=str(path), options=["MODEL.DEVICE", "cpu"])
