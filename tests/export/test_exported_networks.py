@@ -130,6 +130,26 @@ def test_a_runtime_finds_the_same_people(exported, form):
         np.testing.assert_allclose(a.keypoints, b.keypoints, atol=0.05)
 
 
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_frames_side_by_side_are_those_one_by_one(exported, form):
+    """Of different sizes, so that a later frame may be done before an earlier one."""
+    path, _ = exported(form)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        estimator = ExportedEstimator(path, device="cpu", precision="fp32")
+        frames = [image(*size, seed=seed) for seed, size in enumerate(SIZES_HW * 2)]
+        alone = [estimator.estimate([frame])[0] for frame in frames]
+        for count in (len(frames), 1, 3):
+            together = estimator.estimate(frames[:count])
+            for a, b in zip(alone[:count], together, strict=True):
+                np.testing.assert_allclose(a.boxes, b.boxes, atol=1e-3)
+                np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-3)
+        assert estimator.estimate([]) == []
+    finally:
+        torch.set_num_threads(before)
+
+
 def strong(people):
     """An untrained network is sure of nobody; the agreement counts who has a score of 0.5."""
     return type(people)(people.boxes, people.scores.clip(0.5), people.keypoints, people.embeddings)
