@@ -92,7 +92,7 @@ def quantize_openvino(path: Path, draft: Path, feeds: list[Feed], metadata: dict
         subset_size=len(feeds),
         preset=nncf.QuantizationPreset.MIXED,
         ignored_scope=nncf.IgnoredScope(
-            types=list(_ARITHMETIC_OPENVINO), patterns=[rf"(?!{_EIGHT_BITS}).*"], validate=False
+            types=list(_ARITHMETIC_OPENVINO), patterns=[rf"(?!{_EIGHT_BITS_OPENVINO}).*"], validate=False
         ),
     )
     _round_where_written(small)
@@ -141,7 +141,7 @@ def quantize_onnx(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str
         str(draft),
         _Reader(feeds),
         op_types_to_quantize=["Conv", "Gemm"],
-        nodes_to_exclude=[name for name in nodes if not re.match(_EIGHT_BITS, name)],
+        nodes_to_exclude=[name for name in nodes if not re.match(_EIGHT_BITS_ONNX, name)],
         per_channel=True,
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
@@ -162,10 +162,13 @@ class _Reader:
         return next(self._feeds, None)
 
 
-# Names of what is quantised, after the modules; conv and conv_1 are the RPN's at the two finest levels. Nothing between
-# the backbone and the heads may be: NNCF measures a pyramid level from which nobody is read in a frame as a range of 0,
-# and for good.
-_EIGHT_BITS = "^/(rpn_head/conv|rpn_head/conv_1|box_head/fc1|keypoint_head|reid_head)/"
+# Names of what is quantised, after the modules. Nothing between the backbone and the heads may be: NNCF measures a
+# pyramid level from which nobody is read in a frame as a range of 0, and for good. conv and conv_1 are the RPN's at the
+# two finest levels, for OpenVINO only: ONNX Runtime's ranges are plain extremes, with which a percent of the people
+# would get other boxes.
+_HEADS = "box_head/fc1|keypoint_head|reid_head"
+_EIGHT_BITS_ONNX = f"^/({_HEADS})/"
+_EIGHT_BITS_OPENVINO = f"^/(rpn_head/conv|rpn_head/conv_1|{_HEADS})/"
 # operations within them, of vectors and heatmaps, that need their digits
 _ARITHMETIC_OPENVINO = (
     "Add",

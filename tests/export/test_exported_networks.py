@@ -203,6 +203,13 @@ def test_eight_bits_find_the_same_people(exported, form, tmp_path):
         assert {kind for kind, _ in rounded} == {"ReLU", "Maximum"}
         levels = {name for name in ("conv", "conv_1", "conv_2") if f"/rpn_head/{name}/" in str(rounded)}
         assert levels == {"conv", "conv_1"}
+    else:
+        import onnx
+
+        rounded = {node.name for node in onnx.load(copy).graph.node if node.op_type == "QuantizeLinear"}
+        modules = {name.split("/")[1] for name in rounded}
+        assert {"box_head", "keypoint_head", "reid_head"} <= modules
+        assert "rpn_head" not in modules
 
 
 def sources_of_rounding(path):
