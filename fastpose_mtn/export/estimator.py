@@ -134,44 +134,55 @@ def _openvino(path: Path, device: str, precision: str) -> Runtime:
         raise _unreadable(path, error) from error
     places = {name: ["fastpose_mtn", name] for name in METADATA}
     metadata = {n: str(model.get_rt_info(p).value) for n, p in places.items() if model.has_rt_info(p)}
-    requests: list[Any] = []
+    options: dict[str, Any] = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    if precision != "auto":
+        options["INFERENCE_PRECISION_HINT"] = _OPENVINO_PRECISIONS[precision]
 
-    def prepare(frames: int) -> None:
-        """Requests for so many frames at once, each with its share of the threads."""
-        threads = torch.get_num_threads()
-        count = min(frames, threads)
-        if count <= len(requests):
-            return
-        options: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": count}
-        if precision != "auto":
-            options["INFERENCE_PRECISION_HINT"] = _OPENVINO_PRECISIONS[precision]
+    def compile_for(streams: int) -> Any:
         try:
-            compiled = core.compile_model(model, "CPU", options)
+            return core.compile_model(model, "CPU", {**options, "NUM_STREAMS": streams})
         except RuntimeError as error:
             raise _unreadable(path, error) from error
-        requests[:] = [compiled.create_infer_request() for _ in range(count)]
 
-    def result(request: Any) -> list[np.ndarray]:
-        request.wait()
-        return [np.array(tensor.data) for tensor in request.output_tensors]
+    return Runtime(_SideBySide(compile_for), metadata)
 
-    def run(feeds: Feeds) -> Iterator[list[np.ndarray]]:
-        prepare(len(feeds))
+
+class _SideBySide:
+    """An OpenVINO network that has as many frames under way as there are threads, or fewer where fewer come.
+
+    Args:
+        compile_for: gives the network compiled for a number of frames at once, which share the threads.
+    """
+
+    def __init__(self, compile_for: Callable[[int], Any]) -> None:
+        self._compile_for = compile_for
+        self._requests: list[Any] = []
+
+    def __call__(self, feeds: Feeds) -> Iterator[list[np.ndarray]]:
+        """Each frame's outputs, in order."""
+        count = min(len(feeds), torch.get_num_threads())
+        if count > len(self._requests):
+            compiled = self._compile_for(count)
+            self._requests = [compiled.create_infer_request() for _ in range(count)]
         running: deque[Any] = deque()
         try:
-            for request, feed in zip(itertools.cycle(requests), feeds, strict=False):
-                done = result(running.popleft()) if len(running) == len(requests) else None
+            for request, feed in zip(itertools.cycle(self._requests), feeds, strict=False):
+                # the oldest is done first, and its request at once has the next frame
+                done = _outputs(running.popleft()) if len(running) == len(self._requests) else None
                 request.start_async(feed)
                 running.append(request)
                 if done is not None:
                     yield done
             while running:
-                yield result(running.popleft())
+                yield _outputs(running.popleft())
         finally:
             for request in running:
                 request.wait()
 
-    return Runtime(run, metadata)
+
+def _outputs(request: Any) -> list[np.ndarray]:
+    request.wait()
+    return [np.array(tensor.data) for tensor in request.output_tensors]
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
