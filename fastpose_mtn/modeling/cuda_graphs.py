@@ -23,8 +23,8 @@ class _Captured(NamedTuple, Generic[R]):
 class CudaGraphs(Generic[R]):
     """Captures a function for each shape of its input, and replays it.
 
-    The first input of a shape is computed as usual, so that pictures of all sizes are not each captured. Where capturing
-    fails, as it may for a network of one's own, it says so once, and everything is computed as usual.
+    A shape is captured when it comes twice in a row, as in a video; pictures of all sizes are computed as usual. Where
+    capturing fails, as it may for a network of one's own, it says so once, and everything is computed as usual.
 
     Args:
         function: takes the same steps for all inputs of a shape, and never waits for the GPU. What it returned stays as
@@ -34,15 +34,15 @@ class CudaGraphs(Generic[R]):
 
     def __init__(self, function: Callable[[Tensor], R], *, kept: int = 4) -> None:
         self._function, self._kept = function, kept
-        self._met: set[torch.Size] = set()
+        self._last: torch.Size | None = None
         self._captured: dict[torch.Size, _Captured[R]] = {}
         self._failed = False
 
     def __call__(self, x: Tensor) -> R:
-        captured = self._captured.get(x.shape)
+        captured, again = self._captured.get(x.shape), x.shape == self._last
+        self._last = x.shape
         if captured is None:
-            if self._failed or x.shape not in self._met:
-                self._met.add(x.shape)
+            if self._failed or not again:
                 return self._function(x)
             try:
                 captured = self._capture(x)
