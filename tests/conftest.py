@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +14,11 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("FASTPOSE_REAL_DATA names no folder of real data")
     return Path(folder)
+
+
+@pytest.fixture
+def threads():
+    """Sets the number of PyTorch's threads for a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

@@ -22,14 +22,13 @@ from fastpose_mtn.structures import PersonDetections
 
 _AGAIN = "export the network with python -m fastpose_mtn.export"
 
-
-Feeds = Sequence[dict[str, np.ndarray]]
+Feed = dict[str, np.ndarray]  # a network's inputs by name
 
 
 class Runtime(NamedTuple):
     """run: each frame's inputs by name to its ``OUTPUTS``, in order; metadata: what the file says about itself."""
 
-    run: Callable[[Feeds], Iterable[Sequence[np.ndarray]]]
+    run: Callable[[Sequence[Feed]], Iterable[Sequence[np.ndarray]]]
     metadata: dict[str, str]
 
 
@@ -148,7 +147,10 @@ def _openvino(path: Path, device: str, precision: str) -> Runtime:
 
 
 class _SideBySide:
-    """An OpenVINO network that has as many frames under way as there are threads, or fewer where fewer come.
+    """An OpenVINO network that has as many frames under way as there are threads, or fewer where fewer come again.
+
+    It is compiled again for more frames at once, and for fewer when they come twice in a row: a camera's after a video's,
+    but not a video's last.
 
     Args:
         compile_for: gives the network compiled for a number of frames at once, which share the threads.
@@ -157,11 +159,13 @@ class _SideBySide:
     def __init__(self, compile_for: Callable[[int], Any]) -> None:
         self._compile_for = compile_for
         self._requests: list[Any] = []
+        self._last = 0
 
-    def __call__(self, feeds: Feeds) -> Iterator[list[np.ndarray]]:
+    def __call__(self, feeds: Sequence[Feed]) -> Iterator[list[np.ndarray]]:
         """Each frame's outputs, in order."""
         count = min(len(feeds), torch.get_num_threads())
-        if count > len(self._requests):
+        again, self._last = count == self._last, count
+        if count > len(self._requests) or (0 < count < len(self._requests) and again):
             compiled = self._compile_for(count)
             self._requests = [compiled.create_infer_request() for _ in range(count)]
         running: deque[Any] = deque()

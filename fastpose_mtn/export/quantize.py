@@ -12,21 +12,19 @@ from typing import Any
 import numpy as np
 
 from fastpose_mtn.cli import InputError
-from fastpose_mtn.export.estimator import ExportedEstimator
+from fastpose_mtn.export.estimator import ExportedEstimator, Feed
 from fastpose_mtn.export.formats import import_or_explain, metadata_of, replace_all, save_openvino
 from fastpose_mtn.export.network import INPUT
 from fastpose_mtn.modeling.estimator import resize_to_test_size
 from fastpose_mtn.video.sources import find_inputs, open_source
 
-Feed = dict[str, np.ndarray]  # a network's inputs by name
-
 
 def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
     """Replaces an exported network by its 8-bit form.
 
-    The heads are quantised, most of the work where people are many, and the convolution that proposes boxes at the
-    pyramid's two finest levels. What else says where boxes are keeps its digits: with the pyramid in 8 bits, one box
-    in sixty would move.
+    The heads are quantised, most of the work where people are many, and for OpenVINO the convolution that proposes
+    boxes at the pyramid's two finest levels. What else says where boxes are keeps its digits: with the pyramid in 8
+    bits, one box in sixty would move.
 
     Args:
         path: a file ``.onnx`` or ``.xml`` of ``formats.write``.

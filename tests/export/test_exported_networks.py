@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import types
 from xml.etree import ElementTree
 
 import cv2
@@ -13,7 +14,7 @@ from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.evaluation.agreement import agreement
 from fastpose_mtn.export.__main__ import main
-from fastpose_mtn.export.estimator import ExportedEstimator
+from fastpose_mtn.export.estimator import ExportedEstimator, _SideBySide
 from fastpose_mtn.export.formats import write
 from fastpose_mtn.export.network import OUTPUTS, PortableMTN
 from fastpose_mtn.export.quantize import quantize
@@ -131,23 +132,55 @@ def test_a_runtime_finds_the_same_people(exported, form):
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
-def test_frames_side_by_side_are_those_one_by_one(exported, form):
+def test_frames_side_by_side_are_those_one_by_one(exported, form, threads):
     """Of different sizes, so that a later frame may be done before an earlier one."""
     path, _ = exported(form)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        estimator = ExportedEstimator(path, device="cpu", precision="fp32")
-        frames = [image(*size, seed=seed) for seed, size in enumerate(SIZES_HW * 2)]
-        alone = [estimator.estimate([frame])[0] for frame in frames]
-        for count in (len(frames), 1, 3):
-            together = estimator.estimate(frames[:count])
-            for a, b in zip(alone[:count], together, strict=True):
-                np.testing.assert_allclose(a.boxes, b.boxes, atol=1e-3)
-                np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-3)
-        assert estimator.estimate([]) == []
-    finally:
-        torch.set_num_threads(before)
+    threads(2)
+    estimator = ExportedEstimator(path, device="cpu", precision="fp32")
+    frames = [image(*size, seed=seed) for seed, size in enumerate(SIZES_HW * 2)]
+    alone = [estimator.estimate([frame])[0] for frame in frames]
+    for count in (len(frames), 1, 3):
+        together = estimator.estimate(frames[:count])
+        for a, b in zip(alone[:count], together, strict=True):
+            np.testing.assert_allclose(a.boxes, b.boxes, atol=1e-3)
+            np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-3)
+    assert estimator.estimate([]) == []
+
+
+class Request:
+    """Stands for OpenVINO's: doubles a number once it is waited for."""
+
+    def start_async(self, feed):
+        self.output_tensors = None
+        self.feed = feed
+
+    def wait(self):
+        self.output_tensors = [types.SimpleNamespace(data=2 * self.feed["x"])]
+
+
+def test_streams_are_as_many_as_frames_that_come(threads):
+    """A video's last frame is no reason to compile the network again; a camera's frames after it are."""
+    threads(2)
+    compiled = []
+
+    def compile_for(streams):
+        compiled.append(streams)
+        return types.SimpleNamespace(create_infer_request=Request)
+
+    run = _SideBySide(compile_for)
+    for frames, streams in [
+        (4, [2]),
+        (4, [2]),
+        (1, [2]),
+        (3, [2]),
+        (1, [2]),
+        (1, [2, 1]),
+        (1, [2, 1]),
+        (2, [2, 1, 2]),
+    ]:
+        feeds = [{"x": np.array(number)} for number in range(frames)]
+        assert [int(output) for (output,) in run(feeds)] == [2 * number for number in range(frames)]
+        assert compiled == streams
 
 
 def strong(people):

@@ -9,14 +9,6 @@ from fastpose_mtn.modeling.estimator import MTNEstimator
 from fastpose_mtn.modeling.streams import in_streams
 
 
-@pytest.fixture
-def threads():
-    """Sets the number of PyTorch's threads for a test."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(
     ("count", "items", "parts", "each"),
     [
