@@ -21,11 +21,12 @@ import torch
 from torch import Tensor, nn
 from worker import size_hw
 
-from fastpose_mtn.cli import exit_on_error
+from fastpose_mtn.commands.summary import summarize
 from fastpose_mtn.config import get_cfg
-from fastpose_mtn.modeling import build_model
-from fastpose_mtn.modeling.estimator import MTNEstimator, resolve_precision
-from fastpose_mtn.modeling.summary import summarize
+from fastpose_mtn.errors import exit_on_error
+from fastpose_mtn.runtime.precision import resolve_precision
+from fastpose_mtn.systems.mtn.estimator import MTNEstimator
+from fastpose_mtn.systems.mtn.network import build_model
 
 CONFIG = Path(__file__).parent.parent / "configs" / "FastPose-50.yaml"
 CHANNELS = 512

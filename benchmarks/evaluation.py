@@ -23,15 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.cli import InputError, exit_on_error
-from fastpose_mtn.data.posetrack import (
+from fastpose_mtn.data.posetrack.records import (
     annotation_record,
     image_record,
     posetrack18_category,
     posetrack18_image_id,
 )
-from fastpose_mtn.evaluation.posetrack_evaluation import evaluate_posetrack
-from fastpose_mtn.evaluation.posetrack_protocol import NAMES_AND_TOTAL
+from fastpose_mtn.errors import InputError, exit_on_error
+from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
+from fastpose_mtn.evaluation.posetrack.protocol import NAMES_AND_TOTAL
 from fastpose_mtn.skeletons import POSETRACK15
 
 # PoseTrack18's validation set: 74 sequences, 8,000 frames or so, of which about half are labelled

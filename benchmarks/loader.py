@@ -25,11 +25,11 @@ import numpy as np
 import torch
 
 from fastpose_mtn.config import CfgNode, get_cfg
-from fastpose_mtn.data.augment import build_augmentations
 from fastpose_mtn.data.catalog import build_dataset
-from fastpose_mtn.data.coco_json import CocoJsonDataset
+from fastpose_mtn.data.coco.dataset import CocoJsonDataset
 from fastpose_mtn.data.loader import AugmentedImages
 from fastpose_mtn.data.synthetic import SceneConfig, write_dataset
+from fastpose_mtn.data.transforms.augment import build_augmentations
 from fastpose_mtn.skeletons import COCO17
 
 Chain = Callable[[int, int], torch.Tensor]  # (image index, number of the draw) -> the image (C, H, W)

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from fastpose_mtn.cli import exit_on_error
-from fastpose_mtn.video import factory
+from fastpose_mtn import build
+from fastpose_mtn.errors import exit_on_error
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.outputs import Outputs
 from fastpose_mtn.video.run import Summary, run_source
@@ -63,7 +63,7 @@ def main() -> None:
     options = parser.parse_args()
     marks = sorted({options.frames * share // 10 for share in (1, 2, 5, 10)})
     with exit_on_error(), tempfile.TemporaryDirectory() as folder:
-        tracking = factory.build(weights=options.weights)
+        tracking = build.build_pose_tracking(weights=options.weights)
         source, summary = EndlessSource(options.input, marks), Summary("endless")
 
         def outputs() -> Outputs:

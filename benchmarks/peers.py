@@ -145,7 +145,7 @@ class Ours(Peer):
 
     def __init__(self, config_file: str, size_hw: tuple[int, int], device: str, best: bool) -> None:
         super().__init__(size_hw, device, best)
-        from fastpose_mtn.modeling.estimator import MTNEstimator
+        from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 
         model = _our_model(config_file)
         self.estimator = MTNEstimator(model, device=device, precision="auto" if best else "fp32")
@@ -178,8 +178,7 @@ class OursExported(Peer):
         best: bool,
     ) -> None:
         super().__init__(size_hw, device, best)
-        from fastpose_mtn.export.estimator import open_runtime
-        from fastpose_mtn.export.network import OUTPUTS
+        from fastpose_mtn.estimators.exported import OUTPUTS, open_runtime
 
         self.outputs, self.batch_size = OUTPUTS, 4  # track_video.py's
         model = _our_model(config_file)
@@ -210,7 +209,7 @@ class OursExported(Peer):
 
 def _our_model(config_file: str) -> Any:
     from fastpose_mtn.config import get_cfg
-    from fastpose_mtn.modeling import build_model
+    from fastpose_mtn.systems.mtn.network import build_model
 
     cfg = get_cfg()
     cfg.merge_from_file(config_file)
@@ -223,9 +222,9 @@ def _export_with_given_people(
     model: Any, folder: Path, form: str, int8: bool, boxes: np.ndarray, size_hw: tuple[int, int]
 ) -> None:
     """Writes ``network.onnx`` or ``network.xml`` with the people as a second input."""
-    from fastpose_mtn.export.formats import save_openvino
-    from fastpose_mtn.export.network import PortableMTN
-    from fastpose_mtn.export.quantize import quantize_onnx, quantize_openvino
+    from fastpose_mtn.deploy.formats import save_openvino
+    from fastpose_mtn.deploy.network import PortableMTN
+    from fastpose_mtn.deploy.quantize import quantize_onnx, quantize_openvino
 
     class GivenPeople(PortableMTN):
         def forward(self, image: torch.Tensor, given: torch.Tensor) -> tuple[torch.Tensor, ...]:  # type: ignore[override]

@@ -17,11 +17,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fastpose_mtn.cli import exit_on_error
 from fastpose_mtn.data.synthetic.config import SceneConfig
 from fastpose_mtn.data.synthetic.dataset import write_dataset
-from fastpose_mtn.evaluation.agreement import agreement
-from fastpose_mtn.evaluation.posetrack_evaluation import evaluate_posetrack
+from fastpose_mtn.deploy.agreement import agreement
+from fastpose_mtn.errors import exit_on_error
+from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import ENDING, load
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastpose_mtn.cli import exit_on_error
+from fastpose_mtn.errors import exit_on_error
 
 ROOT = Path(__file__).parent.parent
 SCENES = "size=768x432&people=4-12&occlusion=0-0.4"

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from worker import Worker, size_hw
 
-from fastpose_mtn.cli import InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 REFERENCE = "torchvision R50"
@@ -93,7 +93,7 @@ def _network(peer: Any, frames: list[np.ndarray], count: int, clip: str) -> floa
 
 def _job(peer: Any, frames: list[np.ndarray], count: int, clip: str) -> float:
     from fastpose_mtn.config import get_cfg
-    from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
+    from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
     from fastpose_mtn.video.outputs import Outputs
     from fastpose_mtn.video.run import Summary, run_source
     from fastpose_mtn.video.sources import open_source

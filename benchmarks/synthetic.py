@@ -10,9 +10,9 @@ import time
 
 import cv2
 
-from fastpose_mtn.cli import exit_on_error
+from fastpose_mtn.commands.draw import parse_size
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene
-from fastpose_mtn.data.synthetic.__main__ import parse_size
+from fastpose_mtn.errors import exit_on_error
 
 
 def main() -> None:

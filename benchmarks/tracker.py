@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.tracking.tracker import STRATEGIES, OcclusionAwareTracker
+from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
 
 _FPS = 30.0
 _SIZE_WH = (1920, 1080)

@@ -36,8 +36,8 @@ import torch
 from peers import crowd
 from worker import Worker, size_hw
 
-from fastpose_mtn.cli import InputError, exit_on_error
 from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.structures import PersonTargets
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -131,8 +131,8 @@ def our_config(options: argparse.Namespace) -> CfgNode:
 
 def our_network(cfg: CfgNode, options: argparse.Namespace) -> torch.nn.Module:
     """Ours as ``train_net.py`` trains it."""
-    from fastpose_mtn.memory import keep_freed_memory
-    from fastpose_mtn.modeling import build_model
+    from fastpose_mtn.runtime.memory import keep_freed_memory
+    from fastpose_mtn.systems.mtn.network import build_model
 
     if options.device == "cpu":
         keep_freed_memory()

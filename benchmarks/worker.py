@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 
 
 class Worker:

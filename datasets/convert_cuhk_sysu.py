@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.cli import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.data.catalog import datasets_folder
-from fastpose_mtn.data.coco_writing import CocoJsonWriter
+from fastpose_mtn.data.coco.writing import CocoJsonWriter
 from fastpose_mtn.data.matlab import load_matlab, number, records, shown
+from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
 
 _SAME_BOX = 0.7  # IoU at which a named person's box is one of the image's, where none is equal
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fastpose_mtn.cli import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.image_file import image_size_wh
-from fastpose_mtn.data.posetrack_files import read_posetrack, write_posetrack
-from fastpose_mtn.data.posetrack_sequence import PoseTrackFrame, PoseTrackSequence
+from fastpose_mtn.data.posetrack.files import read_posetrack, write_posetrack
+from fastpose_mtn.data.posetrack.sequence import PoseTrackFrame, PoseTrackSequence
+from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
 
 SPLITS = ("train", "val")
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fastpose_mtn.cli import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.data.catalog import datasets_folder
-from fastpose_mtn.data.coco_writing import CocoJsonWriter
+from fastpose_mtn.data.coco.writing import CocoJsonWriter
 from fastpose_mtn.data.matlab import load_matlab, shown
+from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
 
 
 def convert_prw(root: Path, *, skip_missing: bool = False) -> list[tuple[Path, str]]:

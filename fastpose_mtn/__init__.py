@@ -14,7 +14,7 @@ __all__ = ["FastPose", "__version__"]
 def __getattr__(name: str) -> Any:
     """Imports ``FastPose``, and with it torch, when it is first asked for."""
     if name == "FastPose":
-        from fastpose_mtn.memory import share_one_arena
+        from fastpose_mtn.runtime.memory import share_one_arena
 
         share_one_arena()  # the network runs in a thread
         from fastpose_mtn.api import FastPose

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.build import PoseTracking, build_pose_tracking
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.video.factory import PoseTracking, build
 from fastpose_mtn.video.images import read_image
 from fastpose_mtn.video.live import MODES, as_live
 from fastpose_mtn.video.pipeline import TrackedFrame, track_frames
@@ -61,7 +61,7 @@ class FastPose:
                 not exist, or there is no such device; the message says which and what to do.
         """
         return cls(
-            build(
+            build_pose_tracking(
                 weights=str(weights),
                 config_file=None if config_file is None else str(config_file),
                 device=device,

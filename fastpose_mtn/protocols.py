@@ -1,27 +1,49 @@
-"""The two seams through which other pose estimators and trackers enter (nothing downstream changes)."""
+"""The seams: what systems, estimators, detectors, trackers and datasets promise one another.
+
+Whoever keeps one of these promises can take the place of what is here; nothing downstream changes.
+``registry.py`` gives systems and trackers the names that configurations use.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-class PoseEstimator(Protocol):
-    """Maps frames to the people in each."""
+    from fastpose_mtn.config import CfgNode
 
-    skeleton: Skeleton
+
+class PersonDetector(Protocol):
+    """Maps frames to the boxes of the people in each; any ``PoseEstimator`` is one."""
 
     def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """The people of each frame, in its pixels, as NumPy arrays.
+        """The people of each frame, best first, in its pixels, as NumPy arrays.
 
         Args:
             frames: RGB uint8 images (H, W, 3), each of any size.
         """
+        ...
+
+
+class PoseEstimator(PersonDetector, Protocol):
+    """Maps frames to the people in each, with their keypoints.
+
+    Attributes:
+        skeleton: what the K keypoints of its people are.
+    """
+
+    skeleton: Skeleton
+
+    @property
+    def embedding_dim(self) -> int | None:
+        """Numbers of an identity vector; None: its people have none."""
         ...
 
 
@@ -44,18 +66,87 @@ class PersonDescriber(Protocol):
         ...
 
 
+@runtime_checkable
+class GivenPersonEstimator(Protocol):
+    """What a pose estimator is besides, where it can locate the keypoints of people that are given."""
+
+    def estimate_given(
+        self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
+    ) -> PersonDetections:
+        """The people of these boxes, in their order, none left out.
+
+        Args:
+            frame: RGB uint8 image (H, W, 3).
+            boxes_xyxy: (N, 4) in the frame's pixels.
+            scores: (N,) of the boxes, in [0, 1].
+        """
+        ...
+
+
 class Tracker(Protocol):
     """Maps one frame's people to people with identities over time."""
 
-    def update(self, detections: PersonDetections, time_s: float) -> TrackedPersons:
+    def update(
+        self, detections: PersonDetections, time_s: float, frame: np.ndarray | None = None
+    ) -> TrackedPersons:
         """The people of this frame that belong to a track.
 
         Args:
             detections: people of the frame, NumPy.
             time_s: the frame's time in seconds of video, not before that of the last call.
+            frame: RGB uint8 image (H, W, 3), for trackers that look at pixels; None: it is not at hand.
         """
         ...
 
     def reset(self) -> None:
         """Forgets every track; ids begin again."""
+        ...
+
+
+TrackerFactory = Callable[["CfgNode"], Tracker]  # makes a tracker without tracks from the keys of TRACKER
+
+
+class TrainableNetwork(Protocol):
+    """A network as the engines train it.
+
+    Attributes:
+        loss_tasks: for each loss that ``losses`` can give the task that it trains, such as
+            ``{"loss_keypoint": "keypoints"}``; learned task weights go by it.
+    """
+
+    loss_tasks: dict[str, str]
+
+    def losses(
+        self, images: Sequence[Tensor], targets: Sequence, tasks: Sequence[frozenset[str]] | None = None
+    ) -> dict[str, Tensor]:
+        """Weighted losses, scalars, of a batch."""
+        ...
+
+
+class System(Protocol):
+    """One of the networks that share this roof, by ``MODEL.META_ARCHITECTURE``."""
+
+    def add_config(self, cfg: CfgNode) -> None:
+        """Adds the system's own configuration keys and their defaults."""
+        ...
+
+    def build_network(self, cfg: CfgNode) -> nn.Module:
+        """The network that a configuration describes, with initial weights; a ``TrainableNetwork``."""
+        ...
+
+    def build_estimator(
+        self,
+        cfg: CfgNode,
+        network: nn.Module | None = None,
+        *,
+        device: str | None = None,
+        precision: str = "auto",
+    ) -> PoseEstimator:
+        """The network as a pose estimator.
+
+        Args:
+            network: one that is there already, which is copied; None: built, with ``MODEL.WEIGHTS``.
+            device: auto, cpu, cuda or cuda:N; None: the network's, or ``MODEL.DEVICE`` for one built here.
+            precision: auto, fp32, bf16 or fp16.
+        """
         ...

@@ -1,10 +1,13 @@
-"""Real images, clips and annotations, where somebody has them: ``FASTPOSE_REAL_DATA`` names their folder."""
+"""What tests share: small networks, people, and real data where ``FASTPOSE_REAL_DATA`` names its folder."""
 
 import os
 from pathlib import Path
 
 import pytest
 import torch
+from small_network import make_targets, small_config
+
+from fastpose_mtn.systems.mtn.network import build_model
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,22 @@ def threads():
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cfg():
+    return small_config()
+
+
+@pytest.fixture(scope="module")
+def fixed_network():
+    """A network in training whose statistics do not remember the step before."""
+    torch.manual_seed(0)
+    cfg = small_config()
+    cfg.MODEL.BACKBONE.NORM = "FrozenBN"
+    return build_model(cfg).train()
+
+
+@pytest.fixture
+def people():
+    return make_targets

@@ -1,17 +1,12 @@
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "video"))
 from rectangles import ColourTracker, RectangleEstimator, moving, write_video
 
 import fastpose_mtn
 from fastpose_mtn.api import FastPose
+from fastpose_mtn.build import PoseTracking
 from fastpose_mtn.config import get_cfg
-from fastpose_mtn.video.factory import PoseTracking
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import torch
 
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.catalog import DATASETS
-from fastpose_mtn.data.sifp import SIFP
+from fastpose_mtn.data.transforms.sifp import SIFP
 from fastpose_mtn.engine import train as train_module
-from fastpose_mtn.modeling import build_model
+from fastpose_mtn.systems.mtn.network import build_model
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 ROWS = sorted(p.name for p in CONFIGS.glob("*.yaml") if p.name.startswith(("FastPose-", "MaskRCNN-")))

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from fastpose_mtn.commands.train import main
 from fastpose_mtn.data.synthetic import SceneConfig, write_dataset
-from train_net import main
 
 CONFIG = Path(__file__).parents[1] / "configs" / "overfit_coco.yaml"
 

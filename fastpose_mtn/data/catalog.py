@@ -17,11 +17,11 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.data.coco_json import CocoJsonDataset
-from fastpose_mtn.data.coco_records import CocoJsonFormat
+from fastpose_mtn.data.coco.dataset import CocoJsonDataset
+from fastpose_mtn.data.coco.records import CocoJsonFormat
 from fastpose_mtn.data.loader import PoseDataset
 from fastpose_mtn.data.sample import parse_tasks
-from fastpose_mtn.data.synthetic_images import SyntheticDataset, SyntheticSpec
+from fastpose_mtn.data.synthetic.images import SyntheticDataset, SyntheticSpec
 from fastpose_mtn.skeletons import HALPE136, Skeleton, get_skeleton
 
 

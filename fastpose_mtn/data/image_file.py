@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 
 _EXIF_ORIENTATION = 0x0112
 

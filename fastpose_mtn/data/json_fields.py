@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 
 Describe = Callable[[int], str]  # the position of a value -> where it is, for a message
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fastpose_mtn.data.augment import Augmentation, augment
 from fastpose_mtn.data.sample import LabelledImage, TrainingSample
+from fastpose_mtn.data.transforms.augment import Augmentation, augment
 
 _MOST_LEFT_OUT = 20  # unreadable images in a row after which something else is wrong: a disk that is gone
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 
 
 def load_matlab(path: Path, *names: str) -> Any:

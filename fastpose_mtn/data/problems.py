@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 
 _LOG = logging.getLogger("fastpose_mtn")
 

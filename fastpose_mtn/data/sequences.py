@@ -10,17 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastpose_mtn.cli import InputError
-from fastpose_mtn.data.coco_json import CocoJsonDataset, annotation_files
+from fastpose_mtn.data.coco.dataset import CocoJsonDataset, annotation_files
 from fastpose_mtn.data.json_fields import load_json
 from fastpose_mtn.data.loader import PoseDataset
-from fastpose_mtn.data.posetrack import image_record, posetrack18_file_name, posetrack18_video_id
-from fastpose_mtn.data.posetrack18 import parse_posetrack18
-from fastpose_mtn.data.posetrack_files import sequence_name
-from fastpose_mtn.data.posetrack_sequence import PoseTrackSequence
+from fastpose_mtn.data.posetrack.files import sequence_name
+from fastpose_mtn.data.posetrack.posetrack18 import parse_posetrack18
+from fastpose_mtn.data.posetrack.records import image_record, posetrack18_file_name, posetrack18_video_id
+from fastpose_mtn.data.posetrack.sequence import PoseTrackSequence
 from fastpose_mtn.data.synthetic.dataset import image_id
 from fastpose_mtn.data.synthetic.dataset import sequence_name as drawn_sequence_name
-from fastpose_mtn.data.synthetic_images import SyntheticDataset
+from fastpose_mtn.data.synthetic.images import SyntheticDataset
+from fastpose_mtn.errors import InputError
 
 FRAME_RATE = 30.0  # frames a second of PoseTrack's sequences, whose files do not say
 

@@ -10,11 +10,11 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
-from fastpose_mtn.cli import InputError
 from fastpose_mtn.data.catalog import DATASETS, build_dataset
 from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.loader import PoseDataset
 from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonTargets
 

@@ -8,10 +8,10 @@ from typing import Any
 from detectron2.checkpoint import DetectionCheckpointer
 from torch import Tensor, nn
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.checkpoints.conversion import convert, to_detectron2
+from fastpose_mtn.checkpoints.loading import DEMO, LoadReport, fill_weights, read_source
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN
-from fastpose_mtn.modeling.checkpoint import DEMO, LoadReport, fill_weights, read_source
-from fastpose_mtn.modeling.conversion import convert, to_detectron2
 
 _LOG = logging.getLogger("fastpose_mtn")
 

@@ -10,7 +10,7 @@ from detectron2.config import get_cfg as get_detectron2_cfg
 
 from fastpose_mtn import config as fastpose
 from fastpose_mtn.modeling.backbone import BACKBONES
-from fastpose_mtn.modeling.estimator import resolve_device
+from fastpose_mtn.runtime.precision import resolve_device
 from fastpose_mtn.skeletons import COCO17
 
 

@@ -13,11 +13,16 @@ from typing import Any
 
 import torch
 
-from fastpose_mtn.cli import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.checkpoints.loading import (
+    DEMO,
+    inference_config,
+    load_weights,
+    portable_config,
+    save_weights,
+)
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg, to_default_host
-from fastpose_mtn.modeling.checkpoint import DEMO, inference_config, load_weights, save_weights
-from fastpose_mtn.modeling.export import portable_config
-from fastpose_mtn.modeling.network import MTN, build_model
+from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.systems.mtn.network import MTN, build_model
 
 
 def convert(source: str, target: str | Path, *, config_file: str | None = None) -> list[Path]:

@@ -11,13 +11,13 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
-from fastpose_mtn.data.augment import Augmentation, augment, build_augmentations
-from fastpose_mtn.data.coco_json import CocoJsonDataset
+from fastpose_mtn.data.coco.dataset import CocoJsonDataset
 from fastpose_mtn.data.loader import PoseDataset
 from fastpose_mtn.data.sample import LabelledImage, TrainingSample
+from fastpose_mtn.data.transforms.augment import Augmentation, augment, build_augmentations
 from fastpose_mtn.detectron2.catalog_dataset import CatalogDataset, build_any_dataset, read_record
 from fastpose_mtn.detectron2.targets import to_instances
-from fastpose_mtn.modeling.estimator import resize_to_test_size
+from fastpose_mtn.estimators.frames import resize_to_test_size
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 
 

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from detectron2.modeling import build_model
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.checkpoints.loading import inference_config
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg
 from fastpose_mtn.detectron2.data import in_format
 from fastpose_mtn.detectron2.instances import describe_boxes, to_detections
-from fastpose_mtn.modeling.checkpoint import inference_config
-from fastpose_mtn.modeling.estimator import resize_to_test_size, resolve_precision, to_frame
-from fastpose_mtn.modeling.multi_scale import View, merge_views, mirror, views_from_config
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.estimators.frames import resize_to_test_size, to_frame
+from fastpose_mtn.estimators.views import View, merge_views, mirror, views_from_config
+from fastpose_mtn.runtime.precision import resolve_precision
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.structures import PersonDetections
 

@@ -14,10 +14,10 @@ from detectron2.utils import comm
 from fastpose_mtn.data.loader import PoseDataset
 from fastpose_mtn.data.sequences import FRAME_RATE
 from fastpose_mtn.detectron2.instances import describe_boxes, to_detections
-from fastpose_mtn.evaluation.measure import EvaluatedImage, Measure
-from fastpose_mtn.evaluation.measure_search import GALLERY_SIZE, SearchMeasure
-from fastpose_mtn.evaluation.measure_tracking import TrackingMeasure
-from fastpose_mtn.evaluation.measures import PoseMeasure, dataset_measures
+from fastpose_mtn.evaluation.measures.choice import PoseMeasure, dataset_measures
+from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure
+from fastpose_mtn.evaluation.measures.search import GALLERY_SIZE, SearchMeasure
+from fastpose_mtn.evaluation.measures.tracking import TrackingMeasure
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
 

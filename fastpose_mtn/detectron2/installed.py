@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 
-from fastpose_mtn.cli import InputError
-from fastpose_mtn.engine.choice import INSTALL_DETECTRON2
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.hosts import INSTALL_DETECTRON2
 
 
 class Detectron2Missing(ImportError, InputError):

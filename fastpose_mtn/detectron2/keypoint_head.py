@@ -13,9 +13,9 @@ from detectron2.structures import Instances, heatmaps_to_keypoints
 from torch import Tensor
 
 from fastpose_mtn.detectron2.pooler import pooler_from_shapes
-from fastpose_mtn.modeling import keypoint_head as fastpose
-from fastpose_mtn.modeling.keypoint_head import DECODERS
 from fastpose_mtn.modeling.pooler import RoIPooler
+from fastpose_mtn.systems.mtn import keypoint_head as fastpose
+from fastpose_mtn.systems.mtn.keypoint_head import DECODERS
 
 
 @ROI_KEYPOINT_HEAD_REGISTRY.register()

@@ -19,13 +19,13 @@ from fastpose_mtn.detectron2.keypoint_head import report_joints
 from fastpose_mtn.detectron2.pooler import pooler_from_shapes
 from fastpose_mtn.detectron2.rpn import in_float32
 from fastpose_mtn.detectron2.targets import tasks_of, to_targets
-from fastpose_mtn.modeling.keypoint_head import build_keypoint_head
-from fastpose_mtn.modeling.network import check_skeleton
-from fastpose_mtn.modeling.person_branches import PersonBranches, Samples
 from fastpose_mtn.modeling.pooler import RoIPooler
-from fastpose_mtn.modeling.reid_head import MTNReIDHead
 from fastpose_mtn.ops.boxes import vote_boxes
 from fastpose_mtn.structures import PersonTargets
+from fastpose_mtn.systems.mtn.keypoint_head import build_keypoint_head
+from fastpose_mtn.systems.mtn.network import check_skeleton
+from fastpose_mtn.systems.mtn.person_branches import PersonBranches, Samples
+from fastpose_mtn.systems.mtn.reid_head import MTNReIDHead
 
 
 class VotingOutputLayers(FastRCNNOutputLayers):

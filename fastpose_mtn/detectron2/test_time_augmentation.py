@@ -11,7 +11,7 @@ from detectron2.modeling import GeneralizedRCNNWithTTA
 from detectron2.modeling.postprocessing import detector_postprocess
 from detectron2.structures import Boxes, Instances
 
-from fastpose_mtn.modeling.estimator import resize_to_test_size
+from fastpose_mtn.estimators.frames import resize_to_test_size
 
 
 class FastPoseWithTTA(GeneralizedRCNNWithTTA):

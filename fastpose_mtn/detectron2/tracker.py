@@ -10,9 +10,9 @@ from detectron2.config import configurable
 from detectron2.structures import Instances
 from detectron2.tracking.base_tracker import TRACKER_HEADS_REGISTRY, BaseTracker
 
+from fastpose_mtn.build import build_tracker
 from fastpose_mtn.detectron2.instances import to_detections
 from fastpose_mtn.protocols import Tracker
-from fastpose_mtn.tracking import tracker as fastpose
 
 
 @TRACKER_HEADS_REGISTRY.register()
@@ -32,7 +32,7 @@ class OcclusionAwareTracker(BaseTracker):
 
     @classmethod
     def from_config(cls, cfg: Any) -> dict[str, Any]:
-        tracker = fastpose.OcclusionAwareTracker.from_config(cfg)
+        tracker = build_tracker(cfg)
         return {"tracker": tracker, "frame_rate": cfg.VIDEO.FOLDER_FRAME_RATE}
 
     def update(self, predictions: Instances, time_s: float | None = None) -> Instances:

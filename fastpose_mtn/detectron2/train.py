@@ -15,7 +15,8 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from torch.multiprocessing import ProcessExitedException
 
-from fastpose_mtn.cli import InputError, exit_on_error
+from fastpose_mtn.build import build_tracker
+from fastpose_mtn.checkpoints.loading import inference_config
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg
 from fastpose_mtn.detectron2.data import dataset_of
@@ -25,9 +26,8 @@ from fastpose_mtn.engine.checkpoints import TrainingFolder
 from fastpose_mtn.engine.evaluation import evaluate_all
 from fastpose_mtn.engine.machines import Machines
 from fastpose_mtn.engine.training_data import FINAL_WEIGHTS
-from fastpose_mtn.memory import keep_freed_memory
-from fastpose_mtn.modeling.checkpoint import inference_config
-from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
+from fastpose_mtn.errors import InputError, exit_on_error
+from fastpose_mtn.runtime.memory import keep_freed_memory
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -144,7 +144,7 @@ def evaluate_only(cfg: Any) -> dict[str, Any]:
             batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2),
             num_workers=cfg.DATALOADER.NUM_WORKERS,
             output=Path(cfg.OUTPUT_DIR) / "evaluation.json",
-            new_tracker=functools.partial(OcclusionAwareTracker.from_config, cfg),
+            new_tracker=functools.partial(build_tracker, cfg),
         )
     return FastPoseTrainer.test(cfg, model)
 

@@ -20,7 +20,8 @@ from detectron2.utils import comm
 from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.build import build_tracker
+from fastpose_mtn.checkpoints.loading import portable_config, save_weights
 from fastpose_mtn.data.loader import PoseDataset
 from fastpose_mtn.detectron2.catalog_dataset import build_any_dataset
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
@@ -35,11 +36,9 @@ from fastpose_mtn.engine.training_data import (
     training_images,
     with_identities,
 )
-from fastpose_mtn.modeling.checkpoint import save_weights
-from fastpose_mtn.modeling.export import portable_config
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.freeze import train_only
 from fastpose_mtn.skeletons import get_skeleton
-from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -192,7 +191,7 @@ class FastPoseTrainer(DefaultTrainer):
         return FastPoseEvaluators(
             dataset_of(dataset_name, cfg.MODEL.SKELETON),
             get_skeleton(cfg.MODEL.SKELETON),
-            functools.partial(OcclusionAwareTracker.from_config, cfg),
+            functools.partial(build_tracker, cfg),
         )
 
     @classmethod

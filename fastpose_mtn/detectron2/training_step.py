@@ -12,12 +12,12 @@ from detectron2.engine import HookBase, SimpleTrainer
 from detectron2.utils import comm
 from torch import nn
 
-from fastpose_mtn.cli import InputError
 from fastpose_mtn.data.loader import AugmentedImages
 from fastpose_mtn.detectron2.data import to_detectron2
 from fastpose_mtn.engine.averaging import WeightAverage
 from fastpose_mtn.engine.solver import clip_gradients
 from fastpose_mtn.engine.training_data import check_sample, make_training_loader, step_seed
+from fastpose_mtn.errors import InputError
 
 _LOG = logging.getLogger("fastpose_mtn")
 

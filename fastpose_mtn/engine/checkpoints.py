@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.checkpoints.loading import portable_config, save_weights
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.modeling.checkpoint import save_weights
-from fastpose_mtn.modeling.export import portable_config
+from fastpose_mtn.errors import InputError
 
 _CHECKPOINT = re.compile(r"checkpoint_(\d{7})\.ckpt")
 

@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from fastpose_mtn.cli import InputError
-from fastpose_mtn.config import CfgNode
+from fastpose_mtn.build import build_estimator, build_tracker
+from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.data.loader import LoadFailure, PoseDataset, load_or_failure, start_worker
 from fastpose_mtn.data.sample import LabelledImage
-from fastpose_mtn.evaluation.measure import EvaluatedImage, Measure
-from fastpose_mtn.evaluation.measures import dataset_measures
-from fastpose_mtn.modeling.estimator import MTNEstimator
-from fastpose_mtn.modeling.network import MTN
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.evaluation.measures.choice import dataset_measures
+from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure
 from fastpose_mtn.protocols import PersonDescriber, PoseEstimator, Tracker
-from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -42,7 +41,7 @@ def evaluate_dataset(
     *,
     batch_size: int,
     num_workers: int,
-    new_tracker: Callable[[], Tracker] = OcclusionAwareTracker,
+    new_tracker: Callable[[], Tracker] = lambda: build_tracker(get_cfg()),
 ) -> dict[str, float]:
     """All numbers that apply to the dataset; with several processes each takes its share of images.
 
@@ -116,17 +115,17 @@ class _Images(Dataset[LabelledImage | LoadFailure]):
 
 
 def evaluate_model(
-    cfg: CfgNode, datasets: Sequence[PoseDataset], output: Path, model: MTN | None = None
+    cfg: CfgNode, datasets: Sequence[PoseDataset], output: Path, model: nn.Module | None = None
 ) -> dict[str, dict[str, float]]:
     """``evaluate_all`` of a network in training, or of ``MODEL.WEIGHTS``."""
     amp = cfg.SOLVER.AMP
     return evaluate_all(
-        MTNEstimator.from_config(cfg, model, precision=amp.DTYPE if amp.ENABLED else "fp32"),
+        build_estimator(cfg, model, precision=amp.DTYPE if amp.ENABLED else "fp32"),
         datasets,
         batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         output=output,
-        new_tracker=functools.partial(OcclusionAwareTracker.from_config, cfg),
+        new_tracker=functools.partial(build_tracker, cfg),
     )
 
 
@@ -137,7 +136,7 @@ def evaluate_all(
     batch_size: int,
     num_workers: int,
     output: Path | None,
-    new_tracker: Callable[[], Tracker] = OcclusionAwareTracker,
+    new_tracker: Callable[[], Tracker] = lambda: build_tracker(get_cfg()),
 ) -> dict[str, dict[str, float]]:
     """Evaluates each dataset, prints a table and writes ``output``.
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 
 
 @dataclass(frozen=True)

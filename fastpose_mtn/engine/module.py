@@ -12,7 +12,6 @@ import lightning
 import torch
 from torch import nn
 
-from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.loader import LoadFailure
 from fastpose_mtn.data.sample import TrainingSample
@@ -20,6 +19,7 @@ from fastpose_mtn.engine.averaging import WeightAverage
 from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning_rate_factor
 from fastpose_mtn.engine.training_data import check_sample, step_seed
 from fastpose_mtn.engine.uncertainty import UncertaintyWeights
+from fastpose_mtn.errors import InputError
 
 _LOG = logging.getLogger("fastpose_mtn")
 

@@ -7,9 +7,9 @@ from typing import Any
 import lightning
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from fastpose_mtn.data.image_grid import image_grid
 from fastpose_mtn.skeletons import Skeleton
-from fastpose_mtn.video.labels import draw_labels
+from fastpose_mtn.visualization.image_grid import image_grid
+from fastpose_mtn.visualization.labels import draw_labels
 
 _SHOWN, _COLUMNS, _WIDTH = 4, 2, 480  # images of a step, beside each other, pixels of each
 

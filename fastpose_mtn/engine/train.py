@@ -12,7 +12,8 @@ import lightning
 import torch
 from torch import nn
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.build import build_network
+from fastpose_mtn.checkpoints.loading import load_weights
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.catalog import build_datasets
 from fastpose_mtn.engine.best import BestWeights
@@ -29,10 +30,9 @@ from fastpose_mtn.engine.training_data import (
     training_images,
     with_identities,
 )
-from fastpose_mtn.memory import keep_freed_memory
-from fastpose_mtn.modeling import build_model
-from fastpose_mtn.modeling.checkpoint import load_weights
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.freeze import train_only
+from fastpose_mtn.runtime.memory import keep_freed_memory
 from fastpose_mtn.skeletons import get_skeleton
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -64,7 +64,7 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     torch.manual_seed(seed)
     if not uses_gpu(cfg):
         keep_freed_memory()
-    model = build_model(_without_downloads(cfg) if start else cfg)
+    model = build_network(_without_downloads(cfg) if start else cfg)
     train_only(model, cfg.SOLVER.TRAINED_PARTS)
     _begin_from(model, cfg, start)
 

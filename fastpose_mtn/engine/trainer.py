@@ -11,9 +11,9 @@ import lightning
 import torch
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.engine.machines import Machines
+from fastpose_mtn.errors import InputError
 
 
 def build_trainer(

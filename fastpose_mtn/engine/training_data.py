@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastpose_mtn.cli import InputError
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.data.augment import build_augmentations
 from fastpose_mtn.data.catalog import build_datasets
 from fastpose_mtn.data.loader import (
     AugmentedImages,
@@ -17,6 +15,8 @@ from fastpose_mtn.data.loader import (
     build_training_loader,
 )
 from fastpose_mtn.data.sample import TrainingSample
+from fastpose_mtn.data.transforms.augment import build_augmentations
+from fastpose_mtn.errors import InputError
 
 FINAL_WEIGHTS = "model_final.safetensors"
 

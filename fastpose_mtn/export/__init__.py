@@ -1,4 +1,1 @@
-"""The whole network as one file for ONNX Runtime, OpenVINO or TorchScript, and running it from there."""
-
-ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}  # of each format's file
-RUNTIME_ENDINGS = (".onnx", ".xml")  # of files that run in a runtime of their own
+"""``python -m fastpose_mtn.export``: see ``fastpose_mtn.commands.export``."""

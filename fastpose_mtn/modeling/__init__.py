@@ -1,8 +1,3 @@
-"""The network: backbone, proposals, heads and their assembly."""
+"""Parts of networks that several systems share: backbone, pyramid, proposals, box head."""
 
-from fastpose_mtn.modeling import libraries  # noqa: F401  (first: what follows imports torchvision and timm)
-
-# isort: split
-from fastpose_mtn.modeling.network import ALL_TASKS, MTN, build_model
-
-__all__ = ["ALL_TASKS", "MTN", "build_model"]
+from fastpose_mtn import libraries  # noqa: F401  (first: what follows imports torchvision and timm)

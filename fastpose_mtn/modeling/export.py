@@ -1,63 +1,6 @@
-"""``python -m fastpose_mtn.modeling.export IN OUT``: weights to hand out, with nothing of the run that made them."""
-
-from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
-
-from fastpose_mtn.cli import ArgumentParser, InputError, exit_on_error
-from fastpose_mtn.config import CfgNode, get_cfg
-from fastpose_mtn.modeling.checkpoint import inference_config, load_weights, save_weights
-from fastpose_mtn.modeling.network import build_model
-
-
-def portable_config(cfg: CfgNode) -> CfgNode:
-    """The configuration without what belongs to one run: its folder, its starting weights, its identities."""
-    portable, default = cfg.clone(), get_cfg()
-    portable.defrost()
-    portable.OUTPUT_DIR = default.OUTPUT_DIR
-    portable.MODEL.WEIGHTS = default.MODEL.WEIGHTS
-    portable.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0
-    portable.MODEL.TIMM.PRETRAINED = False
-    return portable
-
-
-def export(source: str, target: str | Path, *, half: bool = False, config_file: str | None = None) -> Path:
-    """Writes weights again as safetensors, without the identities' classifier.
-
-    Args:
-        source: see ``checkpoint.load_weights``.
-        target: a file whose name ends in .safetensors.
-        half: float16, half the size.
-        config_file: YAML; None: the configuration that the weights carry.
-
-    Raises:
-        ValueError: the weights cannot be read or do not fit their configuration, or the target is another kind.
-    """
-    target = Path(target)
-    if target.suffix != ".safetensors":
-        raise InputError(f"{target}: expected a name that ends in .safetensors")
-    cfg = inference_config(source, config_file)
-    portable = portable_config(cfg)
-    model = build_model(portable)
-    load_weights(model, source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(target, model, portable, half=half)
-    return target
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = ArgumentParser(prog="python -m fastpose_mtn.modeling.export", description="Exports weights.")
-    parser.add_argument("source", metavar="IN", help="weights to read: a file or torchvision://NAME")
-    parser.add_argument("target", metavar="OUT", help="the .safetensors file to write")
-    parser.add_argument("--config-file", metavar="YAML", help="default: the one that the weights carry")
-    parser.add_argument("--half", action="store_true", help="store float16, half the size")
-    with exit_on_error():
-        options = parser.parse_args(arguments)
-        target = export(options.source, options.target, half=options.half, config_file=options.config_file)
-        print(f"{target}: {target.stat().st_size / 2**20:.1f} MiB")
-
+"""``python -m fastpose_mtn.modeling.export``: see ``fastpose_mtn.commands.export_weights``."""
 
 if __name__ == "__main__":
+    from fastpose_mtn.commands.export_weights import main
+
     main()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fastpose_mtn import libraries  # noqa: F401  (before torchvision)
+
+# isort: split
 import torch
 from torch import Tensor
 from torch.nn import functional as F

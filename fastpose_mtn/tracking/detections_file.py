@@ -19,7 +19,7 @@ from typing import IO
 
 import numpy as np
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import PersonDetections
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastpose_mtn.cli import InputError
-from fastpose_mtn.data.posetrack import posetrack18_text, predicted_frame_records
+from fastpose_mtn.data.posetrack.records import posetrack18_text, predicted_frame_records
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load

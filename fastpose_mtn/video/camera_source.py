@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import cv2
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.sources import Source
 

@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 
-from fastpose_mtn.video.partial_file import partial_path
+from fastpose_mtn.files import partial_path
 
 
 class VideoEncoder:

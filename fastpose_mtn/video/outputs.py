@@ -9,17 +9,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.files import partial_path
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING, DetectionsWriter
 from fastpose_mtn.video.background import Consumer
 from fastpose_mtn.video.encoder import VideoEncoder
 from fastpose_mtn.video.frame import Frame
-from fastpose_mtn.video.overlay import Overlay
-from fastpose_mtn.video.partial_file import partial_path
 from fastpose_mtn.video.pipeline import StageTimes, TrackedFrame
 from fastpose_mtn.video.sources import Source
 from fastpose_mtn.video.writers import FORMATS, ResultWriter, open_writer
+from fastpose_mtn.visualization.overlay import Overlay
 
 _WAITING = 3  # frames between two stages
 

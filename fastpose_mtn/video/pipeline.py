@@ -128,7 +128,7 @@ def track_frames(
             try:
                 for frame, detections in itertools.islice(estimated, max_frames):
                     with times.measure("track"):
-                        people = tracker.update(detections, frame.time_s)
+                        people = tracker.update(detections, frame.time_s, frame.image)
                     yield TrackedFrame(frame, detections, people)
             finally:
                 decoded.cancel()
@@ -161,5 +161,4 @@ def _estimate(
 
 
 def _nobody(estimator: PoseEstimator) -> PersonDetections:
-    dimension = getattr(estimator, "embedding_dim", None)
-    return PersonDetections.empty(len(estimator.skeleton), dimension)
+    return PersonDetections.empty(len(estimator.skeleton), estimator.embedding_dim)

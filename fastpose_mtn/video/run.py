@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.protocols import PoseEstimator, Tracker
 from fastpose_mtn.video.interrupt import Interruptible
 from fastpose_mtn.video.outputs import Outputs

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.images import is_image, read_image
 

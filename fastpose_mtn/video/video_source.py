@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from av.stream import Disposition
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.sources import Source
 

@@ -14,15 +14,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastpose_mtn.data.posetrack import (
+from fastpose_mtn.data.posetrack.records import (
     posetrack18_category,
     posetrack18_image_id,
     predicted_frame_records,
 )
+from fastpose_mtn.files import PartialFile
 from fastpose_mtn.skeletons import COCO17, Skeleton
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.video.frame import Frame
-from fastpose_mtn.video.partial_file import PartialFile
 
 
 class ResultWriter(Protocol):

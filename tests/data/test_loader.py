@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from fastpose_mtn.data.augment import RandomColor
 from fastpose_mtn.data.loader import (
     AugmentedImages,
     LoadFailure,
@@ -13,6 +12,7 @@ from fastpose_mtn.data.loader import (
     build_training_loader,
 )
 from fastpose_mtn.data.sample import TASKS, LabelledImage, TrainingSample
+from fastpose_mtn.data.transforms.augment import RandomColor
 from fastpose_mtn.structures import PersonTargets
 
 

@@ -5,7 +5,7 @@ import torch
 from detectron2_helpers import SMALL, spread
 
 from fastpose_mtn.config import get_cfg
-from fastpose_mtn.modeling import build_model
+from fastpose_mtn.systems.mtn.network import build_model
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import get_cfg
 from detectron2.modeling import build_model
 
+from fastpose_mtn.checkpoints.conversion import from_detectron2
+from fastpose_mtn.checkpoints.loading import inference_config, load_weights, save_weights
 from fastpose_mtn.config import get_cfg as default_cfg
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import add_fastpose_config
 from fastpose_mtn.detectron2.convert import convert, main
-from fastpose_mtn.modeling.checkpoint import inference_config, load_weights, save_weights
-from fastpose_mtn.modeling.conversion import from_detectron2
-from fastpose_mtn.modeling.network import build_model as build_default
+from fastpose_mtn.systems.mtn.network import build_model as build_default
 
 NETWORKS = ["mobilenetv2_100", "resnet18", "resnet50", "resnet101"]
 

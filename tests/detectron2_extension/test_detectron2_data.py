@@ -8,7 +8,7 @@ from detectron2.config import get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog, build_detection_train_loader
 from detectron2.structures import Boxes, BoxMode, Instances
 
-from fastpose_mtn.data.synthetic.__main__ import main as draw
+from fastpose_mtn.commands.draw import main as draw
 from fastpose_mtn.detectron2 import (
     FastPoseMapper,
     FastPoseTrainer,
@@ -20,7 +20,7 @@ from fastpose_mtn.detectron2 import (
 )
 from fastpose_mtn.detectron2.data import dataset_of
 from fastpose_mtn.skeletons import POSETRACK15
-from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
+from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 
 DRAWN = "synthetic://catalog?seeds=1-2&frames=2&size=96x64&people=2"
 

@@ -18,8 +18,8 @@ from detectron2.tracking.base_tracker import build_tracker_head
 from detectron2.utils.visualizer import Visualizer
 
 from fastpose_mtn.detectron2 import Detectron2Estimator, FastPoseWithTTA, register_dataset
-from fastpose_mtn.modeling.estimator import MTNEstimator
 from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 
 
 @pytest.mark.parametrize("sampling", ["0", "2"])

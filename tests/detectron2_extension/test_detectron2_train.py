@@ -10,12 +10,12 @@ from tiny_training import TINY
 
 pytest.importorskip("detectron2", reason="Detectron2 is not installed")
 
+from fastpose_mtn.checkpoints.weight_files import read_metadata
+from fastpose_mtn.commands.export_weights import export
+from fastpose_mtn.commands.train import main
 from fastpose_mtn.detectron2.train import run
 from fastpose_mtn.detectron2.training_step import TrainingStep
 from fastpose_mtn.engine.machines import Machines
-from fastpose_mtn.modeling.export import export
-from fastpose_mtn.modeling.weight_files import read_metadata
-from train_net import main
 
 ROOT = Path(__file__).parents[2]
 TEST = TINY[TINY.index("DATASETS.TEST") : TINY.index("DATASETS.TEST") + 2]

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from fastpose_mtn.engine.choice import choose_engine
 from fastpose_mtn.engine.machines import Machines
+from fastpose_mtn.hosts import choose_engine
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def installed(monkeypatch, *names):
     def find_spec(name):
         return object() if name in names else None
 
-    monkeypatch.setattr("fastpose_mtn.engine.choice.find_spec", find_spec)
+    monkeypatch.setattr("fastpose_mtn.hosts.find_spec", find_spec)
 
 
 def test_the_engine_is_chosen_and_says_why(monkeypatch):

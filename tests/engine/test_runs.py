@@ -13,7 +13,7 @@ from tiny_run import run
 
 # Without averaging and momentum: equal weights after a step are equal gradients.
 ONE_STEP = ["SOLVER.EMA", "0.0", "SOLVER.MOMENTUM", "0.0", "SOLVER.MAX_ITER", "1", "SOLVER.BASE_LR", "1.0"]
-SCRIPT = str(Path(__file__).with_name("tiny_run.py"))
+SCRIPT = str(Path(__file__).parents[1] / "helpers" / "tiny_run.py")
 
 
 def start(*command, **environment):

@@ -4,7 +4,7 @@ from torch import nn
 
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
 from fastpose_mtn.modeling.bottom_up import stages
-from fastpose_mtn.modeling.network import build_model
+from fastpose_mtn.systems.mtn.network import build_model
 
 NAMES = ["mobilenetv2_100", "resnet18", "resnet50", "resnet101"]
 

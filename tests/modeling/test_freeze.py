@@ -4,8 +4,8 @@ import torch
 from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.data.loader import AugmentedImages
 from fastpose_mtn.modeling.freeze import train_only
-from fastpose_mtn.modeling.network import build_model
 from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.systems.mtn.network import build_model
 
 HEAD = "roi_heads.reid_head."
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastpose_mtn.data.sample import TASKS, LabelledImage
-from fastpose_mtn.data.sifp import SIFP
+from fastpose_mtn.data.transforms.sifp import SIFP
 from fastpose_mtn.structures import PersonTargets
 
 SIZE_WH = (128, 96)

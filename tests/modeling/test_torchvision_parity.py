@@ -8,8 +8,8 @@ import torch
 from torchvision.models.detection import keypointrcnn_resnet50_fpn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from fastpose_mtn.modeling import build_model
-from fastpose_mtn.modeling.checkpoint import inference_config, load_weights
+from fastpose_mtn.checkpoints.loading import inference_config, load_weights
+from fastpose_mtn.systems.mtn.network import build_model
 
 NAME = "torchvision://keypointrcnn_resnet50_fpn"
 PROPOSALS, PEOPLE = 300, 12  # instead of 1000 and 100, for speed

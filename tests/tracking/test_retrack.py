@@ -7,8 +7,8 @@ import pytest
 from fastpose_mtn.skeletons import COCO17, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import SavedDetections, SavedFrame, save
+from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 from fastpose_mtn.tracking.retrack import find_detections, track_file, track_saved
-from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.writers import PoseTrack18Writer
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.tracking.tracker import STRATEGIES, OcclusionAwareTracker
+from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
 
 FPS, FRAMES, PEOPLE, DIM = 15.0, 120, 12, 64
 WIDTH = 1280.0

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.video import camera_source
 from fastpose_mtn.video.sources import open_source
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from rectangles import ColourTracker, RectangleEstimator, moving
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.video import live
 from fastpose_mtn.video.live import PacedSource, ReconnectingSource, as_live
 from fastpose_mtn.video.pipeline import track_frames

@@ -5,7 +5,7 @@ import pytest
 from rectangles import damage, moving, write_video
 
 from fastpose_mtn.config import get_cfg
-from fastpose_mtn.tracking.tracker import OcclusionAwareTracker
+from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 from fastpose_mtn.video.pipeline import StageTimes, track_frames
 from fastpose_mtn.video.sources import ArraySource, open_source
 

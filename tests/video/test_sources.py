@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.sources import ArraySource, ImageSource, find_inputs, open_source
 
 
@@ -88,7 +88,7 @@ def test_numbers_and_addresses_are_not_looked_up_as_files():
 def test_an_absent_camera_is_one_clear_error():
     """In a process of its own: what OpenCV prints by itself must not appear either."""
     code = (
-        "from fastpose_mtn.cli import exit_on_error\n"
+        "from fastpose_mtn.errors import exit_on_error\n"
         "from fastpose_mtn.video.sources import open_source\n"
         "with exit_on_error(): open_source('63')"
     )

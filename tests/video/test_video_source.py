@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rectangles import damage, moving, scene, write_video
 
-from fastpose_mtn.cli import InputError
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.sources import open_source
 
 

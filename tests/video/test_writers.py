@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from fastpose_mtn.data.posetrack import posetrack18_image_id
+from fastpose_mtn.data.posetrack.records import posetrack18_image_id
 from fastpose_mtn.skeletons import COCO17, CROWDPOSE14, MPII16, POSETRACK15
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.video.frame import Frame

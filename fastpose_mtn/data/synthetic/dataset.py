@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fastpose_mtn.data.image_grid import image_grid
-from fastpose_mtn.data.posetrack import annotation_record, image_record, posetrack18_category
+from fastpose_mtn.data.posetrack.records import annotation_record, image_record, posetrack18_category
 from fastpose_mtn.data.synthetic.config import SceneConfig
 from fastpose_mtn.data.synthetic.scene import SyntheticScene
 from fastpose_mtn.data.synthetic.truth import SyntheticFrame
 from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.visualization.image_grid import image_grid
 
 # PoseTrack18's ids are TSSSSSSFFFF: source, sequence, frame; poseval rebuilds them from file names.
 _MPII_SOURCE = 1

@@ -1,0 +1,160 @@
+"""The composition root: from a configuration to network, estimator and tracker. Nobody else puts them together."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.estimators import RUNTIME_ENDINGS
+from fastpose_mtn.hosts import import_detectron2_extension
+from fastpose_mtn.protocols import PoseEstimator, Tracker
+from fastpose_mtn.registry import SYSTEMS, TRACKERS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+ENGINES = ("default", "detectron2")
+
+
+@dataclass(frozen=True)
+class PoseTracking:
+    """What tracks people.
+
+    Attributes:
+        cfg: the configuration in force.
+        estimator: frames to people; holds the network.
+        new_tracker: makes a tracker without tracks, one for each source.
+        batch_size: frames that the network should see at once on its device.
+    """
+
+    cfg: CfgNode
+    estimator: PoseEstimator
+    new_tracker: Callable[[], Tracker]
+    batch_size: int
+
+
+def build_network(cfg: CfgNode) -> nn.Module:
+    """The network of the system that ``MODEL.META_ARCHITECTURE`` names, with initial weights.
+
+    Raises:
+        ValueError: there is no such system, or the configuration contradicts itself.
+    """
+    return SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE).build_network(cfg)
+
+
+def build_estimator(
+    cfg: CfgNode, network: nn.Module | None = None, *, device: str | None = None, precision: str = "auto"
+) -> PoseEstimator:
+    """The pose estimator of the system that ``MODEL.META_ARCHITECTURE`` names; see ``protocols.System``.
+
+    Raises:
+        ValueError: there is no such system, no weights are named, or they do not fit the configuration.
+    """
+    return SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE).build_estimator(
+        cfg, network, device=device, precision=precision
+    )
+
+
+def build_tracker(cfg: CfgNode) -> Tracker:
+    """A tracker without tracks: the one that ``TRACKER.NAME`` names, with the settings of ``TRACKER``.
+
+    Raises:
+        ValueError: there is no such tracker, or a setting is out of range.
+    """
+    return TRACKERS.get(cfg.TRACKER.NAME)(cfg)
+
+
+def build_pose_tracking(
+    *,
+    weights: str | None = None,
+    config_file: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    strategy: str | None = None,
+    options: Sequence[str] = (),
+    engine: str = "default",
+) -> PoseTracking:
+    """Reads configuration and weights and builds the network.
+
+    Args:
+        weights: a file, ``"demo"`` or ``"torchvision://NAME"``; a network from ``fastpose_mtn.export``
+            (.onnx, .xml); None: the configuration's ``MODEL.WEIGHTS``, and without a configuration the demo's.
+        config_file: YAML; None: the configuration that the weights carry.
+        device: auto, cpu, cuda or cuda:N.
+        precision: one of ``PRECISIONS``.
+        strategy: ``TRACKER.STRATEGY``; None: the configuration's.
+        options: ``[KEY, VALUE, ...]``, which override the configuration.
+        engine: one of ``ENGINES``: whose model runs, the default host's or Detectron2's.
+
+    Raises:
+        InputError, ValueError: a key does not exist, a file cannot be read or used, weights do not fit
+            the configuration, or there is no such device.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
+
+    exported = weights is not None and Path(weights).suffix.lower() in RUNTIME_ENDINGS
+    if exported and engine == "detectron2":
+        raise InputError(f"--engine detectron2: {weights} runs in a runtime of its own; leave --engine out")
+    if weights is not None and exported:
+        return _track_exported(weights, config_file, device, precision, strategy, options)
+
+    from fastpose_mtn.checkpoints.loading import inference_config  # torch: seconds, so only now
+    from fastpose_mtn.runtime.precision import resolve_device
+
+    there = resolve_device(device)
+    extension = import_detectron2_extension("estimator") if engine == "detectron2" else None
+    cfg = (extension.detectron2_inference_config if extension else inference_config)(weights, config_file)
+    cfg = _with_overrides(cfg, strategy, options)
+    cfg.MODEL.DEVICE = str(there)
+    new_tracker = functools.partial(build_tracker, cfg)
+    new_tracker()  # a setting out of range is told before weights are read
+    if extension:
+        estimator: PoseEstimator = extension.Detectron2Estimator.from_config(cfg, precision=precision)
+    else:
+        estimator = build_estimator(cfg, device=str(there), precision=precision)
+    return PoseTracking(
+        cfg=cfg, estimator=estimator, new_tracker=new_tracker, batch_size=4 if there.type == "cpu" else 8
+    )
+
+
+def _track_exported(
+    weights: str,
+    config_file: str | None,
+    device: str,
+    precision: str,
+    strategy: str | None,
+    options: Sequence[str],
+) -> PoseTracking:
+    """See ``build_pose_tracking``; what the network computes is fixed in its file."""
+    if config_file is not None:
+        raise InputError(
+            f"--config-file {config_file}: {weights} carries its own configuration; leave it out"
+        )
+    fixed = [key for key in options[::2] if key.startswith(("MODEL.", "TEST.")) or key == "INPUT.FORMAT"]
+    if fixed:
+        raise InputError(f"{fixed[0]}: it is fixed in {weights}; export the network again with it")
+
+    from fastpose_mtn.estimators.exported import ExportedEstimator
+
+    estimator = ExportedEstimator(weights, device=device, precision=precision)
+    estimator.cfg = cfg = _with_overrides(estimator.cfg, strategy, options)
+    new_tracker = functools.partial(build_tracker, cfg)
+    new_tracker()
+    return PoseTracking(cfg=cfg, estimator=estimator, new_tracker=new_tracker, batch_size=4)
+
+
+def _with_overrides(cfg: CfgNode, strategy: str | None, options: Sequence[str]) -> CfgNode:
+    """The configuration with what the command line changes of it."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.merge_from_list(list(options))
+    if strategy is not None:
+        cfg.merge_from_list(["TRACKER.STRATEGY", strategy])
+    return cfg

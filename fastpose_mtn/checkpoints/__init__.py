@@ -1,0 +1,1 @@
+"""Weight files: reading, writing, loading with an account, other projects' names."""

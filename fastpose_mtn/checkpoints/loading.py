@@ -1,0 +1,269 @@
+"""Weights into and out of a network, with an account of what fitted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from fastpose_mtn.checkpoints.conversion import convert
+from fastpose_mtn.checkpoints.weight_files import (
+    WeightFile,
+    read_metadata,
+    read_weight_file,
+    write_weight_file,
+)
+from fastpose_mtn.config import CfgNode, get_cfg
+
+DEMO = "demo"
+_TORCHVISION = "torchvision://"
+_TORCHVISION_NAMES = {"keypointrcnn_resnet50_fpn": "KeypointRCNN_ResNet50_FPN_Weights"}
+# Trained only: a network finds and describes people without it, and its size depends on the training data.
+_TRAINING_ONLY = ("roi_heads.reid_head.classifier.",)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of each name.
+
+    Attributes:
+        loaded: names that got a value.
+        missing: of the network, not in the file; they keep their initial values.
+        unexpected: in the file, not of the network.
+        mismatched: in both with different shapes: (name, the file's shape, the network's shape).
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.loaded)} loaded"]
+        for title, names in (("missing", self.missing), ("unexpected", self.unexpected)):
+            if names:
+                lines.append(f"{len(names)} {title}: {_few(names)}")
+        if self.mismatched:
+            texts = [f"{name} {file} in the file, {own} here" for name, file, own in self.mismatched]
+            lines.append(f"{len(texts)} of another shape: {_few(texts)}")
+        return "\n".join(lines)
+
+    def account(self) -> str:
+        """For each part of the network how much of it was loaded, and why the rest was not; then what was not used."""
+        parts: dict[str, Counter[str]] = {}
+        reasons: dict[str, list[str]] = {}
+        mismatched = [name for name, _, _ in self.mismatched]
+        for kind, names in (("loaded", self.loaded), ("missing", self.missing), ("mismatched", mismatched)):
+            for name in names:
+                parts.setdefault(_part(name), Counter())[kind] += 1
+        for part, counts in parts.items():
+            if counts["missing"]:
+                own = [name for name in self.missing if _part(name) == part]
+                reasons.setdefault(part, []).append(f"not in the file: {_few(own)}")
+            other = [f"{n} is {file}, here {own}" for n, file, own in self.mismatched if _part(n) == part]
+            if other:
+                reasons.setdefault(part, []).append(f"of another shape in the file: {_few(other)}")
+        lines = []
+        for part, counts in parts.items():
+            why = "".join(f"; {reason}" for reason in reasons.get(part, []))
+            lines.append(f"{part}: {counts['loaded']} of {counts.total()} tensors loaded{why}")
+        if self.unexpected:
+            lines.append(f"not used, as the network has no such tensors: {_few(self.unexpected)}")
+        return "\n".join(lines)
+
+    def check(self, source: str | Path, *, strict: bool) -> None:
+        """
+        Raises:
+            ValueError: nothing was loaded, or ``strict`` and not everything fitted; names the first keys.
+        """
+        if strict and (self.missing or self.mismatched or self.unexpected):
+            raise ValueError(
+                f"{source}: weights of another architecture; {'; '.join(str(self).splitlines()[1:])}"
+            )
+        if not self.loaded:
+            raise ValueError(f"{source}: none of its weights fit the network; {_few(self.unexpected)}")
+
+
+def save_weights(
+    path: str | Path, model: nn.Module, cfg: CfgNode, *, half: bool = False, classifier: bool = False
+) -> None:
+    """Writes a network as safetensors that carry their configuration.
+
+    Args:
+        path: the file; complete under its name or not there.
+        model: the network.
+        cfg: its configuration, so that the file alone can be used.
+        half: float16, half the size; a tensor with a number beyond its range stays as it is.
+        classifier: keep the identities' classifier, which only training needs.
+    """
+    tensors = {
+        name: _half(tensor) if half else tensor
+        for name, tensor in model.state_dict().items()
+        if (classifier or not name.startswith(_TRAINING_ONLY)) and not name.endswith(".num_batches_tracked")
+    }
+    write_weight_file(path, tensors, {"config": cfg.dump(), "skeleton": cfg.MODEL.SKELETON})
+
+
+def _half(tensor: Tensor) -> Tensor:
+    fits = tensor.is_floating_point() and bool(torch.isfinite(tensor.half()).all())
+    return tensor.half() if fits else tensor
+
+
+def portable_config(cfg: CfgNode) -> CfgNode:
+    """The configuration without what belongs to one run: its folder, its starting weights, its identities."""
+    portable, default = cfg.clone(), get_cfg()
+    portable.defrost()
+    portable.OUTPUT_DIR = default.OUTPUT_DIR
+    portable.MODEL.WEIGHTS = default.MODEL.WEIGHTS
+    portable.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0
+    portable.MODEL.TIMM.PRETRAINED = False
+    return portable
+
+
+def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -> LoadReport:
+    """Fills a network.
+
+    Args:
+        model: the network.
+        source: a file (safetensors, PyTorch's, Detectron2's .pkl), ``"demo"`` or ``torchvision://NAME``; of a
+            detector, or of a classifier that becomes the backbone.
+        strict: refuse weights of another architecture. Otherwise what fits is loaded, to fine-tune from.
+
+    Raises:
+        ValueError: the file cannot be read safely, or it is of another architecture; the message names
+            the first keys that differ.
+    """
+    tensors = convert(read_source(source).tensors)
+    report = fill_weights(model, tensors)
+    report.check(source, strict=strict)
+    return report
+
+
+def read_source(source: str | Path) -> WeightFile:
+    """The tensors that a source names, under their own names.
+
+    Raises:
+        ValueError: there is no such source, or it cannot be read safely.
+    """
+    text = str(source)
+    if text == DEMO:
+        return read_weight_file(_demo_file())
+    if text.startswith(_TORCHVISION):
+        return WeightFile(_torchvision_tensors(text.removeprefix(_TORCHVISION)))
+    return read_weight_file(text)
+
+
+def inference_config(weights: str | None = None, config_file: str | None = None) -> CfgNode:
+    """The configuration to run weights with; ``MODEL.WEIGHTS`` names them.
+
+    Args:
+        weights: a source; None: the configuration's ``MODEL.WEIGHTS``, and without a configuration the demo's.
+        config_file: YAML; None: the configuration that the weights carry.
+
+    Raises:
+        ValueError: neither says what the network is, or one cannot be read.
+    """
+    cfg = get_cfg()
+    if config_file is not None:
+        cfg.merge_from_file(config_file)
+        cfg.MODEL.WEIGHTS = weights or cfg.MODEL.WEIGHTS or ""
+        if not cfg.MODEL.WEIGHTS:
+            raise ValueError(f"{config_file}: it names no MODEL.WEIGHTS; give --weights")
+        return cfg
+    source = weights or DEMO
+    if source.startswith(_TORCHVISION):
+        _check_torchvision_name(source.removeprefix(_TORCHVISION))
+        cfg.merge_from_other_cfg(CfgNode(yaml.safe_load(_TORCHVISION_YAML.read_text())))
+    else:
+        text = read_metadata(_demo_file() if source == DEMO else source).get("config")
+        if text is None:
+            raise ValueError(f"{source}: these weights carry no configuration; give --config-file")
+        cfg = config_from_text(text, source)
+    cfg.MODEL.WEIGHTS = source
+    return cfg
+
+
+_TORCHVISION_YAML = resources.files("fastpose_mtn") / "weights" / "keypoint_rcnn_R50_FPN_torchvision.yaml"
+
+
+def config_from_text(text: str, source: str) -> CfgNode:
+    """The configuration that a file of weights, ``source``, carries as YAML.
+
+    Raises:
+        ValueError: it is not one of this version's.
+    """
+    cfg = get_cfg()
+    try:
+        cfg.merge_from_other_cfg(CfgNode(yaml.safe_load(text)))
+    except (yaml.YAMLError, AssertionError, KeyError, ValueError, TypeError) as error:
+        raise ValueError(f"{source}: its configuration does not fit this version: {error}") from error
+    return cfg
+
+
+def _demo_file() -> Path:
+    path = Path(str(resources.files("fastpose_mtn") / "weights" / "demo.safetensors"))
+    if not path.is_file():
+        raise ValueError(f"the demo's weights are not installed ({path}); give --weights")
+    return path
+
+
+def _check_torchvision_name(name: str) -> str:
+    if name not in _TORCHVISION_NAMES:
+        raise ValueError(f"{_TORCHVISION}{name}: unknown; known: {', '.join(_TORCHVISION_NAMES)}")
+    return _TORCHVISION_NAMES[name]
+
+
+def _torchvision_tensors(name: str) -> dict[str, Tensor]:
+    from torchvision.models import detection
+
+    weights = getattr(detection, _check_torchvision_name(name)).DEFAULT
+    try:
+        return dict(weights.get_state_dict(progress=True, check_hash=True))
+    except OSError as error:
+        raise ValueError(
+            f"{_TORCHVISION}{name}: cannot download {weights.url}: {error}; fetch it otherwise and give its path"
+        ) from error
+
+
+@torch.no_grad()
+def fill_weights(model: nn.Module, tensors: dict[str, Tensor]) -> LoadReport:
+    """Copies what fits by name and shape into the network, and says what did not."""
+    own = model.state_dict()
+    loaded, mismatched = [], []
+    for name, tensor in tensors.items():
+        if name not in own:
+            continue
+        if own[name].shape != tensor.shape:
+            if not name.startswith(_TRAINING_ONLY):
+                mismatched.append((name, tuple(tensor.shape), tuple(own[name].shape)))
+            continue
+        own[name].copy_(tensor)
+        loaded.append(name)
+    absent = [name for name in own if name not in tensors]
+    return LoadReport(
+        loaded=tuple(loaded),
+        missing=tuple(n for n in absent if not _optional(n)),
+        unexpected=tuple(n for n in tensors if n not in own and not _optional(n)),
+        mismatched=tuple(mismatched),
+    )
+
+
+def _optional(name: str) -> bool:
+    return name.startswith(_TRAINING_ONLY) or name.endswith(".num_batches_tracked")
+
+
+def _part(name: str) -> str:
+    """The part of the network that a tensor belongs to, such as ``roi_heads.box_head``."""
+    first, _, rest = name.partition(".")
+    second = "fpn" if rest.startswith("fpn_") else rest.partition(".")[0]
+    return f"{first}.{second}".rstrip(".")
+
+
+def _few(names: tuple[str, ...] | list[str], count: int = 3) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more

@@ -1,0 +1,217 @@
+"""``python -m fastpose_mtn.data.check NAME ...``: what is missing or malformed in datasets, before training on them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.data.catalog import CocoFiles, coco_files
+from fastpose_mtn.data.coco.dataset import annotation_files, missing_images
+from fastpose_mtn.data.coco.records import CocoJsonReader, ImageRecord
+from fastpose_mtn.data.image_file import read_image
+from fastpose_mtn.data.problems import ERROR, KEPT, Problem, Problems
+from fastpose_mtn.data.sample import TASKS
+from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What a dataset holds and what is wrong with it.
+
+    Attributes:
+        name: as in ``DATASETS.TRAIN``.
+        summary: numbers of images, people and identities, in words.
+        problems: errors first.
+        errors: how many of the things found stop training.
+    """
+
+    name: str
+    summary: str
+    problems: tuple[Problem, ...]
+    errors: int
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.summary}"]
+        for problem in self.problems:
+            lines.append(f"  {problem.severity}: {problem.count} {problem.kind}")
+            lines += [f"    {place}" for place in problem.places]
+            if problem.count > len(problem.places):
+                lines.append(f"    ... and {problem.count - len(problem.places)} more")
+        if not self.problems:
+            lines.append("  nothing is wrong")
+        return "\n".join(lines)
+
+
+def check_dataset(
+    name: str,
+    skeleton: Skeleton,
+    *,
+    decode: bool = True,
+    workers: int = 0,
+    places: int = 10,
+    progress: bool = False,
+) -> DatasetReport:
+    """Reads everything that training would read, and goes on after an error.
+
+    Args:
+        skeleton: the network's.
+        decode: read every image whole; otherwise only look whether it is there.
+        workers: processes that decode; 0: this one.
+        places: how many of each kind of problem are named.
+
+    Raises:
+        ValueError: there is no such dataset.
+    """
+    if name.startswith("synthetic://"):
+        return DatasetReport(name, "drawn when it is asked for; there are no files", (), 0)
+    files = coco_files(name)
+    problems = Problems(collect_errors=True, places=places)
+    reader = CocoJsonReader(skeleton, files.form, problems)
+    paths: list[Path] = []
+    with problems.within(f"dataset {name}"):
+        paths = annotation_files(files.annotations, name)
+    for path in paths:
+        with problems.within(str(path)):
+            reader.read(path)
+    _check_joints(reader, skeleton, problems, str(files.annotations))
+    if paths and not reader.records:
+        problems.add(ERROR, "datasets without a labelled image", str(files.annotations))
+    _check_images(reader.records, files, problems, decode=decode, workers=workers, progress=progress)
+    return DatasetReport(name, _summary(reader, files), tuple(problems), problems.count(ERROR))
+
+
+def _check_joints(reader: CocoJsonReader, skeleton: Skeleton, problems: Problems, place: str) -> None:
+    """Joints that match nothing, and names whose mirror image cannot be told."""
+    joints = reader.file_joints
+    if not joints:
+        return
+    unmatched = [joint for joint in joints if not skeleton.has(joint)]
+    if len(unmatched) == len(joints):
+        problems.add(
+            ERROR,
+            f"datasets none of whose joints is one of {skeleton.name}'s",
+            f"{place}: {', '.join(joints)}",
+        )
+    else:
+        for joint in unmatched:
+            problems.add(KEPT, f"joints that {skeleton.name} lacks, which train nothing", f"{place}: {joint}")
+    sided = [joint for joint in joints if joint.startswith(("left_", "right_"))]
+    if not sided:
+        problems.add(
+            KEPT, "skeletons without flip pairs: no joint is called left_... or right_...", f"{place}: {', '.join(joints)}"
+        )  # fmt: skip
+    for joint in sided:
+        side, _, rest = joint.partition("_")
+        if f"{'right' if side == 'left' else 'left'}_{rest}" not in joints:
+            problems.add(KEPT, "joints without a counterpart on the other side", f"{place}: {joint}")
+
+
+def _check_images(
+    records: Sequence[ImageRecord],
+    files: CocoFiles,
+    problems: Problems,
+    *,
+    decode: bool,
+    workers: int,
+    progress: bool,
+) -> None:
+    missing = {id(record) for record in missing_images(files.images, records)}
+    for record in records:
+        if id(record) in missing:
+            problems.add(ERROR, "images that are missing", _image_place(files.images, record))
+    there = [record for record in records if id(record) not in missing]
+    if not decode:
+        return
+    found = _decode(files.images, there, workers)
+    for record, problem in tqdm(found, total=len(there), disable=not progress, unit="image", leave=False):
+        if problem:
+            kind, _, value = problem.partition(", got ")
+            place = _image_place(files.images, record)
+            problems.add(ERROR, kind, f"{place}, got {value}" if value else place)
+
+
+def _decode(images: Path, records: Sequence[ImageRecord], workers: int) -> Iterator[tuple[ImageRecord, str]]:
+    if workers < 1:
+        yield from zip(records, map(image_problem, repeat(images), records), strict=True)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from zip(records, pool.map(image_problem, repeat(images), records, chunksize=16), strict=True)
+
+
+def image_problem(images: Path, record: ImageRecord) -> str:
+    """What is wrong with an image's file, "" if nothing is."""
+    path = images / record.file_name
+    try:
+        height, width = read_image(path).shape[:2]
+    except InputError as error:
+        return str(error).removeprefix(f"{path}: ")
+    if record.size_wh[0] and record.size_wh != (width, height):
+        return (
+            f"images of another size than their labels say, got {width}x{height} instead of "
+            f"{record.size_wh[0]}x{record.size_wh[1]}"
+        )
+    return ""
+
+
+def _image_place(images: Path, record: ImageRecord) -> str:
+    return f"{images / record.file_name} (image id {record.image_id})"
+
+
+def _summary(reader: CocoJsonReader, files: CocoFiles) -> str:
+    people = [person for record in reader.records for person in record.people]
+    labelled = [person for person in people if not person.ignore]
+    joints = sum(int((person.keypoints[:, 2] > 0).sum()) for person in labelled)
+    tasks = files.form.tasks or {
+        task
+        for task, there in (("boxes", True), ("keypoints", joints), ("identities", reader.identities))
+        if there
+    }
+    return (
+        f"{len(reader.records)} images, {len(labelled)} people, {len(people) - len(labelled)} ignored boxes, "
+        f"{joints} joints, {len(reader.identities)} identities; trains {', '.join(sorted(tasks & TASKS))}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; exit status 1 where training would stop."""
+    parser = ArgumentParser(prog="python -m fastpose_mtn.data.check", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="datasets as in DATASETS.TRAIN")
+    parser.add_argument("--config-file", metavar="YAML", help="check its DATASETS and use its MODEL.SKELETON")
+    parser.add_argument(
+        "--no-images", action="store_true", help="do not decode the images; see only that they are there"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="processes that decode (default 2)"
+    )
+    parser.add_argument("--places", type=int, default=10, metavar="N", help="named of each kind (default 10)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    with exit_on_error():
+        options = parser.parse_args(arguments)
+        cfg = get_cfg()
+        if options.config_file:
+            cfg.merge_from_file(options.config_file)
+        names = list(dict.fromkeys([*options.names, *cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]))
+        if not names:
+            raise InputError("expected the names of datasets, or --config-file with DATASETS")
+        errors = 0
+        for name in names:
+            report = check_dataset(
+                name, get_skeleton(cfg.MODEL.SKELETON), decode=not options.no_images, workers=options.workers,
+                places=max(options.places, 1), progress=not options.quiet,
+            )  # fmt: skip
+            print(report)
+            errors += report.errors
+        if errors:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""``python -m fastpose_mtn.data.synthetic``: writes labelled synthetic videos."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from fastpose_mtn.data.synthetic.config import SceneConfig
+from fastpose_mtn.data.synthetic.dataset import contact_sheet, write_dataset
+from fastpose_mtn.errors import InputError, exit_on_error
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``"640x360"`` as (640, 360)."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text.strip().lower())
+    if not match:
+        raise InputError(f"--size: expected WIDTHxHEIGHT such as 640x360, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m fastpose_mtn.data.synthetic", description=__doc__)
+    parser.add_argument(
+        "--output", metavar="DIR", help="folder to write annotations/, images/ and videos/ into"
+    )
+    parser.add_argument("--sequences", type=int, default=4, metavar="N", help="scenes to draw (default 4)")
+    parser.add_argument("--frames", type=int, default=60, metavar="F", help="frames a scene (default 60)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="of the first scene; from 900000 up: acceptance only (default 0)",
+    )
+    parser.add_argument(
+        "--size", default="640x360", metavar="WxH", help="pixels of a frame (default 640x360)"
+    )
+    parser.add_argument("--people", type=int, default=6, metavar="N", help="persons a scene (default 6)")
+    parser.add_argument(
+        "--occlusion", type=float, default=0.3, metavar="P", help="0 to 1: how much is hidden (default 0.3)"
+    )
+    parser.add_argument(
+        "--contact-sheet", metavar="FILE", help="write one picture with a frame of each of 12 scenes instead"
+    )
+    options = parser.parse_args(arguments)
+    with exit_on_error():
+        config = SceneConfig(
+            size_wh=parse_size(options.size), frame_count=max(options.frames, 1), people=options.people,
+            occlusion=options.occlusion,
+        )  # fmt: skip
+        if options.contact_sheet:
+            path = Path(options.contact_sheet)
+            if not cv2.haveImageWriter(path.name):
+                raise InputError(
+                    f"--contact-sheet: expected a name that ends in .jpg or .png, got {path.name!r}"
+                )
+            sheet = contact_sheet(range(options.seed, options.seed + 12), columns=3, config=config)
+            path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
+            print(path)
+        elif options.output:
+            names = write_dataset(
+                options.output, options.sequences, options.frames, options.seed, config, progress=True
+            )
+            print(f"{options.output}: {len(names)} sequences of {options.frames} frames")
+        else:
+            raise InputError("expected --output DIR (or --contact-sheet FILE)")
+
+
+if __name__ == "__main__":
+    main()

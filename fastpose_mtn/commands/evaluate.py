@@ -1,0 +1,96 @@
+"""``python -m fastpose_mtn.evaluation``: PoseTrack's figures for folders of results."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
+from fastpose_mtn.evaluation.posetrack.results import PoseTrackResult
+from fastpose_mtn.evaluation.posetrack.tables import latex_tables, text_tables
+
+_WARNINGS_SHOWN = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    with exit_on_error():
+        args = _parser().parse_args(arguments)
+        if args.images and not args.images.is_dir():
+            raise InputError(f"--images {args.images}: expected a folder of images, got none of that name")
+        if args.output:
+            args.output.mkdir(parents=True, exist_ok=True)
+        notes: list[str] = []
+        result = evaluate_posetrack(
+            args.gt, args.pred, workers=args.workers, progress=not args.quiet, warn=notes.append
+        )
+        for text in notes[:_WARNINGS_SHOWN]:
+            print(f"warning: {text}", file=sys.stderr)
+        if len(notes) > _WARNINGS_SHOWN:
+            print(f"warning: {len(notes) - _WARNINGS_SHOWN} more, see metrics.json", file=sys.stderr)
+        metrics = result.metrics
+        print(
+            f"{len(result.sequences)} sequences, {metrics.num_frames} frames, "
+            f"{metrics.num_labeled_frames} of them labelled\n"
+        )
+        print(latex_tables(metrics) if args.latex else text_tables(metrics))
+        if args.output:
+            written = [_write_metrics(result, args.output), _write_report(result, args)]
+            print("\nwritten: " + ", ".join(map(str, written)))
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="python -m fastpose_mtn.evaluation",
+        description="Compares PoseTrack results with ground truth: AP and MOT as poseval gives them, and "
+        "identity switches, IDF1 and HOTA beside them.",
+    )
+    parser.add_argument(
+        "--gt", required=True, type=Path, metavar="DIR", help="ground truth, one JSON file a sequence"
+    )
+    parser.add_argument(
+        "--pred", required=True, type=Path, metavar="DIR", help="results, files of the same names"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="where to write metrics.json and report.html"
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="the frames, for the report's pictures (default: the folder images beside the ground truth's)",
+    )
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument(
+        "--latex", action="store_true", help="print the tables as poseval does: rows of LaTeX"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def _write_metrics(result: PoseTrackResult, folder: Path) -> Path:
+    """Writes ``metrics.json``, whole or not at all."""
+    path = folder / "metrics.json"
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def _write_report(result: PoseTrackResult, args: Namespace) -> Path:
+    """Writes ``report.html``, whole or not at all."""
+    # Imported here: drawing takes a while to load, and figures alone do not need it.
+    from fastpose_mtn.evaluation.report.report import find_images, write_report
+
+    path = args.output / "report.html"
+    partial = path.with_suffix(".html.partial")
+    write_report(partial, result, images=args.images or find_images(args.gt))
+    partial.replace(path)
+    return path
+
+
+if __name__ == "__main__":
+    main()

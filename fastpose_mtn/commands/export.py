@@ -1,0 +1,68 @@
+"""``python -m fastpose_mtn.export --format onnx|openvino|torchscript``: the whole network as one file."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastpose_mtn.deploy import ENDINGS
+from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+
+
+def parse(arguments: Sequence[str] | None) -> Namespace:
+    """The command line."""
+    parser = ArgumentParser(prog="python -m fastpose_mtn.export", description="Exports the whole network.")
+    add = parser.add_argument
+    add("--format", required=True, choices=list(ENDINGS))
+    add(
+        "--weights", default="demo", metavar="FILE", help="a file, demo or torchvision://NAME (default: demo)"
+    )
+    add("--output", metavar="FILE", help=f"the file to write, {', '.join(ENDINGS.values())}")
+    add("--config-file", metavar="YAML", help="configuration (default: the one that the weights carry)")
+    add(
+        "--int8",
+        metavar="SOURCE",
+        help="quantise to 8 bits, with frames of this video or folder of images to measure ranges on",
+    )
+    add("--int8-frames", type=int, default=100, metavar="N", help="frames to measure on (default: 100)")
+    add("options", nargs="*", metavar="KEY VALUE", help="override the configuration")
+    args = parser.parse_args(arguments)
+    if args.int8 and args.format == "torchscript":
+        parser.error("--int8: quantisation is the runtimes' own; choose --format onnx or openvino")
+    if args.int8_frames < 1:
+        parser.error(f"--int8-frames {args.int8_frames}: expected at least 1")
+    return args
+
+
+def run(args: Namespace) -> list[Path]:
+    """Exports what the command line asks for; returns the files written."""
+    target = Path(args.output or f"{Path(args.weights).stem}{ENDINGS[args.format]}")
+    if target.suffix != ENDINGS[args.format]:
+        raise InputError(f"--output {target}: expected a name that ends in {ENDINGS[args.format]}")
+
+    from fastpose_mtn.checkpoints.loading import inference_config, load_weights, portable_config
+    from fastpose_mtn.deploy.formats import write
+    from fastpose_mtn.systems.mtn.network import build_model
+
+    cfg = inference_config(args.weights, args.config_file)
+    cfg.merge_from_list(list(args.options))
+    model = build_model(portable_config(cfg))
+    load_weights(model, args.weights)
+    files = write(args.format, target, model, cfg)
+    if args.int8:
+        from fastpose_mtn.deploy.quantize import quantize
+
+        files = quantize(target, args.int8, frames=args.int8_frames)
+    return files
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line's beginning and end."""
+    with exit_on_error():
+        for file in run(parse(arguments)):
+            print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()

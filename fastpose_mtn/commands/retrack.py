@@ -1,0 +1,98 @@
+"""``python -m fastpose_mtn.tracking``: tracks saved detections again, and compares the strategies on them."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastpose_mtn.build import build_tracker
+from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.protocols import Tracker
+from fastpose_mtn.tracking.detections_file import ENDING
+from fastpose_mtn.tracking.occlusion_aware import STRATEGIES
+from fastpose_mtn.tracking.retrack import find_detections, track_file
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    with exit_on_error():
+        args = _parser().parse_args(arguments)
+        if args.ablation and args.gt is None:
+            raise InputError("--ablation needs --gt DIR, the sequences' ground truth")
+        if args.ablation and args.strategy is not None:
+            raise InputError("--strategy: --ablation compares all strategies; leave one of the two out")
+        if not args.ablation and args.output is None:
+            raise InputError("--output DIR is needed, the folder for the tracks")
+        cfg = get_cfg()
+        if args.config_file:
+            cfg.merge_from_file(args.config_file)
+        cfg.merge_from_list(args.options)
+        for key in args.options[::2]:
+            if not key.startswith("TRACKER."):
+                raise InputError(f"{key}: has no effect here; only keys of TRACKER have")
+        if args.strategy:
+            cfg.TRACKER.STRATEGY = args.strategy
+        build_tracker(cfg)  # a bad setting is told before any work
+        files = find_detections(args.detections)
+        if args.output:
+            args.output.mkdir(parents=True, exist_ok=True)
+        _compare(cfg, files, args) if args.ablation else _track(cfg, files, args.output)
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="python -m fastpose_mtn.tracking",
+        description="Tracks detections that track_video.py --save-detections kept, without the network.",
+    )
+    add = parser.add_argument
+    add(
+        "--detections",
+        required=True,
+        type=Path,
+        metavar="FILE|DIR",
+        help=f"NAME{ENDING}, or a folder of them",
+    )
+    add("--output", type=Path, metavar="DIR", help="folder for NAME.json, or for ablation.json")
+    add("--strategy", choices=STRATEGIES, help="how people are followed (default: the configuration's)")
+    add("--config-file", metavar="YAML", help="configuration; its TRACKER is what counts")
+    add("--gt", type=Path, metavar="DIR", help="ground truth, one PoseTrack JSON file a sequence")
+    add("--ablation", action="store_true", help="compare the strategies (the paper's Table 1c)")
+    add("--workers", type=int, default=1, metavar="N", help="processes that evaluate (default: 1)")
+    add(
+        "options",
+        nargs="*",
+        metavar="KEY VALUE",
+        help="override the configuration, as in TRACKER.MIN_SCORE 0.4",
+    )
+    return parser
+
+
+def _track(cfg: CfgNode, files: list[Path], folder: Path) -> None:
+    tracker = build_tracker(cfg)
+    for file in files:
+        done = track_file(file, tracker, folder)
+        print(f"{done.path}: {done.frames} frames, {done.people} people, {done.tracks} tracks")
+
+
+def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
+    from fastpose_mtn.evaluation.ablation import ablation_table, run_ablation
+
+    def new_tracker(strategy: str) -> Tracker:
+        own = cfg.clone()
+        own.TRACKER.STRATEGY = strategy
+        return build_tracker(own)
+
+    ablation = run_ablation(files, args.gt, new_tracker, workers=args.workers)
+    print(ablation_table(ablation))
+    if args.output:
+        path = args.output / "ablation.json"
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(json.dumps(ablation, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+        print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Finds the people of videos, images, cameras and streams: their boxes, joints and identities, frame by frame."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastpose_mtn.errors import ArgumentParser, exit_on_error
+from fastpose_mtn.runtime.memory import share_one_arena
+
+DEMO_CLIP = Path(__file__).parents[1] / "assets" / "demo.mp4"
+SOURCES = "videos, images, folders of either, a camera's number or streams' URLs (default: the demo's clip)"
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--input", nargs="+", action="extend", metavar="SOURCE", help=SOURCES)
+    add("--output", default="output", metavar="DIR", help="folder for the results (default: output)")
+    add("--config-file", metavar="YAML", help="configuration (default: the one that the weights carry)")
+    add(
+        "--weights",
+        metavar="FILE",
+        help="a file (.onnx, .xml too), demo or torchvision://NAME (default: demo)",
+    )
+    add("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs (default: auto)")
+    add("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
+    add("--engine", default="default", choices=["default", "detectron2"], help="whose model runs")
+    add("--batch-size", type=int, metavar="N", help="frames seen at once (default: 8 on a GPU, 4 without)")
+    add(
+        "--formats",
+        default="posetrack",
+        metavar="LIST",
+        help="of posetrack,jsonl,mot,coco (default: posetrack)",
+    )
+    add("--no-video", action="store_true", help="do not draw the people into a video")
+    add("--save-detections", action="store_true", help="save what python -m fastpose_mtn.tracking reads")
+    add("--strategy", choices=["occlusion_aware", "reid", "iou"], help="how people are followed")
+    add("--max-frames", type=int, metavar="N", help="stop each source after N frames")
+    add(
+        "--live",
+        default="auto",
+        choices=["auto", "on", "off"],
+        help="newest frame first: of cameras and streams (auto), of recordings at their own pace too, or of none",
+    )
+    add("--quiet", action="store_true", help="print errors and warnings only")
+    add("options", nargs="*", metavar="KEY VALUE", help="override the configuration")
+    args = parser.parse_args(arguments)
+    for name in ("batch_size", "max_frames"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} {value}: expected at least 1")
+    return args
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tracks what the command line asks for; returns the exit status."""
+    share_one_arena()  # the network runs in a thread
+    from fastpose_mtn import build
+    from fastpose_mtn.commands.track_sources import Request, split_options, track_inputs
+    from fastpose_mtn.video.outputs import check_formats
+
+    inputs, options = split_options(args.input or [str(DEMO_CLIP)], args.options)
+    request = Request(
+        folder=Path(args.output),
+        formats=check_formats(args.formats),
+        video=not args.no_video,
+        detections=args.save_detections,
+        batch_size=args.batch_size,
+        max_frames=args.max_frames,
+        quiet=args.quiet,
+        live=args.live,
+    )
+
+    def load() -> build.PoseTracking:
+        return build.build_pose_tracking(
+            weights=args.weights,
+            config_file=args.config_file,
+            device=args.device,
+            precision=args.precision,
+            strategy=args.strategy,
+            options=options,
+            engine=args.engine,
+        )
+
+    return track_inputs(inputs or [str(DEMO_CLIP)], request, load)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line's beginning and end."""
+    with exit_on_error():
+        status = run(parse(arguments))
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

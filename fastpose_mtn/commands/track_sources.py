@@ -1,0 +1,166 @@
+"""Tracks a command line's inputs one after the other; one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastpose_mtn.build import PoseTracking
+from fastpose_mtn.errors import error_line
+from fastpose_mtn.video.live import ReconnectingSource, as_live
+from fastpose_mtn.video.outputs import Outputs, check_output_folder
+from fastpose_mtn.video.run import Summary, remarks, run_source, table
+from fastpose_mtn.video.sources import Source, find_inputs, open_source
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to make of each input.
+
+    Attributes:
+        folder: for the results.
+        formats: keys of ``fastpose_mtn.video.writers.FORMATS``.
+        video: whether to draw the people into a video.
+        detections: whether to save the people before tracking.
+        batch_size: frames that the network sees at once; None: as many as its device likes.
+        max_frames: of each source; None: all.
+        quiet: whether to print errors and warnings only.
+        live: one of ``fastpose_mtn.video.live.MODES``.
+    """
+
+    folder: Path
+    formats: Sequence[str] = ("posetrack",)
+    video: bool = True
+    detections: bool = False
+    batch_size: int | None = None
+    max_frames: int | None = None
+    quiet: bool = False
+    live: str = "auto"
+
+
+def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], PoseTracking]) -> int:
+    """Tracks every input into files and prints a table.
+
+    Args:
+        inputs: see ``find_inputs``.
+        build: loads the network; is called once, when there is a source to look at.
+
+    Returns:
+        The exit status: 0, 2 if an input failed, 130 after Ctrl-C.
+
+    Raises:
+        ValueError, OSError: the network cannot be loaded, or the folder cannot be written to.
+    """
+    check_output_folder(request.folder)
+    tracking: PoseTracking | None = None
+    summaries: list[Summary] = []
+    names: set[str] = set()
+    failed = False
+    for opened in _open_all(inputs, request.live):
+        if not isinstance(opened, Source):
+            failed = True
+            print(error_line(opened), file=sys.stderr)
+            continue
+        try:
+            tracking = tracking or build()
+        except BaseException:
+            opened.close()
+            raise
+        if opened.frame_rate_is_a_choice:
+            opened.frame_rate = float(tracking.cfg.VIDEO.FOLDER_FRAME_RATE)
+        if isinstance(opened, ReconnectingSource):
+            opened.patience_s = float(tracking.cfg.VIDEO.RECONNECT_SECONDS)
+        summary = Summary(_unused(opened.name, names))
+        try:
+            _track(opened, tracking, request, summary)
+        except (ValueError, OSError) as error:
+            failed = True
+            print(error_line(error), file=sys.stderr)
+            continue
+        summaries.append(summary)
+        for line in remarks(summary):
+            _warn(line)
+        if summary.problem:
+            failed = True
+            print(error_line(ValueError(summary.problem)), file=sys.stderr)
+        if summary.interrupted:
+            break
+    if summaries and not request.quiet:
+        print(table(summaries))
+        print(f"results: {request.folder}")
+    if summaries and summaries[-1].interrupted:
+        return 130
+    return 2 if failed else 0
+
+
+def split_options(inputs: Sequence[str], options: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Takes the configuration's keys out of ``--input a.mp4 TRACKER.MIN_SCORE 0.3``.
+
+    Returns:
+        Inputs and options; the first input that is written like a key and is no file begins the options.
+    """
+    for i, text in enumerate(inputs):
+        if re.fullmatch(r"[A-Z][A-Z0-9_]*(\.[A-Z][A-Z0-9_]*)+", text) and not Path(text).exists():
+            return list(inputs[:i]), [*inputs[i:], *options]
+    return list(inputs), list(options)
+
+
+def _open_all(inputs: Sequence[str], live: str) -> Iterator[Source | ValueError | OSError]:
+    """Each input's sources, opened when their turn comes, or what was wrong with it."""
+    for given in inputs:
+        try:
+            found = find_inputs(given)
+        except (ValueError, OSError) as error:
+            yield error
+            continue
+        for one in found:
+            try:
+                source = as_live(open_source(one), live, functools.partial(open_source, one), _warn)
+            except (ValueError, OSError) as error:
+                yield error
+            else:
+                yield source
+
+
+def _track(source: Source, tracking: PoseTracking, request: Request, summary: Summary) -> None:
+    def open_outputs() -> Outputs:
+        return Outputs(
+            request.folder,
+            summary.name,
+            source=source,
+            skeleton=tracking.estimator.skeleton,
+            formats=request.formats,
+            video=request.video,
+            detections=request.detections,
+            joint_thresh=float(tracking.cfg.TRACKER.JOINT_THRESH),
+            times=summary.times,
+        )
+
+    run_source(
+        source,
+        tracking.estimator,
+        tracking.new_tracker(),
+        open_outputs,
+        summary,
+        batch_size=request.batch_size or tracking.batch_size,
+        max_frames=request.max_frames,
+        quiet=request.quiet,
+    )
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def _unused(name: str, names: set[str]) -> str:
+    """The name, or with ``_2``, ``_3`` ... behind it where another input has it already."""
+    unique, count = name, 1
+    while unique in names:
+        count += 1
+        unique = f"{name}_{count}"
+    names.add(unique)
+    return unique

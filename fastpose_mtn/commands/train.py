@@ -1,0 +1,78 @@
+"""Trains and evaluates a network: Detectron2's arguments, with Detectron2's meaning."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.engine.machines import Machines, is_first_process
+from fastpose_mtn.errors import ArgumentParser, exit_on_error
+from fastpose_mtn.hosts import ENGINES, choose_engine
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--config-file", metavar="YAML", default="", help="defaults: the paper's FastPose-50")
+    parser.add_argument("--num-gpus", type=int, default=1, metavar="N", help="GPUs on each machine")
+    parser.add_argument("--num-machines", type=int, default=1, metavar="N")
+    parser.add_argument(
+        "--machine-rank", type=int, default=0, metavar="R", help="this machine's number, from 0"
+    )
+    parser.add_argument("--dist-url", metavar="URL", default="auto", help="tcp://HOST:PORT of machine 0")
+    parser.add_argument("--resume", action="store_true", help="go on from OUTPUT_DIR's newest checkpoint")
+    parser.add_argument("--eval-only", action="store_true", help="evaluate MODEL.WEIGHTS on DATASETS.TEST")
+    parser.add_argument("--engine", choices=ENGINES, default="auto")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="configuration overrides")
+    return parser.parse_args(argv)
+
+
+def setup(args: argparse.Namespace) -> CfgNode:
+    """The configuration; without a file, weights to evaluate bring their own."""
+    cfg = get_cfg()
+    if args.config_file:
+        cfg.merge_from_file(args.config_file)
+    cfg.merge_from_list(args.opts)
+    if args.eval_only and not args.config_file and cfg.MODEL.WEIGHTS:
+        from fastpose_mtn.checkpoints.loading import inference_config
+
+        cfg = inference_config(cfg.MODEL.WEIGHTS)
+        cfg.merge_from_list(args.opts)
+    return cfg
+
+
+def main(argv: list[str] | None = None) -> None:
+    logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    log = logging.getLogger("fastpose_mtn")
+    with exit_on_error():
+        args = parse_args(argv)
+        engine, why = choose_engine(args.engine)
+        log.setLevel(logging.INFO if is_first_process() else logging.ERROR)
+        log.info("engine: %s (%s)", engine, why)
+        machines = Machines(args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)
+        if engine == "detectron2":
+            from fastpose_mtn.detectron2.train import run
+
+            run(
+                config_file=args.config_file,
+                opts=args.opts,
+                eval_only=args.eval_only,
+                resume=args.resume,
+                machines=machines,
+            )
+            return
+        cfg = setup(args)
+        from fastpose_mtn.engine.train import (  # after --help and bad arguments: slow to import
+            evaluate_only,
+            train,
+        )
+
+        if args.eval_only:
+            evaluate_only(cfg)
+        else:
+            log.info("weights: %s", train(cfg, resume=args.resume, machines=machines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The keys that all systems share, with their defaults, units and sources.
+
+The names are Detectron2's where Detectron2 has the key, so one YAML file serves both hosts. Each system adds
+its own keys, see ``protocols.System.add_config``; those marked "ours" are not Detectron2's.
+"""
+
+from __future__ import annotations
+
+from fastpose_mtn.config.node import CfgNode
+from fastpose_mtn.registry import SYSTEMS
+
+
+def get_cfg() -> CfgNode:
+    """A fresh copy of the defaults, of every registered system: the paper's FastPose-50 on PoseTrack's 15 joints."""
+    c = CfgNode()
+    c.VERSION = 2
+    c.OUTPUT_DIR = "./output"
+    c.SEED = -1  # -1: not seeded
+    c.CUDNN_BENCHMARK = False
+    c.VIS_PERIOD = 0  # steps between pictures of training images in TensorBoard (Lightning); 0: none
+
+    c.MODEL = CfgNode()
+    c.MODEL.META_ARCHITECTURE = (
+        "GeneralizedRCNN"  # the system: a name in registry.SYSTEMS; FastPose MTN's is Detectron2's
+    )
+    c.MODEL.DEVICE = "auto"  # auto, cpu or cuda; ours adds auto
+    c.MODEL.WEIGHTS = ""  # a file, "demo", or torchvision://NAME
+    c.MODEL.KEYPOINT_ON = True
+    c.MODEL.REID_ON = True  # ours: the identity head (paper, section 3.1)
+    c.MODEL.SKELETON = "POSETRACK15"  # ours: a name from fastpose_mtn.skeletons
+    # ImageNet statistics of INPUT.FORMAT's channel order, on 0..255 (timm's backbones)
+    c.MODEL.PIXEL_MEAN = [123.675, 116.28, 103.53]
+    c.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]
+
+    c.MODEL.BACKBONE = CfgNode()
+    # ours, also under Detectron2; build_timm_dc5_backbone is the same without a pyramid (paper, Table 1d)
+    c.MODEL.BACKBONE.NAME = "build_timm_fpn_backbone"
+    c.MODEL.BACKBONE.FREEZE_AT = 2  # stages frozen: 0 none, 1 the stem, 2 the stem and the first stage
+    c.MODEL.BACKBONE.NORM = "FrozenBN"  # ours: FrozenBN, BN, SyncBN or GN
+    c.MODEL.TIMM = CfgNode()  # ours
+    c.MODEL.TIMM.NAME = "resnet50"  # mobilenetv2_100, resnet18, resnet50, resnet101 (paper, section 4.1)
+    # timm.create_model's own arguments for this network, for example {channels: [32, 64, 128, 256]}
+    c.MODEL.TIMM.ARGS = CfgNode(new_allowed=True)
+    c.MODEL.TIMM.STRIDE_IN_1X1 = False  # of bottlenecks; True for Detectron2's model zoo (MSRA's ResNets)
+    c.MODEL.TIMM.PRETRAINED = False  # start from timm's ImageNet weights (downloads them)
+    c.MODEL.FPN = CfgNode()
+    c.MODEL.FPN.OUT_CHANNELS = 256
+    c.MODEL.FPN.NORM = ""
+    c.MODEL.FPN.FUSE_TYPE = "sum"
+
+    c.INPUT = CfgNode()
+    c.INPUT.FORMAT = "RGB"
+    c.INPUT.MIN_SIZE_TRAIN = (600,)  # pixels of the shorter side (paper: 600x1000)
+    c.INPUT.MIN_SIZE_TRAIN_SAMPLING = "choice"
+    c.INPUT.MAX_SIZE_TRAIN = 1000
+    c.INPUT.MIN_SIZE_TEST = 600  # 0: as it is
+    c.INPUT.MAX_SIZE_TEST = 1000
+    c.INPUT.RANDOM_FLIP = "horizontal"  # or none
+    c.INPUT.SIFP = CfgNode()  # ours: scale-normalised image pyramids (paper, section 3.2; data/sifp.py)
+    c.INPUT.SIFP.ENABLED = False
+    c.INPUT.SIFP.SCALES = [2.0, 1.5, 1.0, 0.75]  # factors on the base image, MIN_SIZE_TRAIN by MAX_SIZE_TRAIN
+    c.INPUT.SIFP.VALID_RANGE = [16.0, 560.0]  # pixels: sqrt(wh) of a person who trains, after resizing
+    c.INPUT.AUG = CfgNode()  # ours: cheap random changes, all off by default
+    c.INPUT.AUG.SIZE = []  # [height, width] pixels that training images are cropped and padded to; []: not
+    c.INPUT.AUG.SCALE = [1.0, 1.0]  # least and greatest random factor on MIN_SIZE_TRAIN
+    c.INPUT.AUG.ROTATION = 0.0  # degrees: greatest angle either way
+    c.INPUT.AUG.ROTATION_PROBABILITY = 0.5  # of turning an image
+    c.INPUT.AUG.OCCLUSION = 0.0  # probability that a person is partly hidden behind a piece of the image
+    c.INPUT.AUG.COLOR = 0.0  # brightness, contrast, saturation and channels change by up to this share
+    c.INPUT.AUG.GRAY = 0.0  # probability of a grey image
+    c.INPUT.AUG.BLUR = 0.0  # probability of a blur of 0.3 to 1.5 pixels
+
+    c.DATASETS = CfgNode()
+    c.DATASETS.TRAIN = ()
+    # ours: how the images of a step are shared among DATASETS.TRAIN, such as [3, 1, 1]; (): by their numbers
+    c.DATASETS.TRAIN_WEIGHTS = ()
+    c.DATASETS.TEST = ()
+
+    c.DATALOADER = CfgNode()
+    c.DATALOADER.NUM_WORKERS = 4
+    c.DATALOADER.ASPECT_RATIO_GROUPING = True
+    c.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True
+    c.DATALOADER.SKIP_BAD_IMAGES = False  # ours: train without missing and corrupt images, counted; or stop
+    c.DATALOADER.IMAGES_PER_SCENE = 2  # ours: images of one synthetic scene drawn together
+
+    c.SOLVER = CfgNode()
+    c.SOLVER.IMS_PER_BATCH = 16  # images a step, over all devices
+    # ours: parts that a device's images of a step go through the network in, one after the other: less memory.
+    # Batch normalisation and the losses' means are then those of a part.
+    c.SOLVER.GRADIENT_ACCUMULATION = 1
+    c.SOLVER.LOSS_WEIGHTS = (
+        "fixed"  # ours: fixed (the heads' LOSS_WEIGHT), or uncertainty (learned, as in JDE)
+    )
+    # ours: parts of the network that train, such as roi_heads.reid_head; the others stay as they are; empty: all train
+    c.SOLVER.TRAINED_PARTS = ()
+    c.SOLVER.BASE_LR = 0.02
+    c.SOLVER.MOMENTUM = 0.9
+    c.SOLVER.NESTEROV = False
+    c.SOLVER.WEIGHT_DECAY = 0.0001
+    c.SOLVER.WEIGHT_DECAY_NORM = 0.0
+    c.SOLVER.WEIGHT_DECAY_BIAS = None  # None: as WEIGHT_DECAY
+    c.SOLVER.OPTIMIZER = "sgd"  # ours: sgd or adamw
+    c.SOLVER.LR_SCHEDULER_NAME = "WarmupMultiStepLR"  # or WarmupCosineLR
+    c.SOLVER.STEPS = (60000, 80000)  # steps at which the rate is multiplied by GAMMA
+    c.SOLVER.GAMMA = 0.1
+    c.SOLVER.MAX_ITER = 90000
+    c.SOLVER.WARMUP_FACTOR = 0.001
+    c.SOLVER.WARMUP_ITERS = 1000
+    c.SOLVER.WARMUP_METHOD = "linear"
+    c.SOLVER.BASE_LR_END = 0.0
+    c.SOLVER.CHECKPOINT_PERIOD = 5000  # steps
+    c.SOLVER.CHECKPOINTS_KEPT = 3  # ours: older ones are deleted; 0: none is
+    c.SOLVER.LOG_PERIOD = 20  # ours: steps between two lines of the log
+    c.SOLVER.AMP = CfgNode()
+    c.SOLVER.AMP.ENABLED = False
+    c.SOLVER.AMP.DTYPE = "bf16"  # ours: bf16 or fp16
+    c.SOLVER.CLIP_GRADIENTS = CfgNode()
+    c.SOLVER.CLIP_GRADIENTS.ENABLED = False
+    c.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "norm"  # value, norm (of each parameter) or full_model
+    c.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = 1.0
+    c.SOLVER.CLIP_GRADIENTS.NORM_TYPE = 2.0
+    c.SOLVER.EMA = 0.0  # ours: decay of the weights' moving average that is kept and evaluated; 0: none
+
+    c.TEST = CfgNode()
+    c.TEST.DETECTIONS_PER_IMAGE = 100  # paper, section 3.4
+    c.TEST.EVAL_PERIOD = 0  # steps; 0: at the end only
+    # ours: with EVAL_PERIOD, keeps model_best.safetensors by it (Lightning); any name in evaluation.json, such
+    # as posetrack/HOTA or search/mAP; "": keeps none
+    c.TEST.BEST_METRIC = "keypoint/AP"
+    c.TEST.AUG = CfgNode()  # each image at several sizes, merged (paper, Table 1e); Detectron2's values
+    c.TEST.AUG.ENABLED = False
+    c.TEST.AUG.MIN_SIZES = (400, 500, 600, 700, 800, 900, 1000, 1100, 1200)  # pixels of the shorter side
+    c.TEST.AUG.MAX_SIZE = 4000  # pixels of the longer side
+    c.TEST.AUG.FLIP = True  # each size mirrored too
+    c.TEST.KEYPOINT_OKS_SIGMAS = []  # for decoding, and Detectron2's AP; empty: the skeleton's
+
+    c.TRACKER = CfgNode()  # ours; paper, section 3.3
+    c.TRACKER.NAME = "occlusion_aware"  # a name in registry.TRACKERS
+    c.TRACKER.STRATEGY = "occlusion_aware"  # or reid, iou (paper, Table 1c)
+    c.TRACKER.JOINT_THRESH = 0.2  # gamma: a joint counts as visible above this confidence
+    c.TRACKER.VALID_JOINTS = (
+        10.0 / 15.0
+    )  # theta_valid: an identity vector is valid above this share of visible joints
+    c.TRACKER.POSITION_WEIGHT = 0.5  # theta_pos
+    # sigma_max: distance between embeddings at and above which they are unlike; sqrt(2) is a right angle
+    c.TRACKER.MAX_DISTANCE = 1.414
+    c.TRACKER.MIN_SIMILARITY = 0.3  # the gate: a pair below it is no match
+    c.TRACKER.MOTION = True  # overlap with the box that is expected; False: with the last one (the paper)
+    c.TRACKER.MAX_LOST_SECONDS = 2.0  # of video, for which a lost person can be found again
+    # scores are weighted by how sure the joints are; a network whose scores are its boxes' needs more: 0.7 and 0.5
+    c.TRACKER.BIRTH_SCORE = 0.5  # an unmatched detection above it begins a track
+    c.TRACKER.MIN_SCORE = 0.4  # detections below it are not looked at
+
+    c.TRACKER_HEADS = CfgNode()
+    c.TRACKER_HEADS.TRACKER_NAME = "OcclusionAwareTracker"  # read by Detectron2's build_tracker_head only
+
+    c.VIDEO = CfgNode()  # ours
+    c.VIDEO.FOLDER_FRAME_RATE = 30.0  # frames a second of a folder of images, which has no clock of its own
+    c.VIDEO.RECONNECT_SECONDS = (
+        300.0  # of waiting for a camera or stream that broke off, before it is given up
+    )
+
+    for name in SYSTEMS:
+        SYSTEMS.get(name).add_config(c)
+    return c

@@ -1,0 +1,196 @@
+"""Datasets in COCO-style JSON: COCO, PoseTrack18, CrowdPose, Halpe, and what is converted to it.
+
+Fields read: ``images`` (id, file_name, width, height, is_labeled, vid_id, ignore_regions_x/y),
+``annotations`` (id, image_id, category_id, bbox, keypoints, iscrowd, person_id or track_id) and
+``categories`` (name, keypoints). Joints are matched by name; one that the dataset lacks is unlabelled.
+
+* A person is ignored where ``iscrowd`` is set, and where nothing is labelled on purpose: PoseTrack's
+  ignore regions (the box around each polygon) and, with ``ignore_unlabelled``, people without joints.
+* A dataset whose ``v`` is never 2 (PoseTrack) does not tell hidden joints from visible ones: its labelled
+  joints are taken as visible.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fastpose_mtn.data.coco.records import CocoJsonFormat, CocoJsonReader, ImageRecord
+from fastpose_mtn.data.image_file import read_image
+from fastpose_mtn.data.problems import LEFT_OUT
+from fastpose_mtn.data.sample import TASKS, LabelledImage
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import PersonTargets
+
+_LOG = logging.getLogger("fastpose_mtn")
+
+
+class CocoJsonDataset:
+    """Images and people of one or more COCO-style files.
+
+    Args:
+        name: as in ``DATASETS``.
+        annotations: a file, or a folder of files (PoseTrack: one a sequence), read in order of name.
+        images: the folder that ``file_name`` starts from.
+        skeleton: the network's.
+        filter_empty: leave out images without anybody to learn from (training).
+        skip_missing: leave out images that are missing, with a warning that counts them.
+
+    Raises:
+        InputError: a file cannot be used or images are missing; names the file and the record.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        annotations: Path,
+        images: Path,
+        *,
+        skeleton: Skeleton,
+        form: CocoJsonFormat | None = None,
+        filter_empty: bool = False,
+        skip_missing: bool = False,
+    ) -> None:
+        self.name, self.annotations, self.folder = name, annotations, images
+        self.form = form = form or CocoJsonFormat()
+        reader = CocoJsonReader(skeleton, form)
+        for path in annotation_files(annotations, name):
+            reader.read(path)
+        kept = [r for r in reader.records if not filter_empty or not all(p.ignore for p in r.people)]
+        missing = missing_images(images, kept)
+        if missing and not skip_missing:
+            raise InputError(
+                f"dataset {name}: {len(missing)} of {len(kept)} images are missing, the first is "
+                f"{_place(images, missing[0])}; DATALOADER.SKIP_BAD_IMAGES True leaves them out"
+            )
+        for record in missing:
+            reader.problems.add(LEFT_OUT, "images that are missing", _place(images, record))
+        reader.problems.log(name)
+        absent = {id(record) for record in missing}
+        kept = [record for record in kept if id(record) not in absent]
+        if not kept:
+            raise InputError(f"dataset {name}: no labelled image in {annotations}")
+        self._file_names = np.array([r.file_name for r in kept])
+        self._image_ids = np.array([r.image_id for r in kept], np.int64)
+        self._sizes_wh = np.array([r.size_wh for r in kept], np.int64).reshape(-1, 2)
+        # Long arrays, not objects: they stay shared between worker processes.
+        people = [person for r in kept for person in r.people]
+        self._ends = np.cumsum([len(r.people) for r in kept])
+        self._boxes = np.array([p.box for p in people], np.float32).reshape(-1, 4)
+        self._keypoints = np.array([p.keypoints for p in people], np.float32).reshape(-1, len(skeleton), 3)
+        self._identities = np.array([p.identity for p in people], np.int64)
+        self._ignore = np.array([p.ignore for p in people], bool)
+        visibility = self._keypoints[..., 2]
+        if not (visibility == 2).any():
+            visibility[visibility > 0] = 2
+        self._file_joints = reader.file_joints
+        self._num_identities = len(reader.identities)
+        labelled_tasks = self._labelled_tasks()
+        self.tasks = form.tasks if form.tasks is not None else labelled_tasks
+        if self._file_joints and "keypoints" not in labelled_tasks:
+            _LOG.warning(
+                "dataset %s: trains no joints: of its joints (%s) %s has none that is labelled",
+                name, ", ".join(self._file_joints), skeleton.name,
+            )  # fmt: skip
+
+    @property
+    def num_identities(self) -> int:
+        return self._num_identities if "identities" in self.tasks else 0
+
+    @property
+    def group_sizes(self) -> np.ndarray:
+        return np.ones(len(self), np.int64)
+
+    def __len__(self) -> int:
+        return len(self._image_ids)
+
+    def image_size_wh(self, index: int) -> tuple[int, int]:
+        """From the file; (1, 1) where the file does not say."""
+        width, height = self._sizes_wh[index].tolist()
+        return (width, height) if width > 0 else (1, 1)
+
+    def path(self, index: int) -> Path:
+        """Of an image."""
+        return self.folder / str(self._file_names[index])
+
+    def image_id(self, index: int) -> int:
+        """Of an image, in the file."""
+        return int(self._image_ids[index])
+
+    def targets(self, index: int) -> PersonTargets:
+        """The labelled people of an image, NumPy, without reading it."""
+        rows = slice(int(self._ends[index - 1]) if index else 0, int(self._ends[index]))
+        return PersonTargets(
+            boxes=self._boxes[rows].copy(),
+            keypoints=self._keypoints[rows].copy(),
+            identities=self._identities[rows].copy(),
+            ignore=self._ignore[rows].copy(),
+        )
+
+    def __getitem__(self, index: int) -> LabelledImage:
+        path = self.path(index)
+        image = read_image(path)
+        height, width = image.shape[:2]
+        said = tuple(self._sizes_wh[index].tolist())
+        if said[0] > 0 and said != (width, height):
+            raise InputError(
+                f"{path}: the image is {width}x{height}, but dataset {self.name} says {said[0]}x{said[1]} "
+                f"(image id {self._image_ids[index]}); its labels would not fit"
+            )
+        return LabelledImage(
+            image=image,
+            targets=self.targets(index),
+            tasks=self.tasks,
+            image_id=int(self._image_ids[index]),
+            file_name=str(self._file_names[index]),
+        )
+
+    def is_official(self, skeleton: Skeleton) -> bool:
+        """Whether the annotations are one COCO file with exactly these joints, which can be measured as it is."""
+        return self.annotations.is_file() and self._file_joints == skeleton.joints
+
+    def _labelled_tasks(self) -> frozenset[str]:
+        labelled = {
+            "boxes": True,
+            "keypoints": bool((self._keypoints[..., 2] > 0).any()),
+            "identities": bool((self._identities >= 0).any()),
+        }
+        return frozenset(task for task in TASKS if labelled[task])
+
+
+def missing_images(folder: Path, records: Sequence[ImageRecord]) -> list[ImageRecord]:
+    """The images whose file is not there: found before training, not hours into it; a folder is listed once."""
+    listed: dict[Path, set[str]] = {}
+    missing = []
+    for record in records:
+        path = folder / record.file_name
+        if path.parent not in listed:
+            there = path.parent.is_dir()
+            listed[path.parent] = {p.name for p in path.parent.iterdir()} if there else set()
+        if path.name not in listed[path.parent]:
+            missing.append(record)
+    return missing
+
+
+def _place(folder: Path, record: ImageRecord) -> str:
+    return f"{folder / record.file_name} (image id {record.image_id})"
+
+
+def annotation_files(annotations: Path, name: str) -> list[Path]:
+    """One file, or those of a folder in order of name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if annotations.is_dir():
+        files = sorted(annotations.glob("*.json"))
+        if not files:
+            raise InputError(f"dataset {name}: no .json file in {annotations}")
+        return files
+    if not annotations.is_file():
+        raise InputError(f"dataset {name}: annotations not found: {annotations}")
+    return [annotations]

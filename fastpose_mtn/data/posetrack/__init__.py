@@ -1,0 +1,1 @@
+"""PoseTrack's files: reading and writing."""

@@ -1,0 +1,199 @@
+"""Synthetic scenes as a dataset: images are drawn when they are asked for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+
+from fastpose_mtn.data.posetrack.records import posetrack18_file_name
+from fastpose_mtn.data.sample import TASKS, LabelledImage, parse_tasks
+from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED, SceneConfig, SyntheticScene
+from fastpose_mtn.data.synthetic.dataset import frame_records, sequence_name
+from fastpose_mtn.skeletons import POSETRACK15, Skeleton
+from fastpose_mtn.structures import PersonTargets
+
+_SCENES_KEPT = 4  # scenes a worker keeps; a batch draws its images scene by scene
+
+
+@dataclass(frozen=True)
+class SyntheticSpec:
+    """``synthetic://LABEL?seeds=A-B&frames=F&size=WxH&people=A-B&occlusion=A-B&stride=S&tasks=T+T``.
+
+    Every part but the seeds has a default. A range ``A-B`` includes both ends and may be one number.
+
+    Attributes:
+        label: what messages and results call it.
+        seeds: first and last scene.
+        frames: frames a scene, at 30 frames a second.
+        size_wh: pixels of an image.
+        people: fewest and most people in a scene; each scene's number follows from its seed.
+        occlusion: least and greatest ``SceneConfig.occlusion``; each scene's follows from its seed.
+        stride: every how many-th frame belongs to the dataset. Tracked, they are as far apart as in the
+            video, ``stride`` / 30 seconds, which is harder than every frame.
+        tasks: what the images train.
+    """
+
+    label: str
+    seeds: tuple[int, int]
+    frames: int = 60
+    size_wh: tuple[int, int] = (640, 360)
+    people: tuple[int, int] = (2, 10)
+    occlusion: tuple[float, float] = (0.0, 0.6)
+    stride: int = 1
+    tasks: frozenset[str] = TASKS
+
+    @classmethod
+    def parse(cls, name: str) -> SyntheticSpec:
+        """Reads a dataset name.
+
+        Raises:
+            ValueError: a part is unknown or unreadable; the message says which and shows the scheme.
+        """
+        parts = urlsplit(name)
+        values: dict[str, Any] = {}
+        try:
+            for key, text in parse_qsl(parts.query, strict_parsing=True) if parts.query else []:
+                values[_FIELD_OF_KEY[key]] = _PARSER_OF_KEY[key](text)
+            if "seeds" not in values:
+                raise ValueError("seeds are missing")
+            return cls(label=parts.netloc or "synthetic", **values)
+        except KeyError as error:
+            problem = f"unknown part {error.args[0]!r}"
+        except ValueError as error:
+            problem = str(error)
+        raise ValueError(f"dataset {name}: {problem}; expected {_SCHEME}, for example {_EXAMPLE}")
+
+    def scene(self, seed: int) -> SceneConfig:
+        """What the scene with this seed is made of: the people and occluders follow from the seed."""
+        rng = np.random.default_rng([seed, 0x5EED])
+        return SceneConfig(
+            size_wh=self.size_wh,
+            frame_count=self.frames,
+            people=int(rng.integers(self.people[0], self.people[1] + 1)),
+            occlusion=float(rng.uniform(*self.occlusion)),
+        )
+
+    def __post_init__(self) -> None:
+        for key in ("seeds", "people", "occlusion"):
+            low, high = getattr(self, key)
+            if not 0 <= low <= high:
+                raise ValueError(f"{key} go from {low} to {high}, expected 0 <= first <= last")
+        if min(self.frames, self.stride, *self.size_wh) < 1:
+            raise ValueError("frames, stride and size must be positive")
+
+
+def _range_of(kind: type) -> Callable[[str], tuple]:
+    def parse(text: str) -> tuple:
+        low, _, high = text.partition("-")
+        return kind(low), kind(high or low)
+
+    return parse
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, x, height = text.partition("x")
+    if not x:
+        raise ValueError(f"size is {text!r}, expected WIDTHxHEIGHT")
+    return int(width), int(height)
+
+
+_PARSER_OF_KEY: dict[str, Callable[[str], Any]] = {
+    "seeds": _range_of(int),
+    "frames": int,
+    "size": _size,
+    "people": _range_of(int),
+    "occlusion": _range_of(float),
+    "stride": int,
+    "tasks": parse_tasks,
+}
+_FIELD_OF_KEY = {key: "size_wh" if key == "size" else key for key in _PARSER_OF_KEY}
+_SCHEME = (
+    "synthetic://LABEL?seeds=A-B[&frames=F][&size=WxH][&people=A-B][&occlusion=A-B][&stride=S][&tasks=T+T]"
+)
+_EXAMPLE = "synthetic://train?seeds=0-1999&frames=60&size=640x360&people=2-10"
+
+
+class SyntheticDataset:
+    """Frames of synthetic scenes, each drawn from its seed and its time alone.
+
+    A person's identity is the number of people in the scenes before plus the person's number in the
+    scene, so identities are unique and counted before anything is drawn.
+    """
+
+    def __init__(self, name: str, spec: SyntheticSpec, *, skeleton: Skeleton, training: bool) -> None:
+        """
+        Raises:
+            ValueError: ``training`` on scenes that are kept for acceptance.
+        """
+        if training and spec.seeds[1] >= FIRST_ACCEPTANCE_SEED:
+            raise ValueError(
+                f"dataset {name}: scenes from seed {FIRST_ACCEPTANCE_SEED} up are kept for acceptance and "
+                f"must not be trained on; use smaller seeds in DATASETS.TRAIN"
+            )
+        self.name, self.spec, self.skeleton, self.tasks = name, spec, skeleton, spec.tasks
+        self._training = training
+        first, last = spec.seeds
+        self._scene_count = last - first + 1
+        people = [spec.scene(seed).people for seed in range(first, last + 1)]
+        self._first_identity = np.concatenate([[0], np.cumsum(people)])
+        self._frames_a_scene = -(-spec.frames // spec.stride)
+        self._scenes: OrderedDict[int, SyntheticScene] = OrderedDict()
+
+    @property
+    def num_identities(self) -> int:
+        return int(self._first_identity[-1]) if "identities" in self.tasks else 0
+
+    @property
+    def group_sizes(self) -> np.ndarray:
+        """(scenes,) images in each scene: consecutive indices that are cheap to read together."""
+        return np.full(self._scene_count, self._frames_a_scene)
+
+    def __len__(self) -> int:
+        return self._scene_count * self._frames_a_scene
+
+    def image_size_wh(self, index: int) -> tuple[int, int]:
+        return self.spec.size_wh
+
+    def __getitem__(self, index: int) -> LabelledImage:
+        if not 0 <= index < len(self):
+            raise IndexError(f"dataset {self.name}: image {index} of {len(self)}")
+        number, frame = divmod(index, self._frames_a_scene)
+        frame *= self.spec.stride
+        seed = self.spec.seeds[0] + number
+        drawn = self._scene(number).frame(frame)
+        targets = drawn.targets.numpy()
+        identities = np.where(
+            targets.identities >= 0, targets.identities + self._first_identity[number], -1
+        ).astype(np.int64)
+        return LabelledImage(
+            image=drawn.image,
+            targets=PersonTargets(
+                boxes=targets.boxes,
+                keypoints=POSETRACK15.convert(targets.keypoints, self.skeleton),
+                identities=identities,
+                ignore=targets.ignore,
+            ),
+            tasks=self.tasks,
+            image_id=index,
+            file_name=f"{seed:06d}/{frame:06d}",
+            posetrack=None
+            if self._training
+            else frame_records(
+                drawn, seed, frame, self.spec.frames, posetrack18_file_name(sequence_name(seed), frame)
+            ),
+        )
+
+    def _scene(self, number: int) -> SyntheticScene:
+        if number in self._scenes:
+            self._scenes.move_to_end(number)
+        else:
+            seed = self.spec.seeds[0] + number
+            self._scenes[number] = SyntheticScene(seed, self.spec.scene(seed))
+            if len(self._scenes) > _SCENES_KEPT:
+                self._scenes.popitem(last=False)
+        return self._scenes[number]

@@ -1,0 +1,194 @@
+"""Random changes to a labelled image: cheap, NumPy and OpenCV, each with its own hand-checked geometry.
+
+An augmentation is a function ``(LabelledImage, np.random.Generator) -> LabelledImage`` that changes
+neither argument's arrays. Which ones run is read from ``INPUT`` in one place, ``build_augmentations``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.data.transforms.geometry import crop_resize_pad
+from fastpose_mtn.data.transforms.occlusion import OcclusionPaste
+from fastpose_mtn.data.transforms.rotation import RandomRotation
+from fastpose_mtn.data.transforms.sifp import SIFP
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+
+Augmentation = Callable[[LabelledImage, np.random.Generator], LabelledImage]
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, RGB
+
+
+def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
+    """The training augmentations that ``INPUT`` asks for, in order."""
+    aug = cfg.INPUT.AUG
+    chain: list[Augmentation] = [
+        SIFP.from_config(cfg) if cfg.INPUT.SIFP.ENABLED else RandomScaleCrop.from_config(cfg)
+    ]
+    if cfg.INPUT.RANDOM_FLIP == "horizontal":
+        chain.append(RandomFlip(get_skeleton(cfg.MODEL.SKELETON)))
+    elif cfg.INPUT.RANDOM_FLIP != "none":
+        raise ValueError(f"INPUT.RANDOM_FLIP: expected horizontal or none, got {cfg.INPUT.RANDOM_FLIP!r}")
+    if aug.OCCLUSION:
+        chain.append(OcclusionPaste(probability=aug.OCCLUSION))
+    if aug.COLOR > 0 or aug.GRAY > 0:
+        chain.append(RandomColor(strength=aug.COLOR, gray_probability=aug.GRAY))
+    if aug.BLUR > 0:
+        chain.append(RandomBlur(probability=aug.BLUR))
+    return chain
+
+
+def augment(
+    image: LabelledImage, augmentations: Sequence[Augmentation], rng: np.random.Generator
+) -> LabelledImage:
+    for augmentation in augmentations:
+        image = augmentation(image, rng)
+    return image
+
+
+def flip_horizontally(image: LabelledImage, skeleton: Skeleton) -> LabelledImage:
+    """The mirror image: left joints become right ones and keep their visibility."""
+    width = image.image.shape[1]
+    targets = image.targets
+    boxes = targets.boxes.copy()
+    boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+    keypoints = targets.keypoints[:, list(skeleton.flip_permutation)].copy()
+    labelled = keypoints[..., 2] > 0  # unlabelled joints stay at (0, 0)
+    keypoints[..., 0] = np.where(labelled, width - keypoints[..., 0], keypoints[..., 0])
+    return replace(
+        image, image=cv2.flip(image.image, 1), targets=replace(targets, boxes=boxes, keypoints=keypoints)
+    )
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirrors half of the images.
+
+    Raises:
+        ValueError: the skeleton has no flip pairs, so that left and right would not change places.
+    """
+
+    skeleton: Skeleton
+    probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.skeleton.flip_pairs:
+            raise ValueError(
+                f"INPUT.RANDOM_FLIP: skeleton {self.skeleton.name} has no flip pairs, none of its joints is called "
+                f"left_... or right_...: name them so, or set INPUT.RANDOM_FLIP none"
+            )
+
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        return flip_horizontally(image, self.skeleton) if rng.random() < self.probability else image
+
+
+@dataclass(frozen=True)
+class RandomScaleCrop:
+    """Resizes by the shorter side, times a random factor, then crops and pads to one size.
+
+    Attributes:
+        short_sides: pixels to choose the shorter side from, or with ``range`` sampling its two ends.
+        max_side: pixels the longer side may have before the random factor.
+        sampling: ``choice`` or ``range`` (Detectron2's ResizeShortestEdge).
+        scale_range: least and greatest random factor, drawn evenly on a logarithmic scale.
+        size_hw: pixels of every result, or None to keep what resizing gives.
+        fill_rgb: of the padding; the mean colour becomes zero in the network.
+        rotation: before all that, in the same resampling; None: none.
+    """
+
+    short_sides: tuple[int, ...]
+    max_side: int
+    sampling: str = "choice"
+    scale_range: tuple[float, float] = (1.0, 1.0)
+    size_hw: tuple[int, int] | None = None
+    fill_rgb: tuple[int, int, int] = (124, 116, 104)
+    rotation: RandomRotation | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampling not in ("choice", "range"):
+            raise ValueError(
+                f"INPUT.MIN_SIZE_TRAIN_SAMPLING: expected choice or range, got {self.sampling!r}"
+            )
+        if not 0 < self.scale_range[0] <= self.scale_range[1]:
+            raise ValueError(f"INPUT.AUG.SCALE: expected 0 < least <= greatest, got {self.scale_range}")
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> RandomScaleCrop:
+        return cls(
+            short_sides=tuple(cfg.INPUT.MIN_SIZE_TRAIN),
+            max_side=cfg.INPUT.MAX_SIZE_TRAIN,
+            sampling=cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING,
+            scale_range=tuple(cfg.INPUT.AUG.SCALE),
+            size_hw=tuple(cfg.INPUT.AUG.SIZE) or None,
+            fill_rgb=tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN),  # type: ignore[arg-type]
+            rotation=RandomRotation.from_config(cfg),
+        )
+
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        height, width = image.image.shape[:2]
+        turn = None if self.rotation is None else self.rotation.draw((width, height), rng)
+        if turn is not None:
+            image = replace(image, targets=turn.targets(image.targets))
+        if self.sampling == "choice":
+            short = int(rng.choice(self.short_sides))
+        else:
+            short = int(rng.integers(min(self.short_sides), max(self.short_sides) + 1))
+        scale = min(short / min(height, width), self.max_side / max(height, width))
+        low, high = np.log(self.scale_range[0]), np.log(self.scale_range[1])
+        scale *= float(np.exp(rng.uniform(low, high)))
+        if self.size_hw is None:
+            return crop_resize_pad(image, (0, 0, width, height), scale, None, self.fill_rgb, (0, 0), turn)
+        out_h, out_w = self.size_hw
+        window_w = min(width, max(1, int(np.ceil(out_w / scale))))
+        window_h = min(height, max(1, int(np.ceil(out_h / scale))))
+        x, y = int(rng.integers(0, width - window_w + 1)), int(rng.integers(0, height - window_h + 1))
+        place = (float(rng.random()), float(rng.random()))
+        return crop_resize_pad(
+            image, (x, y, x + window_w, y + window_h), scale, (out_h, out_w), self.fill_rgb, place, turn
+        )
+
+
+@dataclass(frozen=True)
+class RandomColor:
+    """Brightness, contrast, saturation and white balance by one 3x4 colour matrix; sometimes grey.
+
+    Attributes:
+        strength: each factor is drawn from 1 - strength to 1 + strength; a channel's from half of that.
+        gray_probability: of taking all colour away, which makes identity rest on more than colour.
+    """
+
+    strength: float
+    gray_probability: float = 0.0
+
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        s = self.strength
+        brightness, contrast, saturation = rng.uniform(1 - s, 1 + s, 3)
+        channels = rng.uniform(1 - s / 2, 1 + s / 2, 3)
+        if rng.random() < self.gray_probability:
+            saturation, channels = 0.0, np.ones(3)
+        matrix = saturation * np.eye(3) + (1 - saturation) * np.tile(_LUMA, (3, 1))
+        matrix = brightness * contrast * channels[:, None] * matrix
+        # Contrast turns about mid grey, as brightness has left it.
+        offset = np.full((3, 1), 128.0 * brightness * (1 - contrast))
+        return replace(
+            image, image=cv2.transform(image.image, np.hstack([matrix, offset]).astype(np.float32))
+        )
+
+
+@dataclass(frozen=True)
+class RandomBlur:
+    """A Gaussian blur of 0.3 to 1.5 px, some of the time."""
+
+    probability: float
+
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        if rng.random() >= self.probability:
+            return image
+        sigma = float(rng.uniform(0.3, 1.5))
+        return replace(image, image=cv2.GaussianBlur(image.image, (0, 0), sigma))

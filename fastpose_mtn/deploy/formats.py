@@ -1,0 +1,172 @@
+"""Writes a network as TorchScript, ONNX or OpenVINO's format, with its configuration inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import torch
+import yaml
+from torch import Tensor
+
+from fastpose_mtn.checkpoints.loading import portable_config
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.deploy.network import PortableMTN
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.estimators.exported import INPUT, import_or_explain
+from fastpose_mtn.systems.mtn.network import MTN
+
+_OPSET = 18
+_EXAMPLE_HW = (96, 160)  # of the image that is traced; no number in the graph depends on it
+
+
+def metadata_of(cfg: CfgNode) -> dict[str, str]:
+    """What a file says about itself: ``config``, in one line, and ``skeleton``."""
+    config = json.dumps(yaml.safe_load(portable_config(cfg).dump()))
+    return {"config": config, "skeleton": cfg.MODEL.SKELETON}
+
+
+def write(form: str, target: Path, model: MTN, cfg: CfgNode) -> list[Path]:
+    """Writes a network.
+
+    Args:
+        form: a key of ``export.ENDINGS``.
+        target: the file, whose name ends as ``export.ENDINGS`` says; complete under its name or not there.
+        model: with its weights.
+        cfg: its configuration, which travels in the file.
+
+    Returns:
+        The files: OpenVINO keeps the weights in one of its own, ``.bin``.
+
+    Raises:
+        InputError: a library is not installed, or the network cannot be expressed.
+    """
+    if cfg.TEST.AUG.ENABLED:
+        raise InputError("TEST.AUG.ENABLED True: an exported network sees each frame once; set it to False")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
+        draft = Path(folder) / target.name
+        _WRITERS[form](draft, PortableMTN(model), metadata_of(cfg))
+        return replace_all(draft, target)
+
+
+def replace_all(draft: Path, target: Path) -> list[Path]:
+    """Moves a finished file to its place, and before it those that lie beside it."""
+    others = sorted(set(draft.parent.iterdir()) - {draft})
+    moved = [(file, target.with_suffix(file.suffix)) for file in (*others, draft)]
+    for file, place in moved:
+        os.replace(file, place)
+    return [place for _, place in reversed(moved)]
+
+
+def _example() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (*_EXAMPLE_HW, 3), dtype=torch.uint8, generator=generator)
+
+
+def _traced(network: PortableMTN) -> torch.jit.ScriptModule:
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of each Python number, such as the count of levels
+        return torch.jit.trace(network, (_example(),), check_trace=False)
+
+
+def _write_torchscript(path: Path, network: PortableMTN, metadata: dict[str, str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch.export holds no network of open sizes yet
+        torch.jit.save(_traced(network), str(path), _extra_files=metadata)
+
+
+def _write_onnx(path: Path, network: PortableMTN, metadata: dict[str, str]) -> None:
+    onnx = import_or_explain("onnx", "--format onnx")
+    axes = {INPUT: {0: "height", 1: "width"}, **{name: {0: "people"} for name in network.outputs}}
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # The newer exporter, dynamo=True, wants a bound or a constant for every number of boxes.
+        torch.onnx.export(
+            network,
+            (_example(),),
+            str(path),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=[INPUT],
+            output_names=list(network.outputs),
+            dynamic_axes=axes,
+        )
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+
+
+def _write_openvino(path: Path, network: PortableMTN, metadata: dict[str, str]) -> None:
+    openvino = import_or_explain("openvino", "--format openvino")
+    with tempfile.TemporaryDirectory() as folder:
+        passage = Path(folder) / "network.onnx"
+        _write_onnx(passage, network, metadata)
+        model = openvino.convert_model(str(passage))
+    save_openvino(path, model, metadata)
+
+
+def save_openvino(path: Path, model: Any, metadata: dict[str, str]) -> None:
+    """Writes ``path`` (.xml) and, beside it, the weights in float32 (.bin)."""
+    import openvino
+
+    for name, value in metadata.items():
+        model.set_rt_info(value, ["fastpose_mtn", name])
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+    _keep_exact(path)
+
+
+def _keep_exact(path: Path) -> None:
+    """Marks every operation that is not the network's as one to compute in float32, whatever the layers compute in.
+
+    On a CPU that has bfloat16, OpenVINO computes all in it, the coordinates of boxes and joints too, whose 8 bits
+    are too few. It spares what bears its attribute ``precise`` (its ``DisableFP16Compression``), which Python can
+    only write into the file. Features on their way from RoIAlign to a head need no more digits than the layers on
+    either side; RoIAlign itself has its coordinates in float32 in any case, and is many times slower on float32 maps.
+    """
+    tree = ElementTree.parse(path)
+    after: dict[str | None, list[str | None]] = {}
+    for edge in tree.iterfind("edges/edge"):
+        after.setdefault(edge.get("from-layer"), []).append(edge.get("to-layer"))
+    layers = {layer.get("id"): layer for layer in tree.iterfind("layers/layer")}
+    spared = {number for number, layer in layers.items() if _is_layer(layer)}
+    reached = [number for number, layer in layers.items() if layer.get("type") == "ROIAlign"]
+    while reached:
+        number = reached.pop()
+        if number not in spared:
+            spared.add(number)
+            reached += after.get(number, ())
+    for number, layer in layers.items():
+        if number in spared:
+            continue
+        info = layer.find("rt_info")
+        if info is None:
+            info = ElementTree.Element("rt_info")
+            place = next(i for i, child in enumerate(layer) if child.tag in ("input", "output"))
+            layer.insert(place, info)
+        ElementTree.SubElement(info, "attribute", name="precise", version="0")
+    tree.write(path)
+
+
+def _is_layer(layer: ElementTree.Element) -> bool:
+    """Is it one of the network's layers, or no arithmetic at all?"""
+    return layer.get("type") in _NO_ARITHMETIC or bool(_LAYERS.match(layer.get("name", "")))
+
+
+_NO_ARITHMETIC = ("Const", "Parameter", "Result", "FakeQuantize")
+# names that operations of the network have, after its modules; not of those that say where boxes are, and how sure,
+# which the estimator keeps in float32, too
+_LAYERS = re.compile("/(backbone|rpn_head/conv|box_head|reid_head|keypoint_head)")
+
+_WRITERS: dict[str, Callable[[Path, PortableMTN, dict[str, str]], None]] = {
+    "onnx": _write_onnx,
+    "openvino": _write_openvino,
+    "torchscript": _write_torchscript,
+}

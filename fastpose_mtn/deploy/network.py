@@ -1,0 +1,249 @@
+"""The network for one image as a graph that runtimes can hold: no Python decision depends on the image.
+
+The steps, numbers and weights are ``MTN``'s; only their form differs. Sizes of images and numbers of people stay open,
+nobody at all included.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import nms, roi_align
+
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.estimators.exported import OUTPUTS
+from fastpose_mtn.modeling.pooler import RoIPooler
+from fastpose_mtn.ops.boxes import decode_deltas, nonempty
+from fastpose_mtn.ops.roi import assign_levels
+from fastpose_mtn.runtime.fuse import fuse
+from fastpose_mtn.systems.mtn.network import MTN
+
+_NO_CANDIDATE = -1e6  # a logit below every real one
+
+
+class PortableMTN(nn.Module):
+    """A network that finds the people of one image of any size.
+
+    Args:
+        model: is copied; normalisation is folded into the copy's convolutions.
+
+    Raises:
+        InputError: the network has no joints, or decodes them by enlarging each person's heatmaps to their own
+            size, which a graph cannot express.
+    """
+
+    def __init__(self, model: MTN) -> None:
+        super().__init__()
+        head = model.roi_heads.keypoint_head
+        if head is None:
+            raise InputError("MODEL.KEYPOINT_ON False: a network without joints cannot be exported")
+        if head.decoder != "subpixel":
+            raise InputError(
+                "MODEL.ROI_KEYPOINT_HEAD.DECODER resize: it cannot be exported; choose "
+                "MODEL.ROI_KEYPOINT_HEAD.DECODER subpixel"
+            )
+        self.model = fuse(copy.deepcopy(model).float().eval().requires_grad_(False))
+        _upsample_by_convolutions(self.model)
+        predictor = self.model.roi_heads.box_predictor
+        for name in ("cls_score", "bbox_pred"):
+            setattr(predictor, name, PointwiseConv(getattr(predictor, name)))
+        self.unit = model.backbone.size_divisibility
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what ``forward`` returns."""
+        return OUTPUTS if self.model.roi_heads.reid_head is not None else OUTPUTS[:3]
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Finds people.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            The N people, best box first: boxes (N, 4), scores (N,), keypoints (N, K, 3) and, where there is an identity
+            head, embeddings (N, E), all float32, in the image's pixels. Boxes are cut at its borders.
+        """
+        height, width = torch._shape_as_tensor(image)[:2].float().unbind()
+        limit = torch.stack((width, height, width, height))
+        features = self.model.backbone(self._preprocess(image))
+        boxes, scores = self._find(features, self._propose(features, limit), limit)
+        # Runtimes stumble over tensors of nobody, so where nobody is, the whole image is described, and left out.
+        count = torch._shape_as_tensor(boxes)[0]
+        whole = torch.cat((torch.zeros(2), limit[:2]))[None]
+        rows = torch.arange(count.clamp(min=1))  # type: ignore[call-overload]  # in a graph sizes are tensors
+        box, score = torch.cat((boxes, whole))[rows], torch.cat((scores, torch.ones(1)))[rows]
+        return (boxes, *(value[: boxes.shape[0]] for value in self._describe(features, box, score)))
+
+    def _preprocess(self, image: Tensor) -> Tensor:
+        """See ``MTN.preprocess``."""
+        below, right = ((self.unit - size % self.unit) % self.unit for size in image.shape[:2])
+        picture = image.permute(2, 0, 1)
+        if self.model._reverse_channels:
+            picture = picture[[2, 1, 0]]
+        normal = (picture.float() - self.model.pixel_mean) / self.model.pixel_std
+        return F.pad(normal, [0, right, 0, below])[None]
+
+    def _propose(self, features: dict[str, Tensor], limit: Tensor) -> Tensor:
+        """Candidates (P, 4); see ``RPN``."""
+        rpn = self.model.proposal_generator
+        levels = [features[name] for name in rpn.in_features]
+        anchors = rpn.anchor_generator([(f.shape[-2], f.shape[-1]) for f in levels])
+        logits, deltas = rpn.rpn_head(levels)
+        before, after = rpn.pre_nms_topk[1], rpn.post_nms_topk[1]
+        boxes, scores, level_ids = [], [], []
+        for level, (anchor, logit, delta) in enumerate(zip(anchors, logits, deltas, strict=True)):
+            # a small image has fewer than ``before`` candidates; a graph takes as many of every image
+            score, index = F.pad(logit[0], [0, before], value=_NO_CANDIDATE).topk(before)
+            index = torch.minimum(index, torch._shape_as_tensor(anchor)[0] - 1)
+            boxes.append(decode_deltas(delta[0][index], anchor[index], rpn.bbox_reg_weights))
+            scores.append(score)
+            level_ids.append(torch.full((before,), float(level)))
+        box, score, level_of = _clip(torch.cat(boxes), limit), torch.cat(scores), torch.cat(level_ids)
+        keep = _rows(nonempty(box, rpn.min_box_size) & (score > _NO_CANDIDATE))
+        box, score, level_of = box[keep], score[keep], level_of[keep]
+        return box[_nms_by_group(box, score, level_of, limit, rpn.nms_thresh)[:after]]
+
+    def _find(self, features: dict[str, Tensor], proposals: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+        """Boxes and scores of people; see ``MTNROIHeads.inference`` and ``BoxPredictor.inference``."""
+        heads, predictor = self.model.roi_heads, self.model.roi_heads.box_predictor
+        order, level_of = _by_level(heads.box_pooler, proposals)
+        proposals = proposals[order]  # what comes next needs no order
+        pooled = _pool(heads.box_pooler, self._levels(features), proposals, level_of)
+        logits, deltas = predictor(heads.box_head(pooled))
+        scores = logits.softmax(dim=1)[:, :-1]
+        deltas = deltas.reshape(proposals.shape[0], predictor.num_boxes, 4)
+        boxes = _clip(decode_deltas(deltas, proposals[:, None], predictor.bbox_reg_weights), limit)
+        row, cls = torch.nonzero(scores > predictor.score_thresh).unbind(dim=1)
+        chosen = boxes[row, torch.zeros_like(cls) if predictor.num_boxes == 1 else cls]
+        score = scores[row, cls]
+        keep = _nms_by_group(chosen, score, cls.float(), limit, predictor.nms_thresh)
+        keep = keep[: predictor.detections_per_image]
+        return predictor.vote(keep, chosen, score, cls), score[keep]
+
+    def _describe(self, features: dict[str, Tensor], boxes: Tensor, scores: Tensor) -> tuple[Tensor, ...]:
+        """Scores, joints, and identities where there is such a head; see ``MTNROIHeads.describe``."""
+        heads, levels = self.model.roi_heads, self._levels(features)
+        head = heads.keypoint_head
+        assert head is not None
+        assert heads.keypoint_pooler is not None
+        order, level_of = _by_level(heads.keypoint_pooler, boxes)
+        boxes, scores = boxes[order], scores[order]
+        pooled = _pool(heads.keypoint_pooler, levels, head.regions(boxes), level_of)
+        keypoints, scores = head.decode(head(pooled), boxes, scores)
+        found: tuple[Tensor, ...] = (scores, keypoints)
+        if heads.reid_head is not None and heads.reid_pooler is not None:
+            found = (*found, heads.reid_head(_pool(heads.reid_pooler, levels, boxes, level_of)))
+        place = torch.zeros_like(order).scatter(0, order, torch.arange(order.shape[0]))
+        return tuple(value[place] for value in found)
+
+    def _levels(self, features: dict[str, Tensor]) -> list[Tensor]:
+        return [features[name] for name in self.model.roi_heads.in_features]
+
+
+def _clip(boxes_xyxy: Tensor, limit: Tensor) -> Tensor:
+    """Boxes (..., 4) cut at the image's borders; ``limit`` is width, height, width, height."""
+    return torch.minimum(boxes_xyxy.clamp(min=0), limit)
+
+
+def _rows(mask: Tensor) -> Tensor:
+    """Indices of a mask's (N,) true values."""
+    return torch.nonzero(mask)[:, 0]
+
+
+def _nms_by_group(
+    boxes_xyxy: Tensor, scores: Tensor, group: Tensor, limit: Tensor, iou_threshold: float
+) -> Tensor:
+    """Indices that non-maximum suppression within groups keeps, best first; boxes lie within ``limit``.
+
+    Groups are moved apart, so that one suppression does for all, as in ``torchvision.ops.batched_nms``.
+    """
+    offset = group * (limit.max() + 1)
+    return nms(boxes_xyxy + offset[:, None], scores, iou_threshold)
+
+
+def _by_level(pooler: RoIPooler, boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices that order boxes by the pyramid's level that they are read from, the finest first; and that level of each
+    box in this order."""
+    level_of = assign_levels(boxes_xyxy, pooler.min_level, pooler.max_level)
+    order = torch.cat([_rows(level_of == level) for level in range(pooler.min_level, pooler.max_level + 1)])
+    return order, level_of[order]
+
+
+def _pool(pooler: RoIPooler, levels: Sequence[Tensor], regions_xyxy: Tensor, level_of: Tensor) -> Tensor:
+    """Features (R, C, h, w) of regions in the order of ``level_of``, the levels they are read at; see ``RoIPooler``."""
+    rois = torch.cat((torch.zeros_like(regions_xyxy[:, :1]), regions_xyxy), dim=1)
+    size, ratio = pooler.output_size_hw, pooler.sampling_ratio
+    return torch.cat(
+        [
+            roi_align(feature, rois[_rows(level_of == level)], size, 1.0 / 2**level, ratio, pooler.aligned)
+            for level, feature in enumerate(levels, start=pooler.min_level)
+        ]
+    )
+
+
+class UpsamplingConv(nn.Conv2d):
+    """A transposed 4x4 convolution of stride 2 and padding 1 as an ordinary one: the same numbers.
+
+    Each of the four results that a 2x2 neighbourhood of the input has is a map of its own, and the maps are interleaved
+    afterwards. Runtimes compute ordinary convolutions in bfloat16 and in 8 bits, transposed ones often do not.
+
+    Args:
+        transposed: the convolution.
+        relu: apply ReLU, before the maps are interleaved: what follows a convolution at once costs nothing.
+    """
+
+    def __init__(self, transposed: nn.ConvTranspose2d, *, relu: bool) -> None:
+        super().__init__(transposed.in_channels, 4 * transposed.out_channels, 2, padding=1)
+        # position a of 0, 1 among a neighbourhood's results takes its first input by tap 2 + a, its second by tap a
+        taps = torch.tensor([[2, 0], [3, 1]])
+        weight = transposed.weight.transpose(0, 1)[:, :, taps][..., taps]  # (out, in, a, dy, b, dx)
+        self.weight.data = weight.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).contiguous()
+        assert self.bias is not None
+        self.bias.data.zero_()
+        if transposed.bias is not None:
+            self.bias.data = transposed.bias.repeat_interleave(4)
+        self.requires_grad_(False)
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, out, 2H, 2W) of (B, in, H, W)."""
+        x = super().forward(x)
+        return F.pixel_shuffle(F.relu(x) if self.relu else x, 2)[..., 1:-1, 1:-1]
+
+
+class PointwiseConv(nn.Conv2d):
+    """A fully connected layer as a convolution of one pixel: the same numbers.
+
+    OpenVINO forgets of a matrix product, but not of a convolution, that it was told to compute it exactly.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__(linear.in_features, linear.out_features, 1)
+        self.weight.data = linear.weight[:, :, None, None]
+        assert self.bias is not None
+        self.bias.data = linear.bias
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, out) of (R, in)."""
+        return super().forward(x[:, :, None, None])[:, :, 0, 0]
+
+
+def _upsample_by_convolutions(module: nn.Module) -> None:
+    """Replaces, in place, transposed convolutions, and the ReLU that a module declares after one, by
+    ``UpsamplingConv``."""
+    children = list(module.named_children())
+    for (name, child), (next_name, after) in zip(children, [*children[1:], ("", None)], strict=False):
+        if isinstance(child, nn.ConvTranspose2d):
+            if (child.kernel_size, child.stride, child.padding) == ((4, 4), (2, 2), (1, 1)):
+                relu = isinstance(after, nn.ReLU)
+                setattr(module, name, UpsamplingConv(child, relu=relu))
+                if relu:
+                    setattr(module, next_name, nn.Identity())
+        else:
+            _upsample_by_convolutions(child)

@@ -1,0 +1,183 @@
+"""Eight-bit networks by the runtimes' own post-training quantisation: NNCF for OpenVINO, ONNX Runtime's for ONNX."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastpose_mtn.deploy.formats import metadata_of, replace_all, save_openvino
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.estimators.exported import INPUT, ExportedEstimator, Feed, import_or_explain
+from fastpose_mtn.estimators.frames import resize_to_test_size
+from fastpose_mtn.video.sources import find_inputs, open_source
+
+
+def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
+    """Replaces an exported network by its 8-bit form.
+
+    The heads are quantised, most of the work where people are many, and for OpenVINO the convolution that proposes
+    boxes at the pyramid's two finest levels. What else says where boxes are keeps its digits: with the pyramid in 8
+    bits, one box in sixty would move.
+
+    Args:
+        path: a file ``.onnx`` or ``.xml`` of ``formats.write``.
+        calibration: a source of frames like those to come, on which the ranges of values are measured.
+        frames: how many of them, spread over the source where its length is known.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: a library is not installed, or the source cannot be read.
+    """
+    work = _OF[path.suffix]
+    estimator = ExportedEstimator(path, device="cpu")
+    cfg = estimator.cfg
+    # the heads have nothing to measure in a frame without people
+    peopled = [image for image in read_frames(calibration, frames) if len(estimator.estimate([image])[0])]
+    if not peopled:
+        raise InputError(
+            f"{calibration}: the network finds nobody in it; give frames with people to measure on"
+        )
+    sizes = cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST
+    images = [resize_to_test_size(image, *sizes) for image in peopled]
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+        draft = Path(folder) / path.name
+        work(path, draft, [{INPUT: image} for image in images], metadata_of(cfg))
+        return replace_all(draft, path)
+
+
+def read_frames(source: str, count: int) -> list[np.ndarray]:
+    """At most ``count`` frames (H, W, 3) uint8 RGB of a source, evenly spread where its length is known.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = find_inputs(source)
+    images = list(itertools.islice(_spread(found, count), count))
+    if not images:
+        raise InputError(f"{source}: no frame of it can be decoded; give another video or folder of images")
+    return images
+
+
+def _spread(sources: list[str], count: int) -> Iterator[np.ndarray]:
+    share = -(-count // len(sources))
+    for one in sources:
+        source = open_source(one)
+        step = max(1, (source.frame_count or share) // share)
+        try:
+            chosen = itertools.islice(source, 0, share * step, step)
+            yield from (frame.image for frame in chosen if frame.image is not None)
+        finally:
+            source.close()
+
+
+def quantize_openvino(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str]) -> None:
+    """Writes ``draft``, the 8-bit form of ``path``, with ranges measured on ``feeds``."""
+    nncf = import_or_explain("nncf", "--int8 with OpenVINO")
+    openvino = import_or_explain("openvino", "--int8 with OpenVINO")
+    model = openvino.Core().read_model(str(path))
+    small = nncf.quantize(
+        model,
+        nncf.Dataset(feeds),
+        subset_size=len(feeds),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(
+            types=list(_ARITHMETIC_OPENVINO), patterns=[rf"(?!{_EIGHT_BITS_OPENVINO}).*"], validate=False
+        ),
+    )
+    _round_where_written(small)
+    save_openvino(draft, small, metadata)
+
+
+def _round_where_written(model: Any) -> None:
+    """Moves rounding (FakeQuantize) to where OpenVINO makes it part of the operation that writes the values.
+
+    Alone it takes passes of its own, in float32 and in another memory layout. What a convolution and its ReLU give is
+    rounded before it is rearranged; where features come from no arithmetic, a maximum with the range's lower end, which
+    rounding cuts at anyway, gives it some.
+    """
+    from openvino import opset13
+
+    for rounding in model.get_ordered_ops():
+        source = rounding.input_value(0) if rounding.get_type_name() == "FakeQuantize" else None
+        if source is None or source.get_node().get_type_name() == "Constant":
+            continue
+        moved = source
+        while moved.get_node().get_type_name() in ("Slice", "StridedSlice", "DepthToSpace"):
+            rearranging = moved.get_node()
+            moved = rearranging.input_value(0)
+        if moved != source:
+            for reader in rounding.output(0).get_target_inputs():
+                reader.replace_source_output(source)
+            rearranging.input(0).replace_source_output(rounding.output(0))
+            rounding.input(0).replace_source_output(moved)
+        if moved.get_node().get_type_name() != "Relu":
+            lowest = opset13.maximum(moved, rounding.input_value(1))
+            lowest.set_friendly_name(f"{rounding.get_friendly_name()}/lowest")
+            rounding.input(0).replace_source_output(lowest.output(0))
+    model.validate_nodes_and_infer_types()
+
+
+def quantize_onnx(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str]) -> None:
+    """Writes ``draft``, the 8-bit form of ``path``, with ranges measured on ``feeds``."""
+    quantization = import_or_explain("onnxruntime.quantization", "--int8 with ONNX Runtime")
+    onnx = import_or_explain("onnx", "--int8 with ONNX Runtime")
+    shapes = import_or_explain("onnxruntime.quantization.shape_inference", "--int8 with ONNX Runtime")
+    plain = draft.with_suffix(".plain.onnx")
+    shapes.quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
+    nodes = [node.name for node in onnx.load(str(plain)).graph.node]
+    quantization.quantize_static(
+        str(plain),
+        str(draft),
+        _Reader(feeds),
+        op_types_to_quantize=["Conv", "Gemm"],
+        nodes_to_exclude=[name for name in nodes if not re.match(_EIGHT_BITS_ONNX, name)],
+        per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+    )
+    plain.unlink()
+    model = onnx.load(str(draft))
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, str(draft))
+
+
+class _Reader:
+    """ONNX Runtime's ``CalibrationDataReader``."""
+
+    def __init__(self, feeds: list[Feed]) -> None:
+        self._feeds = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        return next(self._feeds, None)
+
+
+# Names of what is quantised, after the modules. Nothing between the backbone and the heads may be: NNCF measures a
+# pyramid level from which nobody is read in a frame as a range of 0, and for good. conv and conv_1 are the RPN's at the
+# two finest levels, for OpenVINO only: ONNX Runtime's ranges are plain extremes, with which a percent of the people
+# would get other boxes.
+_HEADS = "box_head/fc1|keypoint_head|reid_head"
+_EIGHT_BITS_ONNX = f"^/({_HEADS})/"
+_EIGHT_BITS_OPENVINO = f"^/(rpn_head/conv|rpn_head/conv_1|{_HEADS})/"
+# operations within them, of vectors and heatmaps, that need their digits
+_ARITHMETIC_OPENVINO = (
+    "Add",
+    "Subtract",
+    "Multiply",
+    "Divide",
+    "Minimum",
+    "Maximum",
+    "Clamp",
+    "Exp",
+    "Log",
+    "ReduceSum",
+    "ReduceL2",
+)
+_OF = {".onnx": quantize_onnx, ".xml": quantize_openvino}

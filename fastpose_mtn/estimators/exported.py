@@ -1,0 +1,216 @@
+"""Runs an exported network through ONNX Runtime or OpenVINO: frames in, people in the frames' pixels out."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from fastpose_mtn.checkpoints.loading import config_from_text
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.estimators.frames import check_frames, resize_to_test_size, to_frame
+from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.structures import PersonDetections
+
+INPUT = "image"
+OUTPUTS = ("boxes", "scores", "keypoints", "embeddings")
+METADATA = ("config", "skeleton")
+
+_AGAIN = "export the network with python -m fastpose_mtn.export"
+
+Feed = dict[str, np.ndarray]  # a network's inputs by name
+
+
+def import_or_explain(name: str, purpose: str) -> Any:
+    """An optional library, by its module's name; ``purpose`` says in the message what asks for it.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise InputError(f"{purpose} needs {package}: pip install 'fastpose-mtn[export]'") from error
+
+
+class Runtime(NamedTuple):
+    """run: each frame's inputs by name to its ``OUTPUTS``, in order; metadata: what the file says about itself."""
+
+    run: Callable[[Sequence[Feed]], Iterable[Sequence[np.ndarray]]]
+    metadata: dict[str, str]
+
+
+class ExportedEstimator:
+    """A pose estimator from a file that ``python -m fastpose_mtn.export`` wrote.
+
+    It computes in as many threads as torch would. Of several frames OpenVINO has as many under way at once as there are
+    threads: none then waits for another's part of a layer.
+
+    Args:
+        path: a file ``.onnx`` (ONNX Runtime) or ``.xml`` (OpenVINO).
+        device: auto, cpu or, for ONNX Runtime built for it, cuda.
+        precision: auto or fp32; for OpenVINO bf16 and fp16 too. auto is what the runtime finds fastest here.
+
+    Raises:
+        InputError: the file cannot be used, the runtime is not installed, or it cannot do as asked.
+    """
+
+    def __init__(self, path: str | Path, *, device: str = "auto", precision: str = "auto") -> None:
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"weights file not found: {path}")
+        self._run, metadata = open_runtime(path, device, precision)
+        absent = [name for name in METADATA if not metadata.get(name)]
+        if absent:
+            raise InputError(f"{path}: it carries no {absent[0]}; {_AGAIN}")
+        self.cfg: CfgNode = config_from_text(metadata["config"], str(path))
+        self.skeleton = get_skeleton(metadata["skeleton"])
+        head = self.cfg.MODEL.ROI_REID_HEAD
+        self.embedding_dim: int | None = head.EMBEDDING_DIM if self.cfg.MODEL.REID_ON else None
+
+    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
+        """See ``protocols.PoseEstimator``."""
+        check_frames(frames)
+        sizes = self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MAX_SIZE_TEST
+        images = [resize_to_test_size(frame, *sizes) for frame in frames]
+        outputs = self._run([{INPUT: image} for image in images])
+        return [self._people(*one) for one in zip(frames, images, outputs, strict=True)]
+
+    def _people(
+        self, frame: np.ndarray, image: np.ndarray, outputs: Sequence[np.ndarray]
+    ) -> PersonDetections:
+        found = dict(zip(OUTPUTS, outputs, strict=False))
+        people = PersonDetections(
+            boxes=found["boxes"],
+            # INT8's rounding can leave a probability a little outside
+            scores=found["scores"].clip(0.0, 1.0),
+            keypoints=_confidences_clipped(found["keypoints"]),
+            embeddings=found.get("embeddings"),
+        ).best_first()
+        sizes = (image.shape[0], image.shape[1]), (frame.shape[0], frame.shape[1])
+        return to_frame(people, image_size_hw=sizes[0], frame_size_hw=sizes[1])
+
+
+def open_runtime(path: Path, device: str = "auto", precision: str = "auto") -> Runtime:
+    """What runs a network's file; arguments and errors as of ``ExportedEstimator``."""
+    return _RUNTIMES[path.suffix.lower()](path, device, precision)
+
+
+def _confidences_clipped(keypoints: np.ndarray) -> np.ndarray:
+    return np.concatenate((keypoints[..., :2], keypoints[..., 2:].clip(0.0, 1.0)), axis=-1)
+
+
+def _onnx_runtime(path: Path, device: str, precision: str) -> Runtime:
+    onnxruntime = import_or_explain("onnxruntime", str(path))
+    if precision not in ("auto", "fp32"):
+        raise InputError(
+            f"--precision {precision}: ONNX Runtime computes in the precision of the file; use auto, or an OpenVINO .xml"
+        )
+    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if device.startswith("cuda") and not cuda:
+        raise InputError(
+            f"--device {device}: this ONNX Runtime has no CUDA; install onnxruntime-gpu, or use cpu"
+        )
+    on_cuda = cuda and device != "cpu"
+    number = int(device.partition(":")[2] or 0)
+    providers: list[Any] = [("CUDAExecutionProvider", {"device_id": number})] if on_cuda else []
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, [*providers, "CPUExecutionProvider"])
+    except Exception as error:  # the runtime has a dozen kinds of its own
+        raise InputError(f"{path}: ONNX Runtime cannot read it: {_first_line(error)}; {_AGAIN}") from error
+    return Runtime(
+        lambda feeds: (session.run(None, feed) for feed in feeds),
+        dict(session.get_modelmeta().custom_metadata_map),
+    )
+
+
+_OPENVINO_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+def _openvino(path: Path, device: str, precision: str) -> Runtime:
+    openvino = import_or_explain("openvino", str(path))
+    if device not in ("auto", "cpu"):
+        raise InputError(f"--device {device}: OpenVINO runs on the CPU here; use cpu, or an .onnx file")
+    core = openvino.Core()
+    try:
+        model = core.read_model(str(path))
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+    places = {name: ["fastpose_mtn", name] for name in METADATA}
+    metadata = {n: str(model.get_rt_info(p).value) for n, p in places.items() if model.has_rt_info(p)}
+    options: dict[str, Any] = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    if precision != "auto":
+        options["INFERENCE_PRECISION_HINT"] = _OPENVINO_PRECISIONS[precision]
+
+    def compile_for(streams: int) -> Any:
+        try:
+            return core.compile_model(model, "CPU", {**options, "NUM_STREAMS": streams})
+        except RuntimeError as error:
+            raise _unreadable(path, error) from error
+
+    return Runtime(_SideBySide(compile_for), metadata)
+
+
+class _SideBySide:
+    """An OpenVINO network that has as many frames under way as there are threads, or fewer where fewer come again.
+
+    It is compiled again for more frames at once, and for fewer when they come twice in a row: a camera's after a video's,
+    but not a video's last.
+
+    Args:
+        compile_for: gives the network compiled for a number of frames at once, which share the threads.
+    """
+
+    def __init__(self, compile_for: Callable[[int], Any]) -> None:
+        self._compile_for = compile_for
+        self._requests: list[Any] = []
+        self._last = 0
+
+    def __call__(self, feeds: Sequence[Feed]) -> Iterator[list[np.ndarray]]:
+        """Each frame's outputs, in order."""
+        count = min(len(feeds), torch.get_num_threads())
+        again, self._last = count == self._last, count
+        if count > len(self._requests) or (0 < count < len(self._requests) and again):
+            compiled = self._compile_for(count)
+            self._requests = [compiled.create_infer_request() for _ in range(count)]
+        running: deque[Any] = deque()
+        try:
+            for request, feed in zip(itertools.cycle(self._requests), feeds, strict=False):
+                # the oldest is done first, and its request at once has the next frame
+                done = _outputs(running.popleft()) if len(running) == len(self._requests) else None
+                request.start_async(feed)
+                running.append(request)
+                if done is not None:
+                    yield done
+            while running:
+                yield _outputs(running.popleft())
+        finally:
+            for request in running:
+                request.wait()
+
+
+def _outputs(request: Any) -> list[np.ndarray]:
+    request.wait()
+    return [np.array(tensor.data) for tensor in request.output_tensors]
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: OpenVINO cannot read it: {_first_line(error)}; {_AGAIN}")
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+_RUNTIMES: dict[str, Callable[[Path, str, str], Runtime]] = {".onnx": _onnx_runtime, ".xml": _openvino}

@@ -1,0 +1,80 @@
+"""Testing on several sizes of an image, and on its mirror image (paper, Table 1e: multi-scale testing)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fastpose_mtn import libraries  # noqa: F401  (before torchvision)
+
+# isort: split
+import numpy as np
+import torch
+from torchvision.ops import nms
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import PersonDetections
+
+
+class View(NamedTuple):
+    """One look at a frame: pixels of its shorter side (0: as it is), at most of its longer one; mirrored or not."""
+
+    min_size: int
+    max_size: int
+    mirrored: bool = False
+
+
+def views_from_config(cfg: CfgNode) -> list[View]:
+    """What ``TEST.AUG`` asks for; none where it is off.
+
+    Raises:
+        ValueError: it is on and names no size.
+    """
+    aug = cfg.TEST.AUG
+    if not aug.ENABLED:
+        return []
+    if not aug.MIN_SIZES:
+        raise ValueError(
+            "TEST.AUG.MIN_SIZES is empty: name pixels of the shorter side, or set TEST.AUG.ENABLED False"
+        )
+    mirrored = (False, True) if aug.FLIP else (False,)
+    return [View(int(size), int(aug.MAX_SIZE), flip) for size in aug.MIN_SIZES for flip in mirrored]
+
+
+def merge_views(views: Sequence[PersonDetections], *, nms_thresh: float, count: int) -> PersonDetections:
+    """The people of one frame as seen in several views, each once: the best-scored of those that overlap.
+
+    Args:
+        views: NumPy, all in the frame's pixels.
+        nms_thresh: overlap (IoU) above which two boxes are one person.
+        count: how many are reported at most.
+
+    Returns:
+        Best first; a person's joints and identity are those of the view that they were best found in.
+    """
+    boxes, scores, keypoints = (
+        np.concatenate([getattr(people, name) for people in views])
+        for name in ("boxes", "scores", "keypoints")
+    )
+    embeddings = [people.embeddings for people in views if people.embeddings is not None]
+    everyone = PersonDetections(
+        boxes=boxes,
+        scores=scores,
+        keypoints=keypoints,
+        embeddings=np.concatenate(embeddings) if embeddings else None,
+    )
+    return everyone[nms(torch.from_numpy(boxes), torch.from_numpy(scores), nms_thresh)[:count].numpy()]
+
+
+def mirror(people: PersonDetections, width: int, skeleton: Skeleton) -> PersonDetections:
+    """The people of a mirror image, ``width`` pixels wide, in the image: left joints become right ones."""
+    boxes = people.boxes.copy()
+    boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+    keypoints = people.keypoints
+    if keypoints.shape[1]:
+        keypoints = keypoints[:, list(skeleton.flip_permutation)].copy()
+        keypoints[..., 0] = width - keypoints[..., 0]
+    return PersonDetections(
+        boxes=boxes, scores=people.scores, keypoints=keypoints, embeddings=people.embeddings
+    )

@@ -1,0 +1,1 @@
+"""COCO's and CrowdPose's average precision."""

@@ -1,0 +1,127 @@
+"""Person search on a dataset: people are looked for in other images, by their identity vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fastpose_mtn.data.coco.dataset import CocoJsonDataset
+from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
+from fastpose_mtn.evaluation.reid.protocols import cuhk_sysu_queries, prw_queries, queries_from_targets
+from fastpose_mtn.evaluation.reid.search import (
+    SCORE_THRESHOLD,
+    PersonSearchGallery,
+    PersonSearchQuery,
+    evaluate_person_search,
+)
+from fastpose_mtn.structures import PersonDetections
+
+GALLERY_SIZE = 100  # images a query, what papers report on CUHK-SYSU
+
+
+class SearchMeasure:
+    """``search/mAP``, ``search/top1``, ... in [0, 1].
+
+    ``cuhk_sysu_test`` and ``prw_test`` have their own queries and galleries, which are read where the
+    dataset's folder has them. Elsewhere each person who is seen twice is searched for, see
+    ``queries_from_targets``.
+
+    Args:
+        dataset: whose people have identities.
+        gallery_size: images a query, more where the person is in more; None: all others. PRW's is all others.
+
+    Raises:
+        ValueError: the dataset's people have none, or a file of its protocol cannot be used.
+    """
+
+    def __init__(self, dataset: PoseDataset, gallery_size: int | None = GALLERY_SIZE) -> None:
+        if "identities" not in dataset.tasks:
+            raise InputError(f"dataset {dataset.name}: its people have no identities to search for")
+        self._dataset, self._gallery_size = dataset, gallery_size
+        self._queries = official_queries(dataset, gallery_size)
+        self._boxes_of: dict[str, dict[int, np.ndarray]] = {}  # by image and number of the official query
+        for number, query in enumerate(self._queries or ()):
+            self._boxes_of.setdefault(query.image_id, {})[number] = query.box
+        self._described: set[int] = set()
+
+    def reset(self) -> None:
+        self._described = set()
+
+    def entry(self, image: EvaluatedImage, found: PersonDetections) -> Any:
+        """
+        Raises:
+            InputError: the network has no identity vectors.
+        """
+        if found.embeddings is None or image.describe is None:
+            raise InputError("person search needs identity vectors: MODEL.REID_ON True")
+        name = self._name(image.index)
+        wanted = self._newly_seen(image) if self._queries is None else self._boxes_of.get(name, {})
+        queries: dict[int, np.ndarray] = {}
+        if wanted:
+            vectors = image.describe(np.array(list(wanted.values()), np.float32))
+            queries = dict(zip(wanted, vectors, strict=True))
+        kept = found[found.scores >= SCORE_THRESHOLD]
+        return (
+            name,
+            replace(image.targets, keypoints=image.targets.keypoints[:, :0]),
+            replace(kept, keypoints=kept.keypoints[:, :0]),
+            queries,
+        )
+
+    def evaluate(self, entries: Sequence[Any]) -> dict[str, float]:
+        found = {name: people for name, _, people, _ in entries}
+        vectors: dict[int, np.ndarray] = {}
+        for _, _, _, described in entries:
+            vectors = described | vectors
+        queries, keys = self._queries, list(range(len(self._queries or ())))
+        if queries is None:
+            queries = queries_from_targets({name: t for name, t, _, _ in entries}, self._gallery_size)
+            keys = [query.identity for query in queries]
+        if not queries:
+            return {}
+        absent = [q.image_id for q, key in zip(queries, keys, strict=True) if key not in vectors]
+        if absent:
+            raise InputError(
+                f"dataset {self._dataset.name}: image {absent[0]}, of a query, is not part of it; convert it again"
+            )
+        searched = np.array([vectors[key] for key in keys])
+        return evaluate_person_search(queries, searched, PersonSearchGallery(found)).as_dict()
+
+    def _name(self, index: int) -> str:
+        """What the official queries call an image; elsewhere its number."""
+        if self._queries is not None and isinstance(self._dataset, CocoJsonDataset):
+            return self._dataset.path(index).name
+        return str(index)
+
+    def _newly_seen(self, image: EvaluatedImage) -> dict[int, np.ndarray]:
+        """Boxes by identity. Who is searched for is so from the first image, the first of a process's share too."""
+        targets = image.targets
+        has_area = (targets.boxes[:, :2] < targets.boxes[:, 2:]).all(axis=1)
+        new: dict[int, np.ndarray] = {}
+        for row in np.flatnonzero((targets.identities >= 0) & ~targets.ignore & has_area):
+            identity = int(targets.identities[row])
+            if identity not in self._described:
+                new.setdefault(identity, targets.boxes[row])
+        self._described |= new.keys()
+        return new
+
+
+def official_queries(dataset: PoseDataset, gallery_size: int | None) -> list[PersonSearchQuery] | None:
+    """CUHK-SYSU's or PRW's own, of their test images; None for another dataset, or without their files.
+
+    Raises:
+        ValueError: a file is not of this kind.
+    """
+    if not isinstance(dataset, CocoJsonDataset):
+        return None
+    name = dataset.name.partition("?")[0]
+    if name == "cuhk_sysu_test" and (dataset.folder.parents[1] / "annotation" / "test").is_dir():
+        return cuhk_sysu_queries(dataset.folder.parents[1], gallery_size)
+    if name == "prw_test" and (dataset.folder.parent / "query_info.txt").is_file():
+        return prw_queries(dataset.folder.parent)
+    return None

@@ -1,0 +1,171 @@
+"""PoseTrack's numbers on a dataset's sequences: the network's people are tracked, then compared."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.data.posetrack.posetrack18 import parse_posetrack18
+from fastpose_mtn.data.posetrack.records import (
+    annotation_record,
+    posetrack18_annotation_id,
+    posetrack18_category,
+    posetrack18_text,
+)
+from fastpose_mtn.data.posetrack.sequence import PoseTrackSequence
+from fastpose_mtn.data.sequences import FRAME_RATE, LabelledSequence, labelled_sequences
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
+from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
+from fastpose_mtn.evaluation.posetrack.people import select_people
+from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics
+from fastpose_mtn.protocols import Tracker
+from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import PersonDetections
+
+_LOG = logging.getLogger("fastpose_mtn")
+_MOST_WARNINGS = 3
+
+# Names here, and in metrics.json.
+_SHARES = {
+    "AP": "ap", "MOTA": "mota", "MOTP": "motp", "IDF1": "idf1", "HOTA": "hota", "DetA": "deta", "AssA": "assa",
+}  # fmt: skip
+_COUNTS = ("num_switches", "num_fragmentations", "num_misses", "num_false_positives")
+
+
+class TrackingMeasure:
+    """Tracks each sequence in the order of its frames and compares by PoseTrack's protocol.
+
+    The tracker sees the labelled frames only, at their own times. ``posetrack/AP``, ``MOTA``, ``MOTP``,
+    ``IDF1``, ``HOTA``, ``DetA``, ``AssA`` in [0, 1], the joints' means, and counts, the joints' sums:
+    ``posetrack/num_switches``, ``num_fragmentations``, ``num_misses``, ``num_false_positives``.
+
+    Args:
+        dataset: of sequences, see ``fastpose_mtn.data.sequences``.
+        skeleton: the network's; joints that it lacks are missed.
+        new_tracker: makes a tracker without tracks.
+        frame_rate: of sequences in files, a second.
+        output: folder for the tracked people as PoseTrack18's JSON; None: they are not kept.
+
+    Raises:
+        InputError: the dataset is not of this kind, or its labels lack what the comparison needs; names
+            file, frame and field.
+    """
+
+    def __init__(
+        self,
+        dataset: PoseDataset,
+        skeleton: Skeleton,
+        new_tracker: Callable[[], Tracker],
+        *,
+        frame_rate: float = FRAME_RATE,
+        output: Path | None = None,
+    ) -> None:
+        self._dataset, self._skeleton, self._new_tracker = dataset, skeleton, new_tracker
+        self._output = output
+        self._notes: list[str] = []
+        self._sequences = labelled_sequences(dataset, warn=self._notes.append, frame_rate=frame_rate)
+        if not self._sequences:
+            raise InputError(
+                f"dataset {dataset.name}: PoseTrack's evaluation needs PoseTrack18's JSON files, one a "
+                f"sequence (json://...&format=posetrack), or drawn scenes"
+            )
+        for sequence in self._sequences:
+            if sequence.truth is not None:
+                _check(sequence.truth)
+
+    def reset(self) -> None:
+        """There is nothing to forget."""
+
+    def entry(self, image: EvaluatedImage, found: PersonDetections) -> Any:
+        return image.index, found, image.posetrack
+
+    def evaluate(self, entries: Sequence[Any]) -> dict[str, float]:
+        found = {index: people for index, people, _ in entries}
+        for sequence in self._sequences:
+            absent = [index for index in sequence.indices if index >= 0 and index not in found]
+            if absent:
+                raise InputError(
+                    f"dataset {self._dataset.name}: expected people of all images, got none of image {absent[0]} "
+                    f"(sequence {sequence.name})"
+                )
+        labels = {index: records for index, _, records in entries if records is not None}
+        notes = list(self._notes)
+        result = evaluate_posetrack(
+            [self._truth(sequence, labels) for sequence in self._sequences],
+            [self._tracked(sequence, found) for sequence in self._sequences],
+            warn=notes.append,
+        )
+        for text in notes[:_MOST_WARNINGS]:
+            _LOG.warning("dataset %s: %s", self._dataset.name, text)
+        if len(notes) > _MOST_WARNINGS:
+            _LOG.warning("dataset %s: %d more warnings", self._dataset.name, len(notes) - _MOST_WARNINGS)
+        return _numbers(result.metrics)
+
+    def _truth(self, sequence: LabelledSequence, labels: Mapping[int, Any]) -> PoseTrackSequence:
+        if sequence.truth is not None:
+            return sequence.truth
+        records = [labels[index] for index in sequence.indices]
+        people = [person for _, frame in records for person in frame]
+        return self._parsed(sequence, [image for image, _ in records], people)
+
+    def _tracked(
+        self, sequence: LabelledSequence, found: Mapping[int, PersonDetections]
+    ) -> PoseTrackSequence:
+        tracker, annotations = self._new_tracker(), []
+        for image, index, time_s in zip(sequence.images, sequence.indices, sequence.times_s, strict=True):
+            if index < 0:  # not labelled, so not looked at
+                continue
+            tracked = tracker.update(found[index], time_s)
+            annotations += [
+                annotation_record(
+                    annotation_id=posetrack18_annotation_id(image["id"], person),
+                    image_id=image["id"],
+                    track_id=int(tracked.track_ids[person]),
+                    box_xyxy=tracked.boxes[person],
+                    keypoints=tracked.keypoints[person],
+                    skeleton=self._skeleton,
+                    score=float(tracked.scores[person]),
+                )
+                for person in range(len(tracked))
+            ]
+        if self._output is not None:
+            self._output.mkdir(parents=True, exist_ok=True)
+            text = "".join(posetrack18_text(sequence.images, annotations))
+            (self._output / f"{sequence.name}.json").write_text(text, encoding="utf-8")
+        return self._parsed(sequence, sequence.images, annotations)
+
+    def _parsed(
+        self, sequence: LabelledSequence, images: Sequence[Any], annotations: Sequence[Any]
+    ) -> PoseTrackSequence:
+        content = {
+            "images": list(images),
+            "annotations": list(annotations),
+            "categories": [posetrack18_category()],
+        }
+        return parse_posetrack18(content, path="", name=sequence.name, warn=lambda text: None)
+
+
+def _check(truth: PoseTrackSequence) -> None:
+    """Compares the labels with themselves: what they lack is told before the network runs."""
+    same = replace(truth, track_ids=np.arange(len(truth.track_ids), dtype=np.int64))
+    select_people(truth, same, tracking=True, warn=lambda text: None)
+
+
+def _numbers(metrics: PoseTrackMetrics) -> dict[str, float]:
+    values = metrics.to_json()
+    shares = {name: _total(values[key]) / 100.0 for name, key in _SHARES.items()}
+    counts = {name: _total(values[name]) for name in _COUNTS}
+    return {f"posetrack/{name}": value for name, value in (shares | counts).items()}
+
+
+def _total(by_joint: Any) -> float:
+    value = by_joint["total"] if isinstance(by_joint, dict) else by_joint
+    return math.nan if value is None else float(value)

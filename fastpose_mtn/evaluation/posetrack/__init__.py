@@ -1,0 +1,1 @@
+"""PoseTrack's AP and MOT, equal to poseval's."""

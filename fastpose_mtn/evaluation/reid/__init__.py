@@ -1,0 +1,1 @@
+"""Person search: mAP and CMC."""

@@ -1,0 +1,71 @@
+"""What a name in the configuration stands for: systems and trackers, ours and other people's."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import operator
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.protocols import System, TrackerFactory
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Implementations by the name that a configuration key gives.
+
+    Args:
+        key: the configuration key, for messages.
+        builtin: ``"module:attribute"`` by name; imported when it is first asked for, so that a command pays
+            for the one it uses.
+    """
+
+    def __init__(self, key: str, builtin: Mapping[str, str]) -> None:
+        self.key = key
+        self._builtin = dict(builtin)
+        self._registered: dict[str, T] = {}
+
+    def register(self, name: str, value: T) -> T:
+        """Adds an implementation.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+        if name in self:
+            raise ValueError(f"{self.key}: {name!r} is taken; choose another name")
+        self._registered[name] = value
+        return value
+
+    def get(self, name: str) -> T:
+        """The implementation of this name.
+
+        Raises:
+            InputError: there is none; the message lists the names there are.
+        """
+        if name in self._registered:
+            return self._registered[name]
+        if name not in self._builtin:
+            close = difflib.get_close_matches(name, list(self), n=1)
+            hint = f"; did you mean {close[0]}?" if close else ";"
+            raise InputError(f"{self.key}: unknown {name!r}{hint} known: {', '.join(self)}")
+        module, _, attribute = self._builtin[name].partition(":")
+        value: T = operator.attrgetter(attribute)(importlib.import_module(module))
+        return self._registered.setdefault(name, value)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._builtin, **self._registered})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._builtin or name in self._registered
+
+
+SYSTEMS: Registry[System] = Registry(
+    "MODEL.META_ARCHITECTURE", {"GeneralizedRCNN": "fastpose_mtn.systems.mtn.system:MTN_SYSTEM"}
+)
+TRACKERS: Registry[TrackerFactory] = Registry(
+    "TRACKER.NAME",
+    {"occlusion_aware": "fastpose_mtn.tracking.occlusion_aware:OcclusionAwareTracker.from_config"},
+)

@@ -1,0 +1,1 @@
+"""FastPose MTN: boxes, keypoints and identities of everyone in one pass."""

@@ -1,0 +1,217 @@
+"""The multi-task network: one pass finds people, locates their joints and describes each (paper, section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
+from fastpose_mtn.modeling.rpn import RPN, Candidates
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+from fastpose_mtn.structures import PersonDetections, PersonTargets
+from fastpose_mtn.systems.mtn.roi_heads import MTNROIHeads, People
+
+ALL_TASKS = frozenset({"boxes", "keypoints", "identities"})
+
+
+class MTN(nn.Module):
+    """Backbone, proposals and heads.
+
+    Parameters are named as in Detectron2's GeneralizedRCNN with our heads, so checkpoints are the same.
+
+    Args:
+        backbone: images to pyramid levels, with ``size_divisibility``.
+        proposal_generator: pyramid levels to candidate boxes.
+        roi_heads: candidate boxes to people.
+        skeleton: what the joints are.
+        pixel_mean, pixel_std: of the three channels, on 0..255, in the order of ``input_format``.
+        input_format: order of the channels that the weights expect; images are always given as RGB.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: TimmFPN | TimmDC5,
+        proposal_generator: RPN,
+        roi_heads: MTNROIHeads,
+        skeleton: Skeleton,
+        pixel_mean: Sequence[float],
+        pixel_std: Sequence[float],
+        input_format: str = "RGB",
+    ) -> None:
+        super().__init__()
+        if input_format not in ("RGB", "BGR"):
+            raise ValueError(f"INPUT.FORMAT: expected RGB or BGR, got {input_format!r}")
+        self._reverse_channels = input_format == "BGR"
+        self.backbone, self.proposal_generator, self.roi_heads = backbone, proposal_generator, roi_heads
+        self.skeleton = skeleton
+        self.pixel_mean: Tensor
+        self.pixel_std: Tensor
+        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.pixel_mean.device
+
+    @property
+    def num_keypoints(self) -> int:
+        return len(self.skeleton)
+
+    @property
+    def embedding_dim(self) -> int | None:
+        return None if self.roi_heads.reid_head is None else self.roi_heads.reid_head.embedding_dim
+
+    def forward(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[PersonTargets] | None = None,
+        tasks: Sequence[frozenset[str]] | None = None,
+    ) -> dict[str, Tensor] | list[PersonDetections]:
+        """Losses in training, people otherwise.
+
+        Args:
+            images: each (3, H, W) uint8 or float, 0..255, RGB, of any size.
+            targets: each image's people, in its pixels; needed in training.
+            tasks: which of "boxes", "keypoints" and "identities" each image trains; None: all.
+
+        Returns:
+            In training a dictionary of weighted losses: loss_rpn_cls, loss_rpn_loc, loss_cls,
+            loss_box_reg, loss_keypoint, loss_visibility, loss_reid (those of absent heads are absent).
+            In evaluation each image's people, best first, as NumPy arrays in its pixels.
+        """
+        if self.training:
+            if targets is None:
+                raise ValueError("MTN.forward: training needs targets; call .eval() to find people")
+            return self.losses(images, targets, tasks)
+        with torch.no_grad():
+            batch, sizes = self.preprocess(images)
+            return to_detections(self.find_people(batch, sizes))
+
+    def losses(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[PersonTargets],
+        tasks: Sequence[frozenset[str]] | None = None,
+    ) -> dict[str, Tensor]:
+        """See ``forward``."""
+        tasks = [ALL_TASKS] * len(images) if tasks is None else tasks
+        self._check(images, targets, tasks)
+        batch, sizes = self.preprocess(images)
+        targets = [target.to(self.device) for target in targets]
+        features = self.backbone(batch)
+        has_boxes = ["boxes" in task for task in tasks]
+        proposals, losses = self.proposal_generator(features, sizes, targets, has_boxes)
+        losses.update(self.roi_heads.losses(features, proposals, targets, tasks))
+        return losses
+
+    def find_people(self, batch: Tensor, image_sizes_hw: Sequence[tuple[int, int]]) -> People:
+        """People of a preprocessed batch, on the model's device; coordinates in the batch's pixels."""
+        features, candidates = self.trunk(batch)
+        proposals = self.proposal_generator.suppress(candidates, image_sizes_hw)
+        return self.roi_heads.inference(features, proposals, image_sizes_hw)
+
+    def trunk(self, batch: Tensor) -> tuple[dict[str, Tensor], Candidates]:
+        """Pyramid levels and candidate boxes: what takes the same steps for every batch (B, 3, H, W) of a shape."""
+        features = self.backbone(batch)
+        return features, self.proposal_generator.candidates(features)
+
+    def preprocess(self, images: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
+        """Normalises images and pads them, right and below, to one size that the backbone divides.
+
+        Returns:
+            The batch (B, 3, H, W) float32, and each image's own (height, width).
+        """
+        sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
+        unit = self.backbone.size_divisibility
+        height, width = (-(-max(size[axis] for size in sizes) // unit) * unit for axis in (0, 1))
+        batch = torch.empty(
+            (len(images), 3, height, width), device=self.device, memory_format=torch.channels_last
+        )
+        for row, image in zip(batch, images, strict=True):
+            image = image.to(self.device, non_blocking=True)
+            image = image.flip(0) if self._reverse_channels else image
+            normal = (image - self.pixel_mean) / self.pixel_std
+            row.copy_(F.pad(normal, (0, width - image.shape[-1], 0, height - image.shape[-2])))
+        return batch, sizes
+
+    def _check(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[PersonTargets],
+        tasks: Sequence[frozenset[str]],
+    ) -> None:
+        if not len(images) == len(targets) == len(tasks):
+            raise ValueError(
+                f"MTN.forward: expected as many images as targets and tasks, "
+                f"got {len(images)}, {len(targets)} and {len(tasks)}"
+            )
+        for index, (target, task) in enumerate(zip(targets, tasks, strict=True)):
+            if not ALL_TASKS.issuperset(task):
+                raise ValueError(
+                    f"MTN.forward: image {index} has unknown tasks {sorted(task - ALL_TASKS)}; "
+                    f"known: {', '.join(sorted(ALL_TASKS))}"
+                )
+            if target.keypoints.shape[1] != self.num_keypoints:
+                raise ValueError(
+                    f"MTN.forward: targets of image {index} have {target.keypoints.shape[1]} joints, but the "
+                    f"network's skeleton {self.skeleton.name} has {self.num_keypoints}"
+                )
+
+
+def to_detections(people: People) -> list[PersonDetections]:
+    """Each image's people as NumPy arrays, best first, in one transfer from the device."""
+    boxes, scores, keypoints = (tensor.float().cpu().numpy() for tensor in people[:3])
+    embeddings = None if people.embeddings is None else people.embeddings.float().cpu().numpy()
+    out, start = [], 0
+    for count in people.counts:
+        rows = slice(start, start + count)
+        out.append(
+            PersonDetections(
+                boxes=boxes[rows],
+                scores=scores[rows],
+                keypoints=keypoints[rows],
+                embeddings=None if embeddings is None else embeddings[rows],
+            ).best_first()
+        )
+        start += count
+    return out
+
+
+def check_skeleton(cfg: CfgNode) -> Skeleton:
+    """The network's skeleton.
+
+    Raises:
+        ValueError: it is unknown, or has another number of joints than the keypoint head.
+    """
+    skeleton = get_skeleton(cfg.MODEL.SKELETON)
+    if cfg.MODEL.KEYPOINT_ON and len(skeleton) != cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS:
+        raise ValueError(
+            f"MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS is {cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS}, "
+            f"but MODEL.SKELETON {skeleton.name} has {len(skeleton)} joints; make them equal"
+        )
+    return skeleton
+
+
+def build_model(cfg: CfgNode) -> MTN:
+    """The network that a configuration describes, with initial weights, in channels-last memory.
+
+    Raises:
+        ValueError: the configuration contradicts itself or names something unknown.
+    """
+    skeleton = check_skeleton(cfg)
+    backbone = build_backbone(cfg)
+    model = MTN(
+        backbone=backbone,
+        proposal_generator=RPN.from_config(cfg, backbone.out_channels, backbone.out_strides),
+        roi_heads=MTNROIHeads.from_config(cfg, backbone.out_channels),
+        skeleton=skeleton,
+        pixel_mean=cfg.MODEL.PIXEL_MEAN,
+        pixel_std=cfg.MODEL.PIXEL_STD,
+        input_format=cfg.INPUT.FORMAT,
+    )
+    return model.to(memory_format=torch.channels_last)

@@ -1,0 +1,44 @@
+"""FastPose MTN as one of the systems of ``registry.SYSTEMS``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastpose_mtn.config.node import CfgNode
+from fastpose_mtn.systems.mtn.config import add_mtn_config
+
+if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
+    from torch import nn
+
+    from fastpose_mtn.systems.mtn.estimator import MTNEstimator
+    from fastpose_mtn.systems.mtn.network import MTN
+
+
+class MTNSystem:
+    """See ``protocols.System``."""
+
+    def add_config(self, cfg: CfgNode) -> None:
+        add_mtn_config(cfg)
+
+    def build_network(self, cfg: CfgNode) -> MTN:
+        from fastpose_mtn.systems.mtn.network import build_model
+
+        return build_model(cfg)
+
+    def build_estimator(
+        self,
+        cfg: CfgNode,
+        network: nn.Module | None = None,
+        *,
+        device: str | None = None,
+        precision: str = "auto",
+    ) -> MTNEstimator:
+        from fastpose_mtn.systems.mtn.estimator import MTNEstimator
+        from fastpose_mtn.systems.mtn.network import MTN
+
+        if network is not None and not isinstance(network, MTN):
+            raise TypeError(f"network: expected an MTN, got {type(network).__name__}")
+        return MTNEstimator.from_config(cfg, network, device=device, precision=precision)
+
+
+MTN_SYSTEM = MTNSystem()

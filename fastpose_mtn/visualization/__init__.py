@@ -1,0 +1,1 @@
+"""Drawing: overlays, labels, contact sheets."""

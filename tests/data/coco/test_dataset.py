@@ -1,0 +1,296 @@
+import json
+import logging
+
+import cv2
+import numpy as np
+import pytest
+
+from fastpose_mtn.data.catalog import DATASETS, build_dataset, register_coco_json
+from fastpose_mtn.data.coco.dataset import CocoJsonDataset
+from fastpose_mtn.data.coco.records import CocoJsonFormat
+from fastpose_mtn.skeletons import CROWDPOSE14, HALPE136, POSETRACK15
+
+JOINTS = ["left_wrist", "top_head", "left_ear"]  # the second is POSETRACK15's head_top, the third it lacks
+
+
+def person(number=1, image_id=1, **changes):
+    record = {
+        "id": number,
+        "image_id": image_id,
+        "category_id": 1,
+        "bbox": [10, 20, 30, 40],
+        "keypoints": [12, 22, 2, 14, 24, 1, 16, 26, 2],
+        "iscrowd": 0,
+    }
+    return {**record, **changes}
+
+
+def write(folder, annotations, images=None, categories=None, name="labels.json"):
+    """A file with images 1 and 2, each 100x80, of which the second has no people unless given."""
+    images = images or [{"id": i, "file_name": f"{i}.png", "width": 100, "height": 80} for i in (1, 2)]
+    categories = categories or [{"id": 1, "name": "person", "keypoints": JOINTS}]
+    for image in images:
+        if "file_name" in image:
+            path = folder / image["file_name"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.zeros((80, 100, 3), np.uint8)
+            pixels[..., 2] = 255  # OpenCV's order: red
+            cv2.imwrite(str(path), pixels)
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / name).write_text(json.dumps(content))
+    return folder / name
+
+
+def read(path, form=None, **options):
+    return CocoJsonDataset("mine", path, path.parent, skeleton=POSETRACK15, form=form, **options)
+
+
+def test_joints_are_matched_by_name_and_moved_to_pixel_centres(tmp_path):
+    dataset = read(write(tmp_path, [person()]))
+    image = dataset[0]
+    assert (image.image_id, image.file_name, len(dataset)) == (1, "1.png", 2)
+    assert image.image.shape == (80, 100, 3)
+    assert image.image[0, 0].tolist() == [255, 0, 0]
+    assert image.targets.boxes.tolist() == [[10, 20, 40, 60]]
+    joints = image.targets.keypoints[0]
+    assert joints[POSETRACK15.index("left_wrist")].tolist() == [12.5, 22.5, 2]
+    assert joints[POSETRACK15.index("head_top")].tolist() == [14.5, 24.5, 1]
+    assert (joints[:, 2] > 0).sum() == 2
+    assert image.targets.identities.tolist() == [-1]
+    assert dataset.tasks == {"boxes", "keypoints"}
+    assert len(dataset[1].targets) == 0
+
+
+def test_continuous_joints_stay_where_they_are(tmp_path):
+    dataset = read(write(tmp_path, [person()]), CocoJsonFormat(joint_offset=0.0))
+    assert dataset[0].targets.keypoints[0, POSETRACK15.index("left_wrist")].tolist() == [12, 22, 2]
+
+
+def test_labels_without_hidden_joints_count_as_visible(tmp_path):
+    dataset = read(write(tmp_path, [person(keypoints=[12, 22, 1, 14, 24, 1, 0, 0, 0])]))
+    assert sorted(dataset[0].targets.keypoints[0, :, 2].tolist())[-2:] == [2, 2]
+
+
+def test_crowds_regions_and_unlabelled_people_are_ignored(tmp_path):
+    images = [
+        {
+            "id": 1, "file_name": "1.png", "width": 100, "height": 80,
+            "ignore_regions_x": [[1, 5, 9], [50, 120, 60]], "ignore_regions_y": [[2, 12, 3], [10, 20, 30]],
+        }
+    ]  # fmt: skip
+    people = [person(1), person(2, iscrowd=1), person(3, keypoints=[0] * 9)]
+    path = write(tmp_path, people, images)
+    posetrack = read(path, CocoJsonFormat(ignore_unlabelled=True))[0].targets
+    assert posetrack.boxes[:2].tolist() == [[1, 2, 9, 12], [50, 10, 100, 30]]  # the second cut to the image
+    assert posetrack.ignore.tolist() == [True, True, False, True, True]
+    assert read(path)[0].targets.ignore.tolist() == [True, True, False, True, False]
+
+
+def test_one_region_without_its_outer_list(tmp_path):
+    image = {"id": 1, "file_name": "1.png", "ignore_regions_x": [1, 5], "ignore_regions_y": [2, 8]}
+    assert read(write(tmp_path, [], [image]))[0].targets.boxes.tolist() == [[1, 2, 5, 8]]
+
+
+def test_identities_count_over_files_and_tracks_are_a_videos_own(tmp_path):
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    for video in ("a", "b"):
+        images = [{"id": 1, "file_name": f"{video}/1.png", "vid_id": video}]
+        write(folder, [person(1, track_id=0), person(2, track_id=5)], images, name=f"{video}.json")
+    dataset = CocoJsonDataset("mine", folder, folder, skeleton=POSETRACK15)
+    assert dataset.num_identities == 4
+    assert [dataset[i].targets.identities.tolist() for i in (0, 1)] == [[0, 1], [2, 3]]
+    assert dataset.tasks == {"boxes", "keypoints", "identities"}
+
+    same = write(tmp_path, [person(1, person_id=8), person(2, 2, person_id=8), person(3, person_id=-2)])
+    dataset = read(same)
+    assert dataset.num_identities == 1
+    assert dataset[0].targets.identities.tolist() == [0, -1]
+    assert dataset[1].targets.identities.tolist() == [0]
+
+
+def test_a_person_without_a_box_gets_one_around_the_joints(tmp_path):
+    joints = [20, 30, 2, 40, 50, 2, 0, 0, 0]
+    dataset = read(write(tmp_path, [person(bbox=[], keypoints=joints)]), CocoJsonFormat(joint_offset=0.0))
+    assert dataset[0].targets.boxes.tolist() == [[17, 27, 43, 53]]  # 20 x 20 and 15 % more on each side
+
+
+def test_unusable_people_are_left_out_and_counted(tmp_path, caplog):
+    people = [
+        person(1),
+        person(2, bbox=[10, 10, 0, 5]),
+        person(3, bbox=[200, 10, 5, 5]),
+        person(4, bbox=[float("nan"), 10, 5, 5]),
+        person(5, bbox=[10, 10, 5, -5]),
+        person(6, bbox=None, keypoints=[0] * 9),
+        person(7, keypoints=[float("nan"), 1, 2, 14, 24, 2, 0, 0, 0]),
+    ]
+    with caplog.at_level(logging.WARNING, "fastpose_mtn"):
+        targets = read(write(tmp_path, people))[0].targets
+    assert len(targets) == 2
+    assert (targets.keypoints[1, :, 2] > 0).sum() == 1
+    texts = "\n".join(caplog.messages)
+    assert "dataset mine: left out 2 annotations with a box without area, first" in texts
+    assert "annotations[1] (id 2)" in texts
+    assert "left out 1 annotations with a box outside the image" in texts
+    assert "left out 1 annotations with a box that is not finite" in texts
+    assert "neither a box nor a labelled joint" in texts
+    assert "joints that are not finite" in texts
+
+
+def test_boxes_are_cut_to_the_image(tmp_path):
+    targets = read(write(tmp_path, [person(bbox=[-5, 70, 300, 30])]))[0].targets
+    assert targets.boxes.tolist() == [[0, 70, 100, 80]]
+
+
+def test_empty_and_unlabelled_images_can_be_left_out(tmp_path):
+    images = [{"id": i, "file_name": f"{i}.png", "is_labeled": i != 3} for i in (1, 2, 3)]
+    path = write(tmp_path, [person(1), person(2, 2, iscrowd=1), person(3, 3)], images)
+    assert [read(path)[i].image_id for i in range(2)] == [1, 2]
+    assert len(read(path)) == 2
+    assert len(read(path, filter_empty=True)) == 1
+
+
+def test_other_categories_are_not_people(tmp_path):
+    categories = [{"id": 1, "name": "person", "keypoints": JOINTS}, {"id": 2, "name": "dog"}]
+    assert (
+        len(read(write(tmp_path, [person(1), person(2, category_id=2)], categories=categories))[0].targets)
+        == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (
+            {"image_id": 77},
+            r"labels.json: annotations\[0\] \(id 1\): image_id is none of the file's 2 images, got 77",
+        ),
+        (
+            {"keypoints": [1, 2, 3, 4, 5, 6]},
+            "expected 9 numbers, x, y, v for each of the category's 3 joints, got 6",
+        ),
+        ({"keypoints": [1, 2, 3] * 3}, "expected v of 0, 1 or 2, got 3"),
+        ({"keypoints": ["a"] * 9}, "keypoints: expected x, y, v for each joint, numbers all"),
+        ({"bbox": [1, 2, 3]}, r"bbox: expected 4 numbers x, y, width, height, got \[1, 2, 3\]"),
+        ({"track_id": "x"}, "track_id: expected a whole number, got 'x'"),
+    ],
+)
+def test_what_cannot_be_meant_is_an_error_that_names_the_record(tmp_path, change, text):
+    path = write(tmp_path, [person(**change)])
+    with pytest.raises(ValueError, match=text):
+        read(path)
+
+
+def test_files_that_are_not_datasets(tmp_path):
+    with pytest.raises(ValueError, match="dataset mine: annotations not found: .*absent.json"):
+        read(tmp_path / "absent.json")
+    (tmp_path / "cut.json").write_text('{"images": [')
+    with pytest.raises(ValueError, match="cut.json: not JSON, or cut short"):
+        read(tmp_path / "cut.json")
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(ValueError, match="list.json: expected COCO-style JSON"):
+        read(tmp_path / "list.json")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"dataset mine: no \.json file in .*empty"):
+        read(tmp_path / "empty")
+    path = write(tmp_path, [], [{"id": 1, "file_name": "1.png"}] * 2)
+    with pytest.raises(ValueError, match=r"images\[1\]: an id that appears twice, got 1"):
+        read(path)
+
+
+def test_images_that_are_missing_broken_or_others(tmp_path):
+    path = write(tmp_path, [person()])
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(ValueError, match=r"1 of 2 images are missing, the first is .*2.png \(image id 2\)"):
+        read(path)
+    (tmp_path / "2.png").write_bytes(b"not an image")
+    dataset = read(path)
+    with pytest.raises(ValueError, match=r"2.png: expected an image, got 12 bytes that cannot be decoded"):
+        dataset[1]
+    cv2.imwrite(str(tmp_path / "2.png"), np.zeros((50, 60, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"is 60x50, but dataset mine says 100x80 \(image id 2\)"):
+        dataset[1]
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(ValueError, match=r"2.png: cannot read the image: No such file or directory"):
+        dataset[1]
+
+
+def test_missing_images_can_be_left_out(tmp_path, caplog):
+    path = write(tmp_path, [person()])
+    (tmp_path / "2.png").unlink()
+    dataset = read(path, skip_missing=True)
+    assert [dataset[i].image_id for i in range(len(dataset))] == [1]
+    assert (
+        f"dataset mine: left out 1 images that are missing, first {tmp_path}/2.png (image id 2)"
+        in caplog.messages
+    )
+    (tmp_path / "1.png").unlink()
+    with pytest.raises(ValueError, match="dataset mine: no labelled image"):
+        read(path, skip_missing=True)
+
+
+def test_joints_that_match_none_are_told(tmp_path, caplog):
+    categories = [{"id": 1, "name": "person", "keypoints": ["l_wrist", "head_left", "l_ear"]}]
+    dataset = read(write(tmp_path, [person()], categories=categories))
+    assert dataset.tasks == {"boxes"}
+    assert (
+        "mine: trains no joints: of its joints (l_wrist, head_left, l_ear) POSETRACK15 has none"
+        in caplog.text
+    )
+
+
+def test_what_is_used_but_odd_is_told(tmp_path, caplog):
+    joints = [20, 30, 2, 40, 50, 2, 0, 0, 0]
+    with caplog.at_level(logging.INFO, "fastpose_mtn"):
+        read(write(tmp_path, [person(bbox=[], keypoints=joints), person(), person(3, bbox=[80, 20, 30, 40])]))
+    texts = "\n".join(caplog.messages)
+    assert "kept 1 annotations with joints but no box, which is drawn around them, first" in texts
+    assert "kept 1 annotations with an id that appears twice, first" in texts
+    assert "kept 1 annotations with a box that reaches over the image's border, cut to it, first" in texts
+
+
+def test_names_of_ones_own(tmp_path, monkeypatch):
+    write(tmp_path, [person()])
+    name = f"json://{tmp_path}/labels.json?images={tmp_path}"
+    assert len(build_dataset(name, POSETRACK15, training=True, filter_empty=True)) == 1
+    monkeypatch.setenv("FASTPOSE_DATASETS", str(tmp_path))
+    monkeypatch.setitem(DATASETS, "other", None)
+    with pytest.raises(ValueError, match="dataset name 'other' is taken"):
+        register_coco_json("other", "labels.json", ".")
+    register_coco_json("registered-in-a-test", "labels.json", ".")
+    monkeypatch.delitem(DATASETS, "other")
+    try:
+        assert len(build_dataset("registered-in-a-test", POSETRACK15, training=False)) == 2
+    finally:
+        del DATASETS["registered-in-a-test"]
+
+
+def test_only_files_with_the_networks_joints_are_official(tmp_path):
+    path = write(tmp_path, [person()])
+    assert not read(path).is_official(POSETRACK15)
+    categories = [{"id": 1, "name": "person", "keypoints": list(POSETRACK15.joints)}]
+    whole = read(write(tmp_path, [person(keypoints=[1, 2, 2] * 15)], categories=categories))
+    assert whole.is_official(POSETRACK15)
+
+
+@pytest.mark.parametrize(
+    ("name", "skeleton", "images", "people", "identities"),
+    [
+        ("json://{0}/coco/test_coco.json?images={0}/coco", POSETRACK15, 4, 14, 0),
+        ("json://{0}/crowdpose/test_crowdpose.json?images={0}/crowdpose", CROWDPOSE14, 2, 5, 0),
+        ("json://{0}/posetrack18/annotations/val?images={0}/posetrack18&format=posetrack",
+         POSETRACK15, 2, 3, 3),
+        ("json://{0}/halpe/test_halpe.json?images={0}/coco&format=halpe", HALPE136, 4, 14, 0),
+    ],
+)  # fmt: skip
+def test_real_files(real_data, name, skeleton, images, people, identities):
+    dataset = build_dataset(name.format(real_data), skeleton, training=False)
+    found = [dataset[i] for i in range(len(dataset))]
+    assert len(found) == images
+    assert sum(int((~image.targets.ignore).sum()) for image in found) == people
+    assert dataset.num_identities == identities
+    for image in found:
+        labelled = image.targets.keypoints[..., 2] > 0
+        inside = image.targets.keypoints[..., :2] <= [image.image.shape[1], image.image.shape[0]]
+        assert inside[labelled].all()

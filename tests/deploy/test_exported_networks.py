@@ -1,0 +1,338 @@
+"""Exported networks find the same people as PyTorch: small untrained networks, images of many sizes, nobody too."""
+
+import json
+import shutil
+import types
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from fastpose_mtn import build
+from fastpose_mtn.checkpoints.loading import save_weights
+from fastpose_mtn.commands.export import main
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.deploy.agreement import agreement
+from fastpose_mtn.deploy.formats import write
+from fastpose_mtn.deploy.network import PortableMTN
+from fastpose_mtn.deploy.quantize import quantize
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.estimators.exported import OUTPUTS, ExportedEstimator, _SideBySide
+from fastpose_mtn.systems.mtn.estimator import MTNEstimator
+from fastpose_mtn.systems.mtn.network import build_model
+
+SMALL = [
+    "MODEL.TIMM.NAME", "resnet18", "MODEL.BACKBONE.NORM", "BN", "MODEL.FPN.OUT_CHANNELS", "8",
+    "MODEL.ANCHOR_GENERATOR.SIZES", "[[16], [24], [32], [48], [64]]", "MODEL.RPN.PRE_NMS_TOPK_TEST", "50",
+    "MODEL.RPN.POST_NMS_TOPK_TEST", "30", "MODEL.ROI_BOX_HEAD.FC_DIM", "16",
+    "MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS", "(8,)", "MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM", "8",
+    "MODEL.ROI_REID_HEAD.CONV_DIMS", "(8,)", "MODEL.ROI_REID_HEAD.EMBEDDING_DIM", "16",
+    "TEST.DETECTIONS_PER_IMAGE", "5", "INPUT.MIN_SIZE_TEST", "0",
+]  # fmt: skip
+SIZES_HW = [(64, 96), (97, 131), (40, 200), (256, 320)]
+LIBRARIES = {"onnx": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}
+ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}
+
+
+def needs(form):
+    for library in LIBRARIES[form]:
+        pytest.importorskip(library, reason=f"{library} is not installed: pip install -e '.[export]'")
+
+
+def image(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def network(score_thresh=0.05, **changes):
+    cfg = get_cfg()
+    cfg.merge_from_list([*SMALL, "MODEL.ROI_HEADS.SCORE_THRESH_TEST", str(score_thresh)])
+    cfg.merge_from_list([text for pair in changes.items() for text in pair])
+    torch.manual_seed(0)
+    model = build_model(cfg).eval()
+    torch.nn.init.normal_(model.roi_heads.box_predictor.cls_score.weight, std=0.05)
+    if model.roi_heads.keypoint_head is not None:  # flat heatmaps have many best places
+        torch.nn.init.normal_(model.roi_heads.keypoint_head.deconv2.weight, std=0.5)
+    return model, cfg
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Makes each kind of file once."""
+    made = {}
+
+    def get(form, score_thresh=0.05):
+        needs(form)
+        if (form, score_thresh) not in made:
+            model, cfg = network(score_thresh)
+            path = tmp_path_factory.mktemp("exported") / f"small{ENDINGS[form]}"
+            write(form, path, model, cfg)
+            made[form, score_thresh] = path, model
+        return made[form, score_thresh]
+
+    return get
+
+
+def test_the_portable_form_is_the_network():
+    model, _ = network()
+    portable = PortableMTN(model)
+    for size in SIZES_HW:
+        picture = torch.from_numpy(image(*size))
+        expected = model([picture.permute(2, 0, 1)])[0]
+        assert len(expected)
+        with torch.no_grad():
+            found = best_first(portable.outputs, portable(picture))
+        for name, value in found.items():
+            np.testing.assert_allclose(value, getattr(expected, name), atol=1e-3)
+
+
+def best_first(names, values):
+    """A graph's outputs by name, in the order that people are reported in."""
+    found = {name: value.numpy() for name, value in zip(names, values, strict=True)}
+    order = np.argsort(-found["scores"], kind="stable")
+    return {name: value[order] for name, value in found.items()}
+
+
+@pytest.mark.parametrize("change", [
+    {"INPUT.FORMAT": "BGR"}, {"MODEL.REID_ON": "False"}, {"MODEL.ANCHOR_GENERATOR.ROUND": "True"},
+    {"MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG": "True"}, {"MODEL.ROI_KEYPOINT_HEAD.POOLER_TYPE": "ROIAlign"},
+])  # fmt: skip
+def test_every_kind_of_network_has_a_portable_form(change):
+    model, _ = network(**change)
+    picture = torch.from_numpy(image(70, 90))
+    expected = model([picture.permute(2, 0, 1)])[0]
+    assert len(expected)
+    portable = PortableMTN(model)
+    with torch.no_grad():
+        found = best_first(portable.outputs, portable(picture))
+    assert ("embeddings" in found) == (expected.embeddings is not None)
+    np.testing.assert_allclose(found["keypoints"], expected.keypoints, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_a_runtime_finds_the_same_people(exported, form):
+    path, model = exported(form)
+    frames = [image(*size, seed=seed) for seed, size in enumerate(SIZES_HW)]
+    reference = MTNEstimator(model, device="cpu", precision="fp32")
+    expected = [
+        reference.estimate([frame])[0] for frame in frames
+    ]  # alone: no border is padded to a batch's size
+    estimator = ExportedEstimator(path, device="cpu", precision="fp32")
+    found = estimator.estimate(frames)
+    judged = agreement([strong(people) for people in expected], found)
+    assert judged.people >= len(frames)
+    assert judged.within_guard
+    assert judged.found == 1.0
+    assert judged.vector_distance < 1e-3
+    assert (estimator.skeleton.name, estimator.embedding_dim) == ("POSETRACK15", 16)
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a.scores, b.scores, atol=1e-4)
+        np.testing.assert_allclose(a.keypoints, b.keypoints, atol=0.05)
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_frames_side_by_side_are_those_one_by_one(exported, form, threads):
+    """Of different sizes, so that a later frame may be done before an earlier one."""
+    path, _ = exported(form)
+    threads(2)
+    estimator = ExportedEstimator(path, device="cpu", precision="fp32")
+    frames = [image(*size, seed=seed) for seed, size in enumerate(SIZES_HW * 2)]
+    alone = [estimator.estimate([frame])[0] for frame in frames]
+    for count in (len(frames), 1, 3):
+        together = estimator.estimate(frames[:count])
+        for a, b in zip(alone[:count], together, strict=True):
+            np.testing.assert_allclose(a.boxes, b.boxes, atol=1e-3)
+            np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-3)
+    assert estimator.estimate([]) == []
+
+
+class Request:
+    """Stands for OpenVINO's: doubles a number once it is waited for."""
+
+    def start_async(self, feed):
+        self.output_tensors = None
+        self.feed = feed
+
+    def wait(self):
+        self.output_tensors = [types.SimpleNamespace(data=2 * self.feed["x"])]
+
+
+def test_streams_are_as_many_as_frames_that_come(threads):
+    """A video's last frame is no reason to compile the network again; a camera's frames after it are."""
+    threads(2)
+    compiled = []
+
+    def compile_for(streams):
+        compiled.append(streams)
+        return types.SimpleNamespace(create_infer_request=Request)
+
+    run = _SideBySide(compile_for)
+    for frames, streams in [
+        (4, [2]),
+        (4, [2]),
+        (1, [2]),
+        (3, [2]),
+        (1, [2]),
+        (1, [2, 1]),
+        (1, [2, 1]),
+        (2, [2, 1, 2]),
+    ]:
+        feeds = [{"x": np.array(number)} for number in range(frames)]
+        assert [int(output) for (output,) in run(feeds)] == [2 * number for number in range(frames)]
+        assert compiled == streams
+
+
+def strong(people):
+    """An untrained network is sure of nobody; the agreement counts who has a score of 0.5."""
+    return type(people)(people.boxes, people.scores.clip(0.5), people.keypoints, people.embeddings)
+
+
+def test_openvino_is_told_to_compute_coordinates_exactly(exported):
+    """In bfloat16 a place in a frame would be off by pixels; layers, and what they read, may be in it."""
+    path, _ = exported("openvino")
+    exact = {"": [], "precise": []}
+    for layer in ElementTree.parse(path).iterfind("layers/layer"):
+        marks = {mark.get("name") for mark in layer.iterfind("rt_info/attribute")}
+        exact["precise" if "precise" in marks else ""].append((layer.get("type"), layer.get("name")))
+    assert {"NonMaxSuppression", "Exp", "TopK", "Gather"} <= {kind for kind, _ in exact["precise"]}
+    assert "ROIAlign" not in {kind for kind, _ in exact["precise"]}
+    layers = {name for kind, name in exact["precise"] if kind == "Convolution"}
+    where = ("/rpn_head/predictions", "/box_predictor/")
+    assert {next(part for part in where if name.startswith(part)) for name in layers} == set(where)
+    assert {"Convolution", "MatMul", "ROIAlign", "Const"} <= {kind for kind, _ in exact[""]}
+    assert not {"Gather", "Exp"} & {kind for kind, _ in exact[""]}
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_a_runtime_finds_nobody(exported, form):
+    path, _ = exported(form, score_thresh=0.999999)
+    estimator = ExportedEstimator(path, device="cpu")
+    (nobody,) = estimator.estimate([image(64, 96)])
+    assert (len(nobody), nobody.keypoints.shape, nobody.embeddings.shape) == (0, (0, 15, 3), (0, 16))
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_eight_bits_find_the_same_people(exported, form, tmp_path):
+    if form == "openvino":
+        pytest.importorskip("nncf", reason="nncf is not installed: pip install -e '.[export]'")
+    path, model = exported(form)
+    copy = tmp_path / path.name
+    for file in path.parent.iterdir():
+        shutil.copy(file, tmp_path)
+    frames = [image(96, 128, seed=seed) for seed in range(3)]
+    for seed, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / f"{seed}.png"), frame[..., ::-1])
+    whole = copy.read_bytes()
+    assert quantize(copy, str(tmp_path), frames=3)[0] == copy
+    assert copy.read_bytes() != whole
+    expected = MTNEstimator(model, device="cpu", precision="fp32").estimate(frames)
+    found = ExportedEstimator(copy, device="cpu").estimate(frames)
+    assert [len(people) for people in found] == [len(people) for people in expected]
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a.scores, b.scores, atol=0.1)
+    if form == "openvino":
+        rounded = sources_of_rounding(copy)
+        assert {kind for kind, _ in rounded} == {"ReLU", "Maximum"}
+        levels = {name for name in ("conv", "conv_1", "conv_2") if f"/rpn_head/{name}/" in str(rounded)}
+        assert levels == {"conv", "conv_1"}
+    else:
+        import onnx
+
+        rounded = {node.name for node in onnx.load(copy).graph.node if node.op_type == "QuantizeLinear"}
+        modules = {name.split("/")[1] for name in rounded}
+        assert {"box_head", "keypoint_head", "reid_head"} <= modules
+        assert "rpn_head" not in modules
+
+
+def sources_of_rounding(path):
+    """Type and name of what gives the values, not weights, that are rounded to 8 bits."""
+    tree = ElementTree.parse(path)
+    layers = {layer.get("id"): layer for layer in tree.iterfind("layers/layer")}
+    before = {
+        (edge.get("to-layer"), edge.get("to-port")): layers[edge.get("from-layer")]
+        for edge in tree.iterfind("edges/edge")
+    }
+    sources = [before[key, "0"] for key, layer in layers.items() if layer.get("type") == "FakeQuantize"]
+    return [(layer.get("type"), layer.get("name")) for layer in sources if layer.get("type") != "Const"]
+
+
+def test_torchscript_carries_the_network_and_its_configuration(tmp_path):
+    model, cfg = network()
+    path = tmp_path / "small.torchscript"
+    assert write("torchscript", path, model, cfg) == [path]
+    extra = {"config": "", "skeleton": ""}
+    script = torch.jit.load(str(path), _extra_files=extra)
+    assert extra["skeleton"] == b"POSETRACK15"
+    assert json.loads(extra["config"])["MODEL"]["TIMM"]["NAME"] == "resnet18"
+    for size in SIZES_HW:
+        picture = image(*size)
+        expected = model([torch.from_numpy(picture).permute(2, 0, 1)])[0]
+        found = best_first(OUTPUTS, script(torch.from_numpy(picture)))
+        np.testing.assert_allclose(found["boxes"], expected.boxes, atol=1e-3)
+        np.testing.assert_allclose(found["keypoints"], expected.keypoints, atol=1e-3)
+        np.testing.assert_allclose(found["embeddings"], expected.embeddings, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_the_factory_runs_an_exported_network(exported, form):
+    path, _ = exported(form)
+    built = build.build_pose_tracking(
+        weights=str(path), device="cpu", strategy="iou", options=["TRACKER.MIN_SCORE", "0.1"]
+    )
+    assert isinstance(built.estimator, ExportedEstimator)
+    assert (built.cfg.MODEL.TIMM.NAME, built.batch_size) == ("resnet18", 4)
+    assert (built.new_tracker().strategy, built.new_tracker().min_score) == ("iou", 0.1)
+    with pytest.raises(InputError, match=r"MODEL.DEVICE: it is fixed in .*small"):
+        build.build_pose_tracking(weights=str(path), options=["MODEL.DEVICE", "cpu"])
+    with pytest.raises(InputError, match=r"--config-file c.yaml: .* carries its own configuration"):
+        build.build_pose_tracking(weights=str(path), config_file="c.yaml")
+
+
+def test_what_a_runtime_cannot_do_is_told(exported):
+    with pytest.raises(
+        InputError, match="--precision bf16: ONNX Runtime computes in the precision of the file"
+    ):
+        ExportedEstimator(exported("onnx")[0], precision="bf16")
+    with pytest.raises(InputError, match="--device cuda: OpenVINO runs on the CPU here"):
+        ExportedEstimator(exported("openvino")[0], device="cuda")
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_a_file_that_is_no_network_is_refused(form, tmp_path):
+    needs(form)
+    path = tmp_path / f"broken{ENDINGS[form]}"
+    with pytest.raises(InputError, match="weights file not found"):
+        ExportedEstimator(path)
+    path.write_text("nothing of the kind")
+    with pytest.raises(InputError, match=r"broken.* cannot read it: .*export the network with"):
+        ExportedEstimator(path)
+
+
+def test_what_cannot_be_exported_is_told():
+    with pytest.raises(InputError, match="DECODER resize: it cannot be exported; choose"):
+        PortableMTN(network(**{"MODEL.ROI_KEYPOINT_HEAD.DECODER": "resize"})[0])
+    with pytest.raises(InputError, match="a network without joints"):
+        PortableMTN(network(**{"MODEL.KEYPOINT_ON": "False"})[0])
+
+
+def test_the_command_exports_weights(tmp_path, capsys):
+    needs("onnx")
+    model, cfg = network()
+    save_weights(tmp_path / "w.safetensors", model, cfg)
+    arguments = ["--weights", str(tmp_path / "w.safetensors"), "--output", str(tmp_path / "new" / "w.onnx")]
+    main(["--format", "onnx", *arguments])
+    assert "w.onnx: " in capsys.readouterr().out
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["w.onnx"]
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    (["--format", "onnx", "--output", "a.xml"], "--output a.xml: expected a name that ends in .onnx"),
+    (["--format", "torchscript", "--int8", "a.mp4"], "--int8: quantisation is the runtimes' own"),
+    (["--format", "onnx", "--weights", "absent.safetensors"], "weights file not found: absent.safetensors"),
+])  # fmt: skip
+def test_bad_arguments_are_one_line(arguments, text, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert text in capsys.readouterr().err

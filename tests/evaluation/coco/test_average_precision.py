@@ -1,0 +1,402 @@
+"""Box and keypoint AP: worked examples, and equality with pycocotools used directly."""
+
+import contextlib
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from fastpose_mtn.evaluation.coco.average_precision import (
+    CocoEvaluator,
+    detections_to_coco_results,
+    evaluate_coco_files,
+)
+from fastpose_mtn.ops.oks import AREA_PER_BOX
+from fastpose_mtn.skeletons import COCO17, POSETRACK15, Skeleton
+from fastpose_mtn.structures import PersonDetections, PersonTargets
+
+ONE = Skeleton(name="ONE", joints=("nose",), limbs=(), sigmas=(0.05,), source="test")
+SIZE = (480, 640)
+
+
+def people(*boxes, joint=None, ignore=None):
+    """Labelled people with one joint each, at the box's centre unless given."""
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    joints = np.zeros((len(boxes), 1, 3), np.float32)
+    joints[:, 0, :2] = (boxes[:, :2] + boxes[:, 2:]) / 2 if joint is None else joint
+    joints[:, 0, 2] = 2
+    return PersonTargets(
+        boxes=boxes,
+        keypoints=joints,
+        identities=np.full(len(boxes), -1, np.int64),
+        ignore=np.zeros(len(boxes), bool) if ignore is None else np.array(ignore),
+    )
+
+
+def found(*boxes, scores=None, shift=0.0):
+    """Detections with one joint each, ``shift`` pixels right of the box's centre."""
+    boxes = np.array(boxes, np.float32).reshape(-1, 4)
+    joints = np.ones((len(boxes), 1, 3), np.float32)
+    joints[:, 0, :2] = (boxes[:, :2] + boxes[:, 2:]) / 2 + np.array([shift, 0])
+    scores = np.full(len(boxes), 0.9) if scores is None else scores
+    return PersonDetections(boxes=boxes, scores=np.array(scores, np.float32), keypoints=joints)
+
+
+def evaluate(targets, detections, **options):
+    evaluator = CocoEvaluator(ONE, **options)
+    evaluator.add(1, SIZE, targets, detections)
+    return evaluator.evaluate()
+
+
+BOX = (100, 100, 200, 200)
+
+
+def test_a_perfect_detection_scores_one_in_its_size_range_and_nan_in_the_others():
+    metrics = evaluate(people(BOX), found(BOX))
+    # 0.53 * 100 * 100 = 5300 px^2: medium, between 32^2 and 96^2.
+    ones = {"box/AP", "box/AP50", "box/AP75", "box/AP_medium", "box/AR_1", "box/AR_10", "box/AR_100"}
+    ones |= {"box/AR_medium", "keypoint/AP", "keypoint/AP50", "keypoint/AP75", "keypoint/AP_medium"}
+    ones |= {"keypoint/AR", "keypoint/AR50", "keypoint/AR75", "keypoint/AR_medium"}
+    nans = {"box/AP_small", "box/AP_large", "box/AR_small", "box/AR_large"}
+    nans |= {"keypoint/AP_large", "keypoint/AR_large"}
+    assert metrics.keys() == ones | nans
+    assert {name for name, value in metrics.items() if value == pytest.approx(1.0)} == ones
+    assert {name for name, value in metrics.items() if math.isnan(value)} == nans
+
+
+def test_half_of_the_people_found_is_ap_51_of_101_recall_points():
+    metrics = evaluate(people(BOX, (300, 100, 400, 200)), found(BOX))
+    assert metrics["box/AP"] == pytest.approx(51 / 101)
+    assert metrics["box/AR_100"] == pytest.approx(0.5)
+
+
+def test_a_box_of_iou_062_counts_at_three_of_ten_thresholds():
+    metrics = evaluate(people(BOX), found((100, 100, 200, 162)))
+    assert metrics["box/AP"] == pytest.approx(0.3)
+    assert (metrics["box/AP50"], metrics["box/AP75"]) == (pytest.approx(1.0), 0.0)
+
+
+@pytest.mark.parametrize("area_per_box", [1.0, AREA_PER_BOX])
+@pytest.mark.parametrize("given", [False, True])
+def test_oks_uses_the_skeletons_sigma_and_the_area(area_per_box, given):
+    area = 7000.0 if given else area_per_box * 100 * 100
+    # OKS = exp(-d^2 / (2 * area * (2 sigma)^2)) = 0.62
+    shift = math.sqrt(-math.log(0.62) * 2 * area) * 2 * ONE.sigmas[0]
+    evaluator = CocoEvaluator(ONE, area_per_box=area_per_box)
+    evaluator.add(1, SIZE, people(BOX), found(BOX, shift=shift), areas=[7000.0] if given else None)
+    metrics = evaluator.evaluate()
+    assert metrics["keypoint/AP"] == pytest.approx(0.3)
+    assert metrics["keypoint/AP50"] == pytest.approx(1.0)
+    assert metrics["box/AP"] == pytest.approx(1.0)
+
+
+def test_a_detection_on_an_ignored_person_is_neither_right_nor_wrong():
+    crowd = (300, 100, 400, 200)
+    detections = found(crowd, BOX, scores=[0.9, 0.8])
+    ignored = evaluate(people(BOX, crowd, ignore=[False, True]), detections)
+    assert ignored["box/AP"] == pytest.approx(1.0)
+    assert ignored["keypoint/AP"] == pytest.approx(1.0)
+    # Without the crowd the same detection is a false positive ahead of the right one.
+    wrong = evaluate(people(BOX), detections)
+    assert wrong["box/AP"] == pytest.approx(0.5)
+    assert wrong["keypoint/AP"] == pytest.approx(0.5)
+
+
+def test_a_person_without_joints_counts_for_boxes_only():
+    joints = np.zeros((2, 1, 3), np.float32)
+    joints[0] = [150, 150, 2]
+    both = people(BOX, (300, 100, 400, 200))
+    targets = PersonTargets(both.boxes, joints, both.identities, both.ignore)
+    metrics = evaluate(targets, found(BOX))
+    assert metrics["box/AR_100"] == pytest.approx(0.5)
+    assert metrics["keypoint/AR"] == pytest.approx(1.0)
+
+
+def test_nothing_found_is_zero_and_nothing_labelled_is_nan():
+    missed = evaluate(people(BOX), found())
+    assert missed["box/AP"] == missed["keypoint/AP"] == missed["keypoint/AR"] == 0.0
+    for detections in (found(), found(BOX)):
+        assert all(math.isnan(value) for value in evaluate(people(), detections).values())
+    assert all(math.isnan(value) for value in CocoEvaluator(ONE).evaluate().values())
+
+
+def test_torch_and_numpy_give_the_same_and_nothing_is_printed(capfd):
+    targets, detections = people(BOX, (300, 100, 400, 200)), found(BOX, (300, 100, 400, 170), shift=3)
+    assert evaluate(targets, detections) == pytest.approx(
+        evaluate(targets.to("cpu"), detections.to("cpu")), nan_ok=True
+    )
+    assert capfd.readouterr().out == ""
+
+
+def test_without_a_skeleton_boxes_only():
+    evaluator = CocoEvaluator(None)
+    evaluator.add(1, SIZE, people(BOX), found(BOX))
+    metrics = evaluator.evaluate()
+    assert metrics["box/AP"] == pytest.approx(1.0)
+    assert not any(name.startswith("keypoint/") for name in metrics)
+
+
+def test_merged_evaluators_count_a_repeated_image_once():
+    first, second = CocoEvaluator(ONE), CocoEvaluator(ONE)
+    first.add("a", SIZE, people(BOX), found(BOX))
+    second.add("a", SIZE, people(BOX), found(BOX))
+    second.add("b", SIZE, people(BOX), found())
+    first.merge([second])
+    assert len(first) == 2
+    assert first.evaluate()["box/AR_100"] == pytest.approx(0.5)
+
+
+def test_coco_joints_are_pixel_indices():
+    detections = found((10, 20, 31, 41))  # the centre of pixel (20, 30)
+    [record] = detections_to_coco_results(7, detections)
+    assert record["keypoints"] == [20.0, 30.0, 1.0]
+    assert record["bbox"] == [10.0, 20.0, 21.0, 21.0]
+    assert (record["image_id"], record["category_id"]) == (7, 1)
+
+
+def test_the_half_pixel_decides_next_to_an_ignored_box():
+    # A crowd without joints: pycocotools measures how far a joint lies outside its box grown to
+    # three times its size, here to x = 300. A joint at continuous x = 300 + d is index 299.5 + d.
+    crowd = people(BOX, ignore=[True])
+    crowd = PersonTargets(crowd.boxes, np.zeros((1, 1, 3), np.float32), crowd.identities, crowd.ignore)
+    real = people((400, 100, 500, 200))
+    targets = PersonTargets(
+        *(np.concatenate([getattr(real, f), getattr(crowd, f)]) for f in ("boxes", "keypoints", "identities", "ignore"))
+    )  # fmt: skip
+    reach = math.sqrt(-math.log(0.5) * 2 * AREA_PER_BOX * 100 * 100) * 2 * ONE.sigmas[0]  # OKS 0.5
+    right = found((400, 100, 500, 200), scores=[0.8])
+    for beyond, ap50 in ((0.4, 1.0), (0.6, 0.5)):
+        stray = found((250, 100, 350, 200), shift=reach + beyond)
+        both = PersonDetections(
+            *(
+                np.concatenate([getattr(stray, f), getattr(right, f)])
+                for f in ("boxes", "scores", "keypoints")
+            )
+        )
+        assert evaluate(targets, both)["keypoint/AP50"] == pytest.approx(ap50)
+
+
+def test_errors_name_image_and_field():
+    evaluator = CocoEvaluator(POSETRACK15)
+    with pytest.raises(
+        ValueError, match=r"image 5: targets\.keypoints: expected 15 joints of skeleton POSETRACK15, got 1"
+    ):
+        evaluator.add(5, SIZE, people(BOX), found(BOX))
+    evaluator = CocoEvaluator(ONE)
+    with pytest.raises(ValueError, match=r"image 5: areas: expected shape \(1,\), got \(2,\)"):
+        evaluator.add(5, SIZE, people(BOX), found(BOX), areas=[1, 2])
+    evaluator.add(5, SIZE, people(BOX), found(BOX))
+    with pytest.raises(ValueError, match="image 5 was added twice"):
+        evaluator.add(5, SIZE, people(BOX), found(BOX))
+    with pytest.raises(ValueError, match="same skeleton"):
+        evaluator.merge([CocoEvaluator(None)])
+    with pytest.raises(ValueError, match="area_per_box: expected a positive"):
+        CocoEvaluator(ONE, area_per_box=0)
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def directly(gt_json, results, iou_type, sigmas=None):
+    """pycocotools as its own demo uses it."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        gt = COCO(str(gt_json))
+        evaluation = COCOeval(gt, gt.loadRes(str(results)), iou_type)
+        if sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = np.array(sigmas)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return [float("nan") if s < 0 else s for s in evaluation.stats]
+
+
+def random_people(seed, joints=17, images=6):
+    """COCO annotations and noisy results with misses, false positives, crowds and ties."""
+    rng = np.random.default_rng(seed)
+    gt = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
+    results = []
+    for image in range(images):
+        gt["images"].append({"id": image + 10, "height": 480, "width": 640})
+        for _ in range(rng.integers(0, 6)):
+            x, y, w, h = rng.uniform([0, 0, 20, 30], [400, 300, 200, 250])
+            points = np.c_[
+                rng.uniform(x, x + w, joints), rng.uniform(y, y + h, joints), rng.integers(0, 3, joints)
+            ]
+            points[points[:, 2] == 0] = 0
+            gt["annotations"].append({
+                "id": len(gt["annotations"]) + 1, "image_id": image + 10, "category_id": 1,
+                "bbox": [x, y, w, h], "area": w * h * rng.uniform(0.3, 0.9), "iscrowd": int(rng.random() < 0.15),
+                "keypoints": points.ravel().tolist(), "num_keypoints": int((points[:, 2] > 0).sum()),
+            })  # fmt: skip
+            for _ in range(rng.integers(0, 3)):
+                noise = rng.choice([1.0, 4.0, 15.0])
+                moved = points + np.c_[rng.normal(0, noise, (joints, 2)), np.zeros(joints)]
+                results.append({
+                    "image_id": image + 10, "category_id": 1, "score": round(float(rng.random()), 1),
+                    "bbox": [float(v) for v in np.array([x, y, w, h]) + rng.normal(0, noise, 4)],
+                    "keypoints": moved.ravel().tolist(),
+                })  # fmt: skip
+    return gt, results
+
+
+def write(tmp_path, gt, results):
+    gt_json, results_json = tmp_path / "gt.json", tmp_path / "results.json"
+    gt_json.write_text(json.dumps(gt))
+    results_json.write_text(json.dumps(results))
+    return gt_json, results_json
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("skeleton", [COCO17, POSETRACK15], ids=lambda s: s.name)
+def test_files_equal_pycocotools_on_every_number(tmp_path, seed, skeleton):
+    paths = write(tmp_path, *random_people(seed, joints=len(skeleton)))
+    metrics = evaluate_coco_files(*paths, skeleton)
+    expected = directly(*paths, "bbox") + directly(*paths, "keypoints", skeleton.sigmas)
+    assert list(metrics.values()) == pytest.approx(expected, abs=0, nan_ok=True)
+    assert len(metrics) == 22
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_structures_equal_files_without_boxes_in_the_keypoint_results(tmp_path, seed):
+    gt, results = random_people(seed)
+    for annotation in gt["annotations"]:  # float32 throughout, so that both see the same numbers
+        annotation["bbox"] = np.round(annotation["bbox"]).tolist()
+        annotation["keypoints"] = np.round(annotation["keypoints"]).tolist()
+    for record in results:
+        box = np.round(record["bbox"])
+        record["bbox"] = [*box[:2].tolist(), *np.maximum(box[2:], 1).tolist()]
+        record["keypoints"] = np.round(record["keypoints"]).tolist()
+        record["score"] = float(np.float32(record["score"]))
+    evaluator = CocoEvaluator(COCO17)
+    for image in gt["images"]:
+        labels = [a for a in gt["annotations"] if a["image_id"] == image["id"]]
+        records = [r for r in results if r["image_id"] == image["id"]]
+        targets = PersonTargets(
+            boxes=to_xyxy(labels), keypoints=to_joints(labels),
+            identities=torch.full((len(labels),), -1), ignore=torch.tensor([a["iscrowd"] > 0 for a in labels], dtype=torch.bool),
+        )  # fmt: skip
+        joints = to_joints(records)
+        joints[..., 2] = 1
+        detections = PersonDetections(to_xyxy(records), torch.tensor([r["score"] for r in records]), joints)
+        evaluator.add(image["id"], (480, 640), targets, detections, areas=[a["area"] for a in labels])
+    metrics = evaluator.evaluate()
+    gt_json, boxes_json = write(tmp_path, gt, [{k: r[k] for k in r if k != "keypoints"} for r in results])
+    expected = directly(gt_json, boxes_json, "bbox")
+    joints_json = tmp_path / "joints.json"
+    joints_json.write_text(json.dumps([{k: r[k] for k in r if k != "bbox"} for r in results]))
+    expected += directly(gt_json, joints_json, "keypoints")
+    assert list(metrics.values()) == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def to_xyxy(records):
+    boxes = torch.tensor([r["bbox"] for r in records], dtype=torch.float32).reshape(-1, 4)
+    return torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1)
+
+
+def to_joints(records):
+    """COCO's joints as ours: 0.5 added to labelled ones."""
+    joints = torch.tensor([r["keypoints"] for r in records], dtype=torch.float32).reshape(-1, 17, 3)
+    joints[..., :2] += 0.5
+    return joints
+
+
+def test_files_without_joints_or_boxes_give_what_there_is(tmp_path):
+    gt, results = random_people(1)
+    for record in results:
+        del record["keypoints"]
+    boxes = evaluate_coco_files(*write(tmp_path, gt, results), COCO17)
+    assert all(name.startswith("box/") for name in boxes)
+    gt, results = random_people(1)
+    for record in results:
+        del record["bbox"]
+    joints = evaluate_coco_files(*write(tmp_path, gt, results), COCO17)
+    assert all(name.startswith("keypoint/") for name in joints)
+    empty = evaluate_coco_files(*write(tmp_path, gt, []), COCO17)
+    assert empty["box/AP"] == empty["keypoint/AP"] == 0.0
+    gt["annotations"] = []
+    nothing = evaluate_coco_files(*write(tmp_path, gt, results), COCO17)
+    assert all(math.isnan(value) for value in nothing.values())
+
+
+def test_records_are_accepted_and_left_alone_and_other_categories_do_not_count(tmp_path):
+    gt, results = random_people(2)
+    before = json.dumps(results)
+    gt_json, _ = write(tmp_path, gt, results)
+    metrics = evaluate_coco_files(gt_json, results, COCO17)
+    assert json.dumps(results) == before
+    gt["categories"].append({"id": 2, "name": "bicycle"})
+    gt["annotations"].append({**gt["annotations"][0], "id": 999, "category_id": 2})
+    gt_json, _ = write(tmp_path, gt, results)
+    assert evaluate_coco_files(gt_json, results, COCO17) == pytest.approx(metrics, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda gt, r: gt.pop("images"), r"gt\.json: images: expected a list, got nothing"),
+        (lambda gt, r: gt["annotations"][1].update(bbox=[1, 2, 3]), r"gt\.json: annotations\[1\]: bbox: expected 4 numbers, got 3"),
+        (lambda gt, r: gt["annotations"][1].update(image_id=77), r"annotations\[1\]: image_id: expected one of the file's images, got 77"),
+        (lambda gt, r: gt["annotations"][1].update(id=1), r"annotations\[1\]: id 1 appears twice"),
+        (lambda gt, r: gt["annotations"][0].update(keypoints=[1, 2, 2]), r"annotations\[0\]: keypoints: expected 51 numbers \(3 for each joint of COCO17\), got 3"),
+        (lambda gt, r: r[3].update(score=float("nan")), r"results\.json\[3\]: score: expected a finite number, got nan"),
+        (lambda gt, r: r[3].pop("score"), r"results\.json\[3\]: score: expected a finite number, got nothing"),
+        (lambda gt, r: r[3].update(image_id=77), r"results\.json\[3\]: image_id: expected one of the ground truth's images, got 77"),
+        (lambda gt, r: r[3].pop("bbox"), r"results\.json\[3\]: bbox: expected in all records or in none"),
+        (lambda gt, r: r[2]["keypoints"].__setitem__(4, None), r"results\.json\[2\]: keypoints: expected finite numbers, got None"),
+        (lambda gt, r: r[2].pop("category_id"), r"results\.json\[2\]: category_id: missing"),
+        (lambda gt, r: r.__setitem__(2, 5), r"results\.json\[2\]: expected an object, got 5"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_named_by_record_and_field(tmp_path, change, message):
+    gt, results = random_people(3)
+    change(gt, results)
+    with pytest.raises(ValueError, match=message):
+        evaluate_coco_files(*write(tmp_path, gt, results), COCO17)
+
+
+def test_unreadable_files(tmp_path):
+    gt_json, results_json = write(tmp_path, *random_people(3))
+    with pytest.raises(ValueError, match=r"missing\.json: No such file"):
+        evaluate_coco_files(tmp_path / "missing.json", results_json, COCO17)
+    results_json.write_text(results_json.read_text()[:-40])
+    with pytest.raises(ValueError, match=r"results\.json: not a JSON file, or a truncated one"):
+        evaluate_coco_files(gt_json, results_json, COCO17)
+
+
+def test_an_annotation_numbered_zero_is_warned_of(tmp_path):
+    gt, results = random_people(3)
+    gt["annotations"][0]["id"] = 0
+    paths = write(tmp_path, gt, results)
+    with pytest.warns(UserWarning, match="id 0, which pycocotools takes for 'no match'"):
+        metrics = evaluate_coco_files(*paths, COCO17)
+    assert list(metrics.values())[:12] == pytest.approx(directly(*paths, "bbox"), nan_ok=True)
+
+
+def test_real_boxes_equal_pycocotools(real_data):
+    paths = real_data / "coco" / "test_coco.json", real_data / "coco" / "test_coco_det_AP_H_56.json"
+    metrics = evaluate_coco_files(*paths, COCO17)
+    assert list(metrics.values()) == pytest.approx(directly(*paths, "bbox"), abs=0, nan_ok=True)
+    assert metrics["box/AP"] > 0.5
+
+
+def test_real_joints_equal_pycocotools(real_data, tmp_path):
+    gt = json.loads((real_data / "coco" / "test_coco.json").read_text())
+    rng = np.random.default_rng(0)
+    results = []
+    for annotation in gt["annotations"]:
+        if annotation["num_keypoints"]:
+            joints = np.array(annotation["keypoints"], float).reshape(-1, 3)
+            joints[:, :2] += rng.normal(0, 4, (17, 2))
+            results.append({"image_id": annotation["image_id"], "category_id": 1,
+                            "keypoints": joints.ravel().tolist(), "score": float(rng.random())})  # fmt: skip
+    results_json = tmp_path / "results.json"
+    results_json.write_text(json.dumps(results))
+    metrics = evaluate_coco_files(real_data / "coco" / "test_coco.json", results_json, COCO17)
+    expected = directly(real_data / "coco" / "test_coco.json", results_json, "keypoints")
+    assert list(metrics.values()) == pytest.approx(expected, abs=0, nan_ok=True)
+    assert 0.1 < metrics["keypoint/AP"] < 0.95

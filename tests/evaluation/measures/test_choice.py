@@ -1,0 +1,207 @@
+"""What is measured on a dataset, and that it is what the evaluation of files gives."""
+
+import json
+import logging
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fastpose_mtn.data.catalog import build_dataset
+from fastpose_mtn.data.synthetic import write_dataset
+from fastpose_mtn.evaluation.measures.choice import dataset_measures
+from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
+from fastpose_mtn.evaluation.measures.search import SearchMeasure
+from fastpose_mtn.evaluation.measures.tracking import TrackingMeasure
+from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
+from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.structures import PersonDetections, PersonTargets
+from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+
+DRAWN = "synthetic://drawn?seeds=5&frames=6&size=160x120&people=3&occlusion=0.4"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The scene of DRAWN as files."""
+    spec = build_dataset(DRAWN, POSETRACK15, training=False).spec
+    folder = tmp_path_factory.mktemp("written")
+    write_dataset(folder, 1, spec.frames, 5, config=spec.scene(5))
+    return folder
+
+
+def files(folder, annotations="annotations", **options):
+    name = f"json://{folder / annotations}?images={folder}&format=posetrack"
+    return build_dataset(name, POSETRACK15, training=False, **options)
+
+
+def imperfect(dataset):
+    """Each image, and people a little beside the labelled ones, some of them missed."""
+    for index in range(len(dataset)):
+        image, rng = dataset[index], np.random.default_rng(index)
+        targets = image.targets[~image.targets.ignore]
+        joints = targets.keypoints + rng.normal(0, 1.0, targets.keypoints.shape).astype(np.float32)
+        joints[..., 2] = rng.uniform(0.1, 1.0, joints.shape[:2])
+        found = PersonDetections(targets.boxes, np.ones(len(targets), np.float32), joints)
+        seen = EvaluatedImage(
+            index, image.image_id, image.image.shape[:2], image.targets, posetrack=image.posetrack
+        )
+        yield seen, found[rng.random(len(found)) > 0.2]
+
+
+def tracked(dataset, people, **options):
+    measure = TrackingMeasure(dataset, POSETRACK15, OcclusionAwareTracker, **options)
+    return measure.evaluate([measure.entry(image, found) for image, found in people])
+
+
+def test_drawn_scenes_their_files_and_the_evaluation_of_files_agree(written, tmp_path):
+    drawn = build_dataset(DRAWN, POSETRACK15, training=False)
+    people = list(imperfect(drawn))
+    metrics = tracked(drawn, people)
+    assert 0.2 < metrics["posetrack/AP"] < 1.0
+    assert tracked(files(written), people, output=tmp_path / "results") == metrics
+    expected = evaluate_posetrack(written / "annotations", tmp_path / "results").metrics.to_json()
+    for ours, theirs in (("AP", "ap"), ("MOTA", "mota"), ("MOTP", "motp")):
+        assert metrics[f"posetrack/{ours}"] == pytest.approx(expected[theirs]["total"] / 100)
+    for ours, theirs in (("IDF1", "idf1"), ("HOTA", "hota"), ("DetA", "deta"), ("AssA", "assa")):
+        assert metrics[f"posetrack/{ours}"] == pytest.approx(expected[theirs] / 100)
+    for name in ("num_switches", "num_fragmentations", "num_misses", "num_false_positives"):
+        assert metrics[f"posetrack/{name}"] == expected[name]
+    assert expected["num_misses"] > 0
+    with pytest.raises(ValueError, match=r"got none of image 5 \(sequence 000005_mpii_test\)"):
+        tracked(drawn, people[:-1])
+
+
+class Clock:
+    """Notes when it is called."""
+
+    def __init__(self):
+        self.times = []
+        clocks.append(self)
+
+    def update(self, detections, time_s, frame=None):
+        self.times.append(time_s)
+        return OcclusionAwareTracker().update(detections, time_s)
+
+    def reset(self):
+        raise AssertionError
+
+
+clocks: list[Clock] = []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("seeds=5-6&frames=5&stride=2", [[0, 2, 4], [0, 2, 4]]), ("seeds=5&frames=2", [[0, 1]])],
+)
+def test_frames_with_a_stride_are_further_apart(name, expected):
+    dataset = build_dataset(f"synthetic://a?size=96x64&people=1&{name}", POSETRACK15, training=False)
+    clocks.clear()
+    measure = TrackingMeasure(dataset, POSETRACK15, Clock)
+    measure.evaluate([measure.entry(*pair) for pair in imperfect(dataset)])
+    for clock, frames in zip(clocks, expected, strict=True):
+        np.testing.assert_allclose(clock.times, np.array(frames) / 30)
+
+
+def test_frames_without_labels_are_not_looked_at_and_take_time(written, tmp_path):
+    content = json.loads(next((written / "annotations").iterdir()).read_text())
+    gone = content["images"][1]
+    gone["is_labeled"] = False
+    content["annotations"] = [p for p in content["annotations"] if p["image_id"] != gone["id"]]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "000005_mpii_test.json").write_text(json.dumps(content))
+    shutil.copytree(written / "images", tmp_path / "images")
+    dataset = files(tmp_path, "a")
+    assert len(dataset) == 5
+    clocks.clear()
+    measure = TrackingMeasure(dataset, POSETRACK15, Clock, frame_rate=10.0)
+    measure.evaluate([measure.entry(*pair) for pair in imperfect(dataset)])
+    np.testing.assert_allclose(clocks[0].times, [0, 0.2, 0.3, 0.4, 0.5])
+
+
+def kinds(dataset, describes=True):
+    measures = dataset_measures(dataset, POSETRACK15, new_tracker=OcclusionAwareTracker, describes=describes)
+    return [type(measure).__name__ for measure in measures]
+
+
+def test_the_dataset_says_what_applies(written):
+    drawn = "synthetic://a?seeds=1&frames=2&size=96x64&people=1"
+    assert kinds(build_dataset(drawn, POSETRACK15, training=False)) == [
+        "PoseMeasure", "TrackingMeasure", "SearchMeasure",
+    ]  # fmt: skip
+    boxes = build_dataset(f"{drawn}&tasks=boxes", POSETRACK15, training=False)
+    assert kinds(boxes) == ["PoseMeasure"]
+    assert kinds(files(written), describes=False) == ["PoseMeasure", "TrackingMeasure"]
+    photographs = f"json://{written / 'annotations'}?images={written}"
+    assert kinds(build_dataset(photographs, POSETRACK15, training=False)) == ["PoseMeasure", "SearchMeasure"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda content: [p.pop("bbox_head") for p in content["annotations"]],
+            "bbox_head .*expected a head box",
+        ),
+        (
+            lambda content: [p.pop("track_id") for p in content["annotations"]],
+            "track_id: expected the person's id",
+        ),
+        (
+            lambda content: content["images"][3].update(file_name="images/other/000000.jpg"),
+            "expected one sequence a file, got images of several folders",
+        ),
+    ],
+    ids=["head", "track", "merged"],
+)
+def test_labels_that_cannot_be_compared_are_told_before_the_network_runs(
+    change, message, written, tmp_path, caplog
+):
+    content = json.loads(next((written / "annotations").iterdir()).read_text())
+    change(content)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "000005_mpii_test.json").write_text(json.dumps(content))
+    shutil.copytree(written / "images", tmp_path / "images")
+    (tmp_path / "images" / "other").mkdir()
+    shutil.copy(next(tmp_path.glob("images/*/000000.jpg")), tmp_path / "images" / "other")
+    dataset = files(tmp_path, "a")
+    with pytest.raises(ValueError, match=message):
+        TrackingMeasure(dataset, POSETRACK15, OcclusionAwareTracker)
+    with caplog.at_level(logging.WARNING, "fastpose_mtn"):
+        assert "TrackingMeasure" not in kinds(dataset)
+    assert "not evaluated by PoseTrack: " in caplog.text
+
+
+def test_only_the_first_image_of_a_person_is_described():
+    boxes = np.float32([[0, 0, 10, 20], [20, 0, 30, 20], [40, 0, 40, 20]])  # the third has no area
+    asked = []
+
+    def image(index, identities):
+        def describe(given):
+            asked.append((index, given[:, 0].tolist()))
+            return vectors[(given[:, 0] / 20).astype(int)]
+
+        targets = PersonTargets(
+            boxes, np.zeros((3, 15, 3), np.float32), np.array(identities), np.zeros(3, bool)
+        )
+        seen = EvaluatedImage(index, index, (64, 64), targets, describe=describe)
+        vectors = np.eye(8, dtype=np.float32)[identities]
+        found = PersonDetections(
+            boxes, np.float32([0.9, 0.9, 0.3]), np.zeros((3, 15, 3), np.float32), vectors
+        )
+        return seen, found
+
+    measure = SearchMeasure(build_dataset(DRAWN, POSETRACK15, training=False))
+    pairs = [image(0, [4, -1, 5]), image(1, [4, 6, -1]), image(2, [-1, 6, 5])]
+    entries = [measure.entry(*pair) for pair in pairs]
+    assert asked == [(0, [0.0]), (1, [20.0])]
+    metrics = measure.evaluate(entries)
+    assert metrics["search/mAP"] == metrics["search/top1"] == 1.0
+    assert all(len(found) == 2 for _, _, found, _ in entries)  # the weak one is no part of a gallery
+    assert measure.evaluate(entries[:1]) == {}  # nobody is seen twice
+    measure.reset()
+    measure.entry(*pairs[0])
+    assert asked[-1] == (0, [0.0])
+    with pytest.raises(ValueError, match="identity vectors: MODEL.REID_ON True"):
+        measure.entry(replace(pairs[0][0], describe=None), pairs[0][1])

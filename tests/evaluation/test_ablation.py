@@ -1,0 +1,120 @@
+"""The strategies' comparison: its interval by hand, its table, and the command on drawn people."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastpose_mtn.commands.retrack import main
+from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene, write_dataset
+from fastpose_mtn.evaluation.ablation import bootstrap_reduction
+from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.tracking.detections_file import SavedFrame, save
+
+
+def test_reduction_of_all_sequences_together():
+    """40 switches become 25: 37.5 % fewer, whatever the sequences' own shares."""
+    reduction = bootstrap_reduction(np.array([30.0, 10.0]), np.array([20.0, 5.0]))
+    assert reduction["percent"] == pytest.approx(37.5)
+    # resampling two sequences gives the first twice (1/3 fewer), the second twice (1/2) or both
+    assert reduction["low"] == pytest.approx(100 / 3)
+    assert reduction["high"] == pytest.approx(50.0)
+
+
+def test_nothing_to_reduce():
+    assert bootstrap_reduction(np.zeros(3), np.zeros(3))["percent"] is None
+
+
+def saved_truth(path, seed, frames):
+    """The drawn people as a network without error would find them, with a vector for each identity."""
+    scene = SyntheticScene(seed, SceneConfig(size_wh=(320, 180), frame_count=frames, people=3))
+    vectors = np.eye(128, dtype=np.float32)
+
+    def found():
+        for index in range(frames):
+            targets = scene.frame(index).targets
+            people = targets[~targets.ignore]
+            joints = people.keypoints.copy()
+            joints[..., 2] = people.keypoints[..., 2] == 2
+            scores = np.ones(len(people), np.float32)
+            yield SavedFrame(
+                number=index,
+                time_s=index / 30,
+                image_size_hw=(180, 320),
+                detections=PersonDetections(people.boxes, scores, joints, vectors[people.identities]),
+            )
+
+    save(path, found(), source=path.name.removesuffix(".detections.npz"), skeleton=POSETRACK15)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    config = SceneConfig(size_wh=(320, 180), frame_count=12, people=3)
+    names = write_dataset(folder, sequences=2, frames=12, seed=40, config=config)
+    for number, name in enumerate(names):
+        saved_truth(folder / f"{name}.detections.npz", 40 + number, 12)
+    return folder, names
+
+
+def test_the_command_compares_the_strategies(drawn, tmp_path, capsys):
+    folder, _names = drawn
+    main(
+        [
+            "--detections",
+            str(folder),
+            "--gt",
+            str(folder / "annotations"),
+            "--ablation",
+            "--output",
+            str(tmp_path),
+        ]
+    )
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["strategy", "mAP", "MOTA", "FP", "FN", "IDS", "IDF1", "HOTA"]
+    ablation = json.loads((tmp_path / "ablation.json").read_text())
+    assert list(ablation["strategies"]) == ["iou", "reid", "occlusion_aware"]
+    for metrics in ablation["strategies"].values():
+        assert metrics["ap"]["total"] == pytest.approx(100.0)
+        assert metrics["num_false_positives"] == metrics["num_misses"] == 0
+        assert len(metrics["sequences"]) == 2
+
+
+def test_the_command_tracks_again(drawn, tmp_path, capsys):
+    folder, names = drawn
+    main(
+        [
+            "--detections",
+            str(folder / f"{names[0]}.detections.npz"),
+            "--output",
+            str(tmp_path),
+            "--strategy",
+            "iou",
+        ]
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [f"{names[0]}.json"]
+    assert "12 frames" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--ablation"], "--ablation needs --gt DIR"),
+        (["--ablation", "--gt", "gt", "--strategy", "iou"], "leave one of the two out"),
+        ([], "--output DIR is needed"),
+        (["--output", "out", "TRACKER.MIN_SCOR", "0.1"], "did you mean TRACKER.MIN_SCORE?"),
+        (["--output", "out", "TRACKER.MIN_SCORE", "2.0"], "min_score: expected a number from 0 to 1"),
+        (["--ablation", "--gt", "{nowhere}"], "ground truth of"),
+    ],
+)
+def test_a_bad_argument_is_one_line(drawn, tmp_path, monkeypatch, capsys, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    arguments = [a.replace("{nowhere}", str(tmp_path)) for a in arguments]
+    with pytest.raises(SystemExit) as ended:
+        main(["--detections", str(drawn[0]), *arguments])
+    err = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert expected in err

@@ -1,0 +1,132 @@
+"""Videos made for the tests, and an estimator that finds coloured rectangles in them."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from types import SimpleNamespace
+
+import av
+import numpy as np
+
+from fastpose_mtn.build import PoseTracking
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.structures import PersonDetections, TrackedPersons
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+def scene(size_hw=(48, 64), **rectangles):
+    """Grey, with ``colour=(x1, y1, x2, y2)`` rectangles."""
+    image = np.full((*size_hw, 3), 90, np.uint8)
+    for colour, (x1, y1, x2, y2) in rectangles.items():
+        image[y1:y2, x1:x2] = COLOURS[colour]
+    return image
+
+
+def moving(index, size_hw=(48, 64)):
+    """A red person who walks right, two pixels a frame, and a green one who stands."""
+    return scene(size_hw, red=(index * 2 % 40, 8, index * 2 % 40 + 12, 40), green=(50, 4, 60, 44))
+
+
+def write_video(path, images, times=None, *, rotation=None, options=None, codec="libx264", last=1 / 30):
+    """A video file whose frames are shown at ``times`` (seconds; default 30 a second)."""
+    images = list(images)
+    times = [i / 30 for i in range(len(images))] if times is None else times
+    base = Fraction(1, 15360)
+    with av.open(str(path), "w", options=options or {}) as container:
+        track = container.add_stream(codec, rate=30)
+        track.height, track.width = images[0].shape[:2]
+        track.pix_fmt = "yuv420p" if track.height % 2 == 0 and track.width % 2 == 0 else "yuv444p"
+        track.options = {"crf": "10", "preset": "ultrafast"}
+        track.codec_context.time_base = base
+        track.codec_context.max_b_frames = 0
+        if rotation is not None:
+            track.set_display_rotation(rotation)
+        for image, time in zip(images, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = round(time / base), base
+            container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+    return path
+
+
+def damage(path, packet_index):
+    """Overwrites one packet of a video, so that its frame cannot be decoded."""
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    position, size = packets[packet_index]
+    content = bytearray(path.read_bytes())
+    content[position : position + size] = b"\xff" * size
+    path.write_bytes(content)
+    return path
+
+
+class RectangleEstimator:
+    """Finds each pure colour's rectangle: its box, and the 15 joints down its middle."""
+
+    skeleton = POSETRACK15
+    embedding_dim = len(COLOURS)
+
+    def __init__(self):
+        self.batches = []
+
+    def estimate(self, frames):
+        self.batches.append(len(frames))
+        return [self._find(frame) for frame in frames]
+
+    def _find(self, frame):
+        boxes, embeddings = [], []
+        for number, colour in enumerate(COLOURS.values()):
+            rows, columns = np.nonzero((np.abs(frame.astype(int) - colour) < 100).all(axis=2))
+            if len(rows):
+                boxes.append([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+                embeddings.append(np.eye(len(COLOURS))[number])
+        if not boxes:
+            return PersonDetections.empty(15, len(COLOURS))
+        boxes = np.array(boxes, np.float32)
+        down = np.linspace(0.05, 0.95, 15, dtype=np.float32)
+        x = np.repeat(boxes[:, [0, 2]].mean(axis=1, keepdims=True), 15, axis=1)
+        y = boxes[:, 1:2] + down * (boxes[:, 3:4] - boxes[:, 1:2])
+        confidence = np.broadcast_to(np.where(np.arange(15) < 12, 0.9, 0.1), x.shape)
+        return PersonDetections(
+            boxes=boxes,
+            scores=np.full(len(boxes), 0.95, np.float32),
+            keypoints=np.stack([x, y, confidence], axis=2).astype(np.float32),
+            embeddings=np.array(embeddings, np.float32),
+        )
+
+
+class ColourTracker:
+    """A person's id is its colour's place, from 1; remembers the times that it was given."""
+
+    def __init__(self):
+        self.times = []
+
+    def update(self, detections, time_s, frame=None):
+        self.times.append(time_s)
+        ids = detections.embeddings.argmax(axis=1) + 1 if len(detections) else np.zeros(0, np.int64)
+        return TrackedPersons(detections, ids.astype(np.int64))
+
+    def reset(self):
+        self.times = []
+
+
+class SlowEstimator(RectangleEstimator):
+    def estimate(self, frames):
+        time.sleep(0.05 * len(frames))
+        return super().estimate(frames)
+
+
+def stand_in(estimator=None):
+    """What ``build.build_pose_tracking`` would return, with a recording of what it was asked for."""
+    asked = {}
+
+    def build(**arguments):
+        asked.update(arguments)
+        cfg = get_cfg()
+        cfg.merge_from_list(list(arguments["options"]))
+        return PoseTracking(cfg, estimator or RectangleEstimator(), ColourTracker, 1)
+
+    return SimpleNamespace(build=build, asked=asked)

@@ -1,0 +1,31 @@
+import platform
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import resource, sys, threading
+from fastpose_mtn.runtime.memory import keep_freed_memory, share_one_arena
+assert not {"numpy", "torch"} & set(sys.modules), "it is for programs that have imported neither"
+assert share_one_arena() and keep_freed_memory()
+faults = []
+def work():
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        bytearray(100 << 20)[::4096] = b"x" * (100 << 8)
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+print(*faults)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_a_threads_large_block_is_kept_for_the_next():
+    """A block of 100 MB is mapped once: afterwards hardly a page of its 25,600 is new."""
+    run = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+    first, *others = map(int, run.stdout.split())
+    assert first > 20_000
+    assert max(others) < first / 20

@@ -1,0 +1,185 @@
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from fastpose_mtn.checkpoints.loading import save_weights
+from fastpose_mtn.estimators import frames
+from fastpose_mtn.estimators.frames import to_frame
+from fastpose_mtn.runtime.precision import resolve_device, resolve_precision
+from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.systems.mtn.estimator import MTNEstimator
+from fastpose_mtn.systems.mtn.network import build_model
+
+
+def frame(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def model(cfg):
+    torch.manual_seed(0)
+    return build_model(cfg)
+
+
+def test_differently_sized_frames(model):
+    estimator = MTNEstimator(model, device="cpu", precision="fp32")
+    frames = [frame(64, 96), frame(40, 130, 1)]
+    found = estimator.estimate(frames)
+    assert estimator.skeleton.name == "POSETRACK15"
+    for people, picture in zip(found, frames, strict=True):
+        assert len(people)
+        assert (people.boxes[:, 2:] <= [picture.shape[1], picture.shape[0]]).all()
+    assert estimator.estimate([]) == []
+
+
+def test_equals_the_network_itself(model):
+    """Folding normalisation and copying change nothing."""
+    picture = frame(64, 96)
+    expected = model.eval()([torch.from_numpy(picture).permute(2, 0, 1)])[0]
+    found = MTNEstimator(model, device="cpu", precision="fp32").estimate([picture])[0]
+    for name in ("boxes", "scores", "keypoints", "embeddings"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=2e-3)
+
+
+def test_the_network_given_is_left_alone(model):
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    MTNEstimator(model, device="cpu", precision="bf16").estimate([frame(64, 64)])
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_resized_frames_come_back_in_their_own_pixels(model):
+    """The same picture at twice the size: the network sees the same, and reports twice the coordinates."""
+    small = frame(64, 96)
+    large = small.repeat(2, axis=0).repeat(2, axis=1)
+    estimator = MTNEstimator(model, min_size=64, max_size=1000, device="cpu", precision="fp32")
+    a, b = estimator.estimate([small, large])
+    np.testing.assert_allclose(b.boxes, a.boxes * 2, atol=1e-2)
+    np.testing.assert_allclose(b.keypoints[..., :2], a.keypoints[..., :2] * 2, atol=2e-2)
+
+
+@pytest.mark.parametrize("size", [0, 128])
+def test_given_people_are_described_as_if_found(model, size):
+    estimator = MTNEstimator(model, min_size=size, max_size=1000, device="cpu", precision="fp32")
+    picture = frame(64, 96)
+    found = estimator.estimate([picture])[0]
+    np.testing.assert_allclose(estimator.describe(picture, found.boxes), found.embeddings, atol=1e-4)
+    assert estimator.describe(picture, found.boxes[:0]).shape == (0, 16)
+    estimator.embedding_dim = None
+    with pytest.raises(ValueError, match="no identity head: MODEL.REID_ON True"):
+        estimator.describe(picture, found.boxes)
+
+
+@pytest.mark.parametrize(
+    ("size", "limits", "expected"),
+    [
+        ((480, 640), (600, 1000), (600, 800)),
+        ((480, 960), (600, 1000), (500, 1000)),
+        ((960, 480), (600, 1000), (1000, 500)),
+        ((480, 640), (0, 1000), (480, 640)),
+        ((480, 960), (600, 0), (600, 1200)),
+        ((1, 5000), (600, 1000), (1, 1000)),
+    ],
+)
+def test_size_is_detectron2s(size, limits, expected):
+    assert frames.test_size(*size, *limits) == expected
+
+
+def test_boxes_are_cut_and_empty_ones_left_out():
+    people = PersonDetections(
+        boxes=np.float32([[-4, 0, 10, 10], [30, 0, 40, 10]]),
+        scores=np.float32([0.9, 0.8]),
+        keypoints=np.float32([[[1, 2, 0.5]], [[3, 4, 0.5]]]),
+        embeddings=np.float32([[1], [2]]),
+    )
+    out = to_frame(people, image_size_hw=(10, 20), frame_size_hw=(20, 50))
+    assert out.boxes.tolist() == [[0, 0, 25, 20]]
+    assert out.keypoints.tolist() == [[[2.5, 4, 0.5]]]
+    assert out.embeddings.tolist() == [[1]]
+
+
+def test_from_config_with_weights(cfg, model, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, model, cfg)
+    picture = frame(64, 96)
+    expected = MTNEstimator.from_config(cfg, model, precision="fp32").estimate([picture])[0]
+    found = MTNEstimator.from_config(cfg, weights=str(path), device="cpu", precision="fp32").estimate(
+        [picture]
+    )[0]
+    np.testing.assert_array_equal(found.keypoints, expected.keypoints)
+    with pytest.raises(ValueError, match="no weights: set MODEL.WEIGHTS"):
+        MTNEstimator.from_config(cfg)
+
+
+def test_bfloat16_leaves_the_boxes_their_digits(model):
+    """8 bits would put coordinates on a grid of a pixel or more; the proposals of a frame are not on one."""
+    estimator = MTNEstimator(model, device="cpu", precision="bf16")
+    seen = {}
+    network = estimator._model
+    for name, part in (
+        ("proposals", network.proposal_generator.rpn_head.predictions),
+        ("boxes", network.roi_heads.box_predictor.bbox_pred),
+        ("features", network.backbone.bottom_up),
+    ):
+        part.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out}))
+    estimator.estimate([frame(64, 96)])
+    for name in ("proposals", "boxes"):
+        assert seen[name].dtype == torch.float32
+        assert (seen[name] != seen[name].bfloat16().float()).any()
+    assert seen["features"][-1].dtype == torch.bfloat16
+
+
+def test_bfloat16_is_near_float32(model):
+    picture = frame(64, 96)
+    fine, coarse = (
+        MTNEstimator(model, device="cpu", precision=p).estimate([picture])[0] for p in ("fp32", "bf16")
+    )
+    assert coarse.boxes.dtype == np.float32
+    assert abs(coarse.scores.max() - fine.scores.max()) < 0.02
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
+)  # fmt: skip
+def test_bad_frame(model, bad):
+    estimator = MTNEstimator(model, device="cpu", precision="fp32")
+    with pytest.raises(ValueError, match=r"frame 1: expected an RGB image \(H, W, 3\) of uint8, got \("):
+        estimator.estimate([frame(8, 8), bad])
+
+
+def test_device(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto").type == resolve_device("cpu").type == "cpu"
+    with pytest.raises(ValueError, match="device 'cuda': there are 0 CUDA devices here; use cpu, or auto"):
+        resolve_device("cuda")
+    for name in ("tpu", "mps"):
+        with pytest.raises(ValueError, match=f"device '{name}': choose from auto, cpu, cuda"):
+            resolve_device(name)
+
+
+def test_precision(monkeypatch):
+    cpu = torch.device("cpu")
+    assert resolve_precision("fp32", cpu) == torch.float32
+    for fast, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda fast=fast: fast)
+        assert resolve_precision("auto", cpu) == expected
+    with pytest.raises(ValueError, match="precision 'int8': choose from auto, fp32, bf16, fp16"):
+        resolve_precision("int8", cpu)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: False)
+    with pytest.raises(ValueError, match="precision 'fp16': this CPU does not compute in it"):
+        resolve_precision("fp16", cpu)
+    monkeypatch.setattr(torch.ops, "mkldnn", types.SimpleNamespace())  # PyTorch for Apple's processors
+    assert resolve_precision("auto", cpu) == torch.float32
+
+
+def test_pytorch_without_onednn(model, monkeypatch):
+    picture = frame(64, 96)
+    expected = MTNEstimator(model, device="cpu", precision="fp32").estimate([picture])[0]
+    monkeypatch.setattr(torch.ops, "mkldnn", types.SimpleNamespace())
+    found = MTNEstimator(model, device="cpu", precision="fp32").estimate([picture])[0]
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-3)
+    np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=1e-2)

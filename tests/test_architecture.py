@@ -1,0 +1,108 @@
+"""Imports go one way: from rooms below to rooms above, on no circle, and ``detectron2`` in its own folder only."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "fastpose_mtn"
+LAYERS = (
+    {"structures", "skeletons", "protocols", "registry", "errors", "files", "hosts", "libraries", "ops", "config"},
+    {"modeling", "data", "tracking", "visualization"},
+    {"runtime", "checkpoints", "estimators"},
+    {"systems", "evaluation"},
+    {"build"},
+    {"video", "engine", "detectron2", "deploy"},
+    {"commands", "export", "api", "__init__"},
+)  # fmt: skip
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def is_left_out(node: ast.stmt) -> bool:
+    """What does not make one room need another to run.
+
+    ``if __name__ == "__main__":`` hands a module's command line to ``commands``; ``if TYPE_CHECKING:`` is for annotations.
+    """
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("__name__ == '__main__'", "TYPE_CHECKING")
+
+
+def imports_of(source: str, package: str = "fastpose_mtn") -> Iterator[tuple[int, str]]:
+    """Line and dotted name of whatever a file imports from a package, within functions too."""
+    tree = ast.parse(source)
+    kept = [node for node in tree.body if not is_left_out(node)]
+    for node in ast.walk(ast.Module(kept, [])):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        yield from ((node.lineno, name) for name in names if f"{name}.".startswith(f"{package}."))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def rooms_imported(path: Path) -> Iterator[tuple[int, str]]:
+    for line, name in imports_of(path.read_text(encoding="utf-8")):
+        parts = name.split(".")
+        yield line, parts[1] if len(parts) > 1 and parts[1] in LEVEL else "__init__"
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_every_room_has_a_level():
+    assert {room(path) for path in FILES} <= set(LEVEL)
+
+
+def test_no_import_climbs():
+    climbs = [
+        f"{path.relative_to(PACKAGE)}:{line} imports {other}"
+        for path in FILES
+        for line, other in rooms_imported(path)
+        if LEVEL[other] > LEVEL[room(path)]
+    ]
+    assert climbs == []
+
+
+def test_no_rooms_import_each_other_on_a_circle():
+    graph: dict[str, set[str]] = {}
+    for path in FILES:
+        own = room(path)
+        graph.setdefault(own, set()).update(other for _, other in rooms_imported(path) if other != own)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"rooms on a circle: {error.args[1]}")
+
+
+def test_detectron2_is_imported_in_its_own_folder_only():
+    strays = [
+        f"{path.relative_to(PACKAGE)}:{line}"
+        for path in FILES
+        if room(path) != "detectron2"
+        for line, _ in imports_of(path.read_text(encoding="utf-8"), "detectron2")
+    ]
+    assert strays == []
+
+
+def test_folders_are_two_levels_deep_at_most():
+    assert [str(path) for path in FILES if len(path.relative_to(PACKAGE).parts) > 3] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from fastpose_mtn.video import frame", ["fastpose_mtn.video.frame"]),
+        ("def f():\n    import fastpose_mtn.build", ["fastpose_mtn.build"]),
+        ("if __name__ == '__main__':\n    from fastpose_mtn.commands.track import main", []),
+        ("if TYPE_CHECKING:\n    from fastpose_mtn.config import CfgNode", []),
+        ("import fastpose_mtn_other", []),
+    ],
+)
+def test_what_counts_as_an_import(source, found):
+    assert [name for _, name in imports_of(source)] == found

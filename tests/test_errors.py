@@ -1,0 +1,31 @@
+import pytest
+
+from fastpose_mtn.errors import InputError, exit_on_error
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("a.mp4: not a video;\n  give one"), ValueError("a.mp4: not a video; give one")]
+)
+def test_bad_input_is_one_line_and_status_2(capsys, error):
+    with pytest.raises(SystemExit) as stop, exit_on_error():
+        raise error
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: a.mp4: not a video; give one\n"
+
+
+def test_a_failing_file_is_named(capsys, tmp_path):
+    with pytest.raises(SystemExit) as stop, exit_on_error():
+        (tmp_path / "absent").read_bytes()
+    assert stop.value.code == 2
+    assert "absent: No such file or directory" in capsys.readouterr().err
+
+
+def test_a_defect_keeps_its_traceback():
+    with pytest.raises(RuntimeError, match="a defect"), exit_on_error():
+        raise RuntimeError("a defect")
+
+
+def test_ctrl_c_ends_with_130():
+    with pytest.raises(SystemExit) as stop, exit_on_error():
+        raise KeyboardInterrupt
+    assert stop.value.code == 130

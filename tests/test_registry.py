@@ -1,0 +1,96 @@
+"""Somebody else's system and tracker, in ten lines each, by their names in the configuration."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+from fastpose_mtn.build import build_estimator, build_network, build_tracker
+from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.registry import SYSTEMS, TRACKERS, Registry
+from fastpose_mtn.skeletons import COCO17
+from fastpose_mtn.structures import PersonDetections, TrackedPersons
+
+
+class NumberingTracker:
+    """Everybody is somebody new."""
+
+    def __init__(self, first: int) -> None:
+        self._first = self._next = first
+
+    def update(self, detections, time_s, frame=None):
+        ids = np.arange(self._next, self._next + len(detections), dtype=np.int64)
+        self._next += len(detections)
+        return TrackedPersons(detections, ids)
+
+    def reset(self):
+        self._next = self._first
+
+
+class OnePersonSystem:
+    """Finds one person who fills the frame."""
+
+    skeleton, embedding_dim = COCO17, None
+
+    def add_config(self, cfg):
+        cfg.MODEL.ONE_PERSON = CfgNode({"SCORE": 0.5})
+
+    def build_network(self, cfg):
+        return nn.Linear(1, 1)
+
+    def build_estimator(self, cfg, network=None, *, device=None, precision="auto"):
+        self.score = cfg.MODEL.ONE_PERSON.SCORE
+        return self
+
+    def estimate(self, frames):
+        boxes = [np.array([[0, 0, f.shape[1], f.shape[0]]], np.float32) for f in frames]
+        scores, joints = np.array([self.score], np.float32), np.zeros((1, 17, 3), np.float32)
+        return [
+            PersonDetections(boxes=box, scores=scores, keypoints=joints, embeddings=None) for box in boxes
+        ]
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    for registry in (SYSTEMS, TRACKERS):
+        monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    SYSTEMS.register("OnePerson", OnePersonSystem())
+    TRACKERS.register("numbering", lambda cfg: NumberingTracker(first=7))
+
+
+def test_a_system_brings_its_keys_its_network_and_its_estimator(registered):
+    cfg = get_cfg()
+    cfg.merge_from_list(["MODEL.META_ARCHITECTURE", "OnePerson", "MODEL.ONE_PERSON.SCORE", "0.75"])
+    assert isinstance(build_network(cfg), nn.Linear)
+    (people,) = build_estimator(cfg).estimate([np.zeros((4, 6, 3), np.uint8)])
+    assert people.boxes.tolist() == [[0, 0, 6, 4]]
+    assert people.scores.tolist() == [0.75]
+
+
+def test_a_tracker_by_its_name(registered):
+    cfg = get_cfg()
+    cfg.TRACKER.NAME = "numbering"
+    tracker = build_tracker(cfg)
+    assert tracker.update(PersonDetections.empty(17, None), 0.0).track_ids.tolist() == []
+    assert isinstance(tracker, NumberingTracker)
+
+
+def test_what_is_there_at_first():
+    assert (list(SYSTEMS), list(TRACKERS)) == (["GeneralizedRCNN"], ["occlusion_aware"])
+
+
+def test_a_name_that_is_unknown_or_taken(registered):
+    cfg = get_cfg()
+    cfg.TRACKER.NAME = "occlusion_awar"
+    with pytest.raises(
+        ValueError, match=r"TRACKER\.NAME: unknown 'occlusion_awar'; did you mean occlusion_aware\?"
+    ):
+        build_tracker(cfg)
+    with pytest.raises(ValueError, match=r"TRACKER\.NAME: 'numbering' is taken"):
+        TRACKERS.register("numbering", lambda cfg: NumberingTracker(0))
+
+
+def test_what_is_built_in_is_imported_when_it_is_asked_for():
+    registry: Registry = Registry("KEY", {"pi": "math:pi", "absent": "no_such_module:x"})
+    assert registry.get("pi") == pytest.approx(3.14159, abs=1e-5)
+    with pytest.raises(ModuleNotFoundError):
+        registry.get("absent")

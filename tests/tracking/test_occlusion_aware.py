@@ -1,0 +1,458 @@
+"""Frame by frame, with detections made by hand: 100 px high people, 15 joints, vectors of 4 values."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
+from fastpose_mtn.tracking.similarity import iou_matrix
+
+ANNA, BERT, CARL = np.eye(4, dtype=np.float32)[:3]  # at right angles: as unlike as can be
+FRAME = 0.04  # seconds
+
+
+def person(x, look=ANNA, *, seen=15, score=0.9, y=100.0, height=100.0, width=40.0):
+    """One detection: (box, score, keypoints, vector); ``seen`` of its 15 joints are visible."""
+    box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    joints = np.zeros((15, 3), np.float32)
+    joints[:, :2] = x, y
+    joints[:seen, 2] = 0.9
+    return box, score, joints, look
+
+
+def frame(*people, vectors=True):
+    if not people:
+        return PersonDetections.empty(15, 4 if vectors else None)
+    boxes, scores, joints, looks = zip(*people, strict=True)
+    return PersonDetections(
+        boxes=np.array(boxes, np.float32),
+        scores=np.array(scores, np.float32),
+        keypoints=np.array(joints, np.float32),
+        embeddings=np.array(looks, np.float32) if vectors else None,
+    )
+
+
+def ids(tracker, time_s, *people, vectors=True):
+    return tracker.update(frame(*people, vectors=vectors), time_s).track_ids.tolist()
+
+
+def make(strategy="occlusion_aware", **kwargs):
+    return OcclusionAwareTracker(strategy=strategy, **kwargs)
+
+
+def hide(tracker, start_s, end_s, *others):
+    """Frames from one time to another with only ``others`` in them."""
+    for time_s in np.arange(start_s, end_s - 1e-9, FRAME):
+        ids(tracker, float(time_s), *others)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_ids_are_born_in_order_of_the_scores_and_kept(strategy):
+    tracker = make(strategy)
+    assert ids(tracker, 0.0, person(50, ANNA, score=0.8), person(200, BERT, score=0.9)) == [1, 0]
+    # in the order of the detections, whatever their scores are now
+    assert ids(tracker, FRAME, person(202, BERT, score=0.75), person(52, ANNA, score=0.95)) == [0, 1]
+
+
+def test_equal_scores_are_born_in_order_of_the_detections():
+    assert ids(make(), 0.0, person(50), person(200), person(350)) == [0, 1, 2]
+
+
+def test_who_is_born_and_who_is_looked_at():
+    tracker = make(birth_score=0.7, min_score=0.5)
+    assert ids(tracker, 0.0, person(50, score=0.69), person(200, score=0.71)) == [0]
+    # a weak detection goes on with a track, one below the least score does not
+    assert ids(tracker, FRAME, person(50, score=0.69), person(200, score=0.51)) == [0]
+    assert ids(tracker, 2 * FRAME, person(200, score=0.49)) == []
+
+
+def test_the_people_that_come_out_are_those_that_went_in():
+    people = frame(person(50, score=0.4), person(200, BERT, score=0.9), person(350, CARL, score=0.8))
+    tracked = make().update(people, 0.0)
+    assert tracked.track_ids.tolist() == [0, 1]
+    for name in ("boxes", "scores", "keypoints", "embeddings"):
+        np.testing.assert_array_equal(getattr(tracked, name), getattr(people, name)[1:])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_who_walks_keeps_their_id(strategy):
+    tracker = make(strategy)
+    for i in range(50):
+        assert ids(tracker, i * FRAME, person(50 + 6 * i)) == [0]
+
+
+def test_a_pair_below_the_gate_is_no_match():
+    """Boxes 20 of 60 px apart overlap by 1/2, 30 apart by 1/3, 40 apart by 1/5."""
+    for gate, second in ((0.3, 1), (0.19, 0)):
+        tracker = make("iou", min_similarity=gate)
+        ids(tracker, 0.0, person(100, width=60))
+        assert ids(tracker, FRAME, person(140, width=60)) == [second]
+
+
+def test_similarity_weighs_position_and_appearance():
+    """The same place, unlike looks: S is 0.5 * 1 + 0.5 * 0."""
+    for gate, second in ((0.51, 1), (0.49, 0)):
+        tracker = make("reid", min_similarity=gate, max_distance=1.0)
+        ids(tracker, 0.0, person(100, ANNA))
+        assert ids(tracker, FRAME, person(100, BERT)) == [second]
+
+
+def test_a_hidden_persons_vector_is_not_believed():
+    """10 of 15 joints are not enough: S is the overlap, 1; with 11, S is 0.5."""
+    for seen, second in ((10, 0), (11, 1)):
+        tracker = make(min_similarity=0.6)
+        ids(tracker, 0.0, person(100, ANNA))
+        assert ids(tracker, FRAME, person(100, BERT, seen=seen)) == [second]
+
+
+def test_reid_believes_every_vector():
+    tracker = make("reid", min_similarity=0.6)
+    ids(tracker, 0.0, person(100, ANNA))
+    assert ids(tracker, FRAME, person(100, BERT, seen=3)) == [1]
+
+
+def test_a_hidden_persons_vector_does_not_change_the_tracklet():
+    """Carl stands in front of Anna for a second; the vectors of her boxes are his."""
+    far = 600
+    for strategy, back in (("occlusion_aware", 0), ("reid", 1)):
+        tracker = make(strategy)
+        ids(tracker, 0.0, person(100, ANNA))
+        for i in range(1, 26):
+            assert ids(tracker, i * FRAME, person(100, CARL, seen=5)) == [0]
+        hide(tracker, 26 * FRAME, 1.4)
+        assert ids(tracker, 1.4, person(far, ANNA)) == [back], strategy
+
+
+def test_a_tracklet_that_was_never_seen_clearly_is_matched_by_position():
+    tracker = make()
+    assert ids(tracker, 0.0, person(100, CARL, seen=4)) == [0]
+    assert ids(tracker, FRAME, person(101, ANNA)) == [0]
+    hide(tracker, 2 * FRAME, 1.0)
+    assert ids(tracker, 1.0, person(500, ANNA)) == [0]  # the first clear look was taken whole
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_short_gap_costs_nobody_their_id(strategy):
+    tracker = make(strategy)
+    ids(tracker, 0.0, person(100))
+    assert ids(tracker, FRAME) == []
+    assert ids(tracker, 2 * FRAME, person(101)) == [0]
+
+
+def test_a_return_far_from_the_old_place_by_appearance_alone():
+    for strategy, back in (("iou", [2, 3]), ("reid", [1, 0]), ("occlusion_aware", [1, 0])):
+        tracker = make(strategy)
+        assert ids(tracker, 0.0, person(100, ANNA), person(400, BERT)) == [0, 1]
+        hide(tracker, FRAME, 1.0)
+        assert ids(tracker, 1.0, person(700, BERT), person(1000, ANNA)) == back, strategy
+
+
+def test_somebody_else_at_the_place_of_a_lost_person_is_new():
+    tracker = make()
+    ids(tracker, 0.0, person(100, ANNA))
+    hide(tracker, FRAME, 1.0)
+    assert ids(tracker, 1.0, person(100, BERT)) == [1]
+    assert ids(tracker, 1.0 + FRAME, person(100, BERT), person(180, ANNA)) == [1, 0]
+
+
+def test_lost_people_are_forgotten_after_seconds_of_video_not_frames():
+    for fps in (5, 50):
+        for gap_s, back in ((1.9, 0), (2.1, 1)):
+            tracker = make(max_lost_seconds=2.0)
+            ids(tracker, 0.0, person(100))
+            for i in range(1, int(gap_s * fps) + 1):
+                ids(tracker, i / fps)
+            assert ids(tracker, gap_s + 0.01, person(100)) == [back], (fps, gap_s)
+
+
+def test_a_break_in_the_video_ends_all_tracks():
+    tracker = make(max_lost_seconds=2.0)
+    ids(tracker, 0.0, person(100))
+    assert ids(tracker, 2.5, person(100)) == [1]
+
+
+def test_without_a_time_for_lost_people_those_of_the_last_frame_are_followed():
+    tracker = make(max_lost_seconds=0.0)
+    ids(tracker, 0.0, person(100))
+    assert ids(tracker, 0.5, person(100)) == [0]
+    ids(tracker, 0.6)
+    assert ids(tracker, 0.7, person(100)) == [1]
+
+
+def test_a_person_who_comes_out_of_hiding_in_parts():
+    """Anna walks behind a wall at 150 px a second; only her head and chest show when she comes out."""
+    for strategy, back in (("iou", 1), ("occlusion_aware", 0)):
+        tracker = make(strategy)
+        for i in range(25):
+            assert ids(tracker, i * FRAME, person(100 + 6 * i, ANNA)) == [0]
+        hide(tracker, 1.0, 1.8)
+        # after 0.8 s at most 364 px; the visible part is narrower, and off its middle
+        assert ids(tracker, 1.8, person(330, CARL, seen=5, width=16)) == [back], strategy
+
+
+def test_a_hidden_person_out_of_reach_is_new():
+    tracker = make()
+    ids(tracker, 0.0, person(100, ANNA))
+    hide(tracker, FRAME, 0.4)
+    # two heights a second and 0.4 at once are 120 px
+    assert ids(tracker, 0.4, person(230, ANNA, seen=5)) == [1]
+    tracker.reset()
+    ids(tracker, 0.0, person(100, ANNA))
+    hide(tracker, FRAME, 0.4)
+    assert ids(tracker, 0.4, person(210, ANNA, seen=5)) == [0]
+
+
+def test_a_hidden_person_of_another_size_is_new():
+    tracker = make()
+    ids(tracker, 0.0, person(100, ANNA))
+    hide(tracker, FRAME, 0.4)
+    assert ids(tracker, 0.4, person(140, ANNA, seen=5, height=55)) == [1]
+
+
+def test_of_two_lost_people_in_reach_the_likest_comes_back():
+    for look, back in ((ANNA, 0), (BERT, 1)):
+        tracker = make()
+        assert ids(tracker, 0.0, person(100, ANNA), person(180, BERT)) == [0, 1]
+        hide(tracker, FRAME, 0.6)
+        assert ids(tracker, 0.6, person(140, look, seen=8, width=20)) == [back]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_crossing(strategy):
+    """Anna walks to the right in front of Bert, who walks to the left and is hidden for 5 frames."""
+    tracker = make(strategy)
+    for i in range(41):
+        anna, bert = person(100 + 5 * i, ANNA), person(300 - 5 * i, BERT)
+        hidden = abs(100 + 5 * i - (300 - 5 * i)) <= 20
+        found = ids(tracker, i * FRAME, anna) if hidden else ids(tracker, i * FRAME, anna, bert)
+        assert found == ([0] if hidden else [0, 1]), i
+
+
+def test_a_turn_behind_somebody_is_told_by_the_looks():
+    """Bert meets Anna, is hidden for 10 frames and turns back."""
+    tracker = make()
+    path = [300 - 8 * i for i in range(20)]
+    for i, x in enumerate(path):
+        assert ids(tracker, i * FRAME, person(140, ANNA), person(x, BERT)) == [0, 1]
+    hide(tracker, 20 * FRAME, 30 * FRAME, person(140, ANNA))
+    assert ids(tracker, 30 * FRAME, person(140, ANNA), person(200, BERT)) == [0, 1]
+
+
+def test_look_alikes_are_told_apart_by_their_places():
+    tracker = make()
+    for i in range(30):
+        assert ids(tracker, i * FRAME, person(100 + 2 * i, ANNA), person(200 - 2 * i + 60, ANNA)) == [0, 1]
+
+
+def test_one_lost_person_cannot_be_two():
+    tracker = make()
+    ids(tracker, 0.0, person(100, ANNA))
+    hide(tracker, FRAME, 0.5)
+    assert ids(tracker, 0.5, person(100, ANNA), person(400, ANNA)) == [0, 1]
+
+
+def test_a_person_found_twice_is_born_once():
+    tracker = make()
+    assert ids(tracker, 0.0, person(100, score=0.9), person(101, score=0.8)) == [0]
+    assert ids(tracker, FRAME, person(100), person(101)) == [0]
+    # boxes that overlap less are two people: 10 of 40 px apart
+    assert ids(tracker, 2 * FRAME, person(100), person(110, BERT)) == [0, 1]
+
+
+def test_two_trackers_share_nothing():
+    first, second = make(), make()
+    assert ids(first, 0.0, person(100), person(200, BERT)) == [0, 1]
+    assert ids(second, 0.0, person(500, CARL)) == [0]
+    assert ids(first, FRAME, person(100), person(200, BERT), person(500, CARL)) == [0, 1, 2]
+    assert ids(second, FRAME, person(500, CARL), person(100)) == [0, 1]
+
+
+def test_reset_forgets_everything():
+    tracker = make()
+    ids(tracker, 5.0, person(100), person(200, BERT))
+    tracker.reset()
+    assert ids(tracker, 0.0, person(200, BERT)) == [0]
+    tracker.reset()
+    assert ids(tracker, 0.0) == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_without_vectors_position_decides(strategy):
+    tracker = make(strategy)
+    for i in range(10):
+        found = ids(tracker, i * FRAME, person(100 + i), person(300 - i), vectors=False)
+        assert found == [0, 1]
+    assert ids(tracker, 0.5, vectors=False) == []
+
+
+def test_a_frame_without_vectors_between_others():
+    tracker = make()
+    ids(tracker, 0.0, person(100, ANNA))
+    assert ids(tracker, FRAME, person(101), vectors=False) == [0]
+    assert ids(tracker, 2 * FRAME, vectors=False) == []
+    assert ids(tracker, 3 * FRAME, person(600, ANNA)) == [0]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_hundred_people(strategy):
+    rng = np.random.default_rng(0)
+    looks = rng.normal(size=(100, 4)).astype(np.float32)
+    looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+    speed = rng.uniform(-60, 60, 100)
+    tracker = make(strategy)
+    for i in range(10):
+        order = rng.permutation(100)
+        people = [
+            person(100 + 200 * (n % 10) + speed[n] * i * FRAME, looks[n], y=100 + 150 * (n // 10), score=0.9)
+            for n in order
+        ]
+        found = ids(tracker, i * FRAME, *people)
+        if i == 0:
+            of_person = dict(zip(order.tolist(), found, strict=True))
+            assert sorted(found) == list(range(100))
+        assert found == [of_person[n] for n in order.tolist()]
+
+
+def test_memory_is_bounded():
+    tracker = make(max_lost=20, max_lost_seconds=1e6)
+    for i in range(50):
+        ids(tracker, float(i), *(person(1000 * i + 100 * k, seen=0) for k in range(5)))
+        assert len(tracker._tracklets) <= 20 + 5 + 5  # kept, lost in this frame, new
+    # the longest lost went first
+    assert ids(tracker, 50.0, person(1000 * 46)) == [46 * 5]
+    assert ids(tracker, 51.0, person(1000 * 3, seen=0)) == [250]
+
+
+def test_motion_earns_its_place():
+    """Somebody speeds up from 20 to 38 px a frame; beyond 21 px, boxes 40 px wide overlap by less than 0.3."""
+    path = np.cumsum([100, 20, 20, 20, 20, *range(22, 40, 2)]).tolist()
+    for motion, last in ((True, [0]), (False, [9])):
+        tracker = make("iou", motion=motion)
+        found = [ids(tracker, i * FRAME, person(x)) for i, x in enumerate(path)]
+        assert found[-1] == last
+
+
+def test_from_config():
+    cfg = get_cfg()
+    tracker = OcclusionAwareTracker.from_config(cfg)
+    plain = OcclusionAwareTracker()
+    settings_of = {k: v for k, v in vars(plain).items() if not k.startswith("_")}
+    for name, value in settings_of.items():
+        expected = pytest.approx(value, abs=1e-3) if isinstance(value, float) else value
+        assert getattr(tracker, name) == expected, name
+    cfg.merge_from_list(
+        ["TRACKER.STRATEGY", "iou", "TRACKER.MAX_LOST_SECONDS", "9.0", "TRACKER.MOTION", "False"]
+    )
+    changed = OcclusionAwareTracker.from_config(cfg)
+    assert (changed.strategy, changed.max_lost_seconds, changed.motion) == ("iou", 9.0, False)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"strategy": "magic"}, "strategy: expected one of iou, reid, occlusion_aware, got 'magic'"),
+        ({"joint_threshold": 1.5}, "joint_threshold: expected a number from 0 to 1, got 1.5"),
+        ({"position_weight": -0.1}, "position_weight: expected a number from 0 to 1, got -0.1"),
+        ({"min_similarity": 0.0}, "min_similarity: expected a number above 0 and up to 1, got 0.0"),
+        ({"max_distance": 0.0}, "max_distance: expected a distance above 0, got 0.0"),
+        ({"max_lost_seconds": -1.0}, "max_lost_seconds: expected 0 or more seconds, got -1.0"),
+        ({"max_lost": -1}, "max_lost: expected 0 or more people, got -1"),
+    ],
+)
+def test_a_bad_setting_is_named(setting, message):
+    with pytest.raises(ValueError, match=message):
+        OcclusionAwareTracker(**setting)
+
+
+def test_time_must_not_go_back():
+    tracker = make()
+    ids(tracker, 1.0, person(100))
+    assert ids(tracker, 1.0, person(100)) == [0]  # the same time is fine
+    with pytest.raises(
+        ValueError, match=r"time_s: 0\.5 s comes after 1\.0 s; give frames in order, or reset"
+    ):
+        ids(tracker, 0.5, person(100))
+    with pytest.raises(ValueError, match="time_s: expected seconds of video, got nan"):
+        ids(tracker, float("nan"), person(100))
+    assert ids(tracker, 1.1, person(100)) == [0]  # and the tracker is as it was
+
+
+def test_vectors_must_keep_their_length():
+    tracker = make()
+    ids(tracker, 0.0, person(100))
+    longer = person(100, np.ones(5, np.float32))
+    with pytest.raises(ValueError, match="embeddings: 5 values a person, but 4 in earlier frames; reset"):
+        ids(tracker, 1.0, longer)
+    assert ids(tracker, 0.5, person(100)) == [0]
+    tracker.reset()
+    assert ids(tracker, 0.0, longer) == [0]
+
+
+def test_torch_people_are_tracked_too():
+    tracker = make()
+    assert tracker.update(frame(person(100)).to("cpu"), 0.0).track_ids.tolist() == [0]
+    assert ids(tracker, FRAME, person(100)) == [0]
+
+
+coordinates = st.floats(0, 300, width=32)
+shares = st.floats(0, 1, width=32)
+
+
+@st.composite
+def videos(draw):
+    """Some frames of up to 6 people anywhere, looking like one of three, seen well or not."""
+    one = st.builds(
+        lambda x, y, height, look, seen, score: person(
+            x, (ANNA, BERT, CARL)[look], seen=seen, score=score, y=y, height=height
+        ),
+        coordinates, coordinates, st.floats(0, 200, width=32), st.integers(0, 2), st.integers(0, 15), shares,
+    )  # fmt: skip
+    crowd = draw(st.lists(st.lists(one, max_size=6), min_size=1, max_size=8))
+    steps = draw(st.lists(st.floats(0, 3), min_size=len(crowd), max_size=len(crowd)))
+    times = np.cumsum(steps).tolist()
+    return [(frame(*people), time_s) for people, time_s in zip(crowd, times, strict=True)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(videos(), st.sampled_from(STRATEGIES))
+def test_ids_are_unique_dense_and_repeatable(video, strategy):
+    tracker, again = make(strategy), make(strategy)
+    seen: set[int] = set()
+    for people, time_s in video:
+        found = tracker.update(people, time_s)
+        assert found.track_ids.tolist() == again.update(people, time_s).track_ids.tolist()
+        assert (found.scores >= tracker.min_score).all()
+        seen |= set(found.track_ids.tolist())
+        assert seen == set(range(len(seen)))  # 0, 1, 2, ... without a gap
+
+
+@settings(max_examples=60, deadline=None)
+@given(videos(), st.floats(0.05, 0.95))
+def test_no_matched_pair_is_below_its_gate(video, gate):
+    tracker = make("iou", min_similarity=gate, motion=False)
+    last: dict[int, np.ndarray] = {}
+    for people, time_s in video:
+        found = tracker.update(people, time_s)
+        for track_id, box in zip(found.track_ids.tolist(), found.boxes, strict=True):
+            if track_id in last:
+                assert iou_matrix(last[track_id][None], box[None])[0, 0] >= gate
+            last[track_id] = box
+
+
+@settings(max_examples=60, deadline=None)
+@given(videos())
+def test_clearly_seen_people_never_take_the_id_of_somebody_unlike_elsewhere(video):
+    """Where boxes do not overlap and looks are at right angles, S is 0, and nothing may make up for it."""
+    tracker = make(motion=False)
+    last: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for people, time_s in video:
+        clear = people[(people.keypoints[..., 2] > 0.2).sum(axis=1) > 10]
+        found = tracker.update(clear, time_s)
+        for track_id, box, look in zip(found.track_ids.tolist(), found.boxes, found.embeddings, strict=True):
+            if track_id in last:
+                place, looked = last[track_id]
+                assert looked @ look > 0 or iou_matrix(place[None], box[None])[0, 0] > 0
+            last[track_id] = box, look
