@@ -189,6 +189,20 @@ POSETRACK15 = Skeleton(
     source="PoseTrack18 without its two unlabelled ears; sigmas as mmpose gives them for PoseTrack18",
 )  # fmt: skip
 
+PERSON19 = Skeleton(
+    name="PERSON19",
+    joints=(*COCO17.joints, "head_top", "head_bottom"),
+    limbs=(
+        *COCO17.limbs,
+        ("nose", "head_top"),
+        ("nose", "head_bottom"),
+        *_both(("*head_bottom", "shoulder")),
+    ),
+    sigmas=(*COCO17.sigmas, 0.079, 0.079),
+    source="COCO's joints, and PoseTrack's two of the head: both benchmarks' results come out of one network; "
+    "sigmas of COCO and, for these two, of CrowdPose's evaluation API",
+)
+
 MPII16 = Skeleton(
     name="MPII16",
     joints=("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax",
@@ -231,7 +245,9 @@ HALPE136 = Skeleton(
     source="Halpe Full-Body 136; sigmas of its evaluation API",
 )  # fmt: skip
 
-SKELETONS: dict[str, Skeleton] = {s.name: s for s in (POSETRACK15, COCO17, MPII16, CROWDPOSE14, HALPE136)}
+SKELETONS: dict[str, Skeleton] = {
+    s.name: s for s in (POSETRACK15, COCO17, PERSON19, MPII16, CROWDPOSE14, HALPE136)
+}
 
 
 def get_skeleton(name: str) -> Skeleton:

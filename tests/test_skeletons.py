@@ -9,6 +9,7 @@ from fastpose_mtn.skeletons import (
     CROWDPOSE14,
     HALPE136,
     MPII16,
+    PERSON19,
     POSETRACK15,
     SKELETONS,
     Skeleton,
@@ -49,6 +50,18 @@ def test_joints_are_matched_by_name():
     assert mpii[POSETRACK15.index("head_bottom")].tolist() == [24, 25, 26]
     assert mpii[POSETRACK15.index("nose")].tolist() == [0, 0, 0]
     assert CROWDPOSE14.index("head_top") == CROWDPOSE14.index("top_head") == 12
+
+
+def test_both_benchmarks_joints_are_read_from_one_skeleton():
+    """Every joint of COCO and of PoseTrack is one of PERSON19's, under its own name; none is made up."""
+    people = np.arange(2 * 19 * 3, dtype=np.float32).reshape(2, 19, 3) + 1
+    for target in (COCO17, POSETRACK15):
+        rows = [PERSON19.joints.index(joint) for joint in target.joints]
+        np.testing.assert_array_equal(PERSON19.convert(people, target), people[:, rows])
+    labels = COCO17.convert(np.ones((17, 3)), PERSON19)  # what a dataset does not name is unlabelled
+    assert labels[:, 0].tolist() == [1] * 17 + [0, 0]
+    assert PERSON19.sigmas == (*COCO17.sigmas, 0.079, 0.079)
+    assert PERSON19.index("neck") == PERSON19.index("upper_neck") == 18
 
 
 def test_conversion_does_not_change_its_argument():

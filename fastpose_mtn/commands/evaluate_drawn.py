@@ -34,15 +34,17 @@ def evaluate_synthetic(
     """Draws the scenes, finds their people and measures.
 
     Args:
-        estimator: with the skeleton POSETRACK15, the scenes' own.
+        estimator: its skeleton has the joints of POSETRACK15, the scenes' own, whatever else it has.
 
     Raises:
-        ValueError: the estimator's skeleton is another.
+        InputError: the estimator's skeleton lacks one.
     """
-    if estimator.skeleton != POSETRACK15:
+    skeleton = estimator.skeleton
+    lacking = [joint for joint in POSETRACK15.joints if not skeleton.has(joint)]
+    if lacking:
         raise InputError(
-            f"synthetic videos are labelled with POSETRACK15, but the network's skeleton is "
-            f"{estimator.skeleton.name}"
+            f"synthetic videos are labelled with POSETRACK15, but the network's skeleton, {skeleton.name}, has no "
+            f"{' and no '.join(lacking)}"
         )
     evaluator = SyntheticEvaluator()
     for number, seed in enumerate(tqdm(seeds, unit="sequence", disable=None if progress else True)):
@@ -51,7 +53,10 @@ def evaluate_synthetic(
         detections: list[PersonDetections] = []
         for first in range(0, config.frame_count, batch_size):
             frames = [scene.frame(i) for i in range(first, min(first + batch_size, config.frame_count))]
-            detections += estimator.estimate([frame.image for frame in frames])
+            detections += [
+                replace(found, keypoints=skeleton.convert(found.keypoints, POSETRACK15))
+                for found in estimator.estimate([frame.image for frame in frames])
+            ]
             truths += [replace(frame, image=_NO_IMAGE) for frame in frames]
         evaluator.add_sequence(number, config, truths, detections)
     return evaluator.evaluate()

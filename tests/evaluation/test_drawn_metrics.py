@@ -12,7 +12,7 @@ from fastpose_mtn.evaluation.drawn_metrics import (
     persons_shown,
     roc_auc,
 )
-from fastpose_mtn.skeletons import COCO17, POSETRACK15
+from fastpose_mtn.skeletons import COCO17, PERSON19, POSETRACK15
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 
 
@@ -152,18 +152,19 @@ class Oracle:
             truth = next(self._truth)
             assert np.array_equal(image, truth.image)
             t = truth.targets[~truth.targets.ignore]
-            joints = t.keypoints.copy()
+            joints = POSETRACK15.convert(t.keypoints, self.skeleton)
             joints[..., 2] /= 2
             vectors = np.eye(8, dtype=np.float32)[t.identities]
             out.append(PersonDetections(t.boxes, np.ones(len(t), np.float32), joints, vectors))
         return out
 
 
-def test_a_perfect_network_is_perfect():
+@pytest.mark.parametrize("skeleton", [POSETRACK15, PERSON19], ids=lambda s: s.name)
+def test_a_perfect_network_is_perfect(skeleton):
     config = SceneConfig(size_wh=(320, 180), frame_count=40, people=5, occlusion=1.0)
-    metrics = command.evaluate_synthetic(
-        Oracle([800_000, 800_001], config), seeds=[800_000, 800_001], config=config, batch_size=7
-    )
+    oracle = Oracle([800_000, 800_001], config)
+    oracle.skeleton = skeleton
+    metrics = command.evaluate_synthetic(oracle, seeds=[800_000, 800_001], config=config, batch_size=7)
     assert metrics["box/AP"] == pytest.approx(1.0)
     assert metrics["keypoint/AP"] == pytest.approx(1.0)
     assert metrics["joints/visibility_auc"] == 1.0
@@ -174,7 +175,7 @@ def test_a_perfect_network_is_perfect():
 def test_another_skeleton_is_refused():
     oracle = Oracle([], SceneConfig())
     oracle.skeleton = COCO17
-    with pytest.raises(ValueError, match="labelled with POSETRACK15, but the network's skeleton is COCO17"):
+    with pytest.raises(ValueError, match="skeleton, COCO17, has no head_bottom and no head_top"):
         command.evaluate_synthetic(oracle, seeds=[1], config=SceneConfig())
 
 

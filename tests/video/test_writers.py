@@ -7,7 +7,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from fastpose_mtn.data.posetrack.records import posetrack18_image_id
-from fastpose_mtn.skeletons import COCO17, CROWDPOSE14, MPII16, POSETRACK15
+from fastpose_mtn.skeletons import COCO17, CROWDPOSE14, MPII16, PERSON19, POSETRACK15
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.writers import FORMATS, open_writer
@@ -110,6 +110,29 @@ def test_coco_results_of_another_body_are_cocos_joints(tmp_path):
     assert (joints[:5] == 0).all()  # MPII has no face: no half pixel either
     wrist = MPII16.joints.index("right_wrist")
     np.testing.assert_allclose(joints[COCO17.joints.index("right_wrist")], [9.5 + wrist, 19.5 + wrist, 0.5])
+
+
+def test_one_network_gives_cocos_and_posetracks_joints(tmp_path):
+    """PERSON19's joint k is at (10 + k, 20 + k): each format gets its own joints, and none is made up."""
+    frames = [(frame(5), people([1], PERSON19))]
+    (person,) = json.loads(write(tmp_path, "coco", frames, skeleton=PERSON19).read_text())
+    expected = [[9.5 + k, 19.5 + k, 0.5] for k in range(17)]
+    np.testing.assert_allclose(np.reshape(person["keypoints"], (17, 3)), expected)
+
+    content = json.loads(write(tmp_path, "posetrack", frames, skeleton=PERSON19).read_text())
+    slots = content["categories"][0]["keypoints"]
+    written = np.reshape(content["annotations"][0]["keypoints"], (17, 3))
+    scores = content["annotations"][0]["scores"]
+    for slot, joint, score in zip(slots, written, scores, strict=True):
+        if slot in POSETRACK15.joints:
+            k = PERSON19.joints.index(slot)
+            assert (joint.tolist(), score) == ([10 + k, 20 + k, 1], 0.5)
+        else:  # PoseTrack labels no ears
+            assert (joint.tolist(), score) == ([0, 0, 0], 0)
+
+    line = json.loads(write(tmp_path, "jsonl", frames, skeleton=PERSON19).read_text())
+    assert (line["skeleton"], len(line["people"][0]["joints"])) == ("PERSON19", 19)
+    assert write(tmp_path, "mot", frames, skeleton=PERSON19).read_text().startswith("6,1,10.00,20.00")
 
 
 def test_crowdpose_results_keep_crowdposes_joints(tmp_path):

@@ -23,7 +23,7 @@ from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.problems import LEFT_OUT
 from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import PersonTargets
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -149,9 +149,16 @@ class CocoJsonDataset:
             file_name=str(self._file_names[index]),
         )
 
-    def is_official(self, skeleton: Skeleton) -> bool:
-        """Whether the annotations are one COCO file with exactly these joints, which can be measured as it is."""
-        return self.annotations.is_file() and self._file_joints == skeleton.joints
+    def official_skeleton(self, skeleton: Skeleton) -> Skeleton | None:
+        """The skeleton to measure this network's people in, against the annotations as they are.
+
+        That is the one whose joints the annotations name, where they are one COCO file and ``skeleton`` has all
+        of these joints; None otherwise.
+        """
+        own = next((known for known in SKELETONS.values() if known.joints == self._file_joints), None)
+        if own is None or not self.annotations.is_file() or not all(map(skeleton.has, own.joints)):
+            return None
+        return own
 
     def _labelled_tasks(self) -> frozenset[str]:
         labelled = {

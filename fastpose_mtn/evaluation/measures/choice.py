@@ -11,6 +11,7 @@ import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from fastpose_mtn.data.coco.dataset import CocoJsonDataset
@@ -56,27 +57,30 @@ def dataset_measures(
 class PoseMeasure:
     """Box and keypoint AP and AR.
 
-    Where a COCO-style file has the network's own joints it is measured against as it is, areas included,
+    Where the network has all joints of a COCO-style file it is measured against as it is, areas included,
     which gives the official numbers. Otherwise areas are a share of the box, see ``CocoEvaluator``.
     """
 
     def __init__(self, dataset: PoseDataset, skeleton: Skeleton) -> None:
         self._skeleton = skeleton
-        official = isinstance(dataset, CocoJsonDataset) and dataset.is_official(skeleton)
-        self._file = dataset.annotations if isinstance(dataset, CocoJsonDataset) and official else None
+        self._official: tuple[Path, Skeleton] | None = None  # the file and its joints
+        if isinstance(dataset, CocoJsonDataset):
+            own = dataset.official_skeleton(skeleton)
+            self._official = None if own is None else (dataset.annotations, own)
 
     def reset(self) -> None:
         """There is nothing to forget."""
 
     def entry(self, image: EvaluatedImage, found: PersonDetections) -> Any:
-        if self._file is not None:
-            return detections_to_coco_results(image.image_id, found)
+        if self._official is not None:
+            keypoints = self._skeleton.convert(found.keypoints, self._official[1])
+            return detections_to_coco_results(image.image_id, replace(found, keypoints=keypoints))
         return image.image_id, image.size_hw, image.targets, replace(found, embeddings=None)
 
     def evaluate(self, entries: Sequence[Any]) -> dict[str, float]:
-        if self._file is not None:
-            results = list(itertools.chain.from_iterable(entries))
-            return evaluate_coco_files(self._file, results, self._skeleton)
+        if self._official is not None:
+            path, skeleton = self._official
+            return evaluate_coco_files(path, list(itertools.chain.from_iterable(entries)), skeleton)
         evaluator = CocoEvaluator(self._skeleton)
         for entry in entries:
             evaluator.add(*entry)

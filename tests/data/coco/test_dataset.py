@@ -8,7 +8,7 @@ import pytest
 from fastpose_mtn.data.catalog import DATASETS, build_dataset, register_coco_json
 from fastpose_mtn.data.coco.dataset import CocoJsonDataset
 from fastpose_mtn.data.coco.records import CocoJsonFormat
-from fastpose_mtn.skeletons import CROWDPOSE14, HALPE136, POSETRACK15
+from fastpose_mtn.skeletons import COCO17, CROWDPOSE14, HALPE136, PERSON19, POSETRACK15
 
 JOINTS = ["left_wrist", "top_head", "left_ear"]  # the second is POSETRACK15's head_top, the third it lacks
 
@@ -266,12 +266,14 @@ def test_names_of_ones_own(tmp_path, monkeypatch):
         del DATASETS["registered-in-a-test"]
 
 
-def test_only_files_with_the_networks_joints_are_official(tmp_path):
+def test_files_whose_joints_the_network_has_are_official(tmp_path):
     path = write(tmp_path, [person()])
-    assert not read(path).is_official(POSETRACK15)
-    categories = [{"id": 1, "name": "person", "keypoints": list(POSETRACK15.joints)}]
-    whole = read(write(tmp_path, [person(keypoints=[1, 2, 2] * 15)], categories=categories))
-    assert whole.is_official(POSETRACK15)
+    assert read(path).official_skeleton(POSETRACK15) is None
+    for own, others in ((POSETRACK15, COCO17), (COCO17, POSETRACK15)):
+        categories = [{"id": 1, "name": "person", "keypoints": list(own.joints)}]
+        whole = read(write(tmp_path, [person(keypoints=[1, 2, 2] * len(own))], categories=categories))
+        assert whole.official_skeleton(own) == whole.official_skeleton(PERSON19) == own
+        assert whole.official_skeleton(others) is None
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,18 @@ import logging
 import shutil
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.data.synthetic import write_dataset
-from fastpose_mtn.evaluation.measures.choice import dataset_measures
+from fastpose_mtn.evaluation.measures.choice import PoseMeasure, dataset_measures
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.measures.search import SearchMeasure
 from fastpose_mtn.evaluation.measures.tracking import TrackingMeasure
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
-from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.skeletons import COCO17, PERSON19, POSETRACK15
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 
@@ -71,6 +72,47 @@ def test_drawn_scenes_their_files_and_the_evaluation_of_files_agree(written, tmp
     assert expected["num_misses"] > 0
     with pytest.raises(ValueError, match=r"got none of image 5 \(sequence 000005_mpii_test\)"):
         tracked(drawn, people[:-1])
+
+
+def test_a_network_of_all_joints_gets_each_benchmarks_numbers(written, tmp_path):
+    """PERSON19's people are measured as the people of a network of the labels' joints would be."""
+    rng, person = np.random.default_rng(0), {"category_id": 1, "iscrowd": 0}
+    joints = rng.uniform(20, 90, (4, 17, 3))
+    joints[..., 2] = 2
+    content = {
+        "images": [{"id": 1, "file_name": "1.png", "width": 100, "height": 100}],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO17.joints)}],
+        "annotations": [
+            {**person, "id": i + 1, "image_id": 1, "bbox": [10, 10, 80, 80], "area": 900.0, "keypoints": k}
+            for i, k in enumerate((joints - [0.5, 0.5, 0]).reshape(4, -1).tolist())
+        ],
+    }
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((100, 100, 3), np.uint8))
+    name = f"json://{tmp_path}/labels.json?images={tmp_path}"
+    found = joints + rng.normal(0, 2.0, joints.shape)
+    found[..., 2] = 0.5
+    metrics = []
+    for skeleton in (COCO17, PERSON19):
+        dataset = build_dataset(name, skeleton, training=False)
+        keypoints = COCO17.convert(found, skeleton).astype(np.float32)
+        keypoints[:, 17:] = 1e4, 1e4, 1.0  # a head far away says nothing about COCO's joints
+        people = PersonDetections(
+            np.full((4, 4), [10, 10, 90, 90], np.float32), np.ones(4, np.float32), keypoints
+        )
+        measure = PoseMeasure(dataset, skeleton)
+        seen = EvaluatedImage(0, 1, (100, 100), dataset.targets(0))
+        metrics.append(measure.evaluate([measure.entry(seen, people)]))
+    assert metrics[0] == pytest.approx(metrics[1], nan_ok=True)
+    assert 0.2 < metrics[0]["keypoint/AP"] < 1
+
+    people = list(imperfect(files(written)))
+    more = [(seen, replace(p, keypoints=POSETRACK15.convert(p.keypoints, PERSON19))) for seen, p in people]
+    measure = TrackingMeasure(files(written), PERSON19, lambda: OcclusionAwareTracker(strategy="iou"))
+    expected = TrackingMeasure(files(written), POSETRACK15, lambda: OcclusionAwareTracker(strategy="iou"))
+    assert measure.evaluate([measure.entry(*pair) for pair in more]) == expected.evaluate(
+        [expected.entry(*pair) for pair in people]
+    )
 
 
 class Clock:
