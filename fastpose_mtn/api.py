@@ -112,23 +112,33 @@ class FastPose:
             on a track or not.
 
         Raises:
-            ValueError, OSError: the source cannot be read, or ended before its time; this is raised
-                behind the last frame that there is.
+            ValueError, OSError: an argument is out of range or the source cannot be opened, told by the call
+                itself; or the source cannot be read on, or ended before its time, told behind the last frame
+                that there is.
         """
         if live not in MODES:
             raise ValueError(f"live {live!r}: choose from {', '.join(MODES)}")
+        if max_frames is not None and max_frames < 0:
+            raise ValueError(f"max_frames: expected 0 or more, or None for all, got {max_frames}")
+        size = self._batch_size(batch_size)
         opened = self._open(source, frame_rate)
         if isinstance(source, (str, Path, int)):
             opened = as_live(opened, live, lambda: self._open(source, frame_rate))
+        return self._track(opened, size, max_frames)
+
+    def _track(
+        self, source: Source, batch_size: int, max_frames: int | None
+    ) -> Generator[TrackedFrame, None, None]:
+        """``track`` from its first frame on."""
         yield from track_frames(
-            opened,
+            source,
             self._tracking.estimator,
             self._tracking.new_tracker(),
-            batch_size=batch_size or self._tracking.batch_size,
+            batch_size=batch_size,
             max_frames=max_frames,
         )
-        if opened.problem:
-            raise InputError(opened.problem)
+        if source.problem:
+            raise InputError(source.problem)
 
     def detect(
         self, images: Sequence[np.ndarray | str | Path], *, batch_size: int | None = None
@@ -144,16 +154,24 @@ class FastPose:
             ``keypoints`` (N, K, 3), ``embeddings`` (N, D) or None, float32, in the image's pixels.
 
         Raises:
-            ValueError: an image cannot be read or has another shape or dtype; the message says which.
+            ValueError: an image cannot be read or has another shape or dtype, the message says which; or
+                ``batch_size`` is below 1.
         """
         if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim == 3):
             raise ValueError("detect: expected a list of images, got a single one; put it into a list")
-        size = batch_size or self._tracking.batch_size
+        size = self._batch_size(batch_size)
         people: list[PersonDetections] = []
         for start in range(0, len(images), size):
             batch = [self._image(images[i], i) for i in range(start, min(start + size, len(images)))]
             people += self._tracking.estimator.estimate(batch)
         return people
+
+    def _batch_size(self, wanted: int | None) -> int:
+        if wanted is None:
+            return self._tracking.batch_size
+        if wanted < 1:
+            raise ValueError(f"batch_size: expected 1 or more, or None for the device's own, got {wanted}")
+        return wanted
 
     @staticmethod
     def _image(image: np.ndarray | str | Path, index: int) -> np.ndarray:

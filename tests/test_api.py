@@ -74,13 +74,25 @@ def test_bad_images_are_named(pose, images, message):
         pose.detect(images)
 
 
-def test_bad_sources_are_named(pose, tmp_path):
+def test_bad_sources_are_named_by_the_call_itself(pose, tmp_path):
     with pytest.raises(ValueError, match=r"absent\.mp4: no such file or folder"):
-        next(pose.track("absent.mp4"))
+        pose.track("absent.mp4")
     for name in ("a", "b"):
         write_video(tmp_path / f"{name}.mp4", [moving(0)])
     with pytest.raises(ValueError, match="a folder of 2 videos; track one after the other"):
-        next(pose.track(tmp_path))
+        pose.track(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_has_at_least_one_image(pose, size):
+    for call in (
+        lambda: pose.detect([moving(0)], batch_size=size),
+        lambda: pose.track([moving(0)], batch_size=size),
+    ):
+        with pytest.raises(ValueError, match=f"batch_size: expected 1 or more, .* got {size}"):
+            call()
+    with pytest.raises(ValueError, match="max_frames: expected 0 or more, .* got -3"):
+        pose.track([moving(0)], max_frames=-3)
 
 
 def test_a_video_that_is_cut_off_says_so_behind_its_last_frame(pose, tmp_path):
