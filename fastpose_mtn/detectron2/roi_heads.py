@@ -23,7 +23,7 @@ from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.ops.boxes import vote_boxes
 from fastpose_mtn.structures import PersonTargets
 from fastpose_mtn.systems.mtn.keypoint_head import build_keypoint_head
-from fastpose_mtn.systems.mtn.network import check_skeleton
+from fastpose_mtn.systems.mtn.network import check_config
 from fastpose_mtn.systems.mtn.person_branches import PersonBranches, Samples
 from fastpose_mtn.systems.mtn.reid_head import MTNReIDHead
 
@@ -243,12 +243,7 @@ def _check(cfg: Any) -> None:
     Raises:
         ValueError: the configuration asks for what these heads do not do.
     """
-    check_skeleton(cfg)
-    classes = cfg.MODEL.ROI_HEADS.NUM_CLASSES
-    if classes != 1:
-        raise ValueError(
-            f"MODEL.ROI_HEADS.NUM_CLASSES is {classes}, but MTNROIHeads finds people only: set it to 1"
-        )
+    check_config(cfg)
     if cfg.MODEL.MASK_ON:
         raise ValueError("MODEL.MASK_ON: MTNROIHeads has no mask head; set it to False")
     if cfg.MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES:

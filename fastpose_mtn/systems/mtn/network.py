@@ -182,12 +182,18 @@ def to_detections(people: People) -> list[PersonDetections]:
     return out
 
 
-def check_skeleton(cfg: CfgNode) -> Skeleton:
-    """The network's skeleton.
+def check_config(cfg: CfgNode) -> Skeleton:
+    """The network's skeleton, where the heads can do what the configuration asks of them.
 
     Raises:
-        ValueError: it is unknown, or has another number of joints than the keypoint head.
+        ValueError: there are other classes than people, the skeleton is unknown, or it has another number of
+            joints than the keypoint head.
     """
+    classes = cfg.MODEL.ROI_HEADS.NUM_CLASSES
+    if classes != 1:
+        raise ValueError(
+            f"MODEL.ROI_HEADS.NUM_CLASSES is {classes}, but MTNROIHeads finds people only: set it to 1"
+        )
     skeleton = get_skeleton(cfg.MODEL.SKELETON)
     if cfg.MODEL.KEYPOINT_ON and len(skeleton) != cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS:
         raise ValueError(
@@ -203,7 +209,7 @@ def build_model(cfg: CfgNode) -> MTN:
     Raises:
         ValueError: the configuration contradicts itself or names something unknown.
     """
-    skeleton = check_skeleton(cfg)
+    skeleton = check_config(cfg)
     backbone = build_backbone(cfg)
     model = MTN(
         backbone=backbone,

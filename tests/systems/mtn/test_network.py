@@ -159,3 +159,13 @@ def test_bad_input(model, cfg, people):
     cfg.MODEL.SKELETON = "COCO17"
     with pytest.raises(ValueError, match="NUM_KEYPOINTS is 15, but MODEL.SKELETON COCO17 has 17 joints"):
         build_model(cfg)
+
+
+@pytest.mark.parametrize("classes", [0, 2, 80])
+def test_people_are_the_only_class(cfg, classes):
+    """More classes trained the first of them only, and all were reported as people."""
+    cfg.MODEL.ROI_HEADS.NUM_CLASSES = classes
+    with pytest.raises(
+        ValueError, match=f"NUM_CLASSES is {classes}, but MTNROIHeads finds people only: set it to 1"
+    ):
+        build_model(cfg)
