@@ -66,7 +66,7 @@ def test_a_row_trains_two_steps_and_is_evaluated(name, tmp_path, monkeypatch):
         built.append((model, {key: value.clone() for key, value in model.state_dict().items()}))
         return model
 
-    monkeypatch.setattr(train_module, "build_model", build_and_keep)
+    monkeypatch.setattr(train_module, "build_network", build_and_keep)
     assert train_module.train(shrink(load(name), tmp_path)).is_file()
     ((model, before),) = built
     changed = {

@@ -58,11 +58,11 @@ def config(folder, **changes):
 def tiny(monkeypatch):
     built = []
 
-    def build_model(cfg):
+    def build_network(cfg):
         built.append(TinyNetwork())
         return built[-1]
 
-    monkeypatch.setattr(train_module, "build_model", build_model)
+    monkeypatch.setattr(train_module, "build_network", build_network)
     return built
 
 
@@ -122,7 +122,7 @@ def test_the_average_is_what_is_exported(tmp_path, tiny):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_module, "build_model", lambda cfg: TinyNetwork(explode_at=4))
+    monkeypatch.setattr(train_module, "build_network", lambda cfg: TinyNetwork(explode_at=4))
     with pytest.raises(
         ValueError, match=r"step 3: loss_reid = inf is not finite; the last checkpoint is kept"
     ):
@@ -154,7 +154,7 @@ def test_resuming_what_cannot_be_resumed(tmp_path, tiny, monkeypatch):
     wider = TinyNetwork()
     wider.layers[3] = nn.Conv2d(4, 3, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(train_module, "build_model", lambda cfg: wider)
+        patch.setattr(train_module, "build_network", lambda cfg: wider)
         text = r"checkpoint_0000006.ckpt: of another network .* layers.3.weight is \(2, 4, 1, 1\) there and \(3, 4"
         with pytest.raises(ValueError, match=text):
             train(config(tmp_path), resume=True)

@@ -44,13 +44,13 @@ def run(folder, *options, resume=False, machines=None):
     cfg = get_cfg()
     cfg.merge_from_list([*OPTIONS, "OUTPUT_DIR", str(folder), *options])
     built = []
-    before, threads = train_module.build_model, torch.get_num_threads()
-    train_module.build_model = lambda cfg: built.append(TinyNetwork()) or built[-1]
+    before, threads = train_module.build_network, torch.get_num_threads()
+    train_module.build_network = lambda cfg: built.append(TinyNetwork()) or built[-1]
     torch.set_num_threads(1)
     try:
         return train_module.train(cfg, resume=resume, machines=machines), built[-1]
     finally:
-        train_module.build_model = before
+        train_module.build_network = before
         torch.set_num_threads(threads)
 
 
