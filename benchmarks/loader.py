@@ -26,7 +26,7 @@ import torch
 
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.data.catalog import build_dataset
-from fastpose_mtn.data.coco.dataset import CocoJsonDataset
+from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.loader import AugmentedImages
 from fastpose_mtn.data.synthetic import SceneConfig, write_dataset
 from fastpose_mtn.data.transforms.augment import build_augmentations
@@ -37,7 +37,7 @@ Chain = Callable[[int, int], torch.Tensor]  # (image index, number of the draw) 
 _SHORT_SIDES, _LONG_SIDE = (640, 672, 704, 736, 768, 800), 1333
 
 
-def ours(dataset: CocoJsonDataset, **changes: Any) -> Chain:
+def ours(dataset: PoseDataset, **changes: Any) -> Chain:
     """Our loader's work on one image."""
     cfg: CfgNode = get_cfg()
     cfg.merge_from_list(["MODEL.SKELETON", "COCO17", *(item for pair in changes.items() for item in pair)])
@@ -50,7 +50,7 @@ def ours(dataset: CocoJsonDataset, **changes: Any) -> Chain:
     return make
 
 
-def detectron2_mapper(dataset: CocoJsonDataset) -> Chain:
+def detectron2_mapper(dataset: PoseDataset) -> Chain:
     """Detectron2's default mapper, as its Keypoint R-CNN trains."""
     from detectron2.config import get_cfg as detectron2_cfg
     from detectron2.data import DatasetMapper, MetadataCatalog
@@ -75,13 +75,13 @@ def detectron2_mapper(dataset: CocoJsonDataset) -> Chain:
             for box, keypoints in zip(targets.boxes, targets.keypoints, strict=True)
         ]  # fmt: skip
         records.append(
-            {"file_name": str(dataset.path(index)), "height": height, "width": width, "image_id": index,
+            {"file_name": str(dataset.image_file(index)), "height": height, "width": width, "image_id": index,
              "annotations": people}
         )  # fmt: skip
     return lambda index, draw: mapper(records[index])["image"]
 
 
-def torchvision_reference(dataset: CocoJsonDataset) -> Chain:
+def torchvision_reference(dataset: PoseDataset) -> Chain:
     """torchvision's detection reference: tensors that know what they are, transformed together."""
     from PIL import Image
     from torchvision import tv_tensors
@@ -97,7 +97,9 @@ def torchvision_reference(dataset: CocoJsonDataset) -> Chain:
     )
 
     def make(index: int, draw: int) -> torch.Tensor:
-        image = Image.open(dataset.path(index)).convert("RGB")
+        path = dataset.image_file(index)
+        assert path is not None
+        image = Image.open(path).convert("RGB")
         boxes = tv_tensors.BoundingBoxes(  # type: ignore[call-overload]
             dataset.targets(index).boxes, format="XYXY", canvas_size=image.size[::-1]
         )
@@ -106,7 +108,7 @@ def torchvision_reference(dataset: CocoJsonDataset) -> Chain:
     return make
 
 
-def reference(dataset: CocoJsonDataset) -> tuple[str, Chain]:
+def reference(dataset: PoseDataset) -> tuple[str, Chain]:
     try:
         return "Detectron2's DatasetMapper", detectron2_mapper(dataset)
     except ImportError:
@@ -141,7 +143,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         name = options.dataset or drawn_dataset(Path(folder))
         dataset = build_dataset(name, COCO17, training=True)
-        if not isinstance(dataset, CocoJsonDataset):
+        if dataset.image_file(0) is None:
             parser.error(f"--dataset {name}: expected a dataset of files, not a drawn one")
         detectron2_sizes = {"INPUT.MIN_SIZE_TRAIN": _SHORT_SIDES, "INPUT.MAX_SIZE_TRAIN": _LONG_SIDE}
         everything = {

@@ -1,6 +1,7 @@
-"""The seams: what systems, estimators, detectors, trackers and datasets promise one another.
+"""The seams: what systems, estimators, detectors and trackers promise one another.
 
 Whoever keeps one of these promises can take the place of what is here; nothing downstream changes.
+``data/dataset.py`` has the one of datasets, ``PoseDataset``, which speaks of labelled images and sequences.
 ``registry.py`` gives systems and trackers the names that configurations use.
 """
 

@@ -1,10 +1,11 @@
 """Datasets by the names that ``DATASETS.TRAIN`` and ``DATASETS.TEST`` use.
 
 * ``synthetic://LABEL?seeds=A-B&...``: drawn on the fly, see ``SyntheticSpec``.
-* ``json://ANNOTATIONS?images=FOLDER[&format=coco|posetrack|halpe][&tasks=T+T]``: COCO-style JSON of one's own.
+* ``json://ANNOTATIONS?images=FOLDER[&format=coco|posetrack|halpe][&tasks=T+T][&domain=D]``: COCO-style JSON of one's own.
 * the names in ``DATASETS``: public datasets under the folder that the environment variable
   FASTPOSE_DATASETS names (otherwise DETECTRON2_DATASETS, otherwise ``datasets``), as in Detectron2;
-  ``NAME?tasks=T+T`` trains only these tasks with it. ``datasets/README.md`` lists them.
+  ``NAME?tasks=T+T`` trains only these tasks with it, ``NAME?domain=D`` says whose way of labelling it is.
+  ``datasets/README.md`` lists them.
 * what ``register_coco_json`` has added.
 """
 
@@ -19,7 +20,8 @@ from urllib.parse import parse_qsl
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.coco.dataset import CocoJsonDataset
 from fastpose_mtn.data.coco.records import CocoJsonFormat
-from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.data.dataset import PoseDataset
+from fastpose_mtn.data.person_search import cuhk_sysu_queries_of, prw_queries_of
 from fastpose_mtn.data.sample import parse_tasks
 from fastpose_mtn.data.synthetic.images import SyntheticDataset, SyntheticSpec
 from fastpose_mtn.skeletons import HALPE136, Skeleton, get_skeleton
@@ -73,7 +75,7 @@ def datasets_folder() -> Path:
     return Path(os.environ.get("FASTPOSE_DATASETS") or os.environ.get("DETECTRON2_DATASETS") or "datasets")
 
 
-_JSON_FORM = f"json://ANNOTATIONS?images=FOLDER[&format={'|'.join(_FORMATS)}][&tasks=T+T]"
+_JSON_FORM = f"json://ANNOTATIONS?images=FOLDER[&format={'|'.join(_FORMATS)}][&tasks=T+T][&domain=D]"
 
 
 def coco_files(name: str) -> CocoFiles:
@@ -83,17 +85,18 @@ def coco_files(name: str) -> CocoFiles:
         ValueError: there is no such name, or it asks for something that cannot be.
     """
     if name.startswith("json://"):
-        path, parts = _parts(name.removeprefix("json://"), {"images", "format", "tasks"}, name, _JSON_FORM)
+        known = {"images", "format", "tasks", "domain"}
+        path, parts = _parts(name.removeprefix("json://"), known, name, _JSON_FORM)
         form = parts.get("format", "coco")
         if not path or not parts.get("images") or form not in _FORMATS:
             raise ValueError(f"dataset {name}: expected {_JSON_FORM}")
-        return CocoFiles(Path(path), Path(parts["images"]), _with_tasks(_FORMATS[form], parts, name))
-    known, parts = _parts(name, {"tasks"}, name, "NAME[?tasks=T+T]")
-    if known not in DATASETS:
+        return CocoFiles(Path(path), Path(parts["images"]), _as_asked(_FORMATS[form], parts, name))
+    base, parts = _parts(name, {"tasks", "domain"}, name, "NAME[?tasks=T+T][&domain=D]")
+    if base not in DATASETS:
         names = ", ".join(["synthetic://...", "json://...", *DATASETS])
         raise ValueError(f"unknown dataset {name!r}; known: {names}")
-    files, root = DATASETS[known], datasets_folder()
-    return CocoFiles(root / files.annotations, root / files.images, _with_tasks(files.form, parts, name))
+    files, root = DATASETS[base], datasets_folder()
+    return CocoFiles(root / files.annotations, root / files.images, _as_asked(files.form, parts, name))
 
 
 def _parts(text: str, known: set[str], name: str, form: str) -> tuple[str, dict[str, str]]:
@@ -105,7 +108,8 @@ def _parts(text: str, known: set[str], name: str, form: str) -> tuple[str, dict[
     return head, parts
 
 
-def _with_tasks(form: CocoJsonFormat, parts: dict[str, str], name: str) -> CocoJsonFormat:
+def _as_asked(form: CocoJsonFormat, parts: dict[str, str], name: str) -> CocoJsonFormat:
+    form = replace(form, domain=parts.get("domain", form.domain))
     if "tasks" not in parts:
         return form
     try:
@@ -130,9 +134,14 @@ for _split in ("train", "val"):
 register_coco_json("mpii_train", "mpii/mpii_train.json", "mpii/images", MPII)
 for _split in ("train", "val", "trainval", "test"):
     register_coco_json(f"crowdpose_{_split}", f"crowdpose/json/crowdpose_{_split}.json", "crowdpose/images")
-for _split in ("train", "test"):
-    register_coco_json(f"cuhk_sysu_{_split}", f"cuhk_sysu/cuhk_sysu_{_split}.json", "cuhk_sysu/Image/SSM")
-    register_coco_json(f"prw_{_split}", f"prw/prw_{_split}.json", "prw/frames")
+for _name, _images, _queries in (
+    ("cuhk_sysu", "cuhk_sysu/Image/SSM", cuhk_sysu_queries_of),
+    ("prw", "prw/frames", prw_queries_of),
+):
+    register_coco_json(f"{_name}_train", f"{_name}/{_name}_train.json", _images)
+    register_coco_json(
+        f"{_name}_test", f"{_name}/{_name}_test.json", _images, CocoJsonFormat(queries=_queries)
+    )
 
 
 def build_dataset(

@@ -11,39 +11,17 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.sample import LabelledImage, TrainingSample
 from fastpose_mtn.data.transforms.augment import Augmentation, augment
 
 _MOST_LEFT_OUT = 20  # unreadable images in a row after which something else is wrong: a disk that is gone
-
-
-class PoseDataset(Protocol):
-    """Labelled images by index.
-
-    Attributes:
-        name: as in ``DATASETS``.
-        tasks: what its images train.
-        num_identities: identities are -1 or lie in [0, num_identities).
-        group_sizes: (G,) images in each group of consecutive indices that are cheap to read together.
-    """
-
-    name: str
-    tasks: frozenset[str]
-
-    @property
-    def num_identities(self) -> int: ...
-    @property
-    def group_sizes(self) -> np.ndarray: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> LabelledImage: ...
-    def image_size_wh(self, index: int) -> tuple[int, int]: ...
 
 
 class TrainingBatches:

@@ -11,15 +11,15 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
 from fastpose_mtn.data.catalog import DATASETS, build_dataset
+from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.image_file import read_image
-from fastpose_mtn.data.loader import PoseDataset
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonTargets
 
 
-class CatalogDataset:
+class CatalogDataset(PoseDataset):
     """Records with Detectron2's ``file_name``, ``image_id`` and ``annotations``, each person's ``identity`` among them.
 
     Joints are matched by the names in the metadata; without names they are in the skeleton's order.
@@ -51,10 +51,6 @@ class CatalogDataset:
     def num_identities(self) -> int:
         return self._num_identities
 
-    @property
-    def group_sizes(self) -> np.ndarray:
-        return np.ones(len(self), np.int64)
-
     def __len__(self) -> int:
         return len(self._records)
 
@@ -62,9 +58,14 @@ class CatalogDataset:
         record = self._records[index]
         return record.get("width", 1), record.get("height", 1)
 
-    def record(self, index: int) -> dict[str, Any]:
-        """As it is registered."""
-        return self._records[index]
+    def image_id(self, index: int) -> int:
+        return self._records[index]["image_id"]
+
+    def image_file(self, index: int) -> Path:
+        return Path(self._records[index]["file_name"])
+
+    def targets(self, index: int) -> PersonTargets:
+        return read_people(self._records[index], self.skeleton, self._names)
 
     def __getitem__(self, index: int) -> LabelledImage:
         return read_record(self._records[index], self.skeleton, self.tasks, self._names)
@@ -80,10 +81,38 @@ def read_record(
 
     Args:
         tasks: what it trains; None: whatever it has labels for.
-        joint_names: of its joints; None: they are the skeleton's.
+        joint_names: see ``read_people``.
 
     Raises:
         InputError: a person has another number of joints, or the image cannot be read.
+    """
+    targets = read_people(record, skeleton, joint_names)
+    if tasks is None:
+        labelled = {
+            "boxes": True,
+            "keypoints": any("keypoints" in p for p in record.get("annotations", [])),
+            "identities": bool((targets.identities >= 0).any()),
+        }
+        tasks = frozenset(task for task, there in labelled.items() if there)
+    return LabelledImage(
+        image=read_image(Path(record["file_name"])),
+        targets=targets,
+        tasks=tasks,
+        image_id=record["image_id"],
+        file_name=record["file_name"],
+    )
+
+
+def read_people(
+    record: dict[str, Any], skeleton: Skeleton, joint_names: Sequence[str] | None = None
+) -> PersonTargets:
+    """The people of a record of Detectron2's, NumPy.
+
+    Args:
+        joint_names: of its joints; None: they are the skeleton's.
+
+    Raises:
+        InputError: a person has another number of joints.
     """
     people = record.get("annotations", [])
     count = len(skeleton) if joint_names is None else len(joint_names)
@@ -105,26 +134,18 @@ def read_record(
             except ValueError:  # a joint that the network does not have
                 continue
     boxes = [BoxMode.convert(p["bbox"], p["bbox_mode"], BoxMode.XYXY_ABS) for p in people]
-    identities = np.array([int(p.get("identity", -1)) for p in people], np.int64)
-    if tasks is None:
-        labelled = {
-            "boxes": True,
-            "keypoints": any("keypoints" in p for p in people),
-            "identities": bool((identities >= 0).any()),
-        }
-        tasks = frozenset(task for task, there in labelled.items() if there)
-    return LabelledImage(
-        image=read_image(Path(record["file_name"])),
-        targets=PersonTargets(
-            boxes=np.array(boxes, np.float32).reshape(-1, 4),
-            keypoints=keypoints,
-            identities=identities,
-            ignore=np.array([bool(p.get("iscrowd", 0)) for p in people], bool),
-        ),
-        tasks=tasks,
-        image_id=record["image_id"],
-        file_name=record["file_name"],
+    return PersonTargets(
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        keypoints=keypoints,
+        identities=np.array([int(p.get("identity", -1)) for p in people], np.int64),
+        ignore=np.array([bool(p.get("iscrowd", 0)) for p in people], bool),
     )
+
+
+def is_only_detectron2s(name: str) -> bool:
+    """Whether a name is in Detectron2's catalog and none of ours."""
+    base = name.partition("?")[0]
+    return "://" not in name and base not in DATASETS and name in DatasetCatalog.list()
 
 
 def build_any_dataset(
@@ -135,8 +156,7 @@ def build_any_dataset(
     Raises:
         ValueError: neither has it, or its files cannot be used.
     """
-    base = name.partition("?")[0]
-    if "://" not in name and base not in DATASETS and name in DatasetCatalog.list():
+    if is_only_detectron2s(name):
         return CatalogDataset(name, skeleton, filter_empty=filter_empty)
     return build_dataset(
         name, skeleton, training=training, filter_empty=filter_empty, skip_missing=skip_missing

@@ -11,11 +11,10 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
-from fastpose_mtn.data.coco.dataset import CocoJsonDataset
-from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.sample import LabelledImage, TrainingSample
 from fastpose_mtn.data.transforms.augment import Augmentation, augment, build_augmentations
-from fastpose_mtn.detectron2.catalog_dataset import CatalogDataset, build_any_dataset, read_record
+from fastpose_mtn.detectron2.catalog_dataset import build_any_dataset, is_only_detectron2s, read_record
 from fastpose_mtn.detectron2.targets import to_instances
 from fastpose_mtn.estimators.frames import resize_to_test_size
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
@@ -58,16 +57,21 @@ def dataset_of(name: str, skeleton: str, training: bool = False) -> PoseDataset:
 def dataset_records(name: str, skeleton: str, training: bool = False) -> list[dict[str, Any]]:
     """What ``register_dataset`` registers."""
     dataset = dataset_of(name, skeleton, training)
-    return [_record(dataset, index, name) for index in range(len(dataset))]
+    registered = DatasetCatalog.get(name) if is_only_detectron2s(name) else None
+    records = []
+    for index in range(len(dataset)):
+        width, height = dataset.image_size_wh(index)
+        place = {"dataset": name, "index": index, "width": width, "height": height}
+        own = _labels(dataset, index) if registered is None else registered[index]
+        records.append({**own, **place})
+    return records
 
 
-def _record(dataset: PoseDataset, index: int, name: str) -> dict[str, Any]:
-    width, height = dataset.image_size_wh(index)
-    record = {"dataset": name, "index": index, "width": width, "height": height}
-    if isinstance(dataset, CatalogDataset):
-        return {**dataset.record(index), **record}
-    if not isinstance(dataset, CocoJsonDataset):  # drawn when it is asked for
-        return {**record, "file_name": f"{name}#{index}", "image_id": index}
+def _labels(dataset: PoseDataset, index: int) -> dict[str, Any]:
+    """Detectron2's fields of an image; without its people where it is drawn when it is asked for."""
+    path, image_id = dataset.image_file(index), dataset.image_id(index)
+    if path is None:
+        return {"file_name": f"{dataset.name}#{index}", "image_id": image_id}
     targets = dataset.targets(index)
     annotations = [
         {
@@ -82,8 +86,7 @@ def _record(dataset: PoseDataset, index: int, name: str) -> dict[str, Any]:
             targets.boxes, targets.keypoints, targets.identities, targets.ignore, strict=True
         )
     ]
-    path, image_id = str(dataset.path(index)), dataset.image_id(index)
-    return {**record, "file_name": path, "image_id": image_id, "annotations": annotations}
+    return {"file_name": str(path), "image_id": image_id, "annotations": annotations}
 
 
 class FastPoseMapper:

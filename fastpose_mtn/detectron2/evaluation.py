@@ -11,8 +11,7 @@ from typing import Any
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from detectron2.utils import comm
 
-from fastpose_mtn.data.loader import PoseDataset
-from fastpose_mtn.data.sequences import FRAME_RATE
+from fastpose_mtn.data.dataset import FRAME_RATE, PoseDataset
 from fastpose_mtn.detectron2.instances import describe_boxes, to_detections
 from fastpose_mtn.evaluation.measures.choice import PoseMeasure, dataset_measures
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure

@@ -22,7 +22,7 @@ from torch import nn
 
 from fastpose_mtn.build import build_tracker
 from fastpose_mtn.checkpoints.loading import portable_config, save_weights
-from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.detectron2.catalog_dataset import build_any_dataset
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import to_default_host

@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from fastpose_mtn.build import build_estimator, build_tracker
 from fastpose_mtn.config import CfgNode, get_cfg
-from fastpose_mtn.data.loader import LoadFailure, PoseDataset, load_or_failure, start_worker
+from fastpose_mtn.data.dataset import PoseDataset
+from fastpose_mtn.data.loader import LoadFailure, load_or_failure, start_worker
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.choice import dataset_measures

@@ -7,10 +7,10 @@ from typing import Any
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.catalog import build_datasets
+from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.loader import (
     AugmentedImages,
     LoadFailure,
-    PoseDataset,
     TrainingBatches,
     build_training_loader,
 )

@@ -13,12 +13,14 @@ Fields read: ``images`` (id, file_name, width, height, is_labeled, vid_id, ignor
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fastpose_mtn.data.coco.records import CocoJsonFormat, CocoJsonReader, ImageRecord
+from fastpose_mtn.data.coco.sequences import sequences_in_files
+from fastpose_mtn.data.dataset import FRAME_RATE, LabelledSequence, PersonSearchQuery, PoseDataset
 from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.problems import LEFT_OUT
 from fastpose_mtn.data.sample import TASKS, LabelledImage
@@ -29,7 +31,7 @@ from fastpose_mtn.structures import PersonTargets
 _LOG = logging.getLogger("fastpose_mtn")
 
 
-class CocoJsonDataset:
+class CocoJsonDataset(PoseDataset):
     """Images and people of one or more COCO-style files.
 
     Args:
@@ -98,12 +100,12 @@ class CocoJsonDataset:
             )  # fmt: skip
 
     @property
-    def num_identities(self) -> int:
-        return self._num_identities if "identities" in self.tasks else 0
+    def domain(self) -> str:
+        return self.form.domain or super().domain
 
     @property
-    def group_sizes(self) -> np.ndarray:
-        return np.ones(len(self), np.int64)
+    def num_identities(self) -> int:
+        return self._num_identities if "identities" in self.tasks else 0
 
     def __len__(self) -> int:
         return len(self._image_ids)
@@ -113,16 +115,13 @@ class CocoJsonDataset:
         width, height = self._sizes_wh[index].tolist()
         return (width, height) if width > 0 else (1, 1)
 
-    def path(self, index: int) -> Path:
-        """Of an image."""
+    def image_file(self, index: int) -> Path:
         return self.folder / str(self._file_names[index])
 
     def image_id(self, index: int) -> int:
-        """Of an image, in the file."""
         return int(self._image_ids[index])
 
     def targets(self, index: int) -> PersonTargets:
-        """The labelled people of an image, NumPy, without reading it."""
         rows = slice(int(self._ends[index - 1]) if index else 0, int(self._ends[index]))
         return PersonTargets(
             boxes=self._boxes[rows].copy(),
@@ -132,7 +131,7 @@ class CocoJsonDataset:
         )
 
     def __getitem__(self, index: int) -> LabelledImage:
-        path = self.path(index)
+        path = self.image_file(index)
         image = read_image(path)
         height, width = image.shape[:2]
         said = tuple(self._sizes_wh[index].tolist())
@@ -149,16 +148,27 @@ class CocoJsonDataset:
             file_name=str(self._file_names[index]),
         )
 
-    def official_skeleton(self, skeleton: Skeleton) -> Skeleton | None:
-        """The skeleton to measure this network's people in, against the annotations as they are.
-
-        That is the one whose joints the annotations name, where they are one COCO file and ``skeleton`` has all
-        of these joints; None otherwise.
-        """
+    def annotations_file(self, skeleton: Skeleton) -> tuple[Path, Skeleton] | None:
         own = next((known for known in SKELETONS.values() if known.joints == self._file_joints), None)
         if own is None or not self.annotations.is_file() or not all(map(skeleton.has, own.joints)):
             return None
-        return own
+        return self.annotations, own
+
+    @property
+    def has_sequences(self) -> bool:
+        return self.form.sequences
+
+    def sequences(
+        self, *, warn: Callable[[str], None], frame_rate: float = FRAME_RATE
+    ) -> list[LabelledSequence]:
+        if not self.form.sequences:
+            return []
+        index_of = {self.image_file(index): index for index in range(len(self))}
+        files = annotation_files(self.annotations, self.name)
+        return sequences_in_files(files, self.folder, index_of, warn=warn, frame_rate=frame_rate)
+
+    def queries(self, gallery_size: int | None) -> list[PersonSearchQuery] | None:
+        return None if self.form.queries is None else self.form.queries(self.folder, gallery_size)
 
     def _labelled_tasks(self) -> frozenset[str]:
         labelled = {

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fastpose_mtn.data.dataset import PersonSearchQuery
 from fastpose_mtn.data.problems import KEPT, LEFT_OUT, Problems
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton
@@ -38,6 +39,9 @@ class CocoJsonFormat:
         sequences: each file is one sequence, people's track ids are theirs in it, and PoseTrack's evaluation
             applies (PoseTrack).
         tasks: what the images train; None: what there are labels for.
+        queries: gives the people of its own search protocol from the folder of images and the size of a gallery,
+            None where that folder lacks the protocol's files; see ``PoseDataset.queries``.
+        domain: see ``PoseDataset``; "": the dataset's name.
     """
 
     joint_offset: float = 0.5
@@ -45,6 +49,8 @@ class CocoJsonFormat:
     ignore_unlabelled: bool = False
     sequences: bool = False
     tasks: frozenset[str] | None = None
+    queries: Callable[[Path, int | None], list[PersonSearchQuery] | None] | None = None
+    domain: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
-from fastpose_mtn.data.posetrack.records import posetrack18_file_name
+from fastpose_mtn.data.dataset import FRAME_RATE, LabelledSequence, PoseDataset
+from fastpose_mtn.data.posetrack.records import image_record, posetrack18_file_name, posetrack18_video_id
 from fastpose_mtn.data.sample import TASKS, LabelledImage, parse_tasks
 from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED, SceneConfig, SyntheticScene
-from fastpose_mtn.data.synthetic.dataset import frame_records, sequence_name
+from fastpose_mtn.data.synthetic.dataset import frame_records, image_id, sequence_name
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton
 from fastpose_mtn.structures import PersonTargets
 
@@ -22,7 +23,7 @@ _SCENES_KEPT = 4  # scenes a worker keeps; a batch draws its images scene by sce
 
 @dataclass(frozen=True)
 class SyntheticSpec:
-    """``synthetic://LABEL?seeds=A-B&frames=F&size=WxH&people=A-B&occlusion=A-B&stride=S&tasks=T+T``.
+    """``synthetic://LABEL?seeds=A-B&frames=F&size=WxH&people=A-B&occlusion=A-B&stride=S&tasks=T+T&domain=D``.
 
     Every part but the seeds has a default. A range ``A-B`` includes both ends and may be one number.
 
@@ -36,6 +37,7 @@ class SyntheticSpec:
         stride: every how many-th frame belongs to the dataset. Tracked, they are as far apart as in the
             video, ``stride`` / 30 seconds, which is harder than every frame.
         tasks: what the images train.
+        domain: see ``PoseDataset``; "": the dataset's name.
     """
 
     label: str
@@ -46,6 +48,7 @@ class SyntheticSpec:
     occlusion: tuple[float, float] = (0.0, 0.6)
     stride: int = 1
     tasks: frozenset[str] = TASKS
+    domain: str = ""
 
     @classmethod
     def parse(cls, name: str) -> SyntheticSpec:
@@ -110,15 +113,17 @@ _PARSER_OF_KEY: dict[str, Callable[[str], Any]] = {
     "occlusion": _range_of(float),
     "stride": int,
     "tasks": parse_tasks,
+    "domain": str,
 }
 _FIELD_OF_KEY = {key: "size_wh" if key == "size" else key for key in _PARSER_OF_KEY}
 _SCHEME = (
     "synthetic://LABEL?seeds=A-B[&frames=F][&size=WxH][&people=A-B][&occlusion=A-B][&stride=S][&tasks=T+T]"
+    "[&domain=D]"
 )
 _EXAMPLE = "synthetic://train?seeds=0-1999&frames=60&size=640x360&people=2-10"
 
 
-class SyntheticDataset:
+class SyntheticDataset(PoseDataset):
     """Frames of synthetic scenes, each drawn from its seed and its time alone.
 
     A person's identity is the number of people in the scenes before plus the person's number in the
@@ -145,12 +150,15 @@ class SyntheticDataset:
         self._scenes: OrderedDict[int, SyntheticScene] = OrderedDict()
 
     @property
+    def domain(self) -> str:
+        return self.spec.domain or super().domain
+
+    @property
     def num_identities(self) -> int:
         return int(self._first_identity[-1]) if "identities" in self.tasks else 0
 
     @property
     def group_sizes(self) -> np.ndarray:
-        """(scenes,) images in each scene: consecutive indices that are cheap to read together."""
         return np.full(self._scene_count, self._frames_a_scene)
 
     def __len__(self) -> int:
@@ -186,6 +194,35 @@ class SyntheticDataset:
             else frame_records(
                 drawn, seed, frame, self.spec.frames, posetrack18_file_name(sequence_name(seed), frame)
             ),
+        )
+
+    @property
+    def has_sequences(self) -> bool:
+        return True
+
+    def sequences(
+        self, *, warn: Callable[[str], None], frame_rate: float = FRAME_RATE
+    ) -> list[LabelledSequence]:
+        return [self._sequence(number) for number in range(self._scene_count)]
+
+    def _sequence(self, number: int) -> LabelledSequence:
+        seed = self.spec.seeds[0] + number
+        name, fps = sequence_name(seed), self.spec.scene(seed).fps
+        frames = range(0, self.spec.frames, self.spec.stride)
+        return LabelledSequence(
+            name=name,
+            images=tuple(
+                image_record(
+                    image_id=image_id(seed, frame),
+                    file_name=posetrack18_file_name(name, frame),
+                    size_hw=self.spec.size_wh[::-1],
+                    video_id=posetrack18_video_id(name),
+                )
+                for frame in frames
+            ),
+            indices=tuple(range(number * len(frames), (number + 1) * len(frames))),
+            times_s=tuple(frame / fps for frame in frames),
+            truth=None,
         )
 
     def _scene(self, number: int) -> SyntheticScene:

@@ -1,7 +1,7 @@
 """Which numbers apply to a dataset, which is the dataset's to say; the same in both engines.
 
 * ``box/...`` and ``keypoint/...``, COCO's: always.
-* ``posetrack/...``: where the images are sequences of labelled people, see ``fastpose_mtn.data.sequences``.
+* ``posetrack/...``: where the images are sequences of labelled people, see ``PoseDataset.sequences``.
 * ``search/...``: where people's identities recur, and the network has identity vectors.
 """
 
@@ -11,12 +11,9 @@ import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from fastpose_mtn.data.coco.dataset import CocoJsonDataset
-from fastpose_mtn.data.loader import PoseDataset
-from fastpose_mtn.data.sequences import has_sequences
+from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.coco.average_precision import (
     CocoEvaluator,
@@ -44,7 +41,7 @@ def dataset_measures(
         describes: whether the network has identity vectors.
     """
     measures: list[Measure] = [PoseMeasure(dataset, skeleton)]
-    if "keypoints" in dataset.tasks and has_sequences(dataset):
+    if "keypoints" in dataset.tasks and dataset.has_sequences:
         try:
             measures.append(TrackingMeasure(dataset, skeleton, new_tracker))
         except InputError as error:  # labels that train well and cannot be compared: without head boxes, say
@@ -63,10 +60,7 @@ class PoseMeasure:
 
     def __init__(self, dataset: PoseDataset, skeleton: Skeleton) -> None:
         self._skeleton = skeleton
-        self._official: tuple[Path, Skeleton] | None = None  # the file and its joints
-        if isinstance(dataset, CocoJsonDataset):
-            own = dataset.official_skeleton(skeleton)
-            self._official = None if own is None else (dataset.annotations, own)
+        self._official = dataset.annotations_file(skeleton)
 
     def reset(self) -> None:
         """There is nothing to forget."""

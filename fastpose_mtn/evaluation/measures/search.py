@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.data.coco.dataset import CocoJsonDataset
-from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
-from fastpose_mtn.evaluation.reid.protocols import cuhk_sysu_queries, prw_queries, queries_from_targets
+from fastpose_mtn.evaluation.reid.protocols import queries_from_targets
 from fastpose_mtn.evaluation.reid.search import (
     SCORE_THRESHOLD,
     PersonSearchGallery,
-    PersonSearchQuery,
     evaluate_person_search,
 )
 from fastpose_mtn.structures import PersonDetections
@@ -27,8 +25,7 @@ GALLERY_SIZE = 100  # images a query, what papers report on CUHK-SYSU
 class SearchMeasure:
     """``search/mAP``, ``search/top1``, ... in [0, 1].
 
-    ``cuhk_sysu_test`` and ``prw_test`` have their own queries and galleries, which are read where the
-    dataset's folder has them. Elsewhere each person who is seen twice is searched for, see
+    A dataset's own queries and galleries (``cuhk_sysu_test``, ``prw_test``) are used where it has them. Elsewhere each person who is seen twice is searched for, see
     ``queries_from_targets``.
 
     Args:
@@ -43,7 +40,7 @@ class SearchMeasure:
         if "identities" not in dataset.tasks:
             raise InputError(f"dataset {dataset.name}: its people have no identities to search for")
         self._dataset, self._gallery_size = dataset, gallery_size
-        self._queries = official_queries(dataset, gallery_size)
+        self._queries = dataset.queries(gallery_size)
         self._boxes_of: dict[str, dict[int, np.ndarray]] = {}  # by image and number of the official query
         for number, query in enumerate(self._queries or ()):
             self._boxes_of.setdefault(query.image_id, {})[number] = query.box
@@ -94,9 +91,8 @@ class SearchMeasure:
 
     def _name(self, index: int) -> str:
         """What the official queries call an image; elsewhere its number."""
-        if self._queries is not None and isinstance(self._dataset, CocoJsonDataset):
-            return self._dataset.path(index).name
-        return str(index)
+        file = None if self._queries is None else self._dataset.image_file(index)
+        return str(index) if file is None else file.name
 
     def _newly_seen(self, image: EvaluatedImage) -> dict[int, np.ndarray]:
         """Boxes by identity. Who is searched for is so from the first image, the first of a process's share too."""
@@ -109,19 +105,3 @@ class SearchMeasure:
                 new.setdefault(identity, targets.boxes[row])
         self._described |= new.keys()
         return new
-
-
-def official_queries(dataset: PoseDataset, gallery_size: int | None) -> list[PersonSearchQuery] | None:
-    """CUHK-SYSU's or PRW's own, of their test images; None for another dataset, or without their files.
-
-    Raises:
-        ValueError: a file is not of this kind.
-    """
-    if not isinstance(dataset, CocoJsonDataset):
-        return None
-    name = dataset.name.partition("?")[0]
-    if name == "cuhk_sysu_test" and (dataset.folder.parents[1] / "annotation" / "test").is_dir():
-        return cuhk_sysu_queries(dataset.folder.parents[1], gallery_size)
-    if name == "prw_test" and (dataset.folder.parent / "query_info.txt").is_file():
-        return prw_queries(dataset.folder.parent)
-    return None

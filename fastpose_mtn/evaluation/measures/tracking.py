@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.data.loader import PoseDataset
+from fastpose_mtn.data.dataset import FRAME_RATE, LabelledSequence, PoseDataset
 from fastpose_mtn.data.posetrack.posetrack18 import parse_posetrack18
 from fastpose_mtn.data.posetrack.records import (
     annotation_record,
@@ -20,7 +20,6 @@ from fastpose_mtn.data.posetrack.records import (
     posetrack18_text,
 )
 from fastpose_mtn.data.posetrack.sequence import PoseTrackSequence
-from fastpose_mtn.data.sequences import FRAME_RATE, LabelledSequence, labelled_sequences
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
@@ -48,7 +47,7 @@ class TrackingMeasure:
     ``posetrack/num_switches``, ``num_fragmentations``, ``num_misses``, ``num_false_positives``.
 
     Args:
-        dataset: of sequences, see ``fastpose_mtn.data.sequences``.
+        dataset: of sequences, see ``PoseDataset.sequences``.
         skeleton: the network's; joints that it lacks are missed.
         new_tracker: makes a tracker without tracks.
         frame_rate: of sequences in files, a second.
@@ -71,7 +70,7 @@ class TrackingMeasure:
         self._dataset, self._skeleton, self._new_tracker = dataset, skeleton, new_tracker
         self._output = output
         self._notes: list[str] = []
-        self._sequences = labelled_sequences(dataset, warn=self._notes.append, frame_rate=frame_rate)
+        self._sequences = dataset.sequences(warn=self._notes.append, frame_rate=frame_rate)
         if not self._sequences:
             raise InputError(
                 f"dataset {dataset.name}: PoseTrack's evaluation needs PoseTrack18's JSON files, one a "

@@ -25,31 +25,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastpose_mtn.data.dataset import PersonSearchQuery
 from fastpose_mtn.structures import PersonDetections
 
 SCORE_THRESHOLD = 0.5  # detections below it are no part of the gallery (the reference's det_thresh)
 TOP_K = (1, 5, 10)
 
 _QUERIES_AT_ONCE = 64  # similarities of so many queries with the whole gallery are held in memory
-
-
-@dataclass(frozen=True, eq=False)
-class PersonSearchQuery:
-    """One person to find, and where to look.
-
-    Attributes:
-        image_id: the image that shows the person; never one of the matches.
-        box: (4,) xyxy, pixels: the person there.
-        gallery: the images to search.
-        matches: for each gallery image that shows the person, the person's box there, (4,) xyxy.
-        identity: the person's number among the labels; -1 where a protocol does not give it.
-    """
-
-    image_id: str
-    box: np.ndarray
-    gallery: Sequence[str]
-    matches: Mapping[str, np.ndarray]
-    identity: int = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +116,7 @@ def evaluate_person_search(
     """mAP and CMC of person search.
 
     Args:
-        queries: Q people to find; see ``reid_protocols`` for those of CUHK-SYSU and PRW.
+        queries: Q people to find; see ``fastpose_mtn.data.person_search`` for those of CUHK-SYSU and PRW.
         query_embeddings: (Q, D) identity vectors of the queries' boxes, in their order; of any length.
         gallery: detections of every image that a query searches.
 

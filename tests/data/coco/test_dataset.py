@@ -268,12 +268,12 @@ def test_names_of_ones_own(tmp_path, monkeypatch):
 
 def test_files_whose_joints_the_network_has_are_official(tmp_path):
     path = write(tmp_path, [person()])
-    assert read(path).official_skeleton(POSETRACK15) is None
+    assert read(path).annotations_file(POSETRACK15) is None
     for own, others in ((POSETRACK15, COCO17), (COCO17, POSETRACK15)):
         categories = [{"id": 1, "name": "person", "keypoints": list(own.joints)}]
         whole = read(write(tmp_path, [person(keypoints=[1, 2, 2] * len(own))], categories=categories))
-        assert whole.official_skeleton(own) == whole.official_skeleton(PERSON19) == own
-        assert whole.official_skeleton(others) is None
+        assert whole.annotations_file(own) == whole.annotations_file(PERSON19) == (path, own)
+        assert whole.annotations_file(others) is None
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,13 @@ import json
 import cv2
 import numpy as np
 import pytest
-from scipy.io import savemat
+from person_search_files import write_cuhk_sysu, write_prw
 
 from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.measures.search import SearchMeasure
 from fastpose_mtn.evaluation.reid.protocols import (
-    cuhk_sysu_queries,
     evaluate_cuhk_sysu,
-    prw_queries,
     queries_from_targets,
 )
 from fastpose_mtn.evaluation.reid.search import PersonSearchGallery, evaluate_person_search
@@ -21,55 +19,14 @@ from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 
 
-def struct(**fields):
-    """A 1 x 1 MATLAB structure."""
-    out = np.zeros((1, 1), dtype=[(name, object) for name in fields])
-    for name, value in fields.items():
-        out[0, 0][name] = value
-    return out
-
-
-def gallery(*rows):
-    """Rows of image name and x, y, w, h or nothing, as CUHK-SYSU's Gallery."""
-    out = np.zeros((1, len(rows)), dtype=[("imname", object), ("idlocate", object), ("ishard", object)])
-    for i, (name, box) in enumerate(rows):
-        out[0, i]["imname"] = name
-        out[0, i]["idlocate"] = np.array([box], np.int32) if box else np.zeros((1, 0))
-        out[0, i]["ishard"] = 0
-    return out
+@pytest.fixture
+def cuhk(tmp_path):
+    return write_cuhk_sysu(tmp_path)
 
 
 @pytest.fixture
-def cuhk(tmp_path):
-    folder = tmp_path / "annotation" / "test" / "train_test"
-    folder.mkdir(parents=True)
-    records = [
-        ("s1.jpg", [10, 20, 30, 60], gallery(("s2.jpg", [5, 6, 40, 80]), ("s3.jpg", None), ("s2.jpg", None))),
-        ("s3.jpg", [1, 2, 30, 60], gallery(("s4.jpg", [7, 8, 30, 60]), ("s2.jpg", None))),
-    ]
-    for size in (50, 100):
-        protocol = np.zeros((1, len(records)), dtype=[("Query", object), ("Gallery", object)])
-        for i, (name, box, searched) in enumerate(records):
-            protocol[0, i]["Query"] = struct(
-                imname=name, idlocate=np.array([box], np.int32), idname=f"p{i}", ishard=0
-            )
-            protocol[0, i]["Gallery"] = searched
-        savemat(folder / f"TestG{size}.mat", {f"TestG{size}": protocol})
-    pool = np.array([[f"s{i}.jpg"] for i in range(1, 6)], dtype=object)
-    savemat(tmp_path / "annotation" / "pool.mat", {"pool": pool})
-    return tmp_path
-
-
-def test_cuhk_sysu_queries(cuhk):
-    first, second = cuhk_sysu_queries(cuhk, 100)
-    assert first.image_id == "s1.jpg"
-    assert first.box.tolist() == [10, 20, 40, 80]
-    assert first.gallery == ("s2.jpg", "s3.jpg")  # named twice, searched once
-    assert {k: v.tolist() for k, v in first.matches.items()} == {"s2.jpg": [5, 6, 45, 86]}
-    assert second.gallery == ("s4.jpg", "s2.jpg")
-    everything = cuhk_sysu_queries(cuhk, None)
-    assert everything[0].gallery == ("s2.jpg", "s3.jpg", "s4.jpg", "s5.jpg")  # all but its own
-    assert everything[1].gallery == ("s4.jpg", "s2.jpg", "s1.jpg", "s5.jpg")
+def prw(tmp_path):
+    return write_prw(tmp_path)
 
 
 def found(box, vector):
@@ -90,76 +47,6 @@ def test_cuhk_sysu_by_gallery_size(cuhk):
     assert results.keys() == {50, 100}
     # The first query is found at once; the second one's detection lies elsewhere.
     assert results[100].average_precision.tolist() == [1.0, 0.0]
-
-
-def test_cuhk_sysu_errors(cuhk):
-    with pytest.raises(
-        ValueError, match="gallery_size: expected one of 50, 100, 500, 1000, 2000, 4000 or None"
-    ):
-        cuhk_sysu_queries(cuhk, 60)
-    with pytest.raises(ValueError, match=r"TestG500\.mat: no such file"):
-        cuhk_sysu_queries(cuhk, 500)
-    path = cuhk / "annotation" / "test" / "train_test" / "TestG50.mat"
-    savemat(path, {"TestG50": np.zeros((1, 2), dtype=[("Query", object)])})
-    with pytest.raises(ValueError, match=r"TestG50\.mat: TestG50\[0\]: expected Query and Gallery"):
-        cuhk_sysu_queries(cuhk, 50)
-    savemat(path, {"other": 1})
-    with pytest.raises(ValueError, match=r"TestG50\.mat: expected a MATLAB file with the variable TestG50"):
-        cuhk_sysu_queries(cuhk, 50)
-    path.write_bytes(b"not MATLAB at all" * 20)
-    with pytest.raises(ValueError, match=r"TestG50\.mat: not a MATLAB file"):
-        cuhk_sysu_queries(cuhk, 50)
-
-
-@pytest.fixture
-def prw(tmp_path):
-    (tmp_path / "annotations").mkdir()
-    tables = {
-        "c1s1_000001": [[7, 10.6, -3, 30, 60], [-2, 200, 20, 30, 60]],
-        "c1s1_000002": [[7, 12, 5, 30, 60]],
-        "c2s1_000001": [[7, 50, 50, 20.5, 40], [8, 90, 50, 20, 40]],
-        "c2s1_000002": [[-2, 90, 50, 20, 40]],
-    }
-    for key, (frame, rows) in zip(
-        ("box_new", "anno_file", "anno_previous", "box_new"), tables.items(), strict=True
-    ):
-        savemat(tmp_path / "annotations" / f"{frame}.jpg.mat", {key: np.array(rows, float)})
-    frames = np.array([[frame] for frame in tables], dtype=object)
-    savemat(tmp_path / "frame_test.mat", {"img_index_test": frames})
-    lines = ["7 10.6 -3 30 60 c1s1_000001", "8 90 50 20 40 c2s1_000001"]
-    (tmp_path / "query_info.txt").write_bytes("\r\n".join([*lines, ""]).encode())
-    return tmp_path
-
-
-def test_prw_queries(prw):
-    first, second = prw_queries(prw)
-    assert first.image_id == "c1s1_000001.jpg"
-    assert first.box.tolist() == [10, 0, 40, 57]
-    assert first.gallery == ("c1s1_000002.jpg", "c2s1_000001.jpg", "c2s1_000002.jpg")
-    assert {k: v.tolist() for k, v in first.matches.items()} == {
-        "c1s1_000002.jpg": [12, 5, 42, 65],
-        "c2s1_000001.jpg": [50, 50, 70, 90],  # 50 + 20.5, cut to a whole number
-    }
-    assert second.matches == {}
-    across = prw_queries(prw, across_cameras=True)
-    assert across[0].gallery == ("c2s1_000001.jpg", "c2s1_000002.jpg")
-    assert set(across[0].matches) == {"c2s1_000001.jpg"}
-    assert across[1].gallery == ("c1s1_000001.jpg", "c1s1_000002.jpg")
-
-
-def test_prw_errors(prw):
-    savemat(prw / "annotations" / "c1s1_000002.jpg.mat", {"box_new": np.zeros((2, 4))})
-    with pytest.raises(ValueError, match=r"c1s1_000002\.jpg\.mat: expected a table box_new"):
-        prw_queries(prw)
-    savemat(prw / "annotations" / "c1s1_000002.jpg.mat", {"box_new": np.zeros((2, 5))})
-    (prw / "query_info.txt").write_text("7 10 3 30 60 c1s1_000001\n8 nonsense\n")
-    with pytest.raises(
-        ValueError, match=r"query_info\.txt: line 2: expected identity, x, y, width, height and frame"
-    ):
-        prw_queries(prw)
-    (prw / "annotations" / "c1s1_000002.jpg.mat").unlink()
-    with pytest.raises(ValueError, match=r"c1s1_000002\.jpg\.mat: no such file"):
-        prw_queries(prw)
 
 
 def targets(*identities, ignore=None):

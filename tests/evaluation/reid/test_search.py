@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from fastpose_mtn.data.dataset import PersonSearchQuery
 from fastpose_mtn.evaluation.reid.search import (
     PersonSearchGallery,
-    PersonSearchQuery,
     average_precision,
     evaluate_person_search,
     overlap_threshold,
