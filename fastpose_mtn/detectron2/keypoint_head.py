@@ -13,6 +13,7 @@ from detectron2.structures import Instances, heatmaps_to_keypoints
 from torch import Tensor
 
 from fastpose_mtn.detectron2.pooler import pooler_from_shapes
+from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.systems.mtn import keypoint_head as fastpose
 from fastpose_mtn.systems.mtn.keypoint_head import DECODERS
@@ -78,7 +79,7 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
         rois = convert_boxes_to_pooler_format(per_image)
         boxes = rois[:, 1:]
         if self.training and len(boxes) == 0:
-            return self.no_losses()
+            return involve(self.no_losses(), self.parameters())
         if self.pooler is not None:
             x = self.pooler(list(x.values()), boxes, rois[:, 0].to(torch.int64), self.regions(boxes))
         prediction = super().forward(x)

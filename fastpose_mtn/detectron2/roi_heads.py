@@ -19,6 +19,7 @@ from fastpose_mtn.detectron2.keypoint_head import report_joints
 from fastpose_mtn.detectron2.pooler import pooler_from_shapes
 from fastpose_mtn.detectron2.rpn import in_float32
 from fastpose_mtn.detectron2.targets import tasks_of, to_targets
+from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.ops.boxes import vote_boxes
 from fastpose_mtn.structures import PersonTargets
@@ -168,7 +169,8 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
             losses.update(self.keypoint_losses(levels, samples, people, tasks))
         if self.reid_head is not None:
             losses.update(self.reid_losses(levels, samples, people, tasks))
-        return proposals, losses
+        # whoever trains it: a level that only these heads read has made what trains before it
+        return proposals, involve(losses, [*features.values(), *self.parameters()])
 
     def _forward_box(self, features: dict[str, Tensor], proposals: list[Instances]) -> Any:
         # Detectron2's pooler reads features as they are; a CPU's RoIAlign has no bfloat16

@@ -33,6 +33,7 @@ from fastpose_mtn.engine.evaluation import metrics_table, write_metrics
 from fastpose_mtn.engine.solver import build_optimizer, learning_rate_factor
 from fastpose_mtn.engine.training_data import (
     FINAL_WEIGHTS,
+    check_head_norms,
     training_images,
     with_identities,
 )
@@ -66,6 +67,7 @@ class FastPoseTrainer(DefaultTrainer):
         if not cfg.DATASETS.TRAIN:
             raise InputError("DATASETS.TRAIN names no dataset to train on")
         _check_keys(cfg)
+        check_head_norms(cfg, comm.get_world_size())
         cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed() % 2**24
         images = training_images(cfg, seed, training_datasets(cfg))

@@ -26,6 +26,7 @@ from fastpose_mtn.engine.pictures import SamplePictures
 from fastpose_mtn.engine.trainer import build_trainer, quiet_lightning, uses_gpu
 from fastpose_mtn.engine.training_data import (
     FINAL_WEIGHTS,
+    check_head_norms,
     make_training_loader,
     training_images,
     with_identities,
@@ -56,6 +57,7 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     folder = Path(cfg.OUTPUT_DIR)
     if not cfg.DATASETS.TRAIN:
         raise InputError("DATASETS.TRAIN names no dataset to train on")
+    check_head_norms(cfg, machines.processes * machines.count)
     start = _starting_checkpoint(folder, resume)
     seed = cfg.SEED if cfg.SEED >= 0 else int.from_bytes(os.urandom(3), "little")
     images = training_images(cfg, seed)

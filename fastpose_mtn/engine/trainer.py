@@ -32,7 +32,7 @@ def build_trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=machines.processes,
         num_nodes=machines.count,
-        # DDP waits for each parameter's gradient; the network's absent tasks have losses of zero, not none.
+        # DDP waits for each parameter's gradient; the network sees to it that there is one (layers.involve).
         strategy="ddp" if machines.processes * machines.count > 1 else "auto",
         precision=_precision(cfg, on_gpu),
         max_steps=cfg.SOLVER.MAX_ITER,

@@ -47,6 +47,20 @@ def with_identities(cfg: CfgNode, counted: int) -> CfgNode:
     return cfg
 
 
+def check_head_norms(cfg: CfgNode, processes: int) -> None:
+    """
+    Raises:
+        InputError: a head of people normalises over all processes: it runs only where a step has people to train,
+            and would wait for ever for a process that has none.
+    """
+    for head in ("ROI_KEYPOINT_HEAD", "ROI_REID_HEAD"):
+        if processes > 1 and cfg.MODEL[head].NORM == "SyncBN":
+            raise InputError(
+                f"MODEL.{head}.NORM is SyncBN, which cannot train in {processes} processes: not every one has people "
+                f"for this head in every step; use BN, GN or an empty name"
+            )
+
+
 def make_training_loader(
     cfg: CfgNode,
     images: AugmentedImages,

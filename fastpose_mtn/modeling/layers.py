@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,17 +116,37 @@ def xavier_init(layer: nn.Conv2d | nn.Linear) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def zero_loss(module: nn.Module) -> Tensor:
-    """A zero that depends on every trained parameter of ``module``.
+class _Zero(torch.autograd.Function):
+    """A scalar zero that depends on tensors, each of which gets a gradient of zero, whatever its values."""
 
-    A step in which a head has nothing to learn must still take part in the backward pass, or
-    distributed training waits for gradients that never come.
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> Tensor:
+        ctx.likes = [(tensor.shape, {"dtype": tensor.dtype, "device": tensor.device}) for tensor in tensors]
+        return tensors[0].new_zeros((), dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        # expanded: one number of memory each
+        return tuple(torch.zeros((), **kind).expand(shape) for shape, kind in ctx.likes)
+
+
+def involve(losses: Mapping[str, Tensor], tensors: Iterable[Tensor]) -> dict[str, Tensor]:
+    """The same losses, which now depend, each of them, on every one of the tensors that trains.
+
+    What no loss of a step depends on (a head whose task no image has, a pyramid level from which no region is
+    read) has no gradient, and then distributed training waits for it for ever: DDP sums a gradient when all
+    processes have it. Here it has one, of zeros, in one process as in many. DDP's own search for such parameters
+    (``find_unused_parameters``) would walk the graph and make the processes agree, in every step.
+
+    Args:
+        losses: scalars by name.
+        tensors: parameters, or features that parameters have made.
     """
-    total = torch.zeros((), device=next(module.parameters()).device)
-    for parameter in module.parameters():
-        if parameter.requires_grad:
-            total = total + parameter.float().sum() * 0.0
-    return total
+    trained = [tensor for tensor in tensors if tensor.requires_grad]
+    if not trained:
+        return dict(losses)
+    zero = _Zero.apply(*trained)
+    return {name: loss + zero for name, loss in losses.items()}
 
 
 def smooth_l1(prediction: Tensor, target: Tensor, beta: float) -> Tensor:

@@ -181,8 +181,7 @@ class RPN(nn.Module):
         targets: Sequence[PersonTargets],
         has_boxes: Sequence[bool],
     ) -> dict[str, Tensor]:
-        # a sum over no anchors is still a zero that depends on the predictions
-        cls_losses, loc_losses = [logits[:, :0].sum()], [deltas[:, :0].sum()]
+        cls_losses, loc_losses = [logits.new_zeros(())], [deltas.new_zeros(())]
         for image, target in enumerate(targets):
             if not has_boxes[image]:
                 continue

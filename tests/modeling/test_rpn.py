@@ -80,9 +80,8 @@ def test_image_without_the_task_gives_no_gradient_and_no_weight(people):
     assert grad[0].abs().sum() > 0
     assert grad[1].abs().sum() == 0
     _, none = rpn(maps, SIZES, [target, target], [False, False])
-    assert sum(none.values()).item() == 0
-    (grad,) = torch.autograd.grad(sum(none.values()), maps["p3"])
-    assert grad.abs().sum() == 0
+    assert none == {"loss_rpn_cls": 0, "loss_rpn_loc": 0}
+    assert not any(loss.requires_grad for loss in none.values())  # no backward pass for nothing
 
 
 def test_ignored_people_are_no_examples(people):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.modeling.layers import add_convs, msra_init, zero_loss
+from fastpose_mtn.modeling.layers import add_convs, msra_init
 from fastpose_mtn.ops.boxes import pad_to_aspect
 from fastpose_mtn.ops.heatmaps import decode_joints, decode_joints_resized, encode_joints
 from fastpose_mtn.skeletons import get_skeleton
@@ -96,8 +96,8 @@ class KeypointHead(nn.Module):
         return losses
 
     def no_losses(self) -> dict[str, Tensor]:
-        """The losses of a step without a joint to train: zeros that keep the graph."""
-        zero = zero_loss(self)
+        """The losses of a step without a joint to train."""
+        zero = self.sigmas.new_zeros(())
         losses = {"loss_keypoint": zero}
         if self.visibility_loss_weight > 0:
             losses["loss_visibility"] = zero

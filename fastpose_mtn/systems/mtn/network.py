@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
+from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.modeling.rpn import RPN, Candidates
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, PersonTargets
@@ -107,7 +108,7 @@ class MTN(nn.Module):
         has_boxes = ["boxes" in task for task in tasks]
         proposals, losses = self.proposal_generator(features, sizes, targets, has_boxes)
         losses.update(self.roi_heads.losses(features, proposals, targets, tasks))
-        return losses
+        return involve(losses, self.parameters())
 
     def find_people(self, batch: Tensor, image_sizes_hw: Sequence[tuple[int, int]]) -> People:
         """People of a preprocessed batch, on the model's device; coordinates in the batch's pixels."""

@@ -134,12 +134,9 @@ def test_a_person_whose_joints_are_guesses_scores_lower():
     assert torch.equal(build(decoder="resize").decode(prediction, BOX.expand(2, 4), scores)[1], scores)
 
 
-def test_zero_losses_keep_the_graph():
-    head = build(visibility_loss_weight=0.5)
-    losses = head.no_losses()
-    assert set(losses) == {"loss_keypoint", "loss_visibility"}
-    sum(losses.values()).backward()
-    assert all(p.grad is not None and p.grad.abs().sum() == 0 for p in head.parameters())
+def test_a_step_without_joints_has_the_same_losses_of_zero():
+    assert build(visibility_loss_weight=0.5).no_losses() == {"loss_keypoint": 0, "loss_visibility": 0}
+    assert build().no_losses() == {"loss_keypoint": 0}
 
 
 def test_unknown_names(cfg):

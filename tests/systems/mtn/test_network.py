@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from fastpose_mtn.modeling.freeze import train_only
 from fastpose_mtn.structures import PersonTargets
 from fastpose_mtn.systems.mtn.network import build_model
 
@@ -51,6 +52,59 @@ def test_every_parameter_gets_a_zero_gradient_where_no_image_has_a_task(model, p
     for name, p in model.named_parameters():
         assert p.grad is not None, name
         assert p.grad.abs().sum() == 0, name
+
+
+ALL, NONE = {"boxes", "keypoints", "identities"}, set()
+LARGE, SMALL = [4.0, 4.0, 150.0, 150.0], [10.0, 10.0, 40.0, 60.0]  # read from P3 and from P2
+MASK_RCNN = [
+    "MODEL.ROI_KEYPOINT_HEAD.NAME",
+    "KRCNNConvDeconvUpsampleHead",
+    "MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION",
+    [14, 14],
+]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "boxes", "labels", "options"),
+    [
+        (ALL, [LARGE], {}, []),
+        (ALL, [], {}, []),
+        (ALL, [LARGE], {"ignore": [True]}, []),
+        (ALL, [LARGE], {"joints": 0}, []),
+        (ALL, [SMALL], {"identities": [-1]}, []),
+        ({"boxes"}, [LARGE], {}, []),
+        ({"boxes"}, [], {}, []),
+        ({"keypoints"}, [LARGE], {}, []),
+        ({"keypoints"}, [SMALL], {}, []),
+        ({"keypoints"}, [], {}, []),
+        ({"keypoints"}, [LARGE], {}, MASK_RCNN),
+        ({"identities"}, [LARGE], {}, MASK_RCNN),
+        ({"identities"}, [LARGE], {}, []),
+        ({"boxes", "keypoints"}, [LARGE], {}, ["MODEL.ROI_REID_HEAD.NUM_IDENTITIES", 0]),
+        (NONE, [LARGE], {}, []),
+        ({"keypoints"}, [LARGE], {}, ["SOLVER.TRAINED_PARTS", ("backbone.fpn_output2",)]),
+        ({"keypoints"}, [LARGE], {}, ["SOLVER.TRAINED_PARTS", ("roi_heads.reid_head", "backbone.fpn_lateral2")]),
+    ],
+)  # fmt: skip
+def test_whatever_a_batch_trains_every_trained_parameter_has_a_gradient(
+    cfg, people, tasks, boxes, labels, options
+):
+    """Or distributed training would wait for it. The region proposals read P3 to P6, so P2 is read for regions only."""
+    cfg.merge_from_list(["MODEL.RPN.IN_FEATURES", ["p3", "p4", "p5", "p6"], "MODEL.ANCHOR_GENERATOR.SIZES", [[16], [32], [64], [96]], *options])  # fmt: skip
+    torch.manual_seed(0)
+    model = build_model(cfg).train()
+    train_only(model, cfg.SOLVER.TRAINED_PARTS)
+    target = people(*boxes, **{k: v for k, v in labels.items() if k != "joints"})
+    if "joints" in labels:
+        target.keypoints[..., 2] = 0
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    losses = model([image(160, 160)], [target], [frozenset(tasks)])
+    for name, loss in losses.items():
+        gradients = torch.autograd.grad(loss, list(trained.values()), retain_graph=True)
+        assert all(g.isfinite().all() for g in gradients), name
+    sum(losses.values()).backward()
+    assert [name for name, p in trained.items() if p.grad is None] == []
+    assert [name for name, p in model.named_parameters() if p.grad is not None and name not in trained] == []
 
 
 @pytest.mark.parametrize(

@@ -80,13 +80,9 @@ def test_image_without_a_task_gives_it_exactly_no_gradient(heads, people, lackin
         assert (by_image[1] == 0) == (task == lacking)
 
 
-def test_batch_without_a_task_keeps_the_graph(heads, people):
+def test_batch_without_a_task_has_the_same_losses_of_zero(heads, people):
     losses = heads.losses(features(), [proposals(NOWHERE)] * 2, [people(PERSON)] * 2, [frozenset()] * 2)
-    assert set(losses) == {n for names in LOSSES.values() for n in names}
-    total = sum(losses.values())
-    assert total.item() == 0
-    total.backward()
-    assert all(p.grad is not None and p.grad.abs().sum() == 0 for p in heads.parameters())
+    assert losses == {name: 0 for names in LOSSES.values() for name in names}
 
 
 def test_loss_of_a_task_does_not_depend_on_images_without_it(heads, people):
