@@ -41,7 +41,7 @@ def ours(dataset: PoseDataset, **changes: Any) -> Chain:
     """Our loader's work on one image."""
     cfg: CfgNode = get_cfg()
     cfg.merge_from_list(["MODEL.SKELETON", "COCO17", *(item for pair in changes.items() for item in pair)])
-    images = AugmentedImages([dataset], build_augmentations(cfg), seed=0)
+    images = AugmentedImages([dataset], build_augmentations(cfg), seed=0, skeleton=COCO17)
 
     def make(index: int, draw: int) -> torch.Tensor:
         sample = images[index, draw]
@@ -69,10 +69,11 @@ def detectron2_mapper(dataset: PoseDataset) -> Chain:
     records = []
     for index in range(len(dataset)):
         targets, (width, height) = dataset.targets(index), dataset.image_size_wh(index)
+        joints = dataset.skeleton.convert(targets.keypoints, COCO17)
         people = [
             {"bbox": box.tolist(), "bbox_mode": BoxMode.XYXY_ABS, "category_id": 0, "iscrowd": 0,
              "keypoints": keypoints.ravel().tolist()}
-            for box, keypoints in zip(targets.boxes, targets.keypoints, strict=True)
+            for box, keypoints in zip(targets.boxes, joints, strict=True)
         ]  # fmt: skip
         records.append(
             {"file_name": str(dataset.image_file(index)), "height": height, "width": width, "image_id": index,
@@ -142,7 +143,7 @@ def main() -> None:
     cv2.setNumThreads(0)
     with tempfile.TemporaryDirectory() as folder:
         name = options.dataset or drawn_dataset(Path(folder))
-        dataset = build_dataset(name, COCO17, training=True)
+        dataset = build_dataset(name, training=True)
         if dataset.image_file(0) is None:
             parser.error(f"--dataset {name}: expected a dataset of files, not a drawn one")
         detectron2_sizes = {"INPUT.MIN_SIZE_TRAIN": _SHORT_SIDES, "INPUT.MAX_SIZE_TRAIN": _LONG_SIDE}

@@ -6,6 +6,7 @@ the overlay. Joints are matched between skeletons *by name*.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,7 +32,8 @@ class Skeleton:
         joints: the K joint names, in the dataset's own order and spelling.
         limbs: pairs of joint names to draw.
         sigmas: K constants of object keypoint similarity (COCO's ``sigma_i``; OKS uses ``2 * sigma``
-            as the standard deviation relative to the object's scale).
+            as the standard deviation relative to the object's scale). (): a mere list of names, as a file of
+            labels has it, which is converted by name and neither measured nor mirrored.
         source: where names, order and sigmas come from.
     """
 
@@ -44,13 +46,15 @@ class Skeleton:
     def __post_init__(self) -> None:
         if len(set(self.joints)) != len(self.joints):
             raise ValueError(f"skeleton {self.name}: joint names must be unique")
+        unknown = sorted({j for limb in self.limbs for j in limb} - set(self.joints))
+        if unknown:
+            raise ValueError(f"skeleton {self.name}: limbs name unknown joints {unknown}")
+        if not self.sigmas:
+            return
         if len(self.sigmas) != len(self.joints):
             raise ValueError(f"skeleton {self.name}: {len(self.joints)} joints but {len(self.sigmas)} sigmas")
         if any(s <= 0 for s in self.sigmas):
             raise ValueError(f"skeleton {self.name}: sigmas must be positive")
-        unknown = sorted({j for limb in self.limbs for j in limb} - set(self.joints))
-        if unknown:
-            raise ValueError(f"skeleton {self.name}: limbs name unknown joints {unknown}")
         for joint in self.joints:
             if _mirrored_name(joint) not in self.joints:
                 raise ValueError(
@@ -63,7 +67,7 @@ class Skeleton:
     def index(self, joint: str) -> int:
         """The position of a joint, under its own or its common name."""
         try:
-            return self._index_of_common[_common_name(joint)]
+            return self._index_of_common[common_name(joint)]
         except KeyError:
             raise ValueError(
                 f"skeleton {self.name} has no joint {joint!r}; it has {', '.join(self.joints)}"
@@ -71,11 +75,19 @@ class Skeleton:
 
     def has(self, joint: str) -> bool:
         """Whether ``index`` finds this joint."""
-        return _common_name(joint) in self._index_of_common
+        return common_name(joint) in self._index_of_common
+
+    def shares_joints(self, other: Skeleton) -> bool:
+        """Whether a joint of one is a joint of the other, so that conversion keeps anything."""
+        return not self._index_of_common.keys().isdisjoint(other._index_of_common)
 
     @cached_property
     def _index_of_common(self) -> dict[str, int]:
-        return {_common_name(joint): i for i, joint in enumerate(self.joints)}
+        position = {joint: i for i, joint in enumerate(self.joints)}
+        # Where a skeleton has a head and a head_top, as MPI-INF-3DHP, the second is the head_top.
+        return {common_name(joint): i for joint, i in position.items()} | {
+            joint: i for joint, i in position.items() if common_name(joint) == joint
+        }
 
     @cached_property
     def flip_pairs(self) -> tuple[tuple[str, str], ...]:
@@ -108,9 +120,9 @@ class Skeleton:
                 f"keypoints of skeleton {self.name}: expected {len(self)} joints in axis -2, got shape {tuple(keypoints.shape)}"
             )
         pairs = [
-            (t, self._index_of_common[_common_name(joint)])
+            (t, self._index_of_common[common_name(joint)])
             for t, joint in enumerate(target.joints)
-            if _common_name(joint) in self._index_of_common
+            if common_name(joint) in self._index_of_common
         ]
         shape = (*keypoints.shape[:-2], len(target), keypoints.shape[-1])
         out = (
@@ -124,7 +136,8 @@ class Skeleton:
         return out
 
 
-def _common_name(joint: str) -> str:
+def common_name(joint: str) -> str:
+    """The name under which a joint is matched between skeletons."""
     return _SAME_JOINT.get(joint, joint)
 
 
@@ -248,6 +261,19 @@ HALPE136 = Skeleton(
 SKELETONS: dict[str, Skeleton] = {
     s.name: s for s in (POSETRACK15, COCO17, PERSON19, MPII16, CROWDPOSE14, HALPE136)
 }
+
+
+def skeleton_of(joints: Sequence[str]) -> Skeleton:
+    """The known skeleton with these joints in this order, else a mere list of these names.
+
+    Raises:
+        ValueError: a name appears twice.
+    """
+    names = tuple(joints)
+    known = next((skeleton for skeleton in SKELETONS.values() if skeleton.joints == names), None)
+    return known or Skeleton(
+        name=", ".join(names) or "no joints", joints=names, limbs=(), sigmas=(), source="a file's own"
+    )
 
 
 def get_skeleton(name: str) -> Skeleton:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from fastpose_mtn.config import get_cfg
@@ -74,7 +75,7 @@ def check_dataset(
         return DatasetReport(name, "drawn when it is asked for; there are no files", (), 0)
     files = coco_files(name)
     problems = Problems(collect_errors=True, places=places)
-    reader = CocoJsonReader(skeleton, files.form, problems)
+    reader = CocoJsonReader(files.form, problems)
     paths: list[Path] = []
     with problems.within(f"dataset {name}"):
         paths = annotation_files(files.annotations, name)
@@ -85,12 +86,12 @@ def check_dataset(
     if paths and not reader.records:
         problems.add(ERROR, "datasets without a labelled image", str(files.annotations))
     _check_images(reader.records, files, problems, decode=decode, workers=workers, progress=progress)
-    return DatasetReport(name, _summary(reader, files), tuple(problems), problems.count(ERROR))
+    return DatasetReport(name, _summary(reader, files, skeleton), tuple(problems), problems.count(ERROR))
 
 
 def _check_joints(reader: CocoJsonReader, skeleton: Skeleton, problems: Problems, place: str) -> None:
     """Joints that match nothing, and names whose mirror image cannot be told."""
-    joints = reader.file_joints
+    joints = reader.joints
     if not joints:
         return
     unmatched = [joint for joint in joints if not skeleton.has(joint)]
@@ -165,10 +166,13 @@ def _image_place(images: Path, record: ImageRecord) -> str:
     return f"{images / record.file_name} (image id {record.image_id})"
 
 
-def _summary(reader: CocoJsonReader, files: CocoFiles) -> str:
+def _summary(reader: CocoJsonReader, files: CocoFiles, skeleton: Skeleton) -> str:
     people = [person for record in reader.records for person in record.people]
     labelled = [person for person in people if not person.ignore]
-    joints = sum(int((person.keypoints[:, 2] > 0).sum()) for person in labelled)
+    trained = np.array([skeleton.has(joint) for joint in reader.joints], bool)
+    joints = sum(
+        int(((person.keypoints[:, 2] > 0) & trained[: len(person.keypoints)]).sum()) for person in labelled
+    )
     tasks = files.form.tasks or {
         task
         for task, there in (("boxes", True), ("keypoints", joints), ("identities", reader.identities))

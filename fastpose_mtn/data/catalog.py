@@ -24,7 +24,7 @@ from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.person_search import cuhk_sysu_queries_of, prw_queries_of
 from fastpose_mtn.data.sample import parse_tasks
 from fastpose_mtn.data.synthetic.images import SyntheticDataset, SyntheticSpec
-from fastpose_mtn.skeletons import HALPE136, Skeleton, get_skeleton
+from fastpose_mtn.skeletons import HALPE136
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ for _name, _images, _queries in (
 
 
 def build_dataset(
-    name: str, skeleton: Skeleton, *, training: bool, filter_empty: bool = False, skip_missing: bool = False
+    name: str, *, training: bool, filter_empty: bool = False, skip_missing: bool = False
 ) -> PoseDataset:
-    """The dataset of this name, its joints in the order of ``skeleton``.
+    """The dataset of this name.
 
     Args:
         training: refuse what is kept for acceptance.
@@ -158,13 +158,12 @@ def build_dataset(
         ValueError: there is none, or its files cannot be used.
     """
     if name.startswith("synthetic://"):
-        return SyntheticDataset(name, SyntheticSpec.parse(name), skeleton=skeleton, training=training)
+        return SyntheticDataset(name, SyntheticSpec.parse(name), training=training)
     files = coco_files(name)
     return CocoJsonDataset(
         name,
         files.annotations,
         files.images,
-        skeleton=skeleton,
         form=files.form,
         filter_empty=filter_empty,
         skip_missing=skip_missing,
@@ -172,12 +171,10 @@ def build_dataset(
 
 
 def build_datasets(cfg: CfgNode, names: Sequence[str], *, training: bool) -> list[PoseDataset]:
-    """The datasets of these names in the network's skeleton."""
-    skeleton = get_skeleton(cfg.MODEL.SKELETON)
+    """The datasets of these names, as the configuration has them read."""
     return [
         build_dataset(
             name,
-            skeleton,
             training=training,
             filter_empty=training and cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
             skip_missing=training and cfg.DATALOADER.SKIP_BAD_IMAGES,

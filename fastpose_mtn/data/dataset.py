@@ -63,10 +63,12 @@ class PoseDataset(Protocol):
 
     Attributes:
         name: as in ``DATASETS``.
+        skeleton: of its people, the dataset's own: ``data/transforms/joints.py`` converts to the network's.
         tasks: what its images train.
     """
 
     name: str
+    skeleton: Skeleton
     tasks: frozenset[str]
 
     @property
@@ -113,14 +115,14 @@ class PoseDataset(Protocol):
         return None
 
     def targets(self, index: int) -> PersonTargets:
-        """The labelled people of an image, NumPy; of an image in a file without reading it."""
+        """The labelled people of an image, NumPy, in ``skeleton``; of an image in a file without reading it."""
         return self[index].targets
 
-    def annotations_file(self, skeleton: Skeleton) -> tuple[Path, Skeleton] | None:
-        """The one COCO file of the labels and the skeleton of its joints, to measure the official numbers with.
+    def annotations_file(self, skeleton: Skeleton) -> Path | None:
+        """The one COCO file of the labels, which gives the official numbers of people found in ``skeleton``.
 
-        People of ``skeleton`` are compared with that file as it is; None: there is none, or it has joints that
-        ``skeleton`` lacks.
+        They are compared with it as it is, in the dataset's own skeleton. None: there is no such file, or it has
+        joints that ``skeleton`` lacks, or that no sigmas are known of.
         """
         return None
 

@@ -20,6 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.sample import LabelledImage, TrainingSample
 from fastpose_mtn.data.transforms.augment import Augmentation, augment
+from fastpose_mtn.data.transforms.joints import convert_people, warn_without_joints
+from fastpose_mtn.skeletons import Skeleton
 
 _MOST_LEFT_OUT = 20  # unreadable images in a row after which something else is wrong: a disk that is gone
 
@@ -134,9 +136,10 @@ class LoadFailure:
     message: str
 
 
-def load_or_failure(dataset: PoseDataset, index: int) -> LabelledImage | LoadFailure:
+def load_or_failure(dataset: PoseDataset, index: int, skeleton: Skeleton) -> LabelledImage | LoadFailure:
+    """An image with its people in ``skeleton``, or why there is none."""
     try:
-        return dataset[index]
+        return convert_people(dataset[index], dataset.skeleton, skeleton)
     except (ValueError, OSError) as error:
         return LoadFailure(f"dataset {dataset.name}: {error}")
 
@@ -147,6 +150,7 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
     Identities of the second dataset go on where those of the first end.
 
     Args:
+        skeleton: the network's, which all people are converted to before anything is changed.
         skip_bad: give another image of the dataset for one that cannot be read, and say so in the sample.
     """
 
@@ -156,10 +160,13 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
         augmentations: Sequence[Augmentation],
         seed: int,
         *,
+        skeleton: Skeleton,
         skip_bad: bool = False,
     ) -> None:
         self._datasets, self._augmentations, self.seed = tuple(datasets), tuple(augmentations), seed
-        self._skip_bad = skip_bad
+        self._skeleton, self._skip_bad = skeleton, skip_bad
+        for dataset in datasets:
+            warn_without_joints(dataset, skeleton)
         self._ends = np.cumsum([len(d) for d in datasets])
         self._first_identity = np.concatenate([[0], np.cumsum([d.num_identities for d in datasets])])
 
@@ -203,14 +210,14 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
         self, dataset: PoseDataset, index: int, number: int
     ) -> tuple[LabelledImage | LoadFailure, tuple[str, ...]]:
         """The image, and what was left out before one could be read; which follows from the draw alone."""
-        image = load_or_failure(dataset, index)
+        image = load_or_failure(dataset, index, self._skeleton)
         if not self._skip_bad:
             return image, ()
         rng = np.random.default_rng([self.seed, 0xBAD, number])
         left_out: list[str] = []
         while isinstance(image, LoadFailure) and len(left_out) < _MOST_LEFT_OUT:
             left_out.append(image.message)
-            image = load_or_failure(dataset, int(rng.integers(len(dataset))))
+            image = load_or_failure(dataset, int(rng.integers(len(dataset))), self._skeleton)
         return image, tuple(left_out)
 
 

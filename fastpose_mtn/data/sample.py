@@ -31,7 +31,8 @@ class LabelledImage:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        targets: the labelled people, NumPy, in the image's pixels and in the network's skeleton.
+        targets: the labelled people, NumPy, in the image's pixels; in the dataset's own skeleton until
+            ``transforms/joints.py`` converts them, then in the network's.
         tasks: which of ``TASKS`` the dataset has labels for.
         image_id: unique within the dataset.
         file_name: for messages and results.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,18 @@ from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.skeletons import Skeleton, skeleton_of
 from fastpose_mtn.structures import PersonTargets
 
 
 class CatalogDataset(PoseDataset):
     """Records with Detectron2's ``file_name``, ``image_id`` and ``annotations``, each person's ``identity`` among them.
 
-    Joints are matched by the names in the metadata; without names they are in the skeleton's order.
+    Its joints have the names in the metadata; without names they are the network's.
 
     Args:
         name: as it is registered.
-        skeleton: the network's.
+        skeleton: the network's, of joints without names.
         filter_empty: leave out images without anybody to learn from.
 
     Raises:
@@ -34,14 +33,16 @@ class CatalogDataset(PoseDataset):
     """
 
     def __init__(self, name: str, skeleton: Skeleton, *, filter_empty: bool = False) -> None:
-        self.name, self.skeleton = name, skeleton
+        self.name = name
         records = DatasetCatalog.get(name)
         if filter_empty:
             records = [r for r in records if any(not p.get("iscrowd", 0) for p in r.get("annotations", []))]
         if not records:
             raise InputError(f"dataset {name}: no labelled image in it")
         self._records = records
-        self._names = MetadataCatalog.get(name).get("keypoint_names")
+        names = MetadataCatalog.get(name).get("keypoint_names")
+        self.skeleton = skeleton if names is None else skeleton_of(names)
+        self._said_by = f"MODEL.SKELETON {skeleton.name}" if names is None else "keypoint_names"
         people = [person for record in records for person in record.get("annotations", [])]
         self._num_identities = 1 + max((int(p.get("identity", -1)) for p in people), default=-1)
         tasks = {"boxes"} | ({"keypoints"} if any("keypoints" in p for p in people) else set())
@@ -65,28 +66,25 @@ class CatalogDataset(PoseDataset):
         return Path(self._records[index]["file_name"])
 
     def targets(self, index: int) -> PersonTargets:
-        return read_people(self._records[index], self.skeleton, self._names)
+        return read_people(self._records[index], self.skeleton, self._said_by)
 
     def __getitem__(self, index: int) -> LabelledImage:
-        return read_record(self._records[index], self.skeleton, self.tasks, self._names)
+        return read_record(self._records[index], self.skeleton, self._said_by, self.tasks)
 
 
 def read_record(
-    record: dict[str, Any],
-    skeleton: Skeleton,
-    tasks: frozenset[str] | None = None,
-    joint_names: Sequence[str] | None = None,
+    record: dict[str, Any], skeleton: Skeleton, said_by: str, tasks: frozenset[str] | None = None
 ) -> LabelledImage:
     """The image of a record of Detectron2's and its people.
 
     Args:
+        skeleton, said_by: see ``read_people``.
         tasks: what it trains; None: whatever it has labels for.
-        joint_names: see ``read_people``.
 
     Raises:
         InputError: a person has another number of joints, or the image cannot be read.
     """
-    targets = read_people(record, skeleton, joint_names)
+    targets = read_people(record, skeleton, said_by)
     if tasks is None:
         labelled = {
             "boxes": True,
@@ -103,36 +101,25 @@ def read_record(
     )
 
 
-def read_people(
-    record: dict[str, Any], skeleton: Skeleton, joint_names: Sequence[str] | None = None
-) -> PersonTargets:
+def read_people(record: dict[str, Any], skeleton: Skeleton, said_by: str) -> PersonTargets:
     """The people of a record of Detectron2's, NumPy.
 
     Args:
-        joint_names: of its joints; None: they are the skeleton's.
+        skeleton: of its joints.
+        said_by: what says so, for a message.
 
     Raises:
         InputError: a person has another number of joints.
     """
     people = record.get("annotations", [])
-    count = len(skeleton) if joint_names is None else len(joint_names)
-    joints = np.zeros((len(people), count, 3), np.float32)
-    for i, person in enumerate(people):
-        flat = person.get("keypoints", [0.0] * 3 * count)
-        if len(flat) != 3 * count:
-            named = f"MODEL.SKELETON {skeleton.name}" if joint_names is None else "keypoint_names"
+    keypoints = np.zeros((len(people), len(skeleton), 3), np.float32)
+    for row, person in zip(keypoints, people, strict=True):
+        flat = person.get("keypoints", [0.0] * row.size)
+        if len(flat) != row.size:
             raise InputError(
-                f"{record['file_name']}: a person has {len(flat) // 3} joints, but {named} has {count}"
+                f"{record['file_name']}: a person has {len(flat) // 3} joints, but {said_by} has {len(skeleton)}"
             )
-        joints[i] = np.asarray(flat, np.float32).reshape(-1, 3)
-    keypoints = joints
-    if joint_names is not None:
-        keypoints = np.zeros((len(people), len(skeleton), 3), np.float32)
-        for column, joint in enumerate(joint_names):
-            try:
-                keypoints[:, skeleton.index(joint)] = joints[:, column]
-            except ValueError:  # a joint that the network does not have
-                continue
+        row[:] = np.asarray(flat, np.float32).reshape(-1, 3)
     boxes = [BoxMode.convert(p["bbox"], p["bbox_mode"], BoxMode.XYXY_ABS) for p in people]
     return PersonTargets(
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
@@ -153,11 +140,12 @@ def build_any_dataset(
 ) -> PoseDataset:
     """The dataset of this name: of our catalog (see ``fastpose_mtn.data.catalog``), or else of Detectron2's.
 
+    Args:
+        skeleton: the network's, of joints without names.
+
     Raises:
         ValueError: neither has it, or its files cannot be used.
     """
     if is_only_detectron2s(name):
         return CatalogDataset(name, skeleton, filter_empty=filter_empty)
-    return build_dataset(
-        name, skeleton, training=training, filter_empty=filter_empty, skip_missing=skip_missing
-    )
+    return build_dataset(name, training=training, filter_empty=filter_empty, skip_missing=skip_missing)

@@ -14,6 +14,7 @@ from detectron2.structures import BoxMode
 from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.sample import LabelledImage, TrainingSample
 from fastpose_mtn.data.transforms.augment import Augmentation, augment, build_augmentations
+from fastpose_mtn.data.transforms.joints import convert_people
 from fastpose_mtn.detectron2.catalog_dataset import build_any_dataset, is_only_detectron2s, read_record
 from fastpose_mtn.detectron2.targets import to_instances
 from fastpose_mtn.estimators.frames import resize_to_test_size
@@ -62,17 +63,18 @@ def dataset_records(name: str, skeleton: str, training: bool = False) -> list[di
     for index in range(len(dataset)):
         width, height = dataset.image_size_wh(index)
         place = {"dataset": name, "index": index, "width": width, "height": height}
-        own = _labels(dataset, index) if registered is None else registered[index]
+        own = _labels(dataset, index, get_skeleton(skeleton)) if registered is None else registered[index]
         records.append({**own, **place})
     return records
 
 
-def _labels(dataset: PoseDataset, index: int) -> dict[str, Any]:
-    """Detectron2's fields of an image; without its people where it is drawn when it is asked for."""
+def _labels(dataset: PoseDataset, index: int, skeleton: Skeleton) -> dict[str, Any]:
+    """Detectron2's fields of an image, people in ``skeleton``; without its people where it is drawn when it is asked for."""
     path, image_id = dataset.image_file(index), dataset.image_id(index)
     if path is None:
         return {"file_name": f"{dataset.name}#{index}", "image_id": image_id}
     targets = dataset.targets(index)
+    keypoints = dataset.skeleton.convert(targets.keypoints, skeleton)
     annotations = [
         {
             "bbox": box.tolist(),
@@ -83,7 +85,7 @@ def _labels(dataset: PoseDataset, index: int) -> dict[str, Any]:
             "identity": int(identity),
         }
         for box, joints, identity, ignore in zip(
-            targets.boxes, targets.keypoints, targets.identities, targets.ignore, strict=True
+            targets.boxes, keypoints, targets.identities, targets.ignore, strict=True
         )
     ]
     return {"file_name": str(path), "image_id": image_id, "annotations": annotations}
@@ -161,8 +163,9 @@ class FastPoseMapper:
 
     def _read(self, record: dict[str, Any]) -> LabelledImage:
         if "dataset" in record:
-            return dataset_of(record["dataset"], self.skeleton.name, False)[record["index"]]
-        return read_record(record, self.skeleton)
+            dataset = dataset_of(record["dataset"], self.skeleton.name, False)
+            return convert_people(dataset[record["index"]], dataset.skeleton, self.skeleton)
+        return read_record(record, self.skeleton, f"MODEL.SKELETON {self.skeleton.name}")
 
 
 def to_detectron2(sample: TrainingSample, image_format: str) -> dict[str, Any]:

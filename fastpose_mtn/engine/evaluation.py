@@ -21,10 +21,12 @@ from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.loader import LoadFailure, load_or_failure, start_worker
 from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.data.transforms.joints import warn_without_joints
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.choice import dataset_measures
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure
 from fastpose_mtn.protocols import PersonDescriber, PoseEstimator, Tracker
+from fastpose_mtn.skeletons import Skeleton
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -54,13 +56,14 @@ def evaluate_dataset(
         By ``KIND/NAME``, in every process the same.
     """
     describer = estimator if isinstance(estimator, PersonDescriber) and estimator.embedding_dim else None
+    warn_without_joints(dataset, estimator.skeleton)
     measures = dataset_measures(
         dataset, estimator.skeleton, new_tracker=new_tracker, describes=describer is not None
     )
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     mine = range(rank * len(dataset) // world_size, (rank + 1) * len(dataset) // world_size)
     loader = DataLoader(
-        _Images(dataset, mine),
+        _Images(dataset, mine, estimator.skeleton),
         batch_size=batch_size,
         num_workers=num_workers,
         collate_fn=list,
@@ -105,14 +108,14 @@ def _evaluate(
 
 
 class _Images(Dataset[LabelledImage | LoadFailure]):
-    def __init__(self, dataset: PoseDataset, indices: range) -> None:
-        self._dataset, self._indices = dataset, indices
+    def __init__(self, dataset: PoseDataset, indices: range, skeleton: Skeleton) -> None:
+        self._dataset, self._indices, self._skeleton = dataset, indices, skeleton
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __getitem__(self, index: int) -> LabelledImage | LoadFailure:
-        return load_or_failure(self._dataset, self._indices[index])
+        return load_or_failure(self._dataset, self._indices[index], self._skeleton)
 
 
 def evaluate_model(

@@ -17,6 +17,7 @@ from fastpose_mtn.data.loader import (
 from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.data.transforms.augment import build_augmentations
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.skeletons import get_skeleton
 
 FINAL_WEIGHTS = "model_final.safetensors"
 
@@ -29,6 +30,7 @@ def training_images(
         build_datasets(cfg, cfg.DATASETS.TRAIN, training=True) if datasets is None else datasets,
         build_augmentations(cfg),
         seed=seed,
+        skeleton=get_skeleton(cfg.MODEL.SKELETON),
         skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,
     )
 

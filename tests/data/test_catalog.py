@@ -26,15 +26,15 @@ def mine(tmp_path):
 
 
 def test_a_name_says_what_its_images_train(mine):
-    assert build_dataset(mine, POSETRACK15, training=True).tasks == {"boxes", "keypoints", "identities"}
-    dataset = build_dataset(f"{mine}&tasks=boxes+keypoints", POSETRACK15, training=True)
+    assert build_dataset(mine, training=True).tasks == {"boxes", "keypoints", "identities"}
+    dataset = build_dataset(f"{mine}&tasks=boxes+keypoints", training=True)
     assert dataset.tasks == {"boxes", "keypoints"}
     assert dataset.num_identities == 0
 
 
 def test_an_identity_that_is_not_trained_takes_nobody_elses_number(mine):
-    sets = [build_dataset(mine + tasks, POSETRACK15, training=True) for tasks in ("", "&tasks=boxes", "")]
-    images = AugmentedImages(sets, [], seed=0)
+    sets = [build_dataset(mine + tasks, training=True) for tasks in ("", "&tasks=boxes", "")]
+    images = AugmentedImages(sets, [], seed=0, skeleton=POSETRACK15)
     assert images.num_identities == 2
     assert [images[i, 0].targets.identities.tolist() for i in range(3)] == [[0, -1], [-1, -1], [1, -1]]
 
@@ -45,9 +45,9 @@ def test_public_names_take_tasks_too(mine, tmp_path, monkeypatch):
     monkeypatch.delitem(DATASETS, "scratch")
     register_coco_json("scratch", "labels.json", ".")
     try:
-        assert build_dataset("scratch?tasks=identities", POSETRACK15, training=True).tasks == {"identities"}
+        assert build_dataset("scratch?tasks=identities", training=True).tasks == {"identities"}
         with pytest.raises(ValueError, match=r"dataset scratch\?task=boxes: expected NAME\[\?tasks=T\+T\]"):
-            build_dataset("scratch?task=boxes", POSETRACK15, training=True)
+            build_dataset("scratch?task=boxes", training=True)
     finally:
         del DATASETS["scratch"]
 
@@ -67,7 +67,7 @@ def test_public_names_take_tasks_too(mine, tmp_path, monkeypatch):
 )
 def test_names_that_mean_nothing(name, text):
     with pytest.raises(ValueError, match=text):
-        build_dataset(name, POSETRACK15, training=True)
+        build_dataset(name, training=True)
 
 
 def test_every_public_name_looks_below_the_datasets_folder(tmp_path, monkeypatch):
@@ -75,4 +75,4 @@ def test_every_public_name_looks_below_the_datasets_folder(tmp_path, monkeypatch
     monkeypatch.delenv("FASTPOSE_DATASETS", raising=False)
     for name in DATASETS:
         with pytest.raises(ValueError, match=f"dataset {name}: annotations not found: {tmp_path}"):
-            build_dataset(name, POSETRACK15, training=False)
+            build_dataset(name, training=False)

@@ -13,6 +13,7 @@ from fastpose_mtn.data.loader import (
 )
 from fastpose_mtn.data.sample import TASKS, LabelledImage, TrainingSample
 from fastpose_mtn.data.transforms.augment import RandomColor
+from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonTargets
 
 
@@ -21,6 +22,7 @@ class Squares:
 
     def __init__(self, name, count, group=1, bad=()):
         self.name, self.tasks, self.num_identities, self._count = name, TASKS, 3, count
+        self.skeleton = POSETRACK15
         self.group_sizes = np.full(count // group, group)
         self._bad = bad
 
@@ -132,7 +134,7 @@ def test_batches_that_cannot_be():
 
 
 def test_identities_of_the_second_dataset_go_on_after_the_first():
-    images = AugmentedImages([Squares("a", 4), Squares("b", 4)], [], seed=0)
+    images = AugmentedImages([Squares("a", 4), Squares("b", 4)], [], seed=0, skeleton=POSETRACK15)
     assert images.num_identities == 6
     assert len(images) == 8
     assert images[1, 0].targets.identities.tolist() == [1, -1]
@@ -142,7 +144,9 @@ def test_identities_of_the_second_dataset_go_on_after_the_first():
 
 def test_workers_do_not_change_what_is_seen():
     def epoch(num_workers):
-        images = AugmentedImages([Squares("a", 12, group=4)], [RandomColor(strength=0.5)], seed=3)
+        images = AugmentedImages(
+            [Squares("a", 12, group=4)], [RandomColor(strength=0.5)], seed=3, skeleton=POSETRACK15
+        )
         order = TrainingBatches(images.group_sizes, batch_size=4, seed=3, run_length=2)
         loader = build_training_loader(images, order, num_workers=num_workers, pin_memory=False)
         return [sample for batch in islice(loader, 4) for sample in batch]
@@ -157,28 +161,32 @@ def test_workers_do_not_change_what_is_seen():
 
 
 def test_the_same_image_changes_from_draw_to_draw():
-    images = AugmentedImages([Squares("a", 200)], [RandomColor(strength=0.5)], seed=0)
+    images = AugmentedImages([Squares("a", 200)], [RandomColor(strength=0.5)], seed=0, skeleton=POSETRACK15)
     assert not torch.equal(images[100, 1].image, images[100, 2].image)
     assert torch.equal(images[100, 1].image, images[100, 1].image)
 
 
 def test_an_unreadable_image_comes_back_as_a_message():
-    images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0)
+    images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0, skeleton=POSETRACK15)
     assert images[2, 0] == LoadFailure("dataset mine: image 2: cut short")
 
 
 def test_an_unreadable_image_can_be_left_out():
-    images = AugmentedImages([Squares("mine", 4, bad=(1, 2)), Squares("other", 4)], [], seed=0, skip_bad=True)
+    images = AugmentedImages(
+        [Squares("mine", 4, bad=(1, 2)), Squares("other", 4)], [], seed=0, skeleton=POSETRACK15, skip_bad=True
+    )
     samples = [images[2, number] for number in range(30)]
     assert {sample.image_id for sample in samples} == {0, 3}  # of the same dataset, so that its share stays
     assert all(sample.left_out[0] == "dataset mine: image 2: cut short" for sample in samples)
     assert {len(sample.left_out) for sample in samples} > {1}  # another one may be unreadable too
     assert images[2, 7].image_id == samples[7].image_id
     assert images[3, 0].left_out == ()
-    none = AugmentedImages([Squares("gone", 4, bad=range(4))], [], seed=0, skip_bad=True)
+    none = AugmentedImages(
+        [Squares("gone", 4, bad=range(4))], [], seed=0, skeleton=POSETRACK15, skip_bad=True
+    )
     assert isinstance(none[0, 0], LoadFailure)
 
 
 def test_groups_know_their_dataset():
-    images = AugmentedImages([Squares("a", 4), Squares("b", 6, group=3)], [], seed=0)
+    images = AugmentedImages([Squares("a", 4), Squares("b", 6, group=3)], [], seed=0, skeleton=POSETRACK15)
     assert images.dataset_of_group.tolist() == [0, 0, 0, 0, 1, 1]

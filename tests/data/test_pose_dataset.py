@@ -15,7 +15,7 @@ from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 class Plain(PoseDataset):
     """Two grey images without anybody in them."""
 
-    name, tasks, num_identities = "plain?tasks=boxes", frozenset({"boxes"}), 0
+    name, skeleton, tasks, num_identities = "plain?tasks=boxes", POSETRACK15, frozenset({"boxes"}), 0
 
     def __len__(self):
         return 2
@@ -70,9 +70,7 @@ def test_what_a_dataset_has_to_say():
     ],
 )
 def test_measures_ask_what_a_dataset_has_and_not_what_it_is(query, kinds):
-    drawn = build_dataset(
-        f"synthetic://a?seeds=1&frames=2&size=96x64&people=1{query}", POSETRACK15, training=False
-    )
+    drawn = build_dataset(f"synthetic://a?seeds=1&frames=2&size=96x64&people=1{query}", training=False)
     measures = dataset_measures(Behind(drawn), POSETRACK15, new_tracker=OcclusionAwareTracker, describes=True)
     assert [type(measure).__name__ for measure in measures] == kinds
 
@@ -85,5 +83,5 @@ def test_measures_ask_what_a_dataset_has_and_not_what_it_is(query, kinds):
     ],
 )
 def test_a_domain_is_the_datasets_name_unless_it_says_otherwise(name, domain):
-    dataset = build_dataset(name, POSETRACK15, training=True)
+    dataset = build_dataset(name, training=True)
     assert (dataset.domain, dataset.tasks) == (domain, TASKS)

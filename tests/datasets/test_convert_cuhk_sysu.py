@@ -7,7 +7,6 @@ from matlab_files import NOTHING, cells, draw, structs
 from scipy.io import savemat
 
 from fastpose_mtn.data.catalog import build_dataset
-from fastpose_mtn.skeletons import POSETRACK15
 
 
 def boxes(*many):
@@ -85,7 +84,7 @@ def test_who_is_written_where(cuhk):
 def test_the_training_reads_it(cuhk, monkeypatch):
     monkeypatch.setenv("FASTPOSE_DATASETS", str(cuhk.parent))
     main([])
-    dataset = build_dataset("cuhk_sysu_train", POSETRACK15, training=True, filter_empty=True)
+    dataset = build_dataset("cuhk_sysu_train", training=True, filter_empty=True)
     assert dataset.tasks == {"boxes", "identities"}
     assert dataset.num_identities == 2
     assert dataset[0].targets.identities.tolist() == [0, -1]

@@ -80,12 +80,13 @@ def test_what_is_written(mpii):
 def test_the_training_reads_it(mpii, monkeypatch):
     monkeypatch.setenv("FASTPOSE_DATASETS", str(mpii.parent))
     main([])
-    dataset = build_dataset("mpii_train", POSETRACK15, training=True, filter_empty=True)
+    dataset = build_dataset("mpii_train", training=True, filter_empty=True)
     targets = dataset[0].targets
     assert len(dataset) == 1
     assert dataset.tasks == {"keypoints"}  # not everybody in an image has a box
     assert targets.ignore.tolist() == [False, True]
-    joints = targets.keypoints[0]
+    assert dataset.skeleton is MPII16
+    joints = MPII16.convert(targets.keypoints[0], POSETRACK15)
     assert joints[POSETRACK15.index("right_ankle")].tolist() == [99.5, 199.5, 1]
     assert joints[POSETRACK15.index("head_bottom")].tolist() == [110.5, 60.5, 2]
 

@@ -43,18 +43,15 @@ def test_the_training_reads_what_is_written(posetrack17, monkeypatch):
     ((folder, summary),) = convert_posetrack17(posetrack17)
     assert folder == posetrack17 / "posetrack18_annotations" / "train"
     assert summary.startswith("1 sequences, 1 frames, 2 people")
-    dataset = build_dataset("posetrack17_train", POSETRACK15, training=True, filter_empty=True)
+    dataset = build_dataset("posetrack17_train", training=True, filter_empty=True)
     targets = dataset[0].targets
     # The region, the person, and the head of whom nobody labelled.
     assert targets.ignore.tolist() == [True, False, True]
     assert targets.boxes[0].tolist() == [1, 2, 40, 30]
     assert targets.boxes[2].tolist() == [20, 10, 30, 25]
-    assert targets.keypoints[1, POSETRACK15.index("nose")].tolist() == [100.5, 40, 2]
-    assert targets.keypoints[1, POSETRACK15.index("right_ankle")].tolist() == [
-        90,
-        200,
-        1,
-    ]  # labelled, not visible
+    joints = dataset.skeleton.convert(targets.keypoints[1], POSETRACK15)
+    assert joints[POSETRACK15.index("nose")].tolist() == [100.5, 40, 2]
+    assert joints[POSETRACK15.index("right_ankle")].tolist() == [90, 200, 1]  # labelled, not visible
     assert targets.identities.tolist() == [-1, 0, -1]
     assert dataset.image_size_wh(0) == (320, 240)
 

@@ -7,7 +7,6 @@ from matlab_files import cells, draw
 from scipy.io import savemat
 
 from fastpose_mtn.data.catalog import build_dataset
-from fastpose_mtn.skeletons import POSETRACK15
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def test_who_is_written_where(prw):
 def test_the_training_reads_it(prw, monkeypatch):
     monkeypatch.setenv("FASTPOSE_DATASETS", str(prw.parent))
     main([])
-    dataset = build_dataset("prw_train", POSETRACK15, training=True, filter_empty=True)
+    dataset = build_dataset("prw_train", training=True, filter_empty=True)
     assert dataset.tasks == {"boxes", "identities"}
     assert [dataset[i].targets.identities.tolist() for i in (0, 1)] == [[0, -1], [1]]
 

@@ -52,7 +52,7 @@ class Oracle:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_perfect_network_on_drawn_images(workers):
-    dataset = build_dataset(TINY, POSETRACK15, training=False)
+    dataset = build_dataset(TINY, training=False)
     metrics = evaluate_dataset(Oracle(dataset), dataset, batch_size=3, num_workers=workers)
     assert metrics["box/AP"] == pytest.approx(1.0)
     assert metrics["keypoint/AP"] == pytest.approx(1.0)
@@ -63,7 +63,7 @@ def test_a_perfect_network_on_drawn_images(workers):
 
 
 def test_a_network_that_is_off():
-    dataset = build_dataset(TINY, POSETRACK15, training=False)
+    dataset = build_dataset(TINY, training=False)
     oracle = Oracle(dataset, shift=30.0, embedding_dim=None)
     shifted = evaluate_dataset(oracle, dataset, batch_size=3, num_workers=0)
     assert shifted["keypoint/AP"] == 0.0
@@ -119,7 +119,7 @@ class Processes:
 
 def test_several_processes_get_what_one_gets(monkeypatch):
     # Two scenes of four frames in three shares: sequences and people are cut apart.
-    datasets = [build_dataset(TINY, POSETRACK15, training=False) for _ in range(3)]
+    datasets = [build_dataset(TINY, training=False) for _ in range(3)]
     alone = evaluate_dataset(Oracle(datasets[0], shift=4.0), datasets[0], batch_size=3, num_workers=0)
     assert 0.0 < alone["posetrack/AP"] < 1.0
     processes = Processes(3)
@@ -148,7 +148,7 @@ def labels(folder, area):
     }
     (folder / "labels.json").write_text(json.dumps(content))
     name = f"json://{folder}/labels.json?images={folder}"
-    return build_dataset(name, POSETRACK15, training=False)
+    return build_dataset(name, training=False)
 
 
 def test_a_file_with_the_networks_joints_is_measured_with_its_own_areas(tmp_path):
@@ -173,7 +173,7 @@ def test_an_image_that_cannot_be_read_names_the_file(tmp_path):
 
 
 def test_table_and_file(tmp_path, caplog):
-    dataset = build_dataset(TINY, POSETRACK15, training=False)
+    dataset = build_dataset(TINY, training=False)
     output = tmp_path / "new" / "evaluation.json"
     with caplog.at_level("INFO", "fastpose_mtn"):
         evaluate_all(Oracle(dataset), [dataset], batch_size=2, num_workers=0, output=output)

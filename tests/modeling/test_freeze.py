@@ -18,7 +18,7 @@ def test_a_step_changes_the_trained_part_and_nothing_else(cfg):
     network.train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     name = "synthetic://a?seeds=1&frames=2&size=128x96&people=3&occlusion=0&tasks=identities"
-    images = AugmentedImages([build_dataset(name, POSETRACK15, training=True)], [], seed=0)
+    images = AugmentedImages([build_dataset(name, training=True)], [], seed=0, skeleton=POSETRACK15)
     samples = [images[i, 0] for i in range(2)]
     optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=1.0)
     losses = network([s.image for s in samples], [s.targets for s in samples], [s.tasks for s in samples])

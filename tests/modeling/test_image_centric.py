@@ -28,10 +28,10 @@ HEAD_OF_LOSS = {
 def samples():
     """A drawn image of each of three datasets, each of which trains one task."""
     datasets = [
-        build_dataset(f"synthetic://a?seeds={k}&frames=2&size=128x96&people=3&occlusion=0&tasks={task}", POSETRACK15, training=True)
+        build_dataset(f"synthetic://a?seeds={k}&frames=2&size=128x96&people=3&occlusion=0&tasks={task}", training=True)
         for k, task in enumerate(LOSSES_OF_TASK)
     ]  # fmt: skip
-    images = AugmentedImages(datasets, [], seed=0)
+    images = AugmentedImages(datasets, [], seed=0, skeleton=POSETRACK15)
     return [images[2 * k, 0] for k in range(3)]
 
 

@@ -2,7 +2,7 @@
 
 Fields read: ``images`` (id, file_name, width, height, is_labeled, vid_id, ignore_regions_x/y),
 ``annotations`` (id, image_id, category_id, bbox, keypoints, iscrowd, person_id or track_id) and
-``categories`` (name, keypoints). Joints are matched by name; one that the dataset lacks is unlabelled.
+``categories`` (name, keypoints). People are in the skeleton of the joints that the files name.
 
 * A person is ignored where ``iscrowd`` is set, and where nothing is labelled on purpose: PoseTrack's
   ignore regions (the box around each polygon) and, with ``ignore_unlabelled``, people without joints.
@@ -25,7 +25,7 @@ from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.problems import LEFT_OUT
 from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.skeletons import SKELETONS, Skeleton
+from fastpose_mtn.skeletons import Skeleton, skeleton_of
 from fastpose_mtn.structures import PersonTargets
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -38,7 +38,6 @@ class CocoJsonDataset(PoseDataset):
         name: as in ``DATASETS``.
         annotations: a file, or a folder of files (PoseTrack: one a sequence), read in order of name.
         images: the folder that ``file_name`` starts from.
-        skeleton: the network's.
         filter_empty: leave out images without anybody to learn from (training).
         skip_missing: leave out images that are missing, with a warning that counts them.
 
@@ -52,14 +51,13 @@ class CocoJsonDataset(PoseDataset):
         annotations: Path,
         images: Path,
         *,
-        skeleton: Skeleton,
         form: CocoJsonFormat | None = None,
         filter_empty: bool = False,
         skip_missing: bool = False,
     ) -> None:
         self.name, self.annotations, self.folder = name, annotations, images
         self.form = form = form or CocoJsonFormat()
-        reader = CocoJsonReader(skeleton, form)
+        reader = CocoJsonReader(form)
         for path in annotation_files(annotations, name):
             reader.read(path)
         kept = [r for r in reader.records if not filter_empty or not all(p.ignore for p in r.people)]
@@ -83,20 +81,22 @@ class CocoJsonDataset(PoseDataset):
         people = [person for r in kept for person in r.people]
         self._ends = np.cumsum([len(r.people) for r in kept])
         self._boxes = np.array([p.box for p in people], np.float32).reshape(-1, 4)
-        self._keypoints = np.array([p.keypoints for p in people], np.float32).reshape(-1, len(skeleton), 3)
+        self.skeleton = skeleton_of(reader.joints)
+        self._keypoints = np.zeros((len(people), len(self.skeleton), 3), np.float32)
+        for row, person in zip(self._keypoints, people, strict=True):
+            row[: len(person.keypoints)] = person.keypoints  # later files may have named more joints
         self._identities = np.array([p.identity for p in people], np.int64)
         self._ignore = np.array([p.ignore for p in people], bool)
         visibility = self._keypoints[..., 2]
         if not (visibility == 2).any():
             visibility[visibility > 0] = 2
-        self._file_joints = reader.file_joints
         self._num_identities = len(reader.identities)
         labelled_tasks = self._labelled_tasks()
         self.tasks = form.tasks if form.tasks is not None else labelled_tasks
-        if self._file_joints and "keypoints" not in labelled_tasks:
+        if reader.joints and "keypoints" not in labelled_tasks:
             _LOG.warning(
-                "dataset %s: trains no joints: of its joints (%s) %s has none that is labelled",
-                name, ", ".join(self._file_joints), skeleton.name,
+                "dataset %s: trains no joints: none of its joints (%s) is labelled",
+                name, ", ".join(reader.joints),
             )  # fmt: skip
 
     @property
@@ -148,11 +148,9 @@ class CocoJsonDataset(PoseDataset):
             file_name=str(self._file_names[index]),
         )
 
-    def annotations_file(self, skeleton: Skeleton) -> tuple[Path, Skeleton] | None:
-        own = next((known for known in SKELETONS.values() if known.joints == self._file_joints), None)
-        if own is None or not self.annotations.is_file() or not all(map(skeleton.has, own.joints)):
-            return None
-        return self.annotations, own
+    def annotations_file(self, skeleton: Skeleton) -> Path | None:
+        measured = bool(self.skeleton.sigmas) and all(map(skeleton.has, self.skeleton.joints))
+        return self.annotations if measured and self.annotations.is_file() else None
 
     @property
     def has_sequences(self) -> bool:

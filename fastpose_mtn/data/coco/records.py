@@ -1,4 +1,4 @@
-"""Reads COCO-style JSON files into people in the network's skeleton, checked record by record.
+"""Reads COCO-style JSON files into people with the files' own joints, checked record by record.
 
 An annotation that cannot be used (a box without area, outside the image or not finite) is left out, and
 one warning a kind says how many there were and which was the first; so it is with what is used but odd.
@@ -19,7 +19,7 @@ import numpy as np
 from fastpose_mtn.data.dataset import PersonSearchQuery
 from fastpose_mtn.data.problems import KEPT, LEFT_OUT, Problems
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.skeletons import common_name
 
 # A person with joints but no box gets the joints' extent, each side moved out by this share of it; joints
 # lie inside a body. PoseTrack's own boxes are made so.
@@ -56,7 +56,7 @@ class CocoJsonFormat:
 @dataclass(frozen=True)
 class LabelledPerson:
     box: Sequence[float]  # xyxy
-    keypoints: np.ndarray  # (K, 3)
+    keypoints: np.ndarray  # (J, 3) of the joints that were known when the person was read
     identity: int
     ignore: bool
 
@@ -74,16 +74,19 @@ class CocoJsonReader:
     """Reads files one after the other; identities are numbered over all of them.
 
     Args:
-        skeleton: of the people that are read.
         problems: where oddities are counted; without it the first error is raised.
+
+    Attributes:
+        joints: names of all files' joints, as the first that has one spells it; more may come with each file.
     """
 
-    def __init__(self, skeleton: Skeleton, form: CocoJsonFormat, problems: Problems | None = None) -> None:
-        self._skeleton, self._form = skeleton, form
+    def __init__(self, form: CocoJsonFormat, problems: Problems | None = None) -> None:
+        self._form = form
         self.problems = problems or Problems()
         self.records: list[ImageRecord] = []
         self.identities: dict[tuple[str, ...], int] = {}
-        self.file_joints: tuple[str, ...] = ()  # as the last category of a person names them
+        self.joints: list[str] = []
+        self._position: dict[str, int] = {}  # in joints, by the name that files are matched by
 
     def read(self, path: Path) -> None:
         """
@@ -103,7 +106,7 @@ class CocoJsonReader:
                     self.records.append(record)
         categories = {c.get("id"): c for c in content.get("categories", []) if isinstance(c, dict)}
         people_ids = {i for i, c in categories.items() if c.get("name") == "person"} or set(categories)
-        targets = {i: self._joint_targets(categories[i], path) for i in people_ids}
+        positions = {i: self._joint_positions(categories[i], path) for i in people_ids}
         seen: set[Any] = set()
         for number, annotation in enumerate(content["annotations"]):
             where = f"{path}: annotations[{number}]"
@@ -119,13 +122,13 @@ class CocoJsonReader:
                     self.problems.add(KEPT, "annotations with an id that appears twice", where)
                 seen.add(str(annotation["id"]))
             with self.problems.within(where):
-                self._add(annotation, images, targets.get(annotation.get("category_id")), where)
+                self._add(annotation, images, positions.get(annotation.get("category_id")), where)
 
     def _add(
         self,
         annotation: Mapping[str, Any],
         images: Mapping[int, ImageRecord],
-        targets: np.ndarray | None,
+        positions: np.ndarray | None,
         where: str,
     ) -> None:
         image_id = annotation.get("image_id")
@@ -134,7 +137,7 @@ class CocoJsonReader:
             raise InputError(
                 f"{where}: image_id is none of the file's {len(images)} images, got {image_id!r}"
             )
-        person = self._person(annotation, image, targets, where)
+        person = self._person(annotation, image, positions, where)
         if person is not None:
             image.people.append(person)
 
@@ -166,9 +169,9 @@ class CocoJsonReader:
         return record
 
     def _person(
-        self, annotation: Mapping[str, Any], image: ImageRecord, targets: np.ndarray | None, where: str
+        self, annotation: Mapping[str, Any], image: ImageRecord, positions: np.ndarray | None, where: str
     ) -> LabelledPerson | None:
-        keypoints = self._joints(annotation, targets, where)
+        keypoints = self._joints(annotation, positions, where)
         labelled = keypoints[:, 2] > 0
         corners = _corners(annotation, where)
         if corners is None and labelled.any():
@@ -203,35 +206,33 @@ class CocoJsonReader:
         if (labelled & ((xy < 0) | (xy > image.size_wh)).any(axis=1)).any():
             self.problems.add(KEPT, "annotations with joints outside the image, which train nothing", where)
 
-    def _joint_targets(self, category: Mapping[str, Any], path: Path) -> np.ndarray | None:
-        """(J,) position in the network's skeleton of each of the file's joints, -1 for none."""
-        names = self._form.joints or category.get("keypoints")
+    def _joint_positions(self, category: Mapping[str, Any], path: Path) -> np.ndarray | None:
+        """(J,) position in ``joints`` of each of the category's joints; new ones are added there."""
+        names = [str(name) for name in self._form.joints or category.get("keypoints") or ()]
         if not names:
             return None
-        self.file_joints = tuple(map(str, names))
-        positions = []
-        for name in names:
-            positions.append(self._skeleton.index(str(name)) if self._skeleton.has(str(name)) else -1)
-        taken = [p for p in positions if p >= 0]
-        if len(set(taken)) < len(taken):
-            raise InputError(
-                f"{path}: two joints of the file have the same name: {', '.join(map(str, names))}"
-            )
-        return np.array(positions, np.int64)
+        keys = [name if common_name(name) in names else common_name(name) for name in names]
+        if len(set(keys)) < len(keys):
+            raise InputError(f"{path}: two joints of the file have the same name: {', '.join(names)}")
+        for key, name in zip(keys, names, strict=True):
+            if key not in self._position:
+                self._position[key] = len(self.joints)
+                self.joints.append(name)
+        return np.array([self._position[key] for key in keys], np.int64)
 
-    def _joints(self, annotation: Mapping[str, Any], targets: np.ndarray | None, where: str) -> np.ndarray:
+    def _joints(self, annotation: Mapping[str, Any], positions: np.ndarray | None, where: str) -> np.ndarray:
         out = self._no_joints()
         values = annotation.get("keypoints")
-        if not values or targets is None:
+        if not values or positions is None:
             return out
         try:
             joints = np.asarray(values, np.float64).reshape(-1, 3)
         except (TypeError, ValueError):
             raise InputError(f"{where}: keypoints: expected x, y, v for each joint, numbers all") from None
-        if len(joints) != len(targets):
+        if len(joints) != len(positions):
             raise InputError(
-                f"{where}: keypoints: expected {3 * len(targets)} numbers, x, y, v for each of the category's "
-                f"{len(targets)} joints, got {3 * len(joints)}"
+                f"{where}: keypoints: expected {3 * len(positions)} numbers, x, y, v for each of the category's "
+                f"{len(positions)} joints, got {3 * len(joints)}"
             )
         bad = ~np.isfinite(joints).all(axis=1)
         if bad.any():
@@ -240,13 +241,13 @@ class CocoJsonReader:
         wrong = ~np.isin(joints[:, 2], (0, 1, 2))
         if wrong.any():
             raise InputError(f"{where}: keypoints: expected v of 0, 1 or 2, got {joints[wrong][0, 2]:g}")
-        chosen = (targets >= 0) & (joints[:, 2] > 0)
-        out[targets[chosen], :2] = joints[chosen, :2] + self._form.joint_offset
-        out[targets[chosen], 2] = joints[chosen, 2]
+        labelled = joints[:, 2] > 0
+        out[positions[labelled], :2] = joints[labelled, :2] + self._form.joint_offset
+        out[positions[labelled], 2] = joints[labelled, 2]
         return out
 
     def _no_joints(self) -> np.ndarray:
-        return np.zeros((len(self._skeleton), 3), np.float32)
+        return np.zeros((len(self.joints), 3), np.float32)
 
     def _usable_box(self, corners: Sequence[float], image: ImageRecord, where: str) -> list[float] | None:
         """The box inside the image, or None after counting why there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,8 +15,7 @@ from fastpose_mtn.data.posetrack.records import image_record, posetrack18_file_n
 from fastpose_mtn.data.sample import TASKS, LabelledImage, parse_tasks
 from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED, SceneConfig, SyntheticScene
 from fastpose_mtn.data.synthetic.dataset import frame_records, image_id, sequence_name
-from fastpose_mtn.skeletons import POSETRACK15, Skeleton
-from fastpose_mtn.structures import PersonTargets
+from fastpose_mtn.skeletons import POSETRACK15
 
 _SCENES_KEPT = 4  # scenes a worker keeps; a batch draws its images scene by scene
 
@@ -130,7 +129,7 @@ class SyntheticDataset(PoseDataset):
     scene, so identities are unique and counted before anything is drawn.
     """
 
-    def __init__(self, name: str, spec: SyntheticSpec, *, skeleton: Skeleton, training: bool) -> None:
+    def __init__(self, name: str, spec: SyntheticSpec, *, training: bool) -> None:
         """
         Raises:
             ValueError: ``training`` on scenes that are kept for acceptance.
@@ -140,7 +139,7 @@ class SyntheticDataset(PoseDataset):
                 f"dataset {name}: scenes from seed {FIRST_ACCEPTANCE_SEED} up are kept for acceptance and "
                 f"must not be trained on; use smaller seeds in DATASETS.TRAIN"
             )
-        self.name, self.spec, self.skeleton, self.tasks = name, spec, skeleton, spec.tasks
+        self.name, self.spec, self.skeleton, self.tasks = name, spec, POSETRACK15, spec.tasks
         self._training = training
         first, last = spec.seeds
         self._scene_count = last - first + 1
@@ -180,12 +179,7 @@ class SyntheticDataset(PoseDataset):
         ).astype(np.int64)
         return LabelledImage(
             image=drawn.image,
-            targets=PersonTargets(
-                boxes=targets.boxes,
-                keypoints=POSETRACK15.convert(targets.keypoints, self.skeleton),
-                identities=identities,
-                ignore=targets.ignore,
-            ),
+            targets=replace(targets, identities=identities),
             tasks=self.tasks,
             image_id=index,
             file_name=f"{seed:06d}/{frame:06d}",

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastpose_mtn.data.dataset import PoseDataset
+from fastpose_mtn.data.transforms.joints import tasks_in
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.coco.average_precision import (
     CocoEvaluator,
@@ -41,7 +42,7 @@ def dataset_measures(
         describes: whether the network has identity vectors.
     """
     measures: list[Measure] = [PoseMeasure(dataset, skeleton)]
-    if "keypoints" in dataset.tasks and dataset.has_sequences:
+    if "keypoints" in tasks_in(dataset, skeleton) and dataset.has_sequences:
         try:
             measures.append(TrackingMeasure(dataset, skeleton, new_tracker))
         except InputError as error:  # labels that train well and cannot be compared: without head boxes, say
@@ -59,7 +60,7 @@ class PoseMeasure:
     """
 
     def __init__(self, dataset: PoseDataset, skeleton: Skeleton) -> None:
-        self._skeleton = skeleton
+        self._skeleton, self._own = skeleton, dataset.skeleton
         self._official = dataset.annotations_file(skeleton)
 
     def reset(self) -> None:
@@ -67,14 +68,14 @@ class PoseMeasure:
 
     def entry(self, image: EvaluatedImage, found: PersonDetections) -> Any:
         if self._official is not None:
-            keypoints = self._skeleton.convert(found.keypoints, self._official[1])
+            keypoints = self._skeleton.convert(found.keypoints, self._own)
             return detections_to_coco_results(image.image_id, replace(found, keypoints=keypoints))
         return image.image_id, image.size_hw, image.targets, replace(found, embeddings=None)
 
     def evaluate(self, entries: Sequence[Any]) -> dict[str, float]:
         if self._official is not None:
-            path, skeleton = self._official
-            return evaluate_coco_files(path, list(itertools.chain.from_iterable(entries)), skeleton)
+            results = list(itertools.chain.from_iterable(entries))
+            return evaluate_coco_files(self._official, results, self._own)
         evaluator = CocoEvaluator(self._skeleton)
         for entry in entries:
             evaluator.add(*entry)

@@ -8,9 +8,12 @@ import pytest
 from fastpose_mtn.data.catalog import DATASETS, build_dataset, register_coco_json
 from fastpose_mtn.data.coco.dataset import CocoJsonDataset
 from fastpose_mtn.data.coco.records import CocoJsonFormat
-from fastpose_mtn.skeletons import COCO17, CROWDPOSE14, HALPE136, PERSON19, POSETRACK15
+from fastpose_mtn.data.posetrack.sequence import POSETRACK18_SLOTS
+from fastpose_mtn.skeletons import COCO17, CROWDPOSE14, HALPE136, PERSON19, POSETRACK15, skeleton_of
 
-JOINTS = ["left_wrist", "top_head", "left_ear"]  # the second is POSETRACK15's head_top, the third it lacks
+POSETRACK18 = skeleton_of(POSETRACK18_SLOTS)
+CROWDPOSE = skeleton_of((*CROWDPOSE14.joints[:12], "head", "neck"))  # as its files spell them
+JOINTS = ["left_wrist", "top_head", "left_ear"]
 
 
 def person(number=1, image_id=1, **changes):
@@ -42,20 +45,18 @@ def write(folder, annotations, images=None, categories=None, name="labels.json")
 
 
 def read(path, form=None, **options):
-    return CocoJsonDataset("mine", path, path.parent, skeleton=POSETRACK15, form=form, **options)
+    return CocoJsonDataset("mine", path, path.parent, form=form, **options)
 
 
-def test_joints_are_matched_by_name_and_moved_to_pixel_centres(tmp_path):
+def test_joints_are_the_files_own_and_moved_to_pixel_centres(tmp_path):
     dataset = read(write(tmp_path, [person()]))
     image = dataset[0]
     assert (image.image_id, image.file_name, len(dataset)) == (1, "1.png", 2)
     assert image.image.shape == (80, 100, 3)
     assert image.image[0, 0].tolist() == [255, 0, 0]
     assert image.targets.boxes.tolist() == [[10, 20, 40, 60]]
-    joints = image.targets.keypoints[0]
-    assert joints[POSETRACK15.index("left_wrist")].tolist() == [12.5, 22.5, 2]
-    assert joints[POSETRACK15.index("head_top")].tolist() == [14.5, 24.5, 1]
-    assert (joints[:, 2] > 0).sum() == 2
+    assert dataset.skeleton.joints == tuple(JOINTS)
+    assert image.targets.keypoints[0].tolist() == [[12.5, 22.5, 2], [14.5, 24.5, 1], [16.5, 26.5, 2]]
     assert image.targets.identities.tolist() == [-1]
     assert dataset.tasks == {"boxes", "keypoints"}
     assert len(dataset[1].targets) == 0
@@ -63,7 +64,7 @@ def test_joints_are_matched_by_name_and_moved_to_pixel_centres(tmp_path):
 
 def test_continuous_joints_stay_where_they_are(tmp_path):
     dataset = read(write(tmp_path, [person()]), CocoJsonFormat(joint_offset=0.0))
-    assert dataset[0].targets.keypoints[0, POSETRACK15.index("left_wrist")].tolist() == [12, 22, 2]
+    assert dataset[0].targets.keypoints[0, 0].tolist() == [12, 22, 2]
 
 
 def test_labels_without_hidden_joints_count_as_visible(tmp_path):
@@ -97,7 +98,7 @@ def test_identities_count_over_files_and_tracks_are_a_videos_own(tmp_path):
     for video in ("a", "b"):
         images = [{"id": 1, "file_name": f"{video}/1.png", "vid_id": video}]
         write(folder, [person(1, track_id=0), person(2, track_id=5)], images, name=f"{video}.json")
-    dataset = CocoJsonDataset("mine", folder, folder, skeleton=POSETRACK15)
+    dataset = CocoJsonDataset("mine", folder, folder)
     assert dataset.num_identities == 4
     assert [dataset[i].targets.identities.tolist() for i in (0, 1)] == [[0, 1], [2, 3]]
     assert dataset.tasks == {"boxes", "keypoints", "identities"}
@@ -230,14 +231,44 @@ def test_missing_images_can_be_left_out(tmp_path, caplog):
         read(path, skip_missing=True)
 
 
-def test_joints_that_match_none_are_told(tmp_path, caplog):
-    categories = [{"id": 1, "name": "person", "keypoints": ["l_wrist", "head_left", "l_ear"]}]
-    dataset = read(write(tmp_path, [person()], categories=categories))
+def test_a_dataset_without_a_labelled_joint_trains_none(tmp_path, caplog):
+    dataset = read(write(tmp_path, [person(keypoints=[0] * 9)]))
     assert dataset.tasks == {"boxes"}
     assert (
-        "mine: trains no joints: of its joints (l_wrist, head_left, l_ear) POSETRACK15 has none"
+        "mine: trains no joints: none of its joints (left_wrist, top_head, left_ear) is labelled"
         in caplog.text
     )
+
+
+def test_files_with_other_joints_make_one_skeleton(tmp_path):
+    """A joint counts once, whichever of its names a file has; people of the first file lack the second's."""
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    for number, joints in enumerate((JOINTS, ["nose", "head_top"]), 1):
+        images = [{"id": number, "file_name": f"{number}.png"}]
+        categories = [{"id": 1, "name": "person", "keypoints": joints}]
+        people = [person(image_id=number, keypoints=[number, 1, 2] * len(joints))]
+        write(folder, people, images, categories, name=f"{number}.json")
+    dataset = CocoJsonDataset("mine", folder, folder, form=CocoJsonFormat(joint_offset=0.0))
+    assert dataset.skeleton.joints == (*JOINTS, "nose")
+    first, second = (dataset[i].targets.keypoints[0] for i in (0, 1))
+    assert first.tolist() == [[1, 1, 2]] * 3 + [[0, 0, 0]]
+    assert second.tolist() == [[0, 0, 0], [2, 1, 2], [0, 0, 0], [2, 1, 2]]
+
+
+def test_one_joint_under_two_names(tmp_path):
+    """A head beside a head_top is a joint of its own; two names that both stand for head_top are not told apart."""
+    categories = [{"id": 1, "name": "person", "keypoints": ["head", "head_top", "nose"]}]
+    dataset = read(write(tmp_path, [person()], categories=categories))
+    assert POSETRACK15.index("head_top") == 2
+    assert dataset.skeleton.convert(dataset[0].targets.keypoints, POSETRACK15)[0, 2].tolist() == [
+        14.5,
+        24.5,
+        1,
+    ]
+    categories[0]["keypoints"] = ["head", "top_head", "nose"]
+    with pytest.raises(ValueError, match="two joints of the file have the same name: head, top_head, nose"):
+        read(write(tmp_path, [person()], categories=categories))
 
 
 def test_what_is_used_but_odd_is_told(tmp_path, caplog):
@@ -253,7 +284,7 @@ def test_what_is_used_but_odd_is_told(tmp_path, caplog):
 def test_names_of_ones_own(tmp_path, monkeypatch):
     write(tmp_path, [person()])
     name = f"json://{tmp_path}/labels.json?images={tmp_path}"
-    assert len(build_dataset(name, POSETRACK15, training=True, filter_empty=True)) == 1
+    assert len(build_dataset(name, training=True, filter_empty=True)) == 1
     monkeypatch.setenv("FASTPOSE_DATASETS", str(tmp_path))
     monkeypatch.setitem(DATASETS, "other", None)
     with pytest.raises(ValueError, match="dataset name 'other' is taken"):
@@ -261,7 +292,7 @@ def test_names_of_ones_own(tmp_path, monkeypatch):
     register_coco_json("registered-in-a-test", "labels.json", ".")
     monkeypatch.delitem(DATASETS, "other")
     try:
-        assert len(build_dataset("registered-in-a-test", POSETRACK15, training=False)) == 2
+        assert len(build_dataset("registered-in-a-test", training=False)) == 2
     finally:
         del DATASETS["registered-in-a-test"]
 
@@ -272,23 +303,25 @@ def test_files_whose_joints_the_network_has_are_official(tmp_path):
     for own, others in ((POSETRACK15, COCO17), (COCO17, POSETRACK15)):
         categories = [{"id": 1, "name": "person", "keypoints": list(own.joints)}]
         whole = read(write(tmp_path, [person(keypoints=[1, 2, 2] * len(own))], categories=categories))
-        assert whole.annotations_file(own) == whole.annotations_file(PERSON19) == (path, own)
+        assert whole.skeleton is own
+        assert whole.annotations_file(own) == whole.annotations_file(PERSON19) == path
         assert whole.annotations_file(others) is None
 
 
 @pytest.mark.parametrize(
     ("name", "skeleton", "images", "people", "identities"),
     [
-        ("json://{0}/coco/test_coco.json?images={0}/coco", POSETRACK15, 4, 14, 0),
-        ("json://{0}/crowdpose/test_crowdpose.json?images={0}/crowdpose", CROWDPOSE14, 2, 5, 0),
+        ("json://{0}/coco/test_coco.json?images={0}/coco", COCO17, 4, 14, 0),
+        ("json://{0}/crowdpose/test_crowdpose.json?images={0}/crowdpose", CROWDPOSE, 2, 5, 0),
         ("json://{0}/posetrack18/annotations/val?images={0}/posetrack18&format=posetrack",
-         POSETRACK15, 2, 3, 3),
+         POSETRACK18, 2, 3, 3),
         ("json://{0}/halpe/test_halpe.json?images={0}/coco&format=halpe", HALPE136, 4, 14, 0),
     ],
 )  # fmt: skip
 def test_real_files(real_data, name, skeleton, images, people, identities):
-    dataset = build_dataset(name.format(real_data), skeleton, training=False)
+    dataset = build_dataset(name.format(real_data), training=False)
     found = [dataset[i] for i in range(len(dataset))]
+    assert dataset.skeleton == skeleton
     assert len(found) == images
     assert sum(int((~image.targets.ignore).sum()) for image in found) == people
     assert dataset.num_identities == identities

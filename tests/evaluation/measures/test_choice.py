@@ -11,6 +11,7 @@ import pytest
 
 from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.data.synthetic import write_dataset
+from fastpose_mtn.data.transforms.joints import convert_people
 from fastpose_mtn.evaluation.measures.choice import PoseMeasure, dataset_measures
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.measures.search import SearchMeasure
@@ -26,7 +27,7 @@ DRAWN = "synthetic://drawn?seeds=5&frames=6&size=160x120&people=3&occlusion=0.4"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """The scene of DRAWN as files."""
-    spec = build_dataset(DRAWN, POSETRACK15, training=False).spec
+    spec = build_dataset(DRAWN, training=False).spec
     folder = tmp_path_factory.mktemp("written")
     write_dataset(folder, 1, spec.frames, 5, config=spec.scene(5))
     return folder
@@ -34,13 +35,14 @@ def written(tmp_path_factory):
 
 def files(folder, annotations="annotations", **options):
     name = f"json://{folder / annotations}?images={folder}&format=posetrack"
-    return build_dataset(name, POSETRACK15, training=False, **options)
+    return build_dataset(name, training=False, **options)
 
 
 def imperfect(dataset):
     """Each image, and people a little beside the labelled ones, some of them missed."""
     for index in range(len(dataset)):
-        image, rng = dataset[index], np.random.default_rng(index)
+        image = convert_people(dataset[index], dataset.skeleton, POSETRACK15)
+        rng = np.random.default_rng(index)
         targets = image.targets[~image.targets.ignore]
         joints = targets.keypoints + rng.normal(0, 1.0, targets.keypoints.shape).astype(np.float32)
         joints[..., 2] = rng.uniform(0.1, 1.0, joints.shape[:2])
@@ -57,7 +59,7 @@ def tracked(dataset, people, **options):
 
 
 def test_drawn_scenes_their_files_and_the_evaluation_of_files_agree(written, tmp_path):
-    drawn = build_dataset(DRAWN, POSETRACK15, training=False)
+    drawn = build_dataset(DRAWN, training=False)
     people = list(imperfect(drawn))
     metrics = tracked(drawn, people)
     assert 0.2 < metrics["posetrack/AP"] < 1.0
@@ -94,7 +96,7 @@ def test_a_network_of_all_joints_gets_each_benchmarks_numbers(written, tmp_path)
     found[..., 2] = 0.5
     metrics = []
     for skeleton in (COCO17, PERSON19):
-        dataset = build_dataset(name, skeleton, training=False)
+        dataset = build_dataset(name, training=False)
         keypoints = COCO17.convert(found, skeleton).astype(np.float32)
         keypoints[:, 17:] = 1e4, 1e4, 1.0  # a head far away says nothing about COCO's joints
         people = PersonDetections(
@@ -138,7 +140,7 @@ clocks: list[Clock] = []
     [("seeds=5-6&frames=5&stride=2", [[0, 2, 4], [0, 2, 4]]), ("seeds=5&frames=2", [[0, 1]])],
 )
 def test_frames_with_a_stride_are_further_apart(name, expected):
-    dataset = build_dataset(f"synthetic://a?size=96x64&people=1&{name}", POSETRACK15, training=False)
+    dataset = build_dataset(f"synthetic://a?size=96x64&people=1&{name}", training=False)
     clocks.clear()
     measure = TrackingMeasure(dataset, POSETRACK15, Clock)
     measure.evaluate([measure.entry(*pair) for pair in imperfect(dataset)])
@@ -169,14 +171,14 @@ def kinds(dataset, describes=True):
 
 def test_the_dataset_says_what_applies(written):
     drawn = "synthetic://a?seeds=1&frames=2&size=96x64&people=1"
-    assert kinds(build_dataset(drawn, POSETRACK15, training=False)) == [
+    assert kinds(build_dataset(drawn, training=False)) == [
         "PoseMeasure", "TrackingMeasure", "SearchMeasure",
     ]  # fmt: skip
-    boxes = build_dataset(f"{drawn}&tasks=boxes", POSETRACK15, training=False)
+    boxes = build_dataset(f"{drawn}&tasks=boxes", training=False)
     assert kinds(boxes) == ["PoseMeasure"]
     assert kinds(files(written), describes=False) == ["PoseMeasure", "TrackingMeasure"]
     photographs = f"json://{written / 'annotations'}?images={written}"
-    assert kinds(build_dataset(photographs, POSETRACK15, training=False)) == ["PoseMeasure", "SearchMeasure"]
+    assert kinds(build_dataset(photographs, training=False)) == ["PoseMeasure", "SearchMeasure"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,7 @@ def test_only_the_first_image_of_a_person_is_described():
         )
         return seen, found
 
-    measure = SearchMeasure(build_dataset(DRAWN, POSETRACK15, training=False))
+    measure = SearchMeasure(build_dataset(DRAWN, training=False))
     pairs = [image(0, [4, -1, 5]), image(1, [4, 6, -1]), image(2, [-1, 6, 5])]
     entries = [measure.entry(*pair) for pair in pairs]
     assert asked == [(0, [0.0]), (1, [20.0])]

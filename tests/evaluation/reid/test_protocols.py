@@ -15,7 +15,6 @@ from fastpose_mtn.evaluation.reid.protocols import (
     queries_from_targets,
 )
 from fastpose_mtn.evaluation.reid.search import PersonSearchGallery, evaluate_person_search
-from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 
 
@@ -105,7 +104,7 @@ def catalogued(name, root, folder, people, monkeypatch):
     (root / "all").mkdir()
     (root / "all" / name.rpartition("_")[0]).symlink_to(root)
     monkeypatch.setenv("FASTPOSE_DATASETS", str(root / "all"))
-    return build_dataset(name, POSETRACK15, training=False)
+    return build_dataset(name, training=False)
 
 
 def searched(dataset):
