@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.catalog import CocoFiles, coco_files
 from fastpose_mtn.data.coco.dataset import annotation_files, missing_images
 from fastpose_mtn.data.coco.records import CocoJsonReader, ImageRecord
+from fastpose_mtn.data.crops.dataset import CropsDataset, CropsSpec
+from fastpose_mtn.data.crops.folder import UNKNOWN_CAMERA
 from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.problems import ERROR, KEPT, Problem, Problems
 from fastpose_mtn.data.sample import TASKS
@@ -73,8 +75,11 @@ def check_dataset(
     """
     if name.startswith("synthetic://"):
         return DatasetReport(name, "drawn when it is asked for; there are no files", (), 0)
-    files = coco_files(name)
     problems = Problems(collect_errors=True, places=places)
+    if name.startswith("crops://"):
+        summary = _check_crops(name, problems, decode=decode, workers=workers, progress=progress)
+        return DatasetReport(name, summary, tuple(problems), problems.count(ERROR))
+    files = coco_files(name)
     reader = CocoJsonReader(files.form, problems)
     paths: list[Path] = []
     with problems.within(f"dataset {name}"):
@@ -128,42 +133,66 @@ def _check_images(
     for record in records:
         if id(record) in missing:
             problems.add(ERROR, "images that are missing", _image_place(files.images, record))
-    there = [record for record in records if id(record) not in missing]
-    if not decode:
-        return
-    found = _decode(files.images, there, workers)
-    for record, problem in tqdm(found, total=len(there), disable=not progress, unit="image", leave=False):
-        if problem:
-            kind, _, value = problem.partition(", got ")
-            place = _image_place(files.images, record)
-            problems.add(ERROR, kind, f"{place}, got {value}" if value else place)
+    if decode:
+        there = [record for record in records if id(record) not in missing]
+        paths = [(files.images / record.file_name, record.size_wh) for record in there]
+        places = [_image_place(files.images, record) for record in there]
+        _decode(paths, places, problems, workers=workers, progress=progress)
 
 
-def _decode(images: Path, records: Sequence[ImageRecord], workers: int) -> Iterator[tuple[ImageRecord, str]]:
-    if workers < 1:
-        yield from zip(records, map(image_problem, repeat(images), records), strict=True)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from zip(records, pool.map(image_problem, repeat(images), records, chunksize=16), strict=True)
+def _decode(
+    images: Sequence[tuple[Path, tuple[int, int]]],
+    places: Sequence[str],
+    problems: Problems,
+    *,
+    workers: int,
+    progress: bool,
+) -> None:
+    """Reads images, see ``image_problem``; each one's place names it in the report."""
+    with ProcessPoolExecutor(workers) if workers > 0 else nullcontext() as pool:
+        found = map(image_problem, images) if pool is None else pool.map(image_problem, images, chunksize=16)
+        bar = tqdm(found, total=len(images), disable=not progress, unit="image", leave=False)
+        for place, problem in zip(places, bar, strict=True):
+            if problem:
+                kind, _, value = problem.partition(", got ")
+                problems.add(ERROR, kind, f"{place}, got {value}" if value else place)
 
 
-def image_problem(images: Path, record: ImageRecord) -> str:
-    """What is wrong with an image's file, "" if nothing is."""
-    path = images / record.file_name
+def image_problem(image: tuple[Path, tuple[int, int]]) -> str:
+    """What is wrong with a file of which this size, (width, height), is said, (0, 0) for none; "" if nothing is."""
+    path, size_wh = image
     try:
         height, width = read_image(path).shape[:2]
     except InputError as error:
         return str(error).removeprefix(f"{path}: ")
-    if record.size_wh[0] and record.size_wh != (width, height):
+    if size_wh[0] and size_wh != (width, height):
         return (
             f"images of another size than their labels say, got {width}x{height} instead of "
-            f"{record.size_wh[0]}x{record.size_wh[1]}"
+            f"{size_wh[0]}x{size_wh[1]}"
         )
     return ""
 
 
 def _image_place(images: Path, record: ImageRecord) -> str:
     return f"{images / record.file_name} (image id {record.image_id})"
+
+
+def _check_crops(name: str, problems: Problems, *, decode: bool, workers: int, progress: bool) -> str:
+    """The summary of a folder of person crops; every picture that collages are made of is read."""
+    spec, dataset = CropsSpec.parse(name), None
+    with problems.within(f"dataset {name}"):
+        dataset = CropsDataset(name, spec, training=True, problems=problems)
+    if dataset is None:
+        return "cannot be read"
+    pictures = [(crop.path, crop.size_wh) for crop in dataset.crops]
+    pictures += [(path, (0, 0)) for path in dataset.backgrounds]
+    if decode:
+        _decode(pictures, [str(path) for path, _ in pictures], problems, workers=workers, progress=progress)
+    cameras = {crop.camera for crop in dataset.crops} - {UNKNOWN_CAMERA}
+    return (
+        f"{len(dataset)} collages of {len(dataset.crops)} crops, {dataset.people_count} identities, "
+        f"{len(cameras)} cameras, {len(dataset.backgrounds)} backgrounds; trains {', '.join(sorted(dataset.tasks))}"
+    )
 
 
 def _summary(reader: CocoJsonReader, files: CocoFiles, skeleton: Skeleton) -> str:

@@ -2,6 +2,7 @@
 
 * ``synthetic://LABEL?seeds=A-B&...``: drawn on the fly, see ``SyntheticSpec``.
 * ``json://ANNOTATIONS?images=FOLDER[&format=coco|posetrack|halpe][&tasks=T+T][&domain=D]``: COCO-style JSON of one's own.
+* ``crops://FOLDER?split=A-B&...``: collages of person crops, one folder a person, see ``CropsSpec``.
 * the names in ``DATASETS``: public datasets under the folder that the environment variable
   FASTPOSE_DATASETS names (otherwise DETECTRON2_DATASETS, otherwise ``datasets``), as in Detectron2;
   ``NAME?tasks=T+T`` trains only these tasks with it, ``NAME?domain=D`` says whose way of labelling it is.
@@ -20,6 +21,7 @@ from urllib.parse import parse_qsl
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.coco.dataset import CocoJsonDataset
 from fastpose_mtn.data.coco.records import CocoJsonFormat
+from fastpose_mtn.data.crops.dataset import CropsDataset, CropsSpec
 from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.person_search import cuhk_sysu_queries_of, prw_queries_of
 from fastpose_mtn.data.sample import parse_tasks
@@ -93,7 +95,7 @@ def coco_files(name: str) -> CocoFiles:
         return CocoFiles(Path(path), Path(parts["images"]), _as_asked(_FORMATS[form], parts, name))
     base, parts = _parts(name, {"tasks", "domain"}, name, "NAME[?tasks=T+T][&domain=D]")
     if base not in DATASETS:
-        names = ", ".join(["synthetic://...", "json://...", *DATASETS])
+        names = ", ".join(["synthetic://...", "json://...", "crops://...", *DATASETS])
         raise ValueError(f"unknown dataset {name!r}; known: {names}")
     files, root = DATASETS[base], datasets_folder()
     return CocoFiles(root / files.annotations, root / files.images, _as_asked(files.form, parts, name))
@@ -159,6 +161,8 @@ def build_dataset(
     """
     if name.startswith("synthetic://"):
         return SyntheticDataset(name, SyntheticSpec.parse(name), training=training)
+    if name.startswith("crops://"):
+        return CropsDataset(name, CropsSpec.parse(name), training=training)
     files = coco_files(name)
     return CocoJsonDataset(
         name,

@@ -146,7 +146,9 @@ class PoseDataset(Protocol):
         return []
 
     def queries(self, gallery_size: int | None) -> list[PersonSearchQuery] | None:
-        """The people of the dataset's own search protocol, images by the name of their file; None: it has none.
+        """The people of the dataset's own search protocol; None: it has none.
+
+        Images go by the name of their file, or by their number where they are in none.
 
         Args:
             gallery_size: images a query, where the protocol leaves a choice; None: all others.

@@ -10,7 +10,15 @@ from PIL import Image, UnidentifiedImageError
 
 from fastpose_mtn.errors import InputError
 
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".jp2")
+)
 _EXIF_ORIENTATION = 0x0112
+
+
+def is_image(path: Path) -> bool:
+    """Whether the file's name is an image's; hidden files are not looked at."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -62,7 +62,7 @@ def dataset_records(name: str, skeleton: str, training: bool = False) -> list[di
     records = []
     for index in range(len(dataset)):
         width, height = dataset.image_size_wh(index)
-        place = {"dataset": name, "index": index, "width": width, "height": height}
+        place = {"dataset": name, "index": index, "training": training, "width": width, "height": height}
         own = _labels(dataset, index, get_skeleton(skeleton)) if registered is None else registered[index]
         records.append({**own, **place})
     return records
@@ -163,7 +163,7 @@ class FastPoseMapper:
 
     def _read(self, record: dict[str, Any]) -> LabelledImage:
         if "dataset" in record:
-            dataset = dataset_of(record["dataset"], self.skeleton.name, False)
+            dataset = dataset_of(record["dataset"], self.skeleton.name, record["training"])
             return convert_people(dataset[record["index"]], dataset.skeleton, self.skeleton)
         return read_record(record, self.skeleton, f"MODEL.SKELETON {self.skeleton.name}")
 

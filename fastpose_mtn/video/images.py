@@ -10,15 +10,7 @@ import numpy as np
 
 from fastpose_mtn.errors import InputError
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".jp2")
-)
 _ENDINGS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND\xae\x42\x60\x82"}  # how a whole file ends
-
-
-def is_image(path: Path) -> bool:
-    """Whether the file's name is an image's; hidden files are not looked at."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def read_image(path: Path) -> np.ndarray:

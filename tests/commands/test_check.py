@@ -3,6 +3,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from crop_folders import write_crops
 
 from fastpose_mtn.commands.check import check_dataset, main
 from fastpose_mtn.skeletons import POSETRACK15
@@ -152,6 +153,35 @@ def test_datasets_that_are_none(tmp_path):
     assert check_dataset("synthetic://a?seeds=1", POSETRACK15).errors == 0
     with pytest.raises(ValueError, match="unknown dataset 'nonesuch'"):
         check_dataset("nonesuch", POSETRACK15)
+
+
+def test_folders_of_crops(tmp_path):
+    folder = write_crops(tmp_path / "people", [2, 1, 0])
+    (folder / "0000" / "notes.txt").write_text("")
+    path = folder / "0001" / "torn.jpg"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (64, 32, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:-100])
+    places = tmp_path / "places"
+    places.mkdir()
+    (places / "a.jpg").write_bytes(b"none")
+    name = f"crops://{folder}?backgrounds={places}&people=3"
+    report, problems = found(name)
+    assert (
+        report.summary == "2 collages of 4 crops, 2 identities, 2 cameras, 1 backgrounds; trains identities"
+    )
+    assert report.errors == 2
+    assert problems["error", "expected a whole image"][1][0].startswith(f"{path}, got a JPEG")
+    assert problems["error", "expected an image"] == (
+        1,
+        [f"{places}/a.jpg, got 4 bytes that cannot be decoded"],
+    )
+    assert problems["left out", "files that are no images"] == (1, [f"{folder}/0000/notes.txt"])
+    assert problems["left out", "people without a picture"] == (1, [f"{folder}/0002"])
+    assert found(name, decode=False)[0].errors == 0
+    report, problems = found(f"crops://{tmp_path}/absent")
+    assert report.errors == 1
+    assert ("error", "no such folder") in problems
+    assert "cannot be read" in str(report)
 
 
 def test_joints_of_another_kind(tmp_path):

@@ -61,7 +61,7 @@ def test_public_names_take_tasks_too(mine, tmp_path, monkeypatch):
         ("json://a.json?images=b&tasks=masks", r"tasks are \['masks'\], expected some of"),
         (
             "nonesuch",
-            "unknown dataset 'nonesuch'; known: synthetic://..., json://..., keypoints_coco_2017_train",
+            "unknown dataset 'nonesuch'; known: synthetic://..., json://..., crops://..., keypoints_coco_2017_train",
         ),
     ],
 )

@@ -2,10 +2,12 @@ import json
 import math
 import pickle
 import threading
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from crop_folders import write_crops
 
 from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.engine import evaluation
@@ -71,6 +73,45 @@ def test_a_network_that_is_off():
     assert shifted["posetrack/MOTA"] < 0.0
     assert not any(name.startswith("search/") for name in shifted)  # it has no identity vectors
     assert oracle.described == 0
+
+
+class LookingOracle(Oracle):
+    """Describes people by the colour that it sees in the middle of their boxes."""
+
+    def estimate(self, frames):
+        return [
+            replace(
+                found,
+                keypoints=np.zeros((len(found), 15, 3), np.float32),
+                embeddings=self.describe(frame, found.boxes),
+            )
+            for frame, found in zip(frames, super().estimate(frames), strict=True)
+        ]
+
+    def describe(self, frame, boxes_xyxy):
+        self.described += 1
+        middles = ((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2).astype(int)
+        vectors = np.zeros((len(boxes_xyxy), self.embedding_dim), np.float32)
+        vectors[:, :3] = frame[middles[:, 1], middles[:, 0]].astype(np.float32) - 128
+        return vectors
+
+
+@pytest.mark.parametrize(("cameras", "queries"), [(2, 8), (0, 4)])
+def test_people_are_searched_for_in_collages_of_crops(tmp_path, cameras, queries):
+    write_crops(tmp_path, [4, 3, 5, 2], cameras=cameras)
+    name = f"crops://{tmp_path}?size=320x240&people=3"
+    dataset = build_dataset(name, training=False)
+    assert len(dataset.queries(None)) == queries
+    metrics = evaluate_dataset(LookingOracle(dataset), dataset, batch_size=3, num_workers=0)
+    assert metrics["search/mAP"] == metrics["search/top1"] == pytest.approx(1.0)
+    assert metrics["box/AP"] == pytest.approx(1.0)
+    wrong = LookingOracle(dataset)
+    wrong.describe = lambda frame, boxes: -LookingOracle.describe(wrong, frame, boxes)
+    right = iter(
+        [p for i in range(len(dataset)) for p in LookingOracle(dataset, first=i).estimate([dataset[i].image])]
+    )
+    wrong.estimate = lambda frames: [next(right) for _ in frames]
+    assert evaluate_dataset(wrong, dataset, batch_size=3, num_workers=0)["search/top1"] == 0.0
 
 
 class Processes:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fastpose_mtn.data.image_file import is_image
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.video.images import is_image, read_image
+from fastpose_mtn.video.images import read_image
 
 
 def save(path, array, **options):

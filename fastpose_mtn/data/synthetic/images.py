@@ -6,15 +6,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from fastpose_mtn.data.address import read_address, size_wh, whole_number, whole_range
 from fastpose_mtn.data.dataset import FRAME_RATE, LabelledSequence, PoseDataset
 from fastpose_mtn.data.posetrack.records import image_record, posetrack18_file_name, posetrack18_video_id
 from fastpose_mtn.data.sample import TASKS, LabelledImage, parse_tasks
 from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED, SceneConfig, SyntheticScene
 from fastpose_mtn.data.synthetic.dataset import frame_records, image_id, sequence_name
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import POSETRACK15
 
 _SCENES_KEPT = 4  # scenes a worker keeps; a batch draws its images scene by scene
@@ -56,19 +57,16 @@ class SyntheticSpec:
         Raises:
             ValueError: a part is unknown or unreadable; the message says which and shows the scheme.
         """
-        parts = urlsplit(name)
-        values: dict[str, Any] = {}
+        form = f"{_SCHEME}, for example {_EXAMPLE}"
+        label, values = read_address(name, _PARSERS, form)
+        if "size" in values:
+            values["size_wh"] = values.pop("size")
         try:
-            for key, text in parse_qsl(parts.query, strict_parsing=True) if parts.query else []:
-                values[_FIELD_OF_KEY[key]] = _PARSER_OF_KEY[key](text)
             if "seeds" not in values:
                 raise ValueError("seeds are missing")
-            return cls(label=parts.netloc or "synthetic", **values)
-        except KeyError as error:
-            problem = f"unknown part {error.args[0]!r}"
+            return cls(label=label or "synthetic", **values)
         except ValueError as error:
-            problem = str(error)
-        raise ValueError(f"dataset {name}: {problem}; expected {_SCHEME}, for example {_EXAMPLE}")
+            raise InputError(f"dataset {name}: {error}; expected {form}") from None
 
     def scene(self, seed: int) -> SceneConfig:
         """What the scene with this seed is made of: the people and occluders follow from the seed."""
@@ -89,32 +87,21 @@ class SyntheticSpec:
             raise ValueError("frames, stride and size must be positive")
 
 
-def _range_of(kind: type) -> Callable[[str], tuple]:
-    def parse(text: str) -> tuple:
-        low, _, high = text.partition("-")
-        return kind(low), kind(high or low)
-
-    return parse
+def _shares(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    return float(low), float(high or low)
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, x, height = text.partition("x")
-    if not x:
-        raise ValueError(f"size is {text!r}, expected WIDTHxHEIGHT")
-    return int(width), int(height)
-
-
-_PARSER_OF_KEY: dict[str, Callable[[str], Any]] = {
-    "seeds": _range_of(int),
-    "frames": int,
-    "size": _size,
-    "people": _range_of(int),
-    "occlusion": _range_of(float),
-    "stride": int,
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "seeds": whole_range,
+    "frames": whole_number,
+    "size": size_wh,
+    "people": whole_range,
+    "occlusion": _shares,
+    "stride": whole_number,
     "tasks": parse_tasks,
     "domain": str,
 }
-_FIELD_OF_KEY = {key: "size_wh" if key == "size" else key for key in _PARSER_OF_KEY}
 _SCHEME = (
     "synthetic://LABEL?seeds=A-B[&frames=F][&size=WxH][&people=A-B][&occlusion=A-B][&stride=S][&tasks=T+T]"
     "[&domain=D]"

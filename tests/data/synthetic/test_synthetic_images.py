@@ -22,9 +22,9 @@ def test_a_name_says_everything():
     ("name", "text"),
     [
         ("synthetic://a", "seeds are missing; expected synthetic://LABEL"),
-        ("synthetic://a?seeds=5-2", "seeds go from 5 to 2"),
+        ("synthetic://a?seeds=5-2", "seeds: expected FIRST-LAST, got '5-2'"),
         ("synthetic://a?seeds=1&colour=red", "unknown part 'colour'"),
-        ("synthetic://a?seeds=1&size=640", "size is '640', expected WIDTHxHEIGHT"),
+        ("synthetic://a?seeds=1&size=640", "size: expected WIDTHxHEIGHT, got '640'"),
         ("synthetic://a?seeds=1&frames=0", "frames, stride and size must be positive"),
         ("synthetic://a?seeds=1&tasks=masks", r"tasks are \['masks'\], expected some of"),
     ],
@@ -80,7 +80,9 @@ def test_no_image_beyond_the_last():
 
 
 def test_unknown_names_list_the_known():
-    with pytest.raises(ValueError, match=r"unknown dataset 'cocoo'; known: synthetic://..., json://..., key"):
+    with pytest.raises(
+        ValueError, match=r"unknown dataset 'cocoo'; known: synthetic://..., json://..., crops://..., key"
+    ):
         build_dataset("cocoo", training=True)
     with pytest.raises(ValueError, match=r"expected json://ANNOTATIONS\?images=FOLDER"):
         build_dataset("json://a.json", training=True)
