@@ -14,6 +14,7 @@ from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.hosts import import_detectron2_extension
 from fastpose_mtn.protocols import PoseEstimator, Tracker
 from fastpose_mtn.registry import SYSTEMS, TRACKERS
+from fastpose_mtn.skeletons import Skeleton
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,12 +62,17 @@ def build_estimator(
     )
 
 
-def build_tracker(cfg: CfgNode) -> Tracker:
+def build_tracker(cfg: CfgNode, skeleton: Skeleton | None = None) -> Tracker:
     """A tracker without tracks: the one that ``TRACKER.NAME`` names, with the settings of ``TRACKER``.
+
+    Args:
+        skeleton: of the people; None: ``MODEL.SKELETON``.
 
     Raises:
         ValueError: there is no such tracker, or a setting is out of range.
     """
+    if skeleton is not None and skeleton.name != cfg.MODEL.SKELETON:
+        cfg = _with_overrides(cfg, None, ["MODEL.SKELETON", skeleton.name])
     return TRACKERS.get(cfg.TRACKER.NAME)(cfg)
 
 

@@ -104,7 +104,8 @@ class Tracker(Protocol):
         ...
 
 
-TrackerFactory = Callable[["CfgNode"], Tracker]  # makes a tracker without tracks from the keys of TRACKER
+# Makes a tracker without tracks from the keys of TRACKER, for people of MODEL.SKELETON.
+TrackerFactory = Callable[["CfgNode"], Tracker]
 
 
 class TrainableNetwork(Protocol):

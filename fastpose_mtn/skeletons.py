@@ -6,12 +6,14 @@ the overlay. Joints are matched between skeletons *by name*.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+PARTS = ("body", "foot", "face", "hands")
 
 # One joint, several names: each dataset's own name -> the common one used for matching.
 _SAME_JOINT = {
@@ -90,6 +92,16 @@ class Skeleton:
         }
 
     @cached_property
+    def parts(self) -> Mapping[str, tuple[int, ...]]:
+        """Indices of the joints of each part: ``body``, ``foot``, ``face``, ``hands``; () where there are none.
+
+        The body is what COCO's 17, PoseTrack's 15 and the like consist of, nose, eyes and ears included.
+        A foot is its toes and heel, without the ankle, as in Halpe; they are told by their names.
+        """
+        names = [_part_of(joint) for joint in self.joints]
+        return {part: tuple(i for i, name in enumerate(names) if name == part) for part in PARTS}
+
+    @cached_property
     def flip_pairs(self) -> tuple[tuple[str, str], ...]:
         """(left, right) names that change places when an image is mirrored."""
         return tuple(
@@ -139,6 +151,13 @@ class Skeleton:
 def common_name(joint: str) -> str:
     """The name under which a joint is matched between skeletons."""
     return _SAME_JOINT.get(joint, joint)
+
+
+def _part_of(joint: str) -> str:
+    one_side = joint.removeprefix("left_").removeprefix("right_")
+    if one_side.startswith("face_"):
+        return "face"
+    return "foot" if one_side in _FOOT else "hands" if one_side in _HAND else "body"
 
 
 # The 68 points of a face in the iBUG order (jaw, brows, nose, eyes, mouth), by their mirror image.
@@ -239,12 +258,13 @@ CROWDPOSE14 = Skeleton(
 _FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
 # Halpe calls the root of each hand a wrist too; a second joint of that name could not be told from the body's.
 _HAND = ("hand_root", *(f"{finger}{i}" for finger in _FINGERS for i in range(1, 5)))
+_FOOT = ("big_toe", "small_toe", "heel")
 
 HALPE136 = Skeleton(
     name="HALPE136",
     joints=(
         *_FACE, *_PAIRED, "head", "neck", "hip",
-        "left_big_toe", "right_big_toe", "left_small_toe", "right_small_toe", "left_heel", "right_heel",
+        *(f"{side}_{joint}" for joint in _FOOT for side in ("left", "right")),
         *(f"face_{i}" for i in range(68)),
         *(f"{side}_{joint}" for side in ("left", "right") for joint in _HAND),
     ),

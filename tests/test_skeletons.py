@@ -1,5 +1,7 @@
 """Skeletons: their order, their mirror images, conversion by name."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,22 @@ def test_sizes_and_orders():
     assert COCO17.joints[:6] == ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder")
     assert MPII16.joints[6:10] == ("pelvis", "thorax", "upper_neck", "head_top")
     assert COCO17.sigmas[9] == 0.062  # wrist
+
+
+def test_parts():
+    sizes = {part: len(joints) for part, joints in HALPE136.parts.items()}
+    assert sizes == {"body": 20, "foot": 6, "face": 68, "hands": 42}
+    assert sorted(itertools.chain.from_iterable(HALPE136.parts.values())) == list(range(136))
+    assert {HALPE136.joints[i] for i in HALPE136.parts["body"]} == {*COCO17.joints, "head", "neck", "hip"}
+    assert HALPE136.joints[HALPE136.parts["foot"][0]] == "left_big_toe"
+    for skeleton in SKELETONS.values():
+        if skeleton is not HALPE136:
+            assert skeleton.parts == {
+                "body": tuple(range(len(skeleton))),
+                "foot": (),
+                "face": (),
+                "hands": (),
+            }
 
 
 def test_a_face_is_mirrored_about_its_middle():

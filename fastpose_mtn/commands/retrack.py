@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from argparse import Namespace
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from fastpose_mtn.build import build_tracker
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.protocols import Tracker
+from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING
 from fastpose_mtn.tracking.occlusion_aware import STRATEGIES
 from fastpose_mtn.tracking.retrack import find_detections, track_file
@@ -70,19 +72,18 @@ def _parser() -> ArgumentParser:
 
 
 def _track(cfg: CfgNode, files: list[Path], folder: Path) -> None:
-    tracker = build_tracker(cfg)
     for file in files:
-        done = track_file(file, tracker, folder)
+        done = track_file(file, functools.partial(build_tracker, cfg), folder)
         print(f"{done.path}: {done.frames} frames, {done.people} people, {done.tracks} tracks")
 
 
 def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
     from fastpose_mtn.evaluation.ablation import ablation_table, run_ablation
 
-    def new_tracker(strategy: str) -> Tracker:
+    def new_tracker(strategy: str, skeleton: Skeleton) -> Tracker:
         own = cfg.clone()
         own.TRACKER.STRATEGY = strategy
-        return build_tracker(own)
+        return build_tracker(own, skeleton)
 
     ablation = run_ablation(files, args.gt, new_tracker, workers=args.workers)
     print(ablation_table(ablation))

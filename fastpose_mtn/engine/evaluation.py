@@ -44,13 +44,13 @@ def evaluate_dataset(
     *,
     batch_size: int,
     num_workers: int,
-    new_tracker: Callable[[], Tracker] = lambda: build_tracker(get_cfg()),
+    new_tracker: Callable[[], Tracker] | None = None,
 ) -> dict[str, float]:
     """All numbers that apply to the dataset; with several processes each takes its share of images.
 
     Args:
         estimator: with vectors of given boxes (a ``PersonDescriber``), person search is measured too.
-        new_tracker: makes a tracker without tracks, for sequences.
+        new_tracker: makes a tracker without tracks, for sequences; None: the configuration's defaults.
 
     Returns:
         By ``KIND/NAME``, in every process the same.
@@ -58,7 +58,10 @@ def evaluate_dataset(
     describer = estimator if isinstance(estimator, PersonDescriber) and estimator.embedding_dim else None
     warn_without_joints(dataset, estimator.skeleton)
     measures = dataset_measures(
-        dataset, estimator.skeleton, new_tracker=new_tracker, describes=describer is not None
+        dataset,
+        estimator.skeleton,
+        new_tracker=new_tracker or functools.partial(build_tracker, get_cfg(), estimator.skeleton),
+        describes=describer is not None,
     )
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     mine = range(rank * len(dataset) // world_size, (rank + 1) * len(dataset) // world_size)
@@ -140,7 +143,7 @@ def evaluate_all(
     batch_size: int,
     num_workers: int,
     output: Path | None,
-    new_tracker: Callable[[], Tracker] = lambda: build_tracker(get_cfg()),
+    new_tracker: Callable[[], Tracker] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Evaluates each dataset, prints a table and writes ``output``.
 

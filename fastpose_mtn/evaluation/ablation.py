@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.posetrack.results import PoseTrackResult
 from fastpose_mtn.protocols import Tracker
+from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING
 from fastpose_mtn.tracking.occlusion_aware import STRATEGIES
 from fastpose_mtn.tracking.retrack import track_file
@@ -34,14 +36,14 @@ _COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any]], float], int], ...] = (
 
 
 def run_ablation(
-    files: list[Path], gt: Path, new_tracker: Callable[[str], Tracker], *, workers: int = 1
+    files: list[Path], gt: Path, new_tracker: Callable[[str, Skeleton], Tracker], *, workers: int = 1
 ) -> dict[str, Any]:
     """Tracks the same detections with each strategy and compares each with the ground truth.
 
     Args:
         files: saved detections, ``NAME.detections.npz``.
         gt: folder of PoseTrack JSON; each NAME needs its file, sequences without detections are left out.
-        new_tracker: makes a tracker for a strategy's name.
+        new_tracker: makes a tracker for a strategy's name and people of a skeleton.
 
     Returns:
         The content of ``ablation.json``: ``strategies``, by name what ``metrics.json`` holds, and
@@ -65,9 +67,8 @@ def run_ablation(
         for strategy in STRATEGIES:
             tracks = Path(folder) / strategy
             tracks.mkdir()
-            tracker = new_tracker(strategy)
             for file in files:
-                track_file(file, tracker, tracks)
+                track_file(file, functools.partial(new_tracker, strategy), tracks)
             results[strategy] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
     switches = {name: _switches(result) for name, result in results.items()}
     return {

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.tracking.similarity import (
     appearance_similarity,
@@ -65,6 +66,7 @@ class OcclusionAwareTracker:
     half of S. And pairs below the gate are no pairs to the solver, see ``similarity.match``.
 
     Args:
+        skeleton: of the people; joints of its body count for N_valid.
         strategy: one of ``STRATEGIES``.
         joint_threshold: gamma, 0.2 in the paper: a joint is seen where its confidence is above this.
         valid_joint_share: theta_valid, 10 of 15 joints in the paper: a vector is valid where more are seen.
@@ -86,6 +88,7 @@ class OcclusionAwareTracker:
     def __init__(
         self,
         *,
+        skeleton: Skeleton = POSETRACK15,
         strategy: str = "occlusion_aware",
         joint_threshold: float = 0.2,
         valid_joint_share: float = 10.0 / 15.0,
@@ -117,7 +120,7 @@ class OcclusionAwareTracker:
             raise ValueError(f"max_lost_seconds: expected 0 or more seconds, got {max_lost_seconds}")
         if max_lost < 0:
             raise ValueError(f"max_lost: expected 0 or more people, got {max_lost}")
-        self.strategy = strategy
+        self.skeleton, self.strategy = skeleton, strategy
         self.joint_threshold, self.valid_joint_share = joint_threshold, valid_joint_share
         self.position_weight, self.max_distance = position_weight, max_distance
         self.min_similarity, self.max_lost_seconds = min_similarity, max_lost_seconds
@@ -127,9 +130,10 @@ class OcclusionAwareTracker:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> OcclusionAwareTracker:
-        """The tracker that ``cfg.TRACKER`` describes."""
+        """The tracker that ``cfg.TRACKER`` describes, for people of ``MODEL.SKELETON``."""
         c = cfg.TRACKER
         return cls(
+            skeleton=get_skeleton(cfg.MODEL.SKELETON),
             strategy=c.STRATEGY,
             joint_threshold=c.JOINT_THRESH,
             valid_joint_share=c.VALID_JOINTS,
@@ -161,8 +165,8 @@ class OcclusionAwareTracker:
             frame: not looked at.
 
         Raises:
-            ValueError: time goes backwards or is no number, or the identity vectors have another length
-                than before. The tracker is then as it was.
+            ValueError: time goes backwards or is no number, the people have other joints than the
+                skeleton, or identity vectors of another length than before. The tracker is then as it was.
         """
         if not isinstance(detections.boxes, np.ndarray):
             detections = detections.numpy()
@@ -222,6 +226,12 @@ class OcclusionAwareTracker:
             raise ValueError(
                 f"time_s: {time_s} s comes after {self._time_s} s; give frames in order, or reset() for a new video"
             )
+        joints = detections.keypoints.shape[1]
+        if len(detections) and joints not in (0, len(self.skeleton)):  # 0: of a network that finds boxes only
+            raise ValueError(
+                f"keypoints: {joints} joints a person, but the tracker's skeleton {self.skeleton.name} has "
+                f"{len(self.skeleton)}; give the tracker the people's skeleton (MODEL.SKELETON)"
+            )
         if detections.embeddings is None or len(detections) == 0:
             return
         known, dim = self._tracklets.vectors.shape[1], detections.embeddings.shape[1]
@@ -253,8 +263,13 @@ class OcclusionAwareTracker:
     def _believed(self, detections: PersonDetections, looked_at: np.ndarray) -> np.ndarray:
         """Whose identity vector counts, (N,) bool."""
         if self.strategy == "occlusion_aware":
-            joints = detections.keypoints[looked_at]
-            return has_valid_embedding(joints, self.joint_threshold, self.valid_joint_share)
+            keypoints = detections.keypoints[looked_at]
+            return has_valid_embedding(
+                keypoints,
+                self.joint_threshold,
+                self.valid_joint_share,
+                body_joints=self.skeleton.parts["body"] if keypoints.size else (),
+            )
         return np.full(len(looked_at), self.strategy == "reid")
 
     def _likeness(self, vectors: np.ndarray | None, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastpose_mtn.data.posetrack.records import posetrack18_text, predicted_frame_records
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.protocols import Tracker
+from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load
 
@@ -53,10 +54,13 @@ def track_saved(saved: SavedDetections, tracker: Tracker) -> Iterator[tuple[Save
             raise InputError(f"{saved.source}: frame {frame.number}: {error}") from error
 
 
-def track_file(path: Path | str, tracker: Tracker, folder: Path) -> TrackedVideo:
+def track_file(path: Path | str, new_tracker: Callable[[Skeleton], Tracker], folder: Path) -> TrackedVideo:
     """Tracks a file of detections into ``folder/NAME.json``, PoseTrack18's JSON.
 
     NAME is the video's, as ``track_video.py`` names its results. The file appears when it is whole.
+
+    Args:
+        new_tracker: makes a tracker for people of the file's skeleton.
 
     Raises:
         InputError: the file cannot be used.
@@ -66,7 +70,7 @@ def track_file(path: Path | str, tracker: Tracker, folder: Path) -> TrackedVideo
     if not saved.source or Path(saved.source).name != saved.source:
         raise InputError(f"{path}: source: expected a plain file name, got {saved.source!r}")
     images, annotations, ids = [], [], set()
-    for frame, people in track_saved(saved, tracker):
+    for frame, people in track_saved(saved, new_tracker(saved.skeleton)):
         image, persons = predicted_frame_records(
             sequence=saved.source,
             frame=frame.number,

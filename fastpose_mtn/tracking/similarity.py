@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -56,7 +58,7 @@ def count_visible_joints(keypoints: np.ndarray, joint_threshold: float) -> np.nd
 
 
 def has_valid_embedding(
-    keypoints: np.ndarray, joint_threshold: float, valid_joint_share: float
+    keypoints: np.ndarray, joint_threshold: float, valid_joint_share: float, *, body_joints: Sequence[int]
 ) -> np.ndarray:
     """Which people are seen well enough for their identity vector to describe *them*.
 
@@ -66,14 +68,17 @@ def has_valid_embedding(
     Args:
         keypoints: (N, K, 3) x, y, confidence.
         joint_threshold: gamma, see ``count_visible_joints``.
-        valid_joint_share: theta_valid as a share of the K joints, so that it holds for any skeleton; the
-            paper's 10 of 15 is 2/3.
+        valid_joint_share: theta_valid as a share of the body's joints, so that it holds for any skeleton;
+            the paper's 10 of 15 is 2/3.
+        body_joints: which of the K joints count, ``Skeleton.parts["body"]``. A face or a hand has more
+            joints than the body, and would outvote it.
 
     Returns:
         (N,) bool.
     """
-    theta_valid = valid_joint_share * keypoints.shape[1]
-    return count_visible_joints(keypoints, joint_threshold) > theta_valid + 1e-9  # 2/3 * 15 must be 10
+    theta_valid = valid_joint_share * len(body_joints)
+    body = keypoints[:, list(body_joints)]
+    return count_visible_joints(body, joint_threshold) > theta_valid + 1e-9  # 2/3 * 15 must be 10
 
 
 def appearance_similarity(distances: np.ndarray, max_distance: float) -> np.ndarray:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.skeletons import COCO17, HALPE136
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
 from fastpose_mtn.tracking.similarity import iou_matrix
@@ -106,6 +107,32 @@ def test_a_hidden_persons_vector_is_not_believed():
         tracker = make(min_similarity=0.6)
         ids(tracker, 0.0, person(100, ANNA))
         assert ids(tracker, FRAME, person(100, BERT, seen=seen)) == [second]
+
+
+def test_a_vector_is_valid_by_the_body_alone():
+    """Of 136 joints the 26 of body and feet are seen, or 14 of the body, or 13; the rest of them is 110."""
+    body = HALPE136.parts["body"]
+    for seen, hands, second in ((range(26), 0.0, 1), (body[:14], 0.0, 1), (body[:13], 1.0, 0)):
+        tracker = make(skeleton=HALPE136, min_similarity=0.6)
+        for time_s, look, expected in ((0.0, ANNA, 0), (FRAME, BERT, second)):
+            joints = np.zeros((136, 3), np.float32)
+            joints[26:, 2] = hands
+            joints[list(seen), 2] = 0.9
+            box, score, _, _ = person(100)
+            assert ids(tracker, time_s, (box, score, joints, look)) == [expected]
+
+
+def test_people_of_another_skeleton_are_refused():
+    tracker = make(skeleton=COCO17)
+    with pytest.raises(
+        ValueError, match="keypoints: 15 joints a person, but the tracker's skeleton COCO17 has 17; give the"
+    ):
+        ids(tracker, 0.0, person(100))
+    assert ids(tracker, 0.0) == []  # nobody has no joints
+    box, score, joints, look = person(100)
+    assert ids(tracker, 0.0, (box, score, joints[:0], look)) == [
+        0
+    ]  # nor have people of whom only boxes are known
 
 
 def test_reid_believes_every_vector():
@@ -344,10 +371,20 @@ def test_from_config():
         expected = pytest.approx(value, abs=1e-3) if isinstance(value, float) else value
         assert getattr(tracker, name) == expected, name
     cfg.merge_from_list(
-        ["TRACKER.STRATEGY", "iou", "TRACKER.MAX_LOST_SECONDS", "9.0", "TRACKER.MOTION", "False"]
+        [
+            "TRACKER.STRATEGY",
+            "iou",
+            "TRACKER.MAX_LOST_SECONDS",
+            "9.0",
+            "TRACKER.MOTION",
+            "False",
+            "MODEL.SKELETON",
+            "HALPE136",
+        ]
     )
     changed = OcclusionAwareTracker.from_config(cfg)
     assert (changed.strategy, changed.max_lost_seconds, changed.motion) == ("iou", 9.0, False)
+    assert changed.skeleton is HALPE136
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
+import functools
 import json
 import os
 
 import numpy as np
 import pytest
 
-from fastpose_mtn.skeletons import COCO17, POSETRACK15
+from fastpose_mtn.build import build_tracker
+from fastpose_mtn.commands.retrack import main
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.skeletons import COCO17, HALPE136, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import SavedDetections, SavedFrame, save
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
@@ -33,7 +37,7 @@ def walkers(count, frames, *, skeleton=POSETRACK15, first_number=0):
 def test_the_file_is_the_one_that_track_video_writes(tmp_path, name, skeleton, first):
     frames = list(walkers(3, 5, skeleton=skeleton, first_number=first))
     writer = PoseTrack18Writer(tmp_path / "expected.json", sequence=name, skeleton=skeleton)
-    tracker = OcclusionAwareTracker()
+    tracker = OcclusionAwareTracker(skeleton=skeleton)
     for i, saved in enumerate(frames):
         frame = Frame(i, saved.number, saved.time_s, 1 / 8, None, saved.image_size_hw)
         writer.write(frame, tracker.update(saved.detections, saved.time_s))
@@ -41,7 +45,7 @@ def test_the_file_is_the_one_that_track_video_writes(tmp_path, name, skeleton, f
 
     save(tmp_path / f"{name}.detections.npz", frames, source=name, skeleton=skeleton)
     # a tracker that has seen another video begins anew
-    video = track_file(tmp_path / f"{name}.detections.npz", tracker, tmp_path)
+    video = track_file(tmp_path / f"{name}.detections.npz", lambda skeleton: tracker, tmp_path)
     assert (video.source, video.frames, video.people, video.tracks) == (name, 5, 12, 3)
     assert video.path == tmp_path / f"{name}.json"
     assert video.path.read_text() == (tmp_path / "expected.json").read_text()
@@ -51,12 +55,32 @@ def test_the_file_is_the_one_that_track_video_writes(tmp_path, name, skeleton, f
     assert not [n for n in os.listdir(tmp_path) if "partial" in n]
 
 
+def test_the_files_skeleton_counts_not_the_configurations(tmp_path, capsys):
+    """Two people of 136 joints, the bodies seen, change places: their vectors must be valid to tell."""
+    body = HALPE136.parts["body"]
+    joints = np.zeros((2, 136, 3), np.float32)
+    joints[:, body, 2] = 1.0
+    here = np.array([[100, 50, 140, 150], [112, 50, 152, 150]], np.float32)
+    joints[..., :2] = here[:, None, :2]
+    looks = np.eye(2, dtype=np.float32)
+    scores = np.array([0.9, 0.8], np.float32)
+    frames = [
+        SavedFrame(i, i / 8, (480, 640), PersonDetections(boxes, scores, joints, looks))
+        for i, boxes in enumerate((here, here[::-1].copy()))
+    ]
+    save(tmp_path / "halpe.detections.npz", frames, source="halpe", skeleton=HALPE136)
+    main(["--detections", str(tmp_path), "--output", str(tmp_path)])  # whose MODEL.SKELETON is POSETRACK15
+    assert "2 frames, 4 people, 2 tracks" in capsys.readouterr().out
+    people = json.loads((tmp_path / "halpe.json").read_text())["annotations"]
+    assert [(a["bbox"][0], a["track_id"]) for a in people] == [(100, 0), (112, 1), (112, 0), (100, 1)]
+
+
 def test_nobody_in_a_video(tmp_path):
     path = tmp_path / "empty.detections.npz"
     save(
         path, [SavedFrame(0, 0.0, (48, 64), PersonDetections.empty(15))], source="empty", skeleton=POSETRACK15
     )
-    video = track_file(path, OcclusionAwareTracker(), tmp_path)
+    video = track_file(path, functools.partial(build_tracker, get_cfg()), tmp_path)
     content = json.loads(video.path.read_text())
     assert len(content["images"]) == 1
     assert content["annotations"] == []
@@ -94,4 +118,4 @@ def test_a_source_cannot_lead_out_of_the_folder(tmp_path):
     with pytest.raises(
         ValueError, match=r"a\.detections\.npz: source: expected a plain file name, got '\.\./a'"
     ):
-        track_file(path, OcclusionAwareTracker(), tmp_path)
+        track_file(path, functools.partial(build_tracker, get_cfg()), tmp_path)

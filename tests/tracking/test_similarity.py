@@ -26,6 +26,11 @@ def confidences(*people):
     return keypoints
 
 
+def valid(keypoints, share, body=None):
+    joints = range(keypoints.shape[1]) if body is None else body
+    return has_valid_embedding(keypoints, 0.2, share, body_joints=joints).tolist()
+
+
 def test_iou_by_hand():
     a = np.array([[0, 0, 10, 10], [0, 0, 0, 0]], np.float32)
     b = np.array([[5, 0, 15, 10], [0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 0, 0]], np.float32)
@@ -53,14 +58,24 @@ def test_a_joint_counts_above_gamma_not_at_it():
 
 def test_a_vector_is_valid_above_ten_of_fifteen_joints_not_at_ten():
     ten, eleven = [1.0] * 10 + [0.0] * 5, [1.0] * 11 + [0.0] * 4
-    assert has_valid_embedding(confidences(ten, eleven), 0.2, 10 / 15).tolist() == [False, True]
+    assert valid(confidences(ten, eleven), 10 / 15) == [False, True]
 
 
 def test_the_share_holds_for_other_skeletons():
     # two thirds of 17 joints are 11.3, of 3 joints 2
     eleven, twelve = [1.0] * 11 + [0.0] * 6, [1.0] * 12 + [0.0] * 5
-    assert has_valid_embedding(confidences(eleven, twelve), 0.2, 2 / 3).tolist() == [False, True]
-    assert has_valid_embedding(confidences([1, 1, 0], [1, 1, 1]), 0.2, 2 / 3).tolist() == [False, True]
+    assert valid(confidences(eleven, twelve), 2 / 3) == [False, True]
+    assert valid(confidences([1, 1, 0], [1, 1, 1]), 2 / 3) == [False, True]
+
+
+def test_a_vector_is_valid_by_the_bodys_joints_whatever_else_the_skeleton_has():
+    """Two thirds of a body of 6 joints are 4; the face's 10 count neither for nor against."""
+    five_of_body = [1.0] * 5 + [0.0] + [0.0] * 10
+    face_alone = [1.0] * 4 + [0.0] * 2 + [1.0] * 10
+    people = confidences(five_of_body, face_alone)
+    assert valid(people, 2 / 3, body=range(6)) == [True, False]
+    assert valid(people[:, ::-1], 2 / 3, body=range(10, 16)) == [True, False]
+    assert valid(people[:, :0], 2 / 3, body=()) == [False, False]
 
 
 def test_appearance_is_1_for_equal_vectors_and_0_from_sigma_on():

@@ -1,5 +1,6 @@
 """What is measured on a dataset, and that it is what the evaluation of files gives."""
 
+import functools
 import json
 import logging
 import shutil
@@ -110,8 +111,14 @@ def test_a_network_of_all_joints_gets_each_benchmarks_numbers(written, tmp_path)
 
     people = list(imperfect(files(written)))
     more = [(seen, replace(p, keypoints=POSETRACK15.convert(p.keypoints, PERSON19))) for seen, p in people]
-    measure = TrackingMeasure(files(written), PERSON19, lambda: OcclusionAwareTracker(strategy="iou"))
-    expected = TrackingMeasure(files(written), POSETRACK15, lambda: OcclusionAwareTracker(strategy="iou"))
+    measure, expected = (
+        TrackingMeasure(
+            files(written),
+            skeleton,
+            functools.partial(OcclusionAwareTracker, strategy="iou", skeleton=skeleton),
+        )
+        for skeleton in (PERSON19, POSETRACK15)
+    )
     assert measure.evaluate([measure.entry(*pair) for pair in more]) == expected.evaluate(
         [expected.entry(*pair) for pair in people]
     )
