@@ -7,13 +7,13 @@ Whoever keeps one of these promises can take the place of what is here; nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from fastpose_mtn.skeletons import Skeleton
-from fastpose_mtn.structures import PersonDetections, TrackedPersons
+from fastpose_mtn.structures import Batch, PersonDetections, TrackedPersons
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -108,20 +108,23 @@ class Tracker(Protocol):
 TrackerFactory = Callable[["CfgNode"], Tracker]
 
 
+@runtime_checkable
 class TrainableNetwork(Protocol):
-    """A network as the engines train it.
+    """A network as the engines train it; besides a ``torch.nn.Module``.
 
     Attributes:
-        loss_tasks: for each loss that ``losses`` can give the task that it trains, such as
+        loss_tasks: for each loss that ``losses`` can give, the one of ``structures.TASKS`` that it trains, such as
             ``{"loss_keypoint": "keypoints"}``; learned task weights go by it.
     """
 
-    loss_tasks: dict[str, str]
+    loss_tasks: Mapping[str, str]
 
-    def losses(
-        self, images: Sequence[Tensor], targets: Sequence, tasks: Sequence[frozenset[str]] | None = None
-    ) -> dict[str, Tensor]:
-        """Weighted losses, scalars, of a batch."""
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted losses of a batch on the network's device, each a scalar.
+
+        Raises:
+            FloatingPointError: the network's own numbers are not finite: training has diverged.
+        """
         ...
 
 

@@ -8,14 +8,17 @@ torch, everything behind the network is NumPy.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 Array = Any  # np.ndarray or torch.Tensor
+TASKS = frozenset({"boxes", "keypoints", "identities"})  # what an image can train
 _Self = TypeVar("_Self", bound="_Arrays")
 
 
@@ -35,21 +38,29 @@ class _Arrays:
 
     def numpy(self: _Self) -> _Self:
         """The same people as NumPy arrays on the CPU."""
-        return self._map(lambda v: v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v)
+        return self._map(
+            lambda v: v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v, check=False
+        )
 
     def to(self: _Self, device: torch.device | str = "cpu") -> _Self:
         """The same people as torch tensors on ``device``."""
-        return self._map(lambda v: torch.as_tensor(v).to(device, non_blocking=True))
+        return self._map(lambda v: torch.as_tensor(v).to(device, non_blocking=True), check=False)
 
-    def _map(self: _Self, function: Any) -> _Self:
+    def _map(self: _Self, function: Any, *, check: bool = True) -> _Self:
+        """Every array changed; ``check=False``: to the same values elsewhere, as a GPU would wait for each check."""
         changed = {}
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if isinstance(value, _Arrays):
-                changed[field.name] = value._map(function)
+                changed[field.name] = value._map(function, check=check)
             elif value is not None:
                 changed[field.name] = function(value)
-        return replace(self, **changed)  # type: ignore[type-var]
+        if check:
+            return replace(self, **changed)  # type: ignore[type-var]
+        moved = copy.copy(self)
+        for name, value in changed.items():
+            object.__setattr__(moved, name, value)
+        return moved
 
 
 _DTYPES = {
@@ -256,3 +267,57 @@ class TrackedPersons(_Arrays):
     @property
     def embeddings(self) -> Array | None:
         return self.detections.embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Labelled images that a network learns from together: a step's, or a part of them.
+
+    Attributes:
+        images: each (3, H, W) uint8 RGB: a whole image, or one person's crop where the system trains on crops.
+        targets: each image's people, torch, in its pixels.
+        tasks: which of ``TASKS`` each image trains; the others get exactly no gradient from it.
+        left_out: what is wrong with the images in whose places others stand, usually nothing.
+
+    Raises:
+        ValueError: there are not as many of each, or a task is unknown.
+    """
+
+    images: Sequence[torch.Tensor]
+    targets: Sequence[PersonTargets]
+    tasks: Sequence[frozenset[str]]
+    left_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.images) == len(self.targets) == len(self.tasks):
+            raise ValueError(
+                f"Batch: expected as many images as targets and tasks, "
+                f"got {len(self.images)}, {len(self.targets)} and {len(self.tasks)}"
+            )
+        for index, tasks in enumerate(self.tasks):
+            if tasks - TASKS:
+                raise ValueError(
+                    f"Batch.tasks: image {index} has unknown tasks {sorted(tasks - TASKS)}; "
+                    f"known: {', '.join(sorted(TASKS))}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on ``device``; from pinned memory without waiting."""
+        images = [image.to(device, non_blocking=True) for image in self.images]
+        return replace(self, images=images, targets=[target.to(device) for target in self.targets])
+
+    def pin_memory(self) -> Batch:
+        """The same batch with its images where a GPU can fetch them; a data loader calls it."""
+        return replace(self, images=[image.pin_memory() for image in self.images])
+
+    def split(self, count: int) -> list[Batch]:
+        """``count`` parts of as equal length as can be, in order; of fewer images one part each."""
+        count = max(1, min(count, len(self)))
+        ends = [len(self) * i // count for i in range(count + 1)]
+        return [
+            Batch(self.images[a:b], self.targets[a:b], self.tasks[a:b], () if a else self.left_out)
+            for a, b in pairwise(ends)
+        ]

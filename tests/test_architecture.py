@@ -90,6 +90,17 @@ def test_detectron2_is_imported_in_its_own_folder_only():
     assert strays == []
 
 
+def test_the_engine_knows_systems_by_their_seams_only():
+    strays = [
+        f"{path.relative_to(PACKAGE)}:{line} imports systems"
+        for path in FILES
+        if room(path) == "engine"
+        for line, other in rooms_imported(path)
+        if other == "systems"
+    ]
+    assert strays == []
+
+
 def test_folders_are_two_levels_deep_at_most():
     assert [str(path) for path in FILES if len(path.relative_to(PACKAGE).parts) > 3] == []
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastpose_mtn.structures import PersonDetections, PersonTargets, TrackedPersons
+from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTargets, TrackedPersons
 
 
 def detections(n=2, **changes):
@@ -105,3 +105,40 @@ def test_best_first_keeps_everyones_fields_together():
     assert people.scores.tolist() == pytest.approx([0.9, 0.2, 0.2])
     assert people.embeddings.ravel().tolist() == [1, 0, 2]
     assert people.boxes[:, 0].tolist() == [4, 0, 8]
+
+
+def batch(count):
+    images = [torch.full((3, 2, 2), i, dtype=torch.uint8) for i in range(count)]
+    return Batch(images, [targets(i) for i in range(count)], [TASKS] * count, left_out=("a.jpg: gone",))
+
+
+@pytest.mark.parametrize(
+    ("images", "parts", "lengths"), [(4, 2, [2, 2]), (4, 3, [1, 1, 2]), (2, 9, [1, 1]), (0, 2, [0])]
+)
+def test_a_batch_is_split_into_parts_that_keep_each_image_with_its_people(images, parts, lengths):
+    split = batch(images).split(parts)
+    assert [len(part) for part in split] == lengths
+    pairs = [
+        (int(i[0, 0, 0]), len(t)) for part in split for i, t in zip(part.images, part.targets, strict=True)
+    ]
+    assert pairs == [(i, i) for i in range(images)]
+    assert [part.left_out for part in split] == [("a.jpg: gone",)] + [()] * (len(lengths) - 1)
+
+
+def test_a_batch_moves_as_a_whole():
+    moved = batch(2).to("meta")
+    assert {image.device.type for image in moved.images} == {"meta"}
+    assert moved.targets[1].boxes.device.type == "meta"
+    assert moved.left_out == ("a.jpg: gone",)
+
+
+def test_a_batch_of_unequal_lists_or_unknown_tasks():
+    whole = batch(2)
+    with pytest.raises(
+        ValueError, match="Batch: expected as many images as targets and tasks, got 2, 1 and 2"
+    ):
+        Batch(whole.images, whole.targets[:1], whole.tasks)
+    with pytest.raises(
+        ValueError, match=r"Batch.tasks: image 1 has unknown tasks \['masks'\]; known: boxes, id"
+    ):
+        Batch(whole.images, whole.targets, [TASKS, frozenset({"masks"})])

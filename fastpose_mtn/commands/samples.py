@@ -15,7 +15,7 @@ import numpy as np
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.data.loader import TrainingBatches
 from fastpose_mtn.data.sample import TrainingSample
-from fastpose_mtn.engine.training_data import check_sample, training_images
+from fastpose_mtn.engine.training_data import check_read, training_images
 from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.visualization.image_grid import image_grid
@@ -39,7 +39,7 @@ def training_samples(cfg: CfgNode, count: int, seed: int) -> list[TrainingSample
         weights=tuple(cfg.DATASETS.TRAIN_WEIGHTS),
         dataset_of_group=images.dataset_of_group,
     )
-    return [check_sample(images[draw]) for draw in islice(chain.from_iterable(batches), count)]
+    return [check_read(images[draw]) for draw in islice(chain.from_iterable(batches), count)]
 
 
 def draw_sample(sample: TrainingSample, cfg: CfgNode) -> np.ndarray:

@@ -22,6 +22,7 @@ from fastpose_mtn.data.sample import LabelledImage, TrainingSample
 from fastpose_mtn.data.transforms.augment import Augmentation, augment
 from fastpose_mtn.data.transforms.joints import convert_people, warn_without_joints
 from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import Batch
 
 _MOST_LEFT_OUT = 20  # unreadable images in a row after which something else is wrong: a disk that is gone
 
@@ -221,15 +222,30 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
         return image, tuple(left_out)
 
 
+def collate(samples: Sequence[TrainingSample | LoadFailure]) -> Batch | LoadFailure:
+    """A step's samples as a batch, or the first that could not be read."""
+    read: list[TrainingSample] = []
+    for sample in samples:
+        if isinstance(sample, LoadFailure):
+            return sample
+        read.append(sample)
+    return Batch(
+        images=[sample.image for sample in read],
+        targets=[sample.targets for sample in read],
+        tasks=[sample.tasks for sample in read],
+        left_out=tuple(chain.from_iterable(sample.left_out for sample in read)),
+    )
+
+
 def build_training_loader(
     images: AugmentedImages, batches: TrainingBatches, *, num_workers: int, pin_memory: bool
 ) -> DataLoader[TrainingSample | LoadFailure]:
-    """Batches as lists of samples, made ready ahead of time by ``num_workers`` processes."""
+    """The batches, each a ``Batch`` or a ``LoadFailure``, made ready ahead of time by ``num_workers`` processes."""
     return DataLoader(
         images,
         batch_sampler=batches,  # type: ignore[arg-type]
         num_workers=num_workers,
-        collate_fn=list,
+        collate_fn=collate,
         pin_memory=pin_memory,
         worker_init_fn=start_worker,
         prefetch_factor=4 if num_workers else None,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from fastpose_mtn.structures import PersonTargets
-
-TASKS = frozenset({"boxes", "keypoints", "identities"})
+from fastpose_mtn.structures import TASKS, PersonTargets
 
 
 def parse_tasks(text: str) -> frozenset[str]:
@@ -78,7 +76,3 @@ class TrainingSample:
     image_id: int = 0
     file_name: str = ""
     left_out: tuple[str, ...] = ()
-
-    def pin_memory(self) -> TrainingSample:
-        """The same sample with its image where a GPU can fetch it; called by the data loader."""
-        return replace(self, image=self.image.pin_memory())

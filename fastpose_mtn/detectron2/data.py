@@ -12,13 +12,14 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
 from fastpose_mtn.data.dataset import PoseDataset
-from fastpose_mtn.data.sample import LabelledImage, TrainingSample
+from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.data.transforms.augment import Augmentation, augment, build_augmentations
 from fastpose_mtn.data.transforms.joints import convert_people
 from fastpose_mtn.detectron2.catalog_dataset import build_any_dataset, is_only_detectron2s, read_record
 from fastpose_mtn.detectron2.targets import to_instances
 from fastpose_mtn.estimators.frames import resize_to_test_size
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
+from fastpose_mtn.structures import PersonTargets
 
 
 def register_dataset(name: str, skeleton: Skeleton, *, training: bool = False) -> None:
@@ -145,9 +146,10 @@ class FastPoseMapper:
                 self._rng = np.random.default_rng(
                     [worker.seed if worker else 0, self._seed or torch.initial_seed()]
                 )
+            sample = augment(image, self.augmentations, self._rng).ready()
             return {
                 **record,
-                **to_detectron2(augment(image, self.augmentations, self._rng).ready(), self.image_format),
+                **to_detectron2(sample.image, sample.targets, sample.tasks, self.image_format),
             }
         height, width = image.image.shape[:2]
         small = torch.from_numpy(resize_to_test_size(image.image, self.min_size, self.max_size))
@@ -168,16 +170,16 @@ class FastPoseMapper:
         return read_record(record, self.skeleton, f"MODEL.SKELETON {self.skeleton.name}")
 
 
-def to_detectron2(sample: TrainingSample, image_format: str) -> dict[str, Any]:
-    """A training sample as Detectron2's models take it."""
-    size = (sample.image.shape[1], sample.image.shape[2])
+def to_detectron2(
+    image: torch.Tensor, targets: PersonTargets, tasks: frozenset[str], image_format: str
+) -> dict[str, Any]:
+    """A training image (3, H, W) RGB with its people as Detectron2's models take it."""
+    size = (image.shape[1], image.shape[2])
     return {
-        "image": in_format(sample.image, image_format),
+        "image": in_format(image, image_format),
         "height": size[0],
         "width": size[1],
-        "image_id": sample.image_id,
-        "file_name": sample.file_name,
-        "instances": to_instances(sample.targets, size, sample.tasks),
+        "instances": to_instances(targets, size, tasks),
     }
 
 

@@ -16,7 +16,7 @@ from fastpose_mtn.data.loader import AugmentedImages
 from fastpose_mtn.detectron2.data import to_detectron2
 from fastpose_mtn.engine.averaging import WeightAverage
 from fastpose_mtn.engine.solver import clip_gradients
-from fastpose_mtn.engine.training_data import check_sample, make_training_loader, step_seed
+from fastpose_mtn.engine.training_data import check_read, make_training_loader, step_seed
 from fastpose_mtn.errors import InputError
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -38,11 +38,14 @@ class TrainingImages:
             world_size=comm.get_world_size(),
             pin_memory=self._cfg.MODEL.DEVICE.startswith("cuda"),
         )
-        for samples in loader:
-            for sample in map(check_sample, samples):
-                for message in sample.left_out:
-                    _LOG.warning("left out %s", message)
-            yield [to_detectron2(sample, self._cfg.INPUT.FORMAT) for sample in samples]
+        for read in loader:
+            batch = check_read(read)
+            for message in batch.left_out:
+                _LOG.warning("left out %s", message)
+            yield [
+                to_detectron2(image, targets, tasks, self._cfg.INPUT.FORMAT)
+                for image, targets, tasks in zip(batch.images, batch.targets, batch.tasks, strict=True)
+            ]
 
 
 class TrainingStep(SimpleTrainer):

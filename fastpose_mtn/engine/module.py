@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any
 
 import lightning
@@ -14,12 +13,13 @@ from torch import nn
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.loader import LoadFailure
-from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.engine.averaging import WeightAverage
 from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning_rate_factor
-from fastpose_mtn.engine.training_data import check_sample, step_seed
+from fastpose_mtn.engine.training_data import check_read, step_seed
 from fastpose_mtn.engine.uncertainty import UncertaintyWeights
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.protocols import TrainableNetwork
+from fastpose_mtn.structures import Batch
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -30,7 +30,7 @@ class TrainingModule(lightning.LightningModule):
     """One step: the network's weighted losses, summed.
 
     Args:
-        model: in training it maps images, targets and tasks to a dictionary of weighted losses.
+        model: a ``TrainableNetwork``.
         seed: of the data's order, the augmentations and the network's samplers.
         make_loader: (seed, first step, rank, number of processes) -> the training batches.
 
@@ -42,7 +42,10 @@ class TrainingModule(lightning.LightningModule):
 
     def __init__(self, cfg: CfgNode, model: nn.Module, *, seed: int, make_loader: LoaderFactory) -> None:
         super().__init__()
+        if not isinstance(model, TrainableNetwork):
+            raise TypeError(f"model: expected a TrainableNetwork, got {type(model).__name__}")
         self.cfg, self.model, self.seed, self._make_loader = cfg, model, seed, make_loader
+        self._losses_of = model.losses
         self.losses: dict[str, torch.Tensor] = {}
         self.average = WeightAverage(model, cfg.SOLVER.EMA) if cfg.SOLVER.EMA > 0 else None
         self._clip = cfg.SOLVER.CLIP_GRADIENTS
@@ -51,7 +54,8 @@ class TrainingModule(lightning.LightningModule):
             raise InputError(
                 f"SOLVER.LOSS_WEIGHTS: expected fixed or uncertainty, got {cfg.SOLVER.LOSS_WEIGHTS!r}"
             )
-        self.weighting = UncertaintyWeights() if cfg.SOLVER.LOSS_WEIGHTS == "uncertainty" else None
+        learned = cfg.SOLVER.LOSS_WEIGHTS == "uncertainty"
+        self.weighting = UncertaintyWeights(model.loss_tasks) if learned else None
         if cfg.SOLVER.GRADIENT_ACCUMULATION < 1:
             raise InputError(
                 f"SOLVER.GRADIENT_ACCUMULATION is {cfg.SOLVER.GRADIENT_ACCUMULATION}, expected 1 or more"
@@ -59,39 +63,35 @@ class TrainingModule(lightning.LightningModule):
         self._parts = cfg.SOLVER.GRADIENT_ACCUMULATION
         self._trained = [p for p in self.parameters() if p.requires_grad]
 
-    def transfer_batch_to_device(
-        self, batch: list[TrainingSample | LoadFailure], device: torch.device, dataloader_idx: int
-    ) -> tuple[list, list, list]:
-        samples = [check_sample(sample) for sample in batch]
-        for sample in samples:
-            for message in sample.left_out:
-                self.images_left_out += 1
-                _LOG.warning("left out %s (%d so far)", message, self.images_left_out)
-        images = [sample.image.to(device, non_blocking=True) for sample in samples]
-        return images, [s.targets.to(device) for s in samples], [s.tasks for s in samples]
+    def on_before_batch_transfer(self, batch: Batch | LoadFailure, dataloader_idx: int) -> Batch:
+        batch = check_read(batch)
+        for message in batch.left_out:
+            self.images_left_out += 1
+            _LOG.warning("left out %s (%d so far)", message, self.images_left_out)
+        return batch
 
-    def training_step(self, batch: tuple[list, list, list], batch_idx: int) -> torch.Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         trainer = self.trainer
         torch.manual_seed(step_seed(self.seed, trainer.global_step, trainer.global_rank, trainer.world_size))
         # Here and not after the step, where Lightning does it: the first parts' gradients come before that.
         for parameter in self._trained:
             parameter.grad = None
         self.losses = {}
-        *first, last = _parts_of(batch, self._parts)
-        for part, share in first:
-            loss = self._loss(part, share)
+        *first, last = batch.split(self._parts)
+        for part in first:
+            loss = self._loss(part, len(part) / len(batch))
             # Within DDP's forward pass, so only the last part's backward pass waits for the other processes.
             with torch.autocast(self.device.type, enabled=False):
                 trainer.strategy.backward(loss, None)
-        return self._loss(*last)
+        return self._loss(last, len(last) / len(batch))
 
     def optimizer_zero_grad(self, *args: Any) -> None:
         """Nothing; see ``training_step``."""
 
-    def _loss(self, part: tuple[list, list, list], share: float) -> torch.Tensor:
+    def _loss(self, part: Batch, share: float) -> torch.Tensor:
         """Of one part of the step's images; adds to ``losses`` what it is of the step's."""
-        losses = self.model(*part)
-        total = sum(losses.values()) if self.weighting is None else self.weighting(losses, part[2])
+        losses = self._losses_of(part)
+        total = sum(losses.values()) if self.weighting is None else self.weighting(losses, part.tasks)
         assert isinstance(total, torch.Tensor)
         for name, loss in losses.items():
             own = loss.detach() * share
@@ -159,13 +159,3 @@ class TrainingModule(lightning.LightningModule):
             )
         if self.average is not None and "average" in checkpoint:
             self.average.load_state_dict(checkpoint["average"])
-
-
-def _parts_of(batch: tuple[list, list, list], count: int) -> list[tuple[tuple[list, list, list], float]]:
-    """The batch in ``count`` parts of equal length, or as many as there are images, each with its share."""
-    length = len(batch[0])
-    count = max(1, min(count, length))
-    ends = [length * i // count for i in range(count + 1)]
-    return [
-        ((batch[0][a:b], batch[1][a:b], batch[2][a:b]), (b - a) / max(1, length)) for a, b in pairwise(ends)
-    ]

@@ -8,6 +8,7 @@ import lightning
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import Batch
 from fastpose_mtn.visualization.image_grid import image_grid
 from fastpose_mtn.visualization.labels import draw_labels
 
@@ -20,17 +21,17 @@ class SamplePictures(lightning.Callback):
     def __init__(self, period: int, skeleton: Skeleton) -> None:
         self._period, self._skeleton, self._shown = period, skeleton, False
 
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Batch, *args: Any) -> None:
         step = trainer.global_step
         if not trainer.is_global_zero or (self._shown and step % self._period):
             return
         self._shown = True
-        images, targets, tasks = (part[:_SHOWN] for part in batch)
+        shown = list(zip(batch.images, batch.targets, batch.tasks, strict=True))[:_SHOWN]
         drawn = [
             draw_labels(
-                image.cpu().numpy().transpose(1, 2, 0), people, self._skeleton, "+".join(sorted(task))
+                image.cpu().numpy().transpose(1, 2, 0), people, self._skeleton, "+".join(sorted(tasks))
             )
-            for image, people, task in zip(images, targets, tasks, strict=True)
+            for image, people, tasks in shown
         ]
         height = max(round(_WIDTH * picture.shape[0] / picture.shape[1]) for picture in drawn)
         sheet = image_grid(drawn, _COLUMNS, (_WIDTH, min(height, _WIDTH)))

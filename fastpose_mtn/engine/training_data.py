@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.catalog import build_datasets
@@ -18,6 +18,7 @@ from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.data.transforms.augment import build_augmentations
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.structures import Batch
 
 FINAL_WEIGHTS = "model_final.safetensors"
 
@@ -98,14 +99,18 @@ def step_seed(seed: int, step: int, rank: int, world_size: int) -> int:
     return (seed * 1_000_003 + step * world_size + rank) % 2**63
 
 
-def check_sample(sample: TrainingSample | LoadFailure) -> TrainingSample:
-    """
+T = TypeVar("T", Batch, TrainingSample)
+
+
+def check_read(read: T | LoadFailure) -> T:
+    """What could be read.
+
     Raises:
-        InputError: the image could not be read; the message says how to train without it.
+        InputError: an image could not; the message says how to train without it.
     """
-    if isinstance(sample, LoadFailure):
+    if isinstance(read, LoadFailure):
         raise InputError(
-            f"{sample.message}; python -m fastpose_mtn.data.check finds such images, and "
+            f"{read.message}; python -m fastpose_mtn.data.check finds such images, and "
             f"DATALOADER.SKIP_BAD_IMAGES True trains without them"
         )
-    return sample
+    return read

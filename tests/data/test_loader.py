@@ -10,8 +10,9 @@ from fastpose_mtn.data.loader import (
     LoadFailure,
     TrainingBatches,
     build_training_loader,
+    collate,
 )
-from fastpose_mtn.data.sample import TASKS, LabelledImage, TrainingSample
+from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.data.transforms.augment import RandomColor
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonTargets
@@ -149,15 +150,15 @@ def test_workers_do_not_change_what_is_seen():
         )
         order = TrainingBatches(images.group_sizes, batch_size=4, seed=3, run_length=2)
         loader = build_training_loader(images, order, num_workers=num_workers, pin_memory=False)
-        return [sample for batch in islice(loader, 4) for sample in batch]
+        return list(islice(loader, 4))
 
     alone, helped = epoch(0), epoch(2)
-    assert all(isinstance(sample, TrainingSample) for sample in alone)
+    assert [len(batch) for batch in alone] == [4] * 4
     for a, b in zip(alone, helped, strict=True):
-        assert a.image_id == b.image_id
-        assert torch.equal(a.image, b.image)
-        assert a.image.shape == (3, 8, 8)
-        assert torch.equal(a.targets.identities, b.targets.identities)
+        assert torch.equal(torch.stack(a.images), torch.stack(b.images))
+        assert a.images[0].shape == (3, 8, 8)
+        for mine, theirs in zip(a.targets, b.targets, strict=True):
+            assert torch.equal(mine.identities, theirs.identities)
 
 
 def test_the_same_image_changes_from_draw_to_draw():
@@ -169,6 +170,16 @@ def test_the_same_image_changes_from_draw_to_draw():
 def test_an_unreadable_image_comes_back_as_a_message():
     images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0, skeleton=POSETRACK15)
     assert images[2, 0] == LoadFailure("dataset mine: image 2: cut short")
+
+
+def test_a_batch_with_an_unreadable_image_is_its_message():
+    images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0, skip_bad=False)
+    assert collate([images[1, 0], images[2, 1]]) == images[2, 1]
+    images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0, skip_bad=True)
+    batch = collate([images[1, 0], images[2, 1]])
+    assert len(batch) == 2
+    assert batch.tasks == [TASKS, TASKS]
+    assert batch.left_out == ("dataset mine: image 2: cut short",)
 
 
 def test_an_unreadable_image_can_be_left_out():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,8 @@ from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.modeling.rpn import RPN, Candidates
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
-from fastpose_mtn.structures import PersonDetections, PersonTargets
+from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTargets
 from fastpose_mtn.systems.mtn.roi_heads import MTNROIHeads, People
-
-ALL_TASKS = frozenset({"boxes", "keypoints", "identities"})
 
 
 class MTN(nn.Module):
@@ -31,7 +29,20 @@ class MTN(nn.Module):
         skeleton: what the joints are.
         pixel_mean, pixel_std: of the three channels, on 0..255, in the order of ``input_format``.
         input_format: order of the channels that the weights expect; images are always given as RGB.
+
+    Attributes:
+        loss_tasks: see ``protocols.TrainableNetwork``; those of absent heads never come.
     """
+
+    loss_tasks: Mapping[str, str] = {
+        "loss_rpn_cls": "boxes",
+        "loss_rpn_loc": "boxes",
+        "loss_cls": "boxes",
+        "loss_box_reg": "boxes",
+        "loss_keypoint": "keypoints",
+        "loss_visibility": "keypoints",
+        "loss_reid": "identities",
+    }
 
     def __init__(
         self,
@@ -81,33 +92,31 @@ class MTN(nn.Module):
             tasks: which of "boxes", "keypoints" and "identities" each image trains; None: all.
 
         Returns:
-            In training a dictionary of weighted losses: loss_rpn_cls, loss_rpn_loc, loss_cls,
-            loss_box_reg, loss_keypoint, loss_visibility, loss_reid (those of absent heads are absent).
+            In training a dictionary of weighted losses, see ``losses``.
             In evaluation each image's people, best first, as NumPy arrays in its pixels.
         """
         if self.training:
             if targets is None:
                 raise ValueError("MTN.forward: training needs targets; call .eval() to find people")
-            return self.losses(images, targets, tasks)
+            return self.losses(Batch(images, targets, [TASKS] * len(images) if tasks is None else tasks))
         with torch.no_grad():
             batch, sizes = self.preprocess(images)
             return to_detections(self.find_people(batch, sizes))
 
-    def losses(
-        self,
-        images: Sequence[Tensor],
-        targets: Sequence[PersonTargets],
-        tasks: Sequence[frozenset[str]] | None = None,
-    ) -> dict[str, Tensor]:
-        """See ``forward``."""
-        tasks = [ALL_TASKS] * len(images) if tasks is None else tasks
-        self._check(images, targets, tasks)
-        batch, sizes = self.preprocess(images)
-        targets = [target.to(self.device) for target in targets]
-        features = self.backbone(batch)
-        has_boxes = ["boxes" in task for task in tasks]
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted losses, by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.
+
+        Raises:
+            ValueError: the targets have another skeleton than the network.
+            FloatingPointError: proposals are not finite: training has diverged.
+        """
+        self._check(batch)
+        pixels, sizes = self.preprocess(batch.images)
+        targets = [target.to(self.device) for target in batch.targets]
+        features = self.backbone(pixels)
+        has_boxes = ["boxes" in tasks for tasks in batch.tasks]
         proposals, losses = self.proposal_generator(features, sizes, targets, has_boxes)
-        losses.update(self.roi_heads.losses(features, proposals, targets, tasks))
+        losses.update(self.roi_heads.losses(features, proposals, targets, batch.tasks))
         return involve(losses, self.parameters())
 
     def find_people(self, batch: Tensor, image_sizes_hw: Sequence[tuple[int, int]]) -> People:
@@ -140,26 +149,11 @@ class MTN(nn.Module):
             row.copy_(F.pad(normal, (0, width - image.shape[-1], 0, height - image.shape[-2])))
         return batch, sizes
 
-    def _check(
-        self,
-        images: Sequence[Tensor],
-        targets: Sequence[PersonTargets],
-        tasks: Sequence[frozenset[str]],
-    ) -> None:
-        if not len(images) == len(targets) == len(tasks):
-            raise ValueError(
-                f"MTN.forward: expected as many images as targets and tasks, "
-                f"got {len(images)}, {len(targets)} and {len(tasks)}"
-            )
-        for index, (target, task) in enumerate(zip(targets, tasks, strict=True)):
-            if not ALL_TASKS.issuperset(task):
-                raise ValueError(
-                    f"MTN.forward: image {index} has unknown tasks {sorted(task - ALL_TASKS)}; "
-                    f"known: {', '.join(sorted(ALL_TASKS))}"
-                )
+    def _check(self, batch: Batch) -> None:
+        for index, target in enumerate(batch.targets):
             if target.keypoints.shape[1] != self.num_keypoints:
                 raise ValueError(
-                    f"MTN.forward: targets of image {index} have {target.keypoints.shape[1]} joints, but the "
+                    f"MTN.losses: targets of image {index} have {target.keypoints.shape[1]} joints, but the "
                     f"network's skeleton {self.skeleton.name} has {self.num_keypoints}"
                 )
 
