@@ -68,12 +68,12 @@ class PortableMTN(nn.Module):
             The N people, best box first: boxes (N, 4), scores (N,), keypoints (N, K, 3) and, where there is an identity
             head, embeddings (N, E), all float32, in the image's pixels. Boxes are cut at its borders.
         """
-        height, width = torch._shape_as_tensor(image)[:2].float().unbind()
+        height, width = (_size(image, axis).float() for axis in (0, 1))
         limit = torch.stack((width, height, width, height))
         features = self.model.backbone(self._preprocess(image))
         boxes, scores = self._find(features, self._propose(features, limit), limit)
         # Runtimes stumble over tensors of nobody, so where nobody is, the whole image is described, and left out.
-        count = torch._shape_as_tensor(boxes)[0]
+        count = _size(boxes, 0)
         whole = torch.cat((torch.zeros(2), limit[:2]))[None]
         rows = torch.arange(count.clamp(min=1))  # type: ignore[call-overload]  # in a graph sizes are tensors
         box, score = torch.cat((boxes, whole))[rows], torch.cat((scores, torch.ones(1)))[rows]
@@ -99,7 +99,7 @@ class PortableMTN(nn.Module):
         for level, (anchor, logit, delta) in enumerate(zip(anchors, logits, deltas, strict=True)):
             # a small image has fewer than ``before`` candidates; a graph takes as many of every image
             score, index = F.pad(logit[0], [0, before], value=_NO_CANDIDATE).topk(before)
-            index = torch.minimum(index, torch._shape_as_tensor(anchor)[0] - 1)
+            index = torch.minimum(index, _size(anchor, 0) - 1)
             boxes.append(decode_deltas(delta[0][index], anchor[index], rpn.bbox_reg_weights))
             scores.append(score)
             level_ids.append(torch.full((before,), float(level)))
@@ -143,6 +143,11 @@ class PortableMTN(nn.Module):
 
     def _levels(self, features: dict[str, Tensor]) -> list[Tensor]:
         return [features[name] for name in self.model.roi_heads.in_features]
+
+
+def _size(x: Tensor, axis: int) -> Tensor:
+    """A tensor's size as a tensor; in a graph it is one already, which depends on the image."""
+    return torch.as_tensor(x.shape[axis])
 
 
 def _clip(boxes_xyxy: Tensor, limit: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage:
@@ -39,7 +40,8 @@ class WeightAverage:
         if self._names and self._average[self._names[0]].device != state[self._names[0]].device:
             self._average = {name: v.to(state[name].device) for name, v in self._average.items()}
         average = [self._average[name] for name in self._names]
-        torch._foreach_lerp_(average, [state[name].detach() for name in self._names], 1.0 - decay)
+        take_in = get_ema_multi_avg_fn(decay)
+        take_in(average, [state[name].detach() for name in self._names], self.steps)
 
     def averaged(self, model: nn.Module) -> dict[str, torch.Tensor]:
         """The model's state with the average in place of what is averaged."""

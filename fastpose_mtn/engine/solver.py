@@ -11,7 +11,10 @@ from torch import nn
 
 from fastpose_mtn.config import CfgNode
 
-_NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
+_NORMS = (
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm, nn.LayerNorm,
+    nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
+)  # fmt: skip
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
@@ -110,8 +113,7 @@ def clip_gradients(parameters: Sequence[nn.Parameter], *, kind: str, value: floa
     elif kind == "full_model":
         nn.utils.clip_grad_norm_(used, value, norm_type=norm_type)
     elif kind == "norm":
-        gradients = [p.grad for p in used if p.grad is not None]
-        for gradient, norm in zip(gradients, torch._foreach_norm(gradients, norm_type), strict=True):
-            gradient.mul_((value / (norm + 1e-6)).clamp(max=1.0))
+        for parameter in used:
+            nn.utils.clip_grad_norm_(parameter, value, norm_type=norm_type)
     else:
         raise ValueError(f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE: expected value, norm or full_model, got {kind!r}")

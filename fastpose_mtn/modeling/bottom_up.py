@@ -12,7 +12,7 @@ from timm.models.resnet import Bottleneck
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from fastpose_mtn.modeling.layers import NORMS, group_norm
+from fastpose_mtn.modeling.layers import NORMS, ReplacementConv, group_norm
 
 
 def build_bottom_up(
@@ -55,9 +55,7 @@ def build_bottom_up(
         raise ValueError(
             f"MODEL.TIMM.NAME {name}: expected features of strides {', '.join(map(str, strides))}, got {found}"
         )
-    for module in bottom_up.modules():
-        if type(module) is nn.Conv2d and module.groups == module.in_channels and module.stride != (1, 1):
-            module.__class__ = _StridedDepthwiseConv2d
+    _replace_strided_depthwise(bottom_up)
     if stride_in_1x1:
         _move_strides(bottom_up)
     replace_norm(bottom_up, norm)
@@ -65,7 +63,7 @@ def build_bottom_up(
     return bottom_up
 
 
-class _StridedDepthwiseConv2d(nn.Conv2d):
+class _StridedDepthwiseConv2d(ReplacementConv):
     """A strided depthwise convolution that trains in float32 on a CPU, whatever autocast says.
 
     oneDNN has no fast bfloat16 kernel for its input gradient: it takes 5 to 30 times as long as float32.
@@ -76,6 +74,14 @@ class _StridedDepthwiseConv2d(nn.Conv2d):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float()).to(x.dtype)
+
+
+def _replace_strided_depthwise(module: nn.Module) -> None:
+    for name, child in list(module.named_children()):
+        if type(child) is nn.Conv2d and child.groups == child.in_channels and child.stride != (1, 1):
+            setattr(module, name, _StridedDepthwiseConv2d(child))
+        else:
+            _replace_strided_depthwise(child)
 
 
 def _move_strides(bottom_up: nn.Module) -> None:

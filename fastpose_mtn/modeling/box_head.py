@@ -68,12 +68,15 @@ class BoxPredictor(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.num_boxes = 1 if cls_agnostic_bbox_reg else num_classes
-        self.cls_score = nn.Linear(in_channels, num_classes + 1)
-        self.bbox_pred = nn.Linear(in_channels, 4 * self.num_boxes)
-        nn.init.normal_(self.cls_score.weight, std=0.01)
-        nn.init.normal_(self.bbox_pred.weight, std=0.001)
-        for layer in (self.cls_score, self.bbox_pred):
+        cls_score, bbox_pred = (
+            nn.Linear(in_channels, num_classes + 1),
+            nn.Linear(in_channels, 4 * self.num_boxes),
+        )
+        for layer, std in ((cls_score, 0.01), (bbox_pred, 0.001)):
+            nn.init.normal_(layer.weight, std=std)
             nn.init.zeros_(layer.bias)
+        self.cls_score: nn.Module = cls_score
+        self.bbox_pred: nn.Module = bbox_pred
         self.bbox_reg_weights, self.smooth_l1_beta = tuple(bbox_reg_weights), smooth_l1_beta
         self.bbox_reg_loss_weight = bbox_reg_loss_weight
         self.score_thresh, self.nms_thresh, self.vote_thresh = score_thresh, nms_thresh, vote_thresh

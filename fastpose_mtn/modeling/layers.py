@@ -66,6 +66,24 @@ class ConvNorm(nn.Conv2d):
         return F.relu_(x) if self.relu else x
 
 
+class ReplacementConv(nn.Conv2d):
+    """A convolution with the settings and the weights of another, whose place it takes.
+
+    Subclasses compute the same by other means; parameters keep their names.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        geometry: dict[str, Any] = {
+            name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation", "groups")
+        }
+        # on no device: initial weights would take longer than all the rest, and are not kept
+        super().__init__(
+            conv.in_channels, conv.out_channels, padding_mode=conv.padding_mode, device="meta", **geometry
+        )
+        self.weight, self.bias = conv.weight, conv.bias
+        self.train(conv.training)
+
+
 def msra_init(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
     """He initialisation (fan out, ReLU) and no bias, as in Detectron2's heads."""
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

@@ -48,7 +48,7 @@ class RPNHead(nn.Module):
             for index, layer in enumerate(layers):
                 self.conv.add_module(f"conv{index}", layer)
         self.num_anchors = num_anchors
-        self.predictions: nn.Conv2d | None = None  # see merge_predictions
+        self.predictions: nn.Module | None = None  # see merge_predictions
         self.objectness_logits = nn.Conv2d(dims[-1], num_anchors, 1)
         self.anchor_deltas = nn.Conv2d(dims[-1], num_anchors * 4, 1)
         for layer in (*layers, self.objectness_logits, self.anchor_deltas):

@@ -1,8 +1,11 @@
-"""Which device computes, and in what."""
+"""Which device computes, and in which floating-point type."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
+
+from fastpose_mtn.runtime.compat import cpu_computes_in
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -35,16 +38,38 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """
     if precision == "auto":
         if device.type == "cpu":
-            return torch.bfloat16 if _cpu_computes_in("bf16") else torch.float32
+            return torch.bfloat16 if cpu_computes_in("bf16") else torch.float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if precision not in _DTYPES:
         raise ValueError(f"precision {precision!r}: choose from auto, {', '.join(_DTYPES)}")
-    if precision == "fp16" and device.type == "cpu" and not _cpu_computes_in("fp16"):
+    if precision == "fp16" and device.type == "cpu" and not cpu_computes_in("fp16"):
         raise ValueError("precision 'fp16': this CPU does not compute in it; use auto, bf16 or fp32")
     return _DTYPES[precision]
 
 
-def _cpu_computes_in(precision: str) -> bool:
-    """Has the CPU instructions for it? Not every PyTorch has oneDNN, which knows."""
-    supported = getattr(torch.ops.mkldnn, f"_is_mkldnn_{precision}_supported", None)
-    return supported is not None and supported()
+class Float32Layer(nn.Module):
+    """A layer that computes in float32, whatever autocast has the layers around it compute in.
+
+    Args:
+        layer: has one input.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layer gives, float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            return self.layer(x.float())
+
+
+def convert_weights(module: nn.Module, dtype: torch.dtype) -> None:
+    """Converts, in place, once, the weights that autocast would convert in every call; not those in a ``Float32Layer``."""
+    if isinstance(module, Float32Layer):
+        return
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        for parameter in module.parameters(recurse=False):
+            parameter.data = parameter.data.to(dtype)
+    for child in module.children():
+        convert_weights(child, dtype)

@@ -7,10 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.modeling.layers import ConvNorm
+from fastpose_mtn.runtime.compat import ConvolutionOptions, convolution
 
 # input channels times output channels: with fewer, the sums around the products take as long as what is saved
 _FEWEST_PRODUCTS = 256 * 512
 _TILES = 2048  # at a time: some 100 MB in bfloat16 for 512 channels
+_GROUPED = ConvolutionOptions(groups=16)
 # of a kernel, to its products with sums of four neighbours
 _TRANSFORM = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
@@ -70,10 +72,8 @@ class WinogradConv(nn.Conv2d):
         _tile(x[:, 0::2], x[:, 1::2], rows, axis=1)
         tiles = x.new_empty(count, high, wide, 4, 4, x.shape[-1])
         _tile(rows[:, :, 0::2], rows[:, :, 1::2], tiles, axis=2)
-        products = torch.ops.mkldnn._convolution_pointwise(
-            tiles.view(count, high, wide, -1).permute(0, 3, 1, 2), self.weight, self.bias,
-            [0, 0], [1, 1], [1, 1], 16, "none", [], "",
-        ).permute(0, 2, 3, 1)  # fmt: skip
+        flat = tiles.view(count, high, wide, -1).permute(0, 3, 1, 2)
+        products = convolution(flat, self.weight, self.bias, _GROUPED).permute(0, 2, 3, 1)
         first, upper, lower, last = products.view(count, high, wide, 4, 4, channels).unbind(3)
         for row, line in enumerate(((upper + lower).add_(first), (upper - lower).sub_(last))):
             first_, left, right, last_ = line.unbind(3)

@@ -1,4 +1,5 @@
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -121,6 +122,17 @@ def test_strided_depthwise_convolutions_train_in_float32_with_the_same_result():
         trained, tested = layer.train()(x), layer.eval()(x)
     assert trained.dtype == tested.dtype == torch.bfloat16
     torch.testing.assert_close(trained, tested, atol=2e-2, rtol=2e-2)
+
+
+def test_strided_depthwise_convolutions_keep_names_and_initial_weights():
+    """Networks of one seed are the same with and without the replacement, and so are weights files."""
+    torch.manual_seed(0)
+    plain = timm.create_model("mobilenetv2_100", features_only=True, out_indices=(1, 2, 3, 4))
+    torch.manual_seed(0)
+    found = build("mobilenetv2_100", norm="BN", freeze_at=0).bottom_up.state_dict()
+    expected = plain.state_dict()
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize(

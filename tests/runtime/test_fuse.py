@@ -32,6 +32,17 @@ def test_fused_network_computes_the_same(name, norm, activations):
     assert not [m for m in backbone.modules() if type(m).__name__.startswith(FUSED)]
 
 
+@pytest.mark.parametrize("activations", [False, True])
+def test_layers_are_replaced_and_never_change_what_they_are(activations):
+    """Whoever holds a layer of the network holds it afterwards as it was."""
+    torch.manual_seed(0)
+    backbone = TimmFPN(name="resnet18d", norm="BN", freeze_at=0, out_channels=8).eval()
+    layers = list(backbone.modules())
+    kinds = [(type(layer), layer.forward.__func__) for layer in layers]
+    fuse(backbone, activations=activations)
+    assert [(type(layer), layer.forward.__func__) for layer in layers] == kinds
+
+
 def test_residual_blocks_add_and_activate_in_a_convolution():
     torch.manual_seed(0)
     backbone = TimmFPN(name="resnet50", freeze_at=0, out_channels=8).eval()

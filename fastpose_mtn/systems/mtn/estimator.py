@@ -6,7 +6,6 @@ import contextlib
 import copy
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +19,7 @@ from fastpose_mtn.estimators.views import View, merge_views, mirror, views_from_
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
 from fastpose_mtn.runtime.fuse import fuse
 from fastpose_mtn.runtime.memory import keep_freed_memory
-from fastpose_mtn.runtime.precision import resolve_device, resolve_precision
+from fastpose_mtn.runtime.precision import Float32Layer, convert_weights, resolve_device, resolve_precision
 from fastpose_mtn.runtime.streams import in_streams
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.systems.mtn.network import MTN, build_model, to_detections
@@ -65,12 +64,10 @@ class MTNEstimator:
         own = copy.deepcopy(model).eval().requires_grad_(False)
         self._model = fuse(own, activations=self.device.type == "cpu").to(self.device)
         if self.dtype != torch.float32:
-            exact = _exact_modules(self._model)
-            for module in exact:
-                _compute_in_float32(module)
-            _store_weights_as(self._model, self.dtype, besides=exact)
-        if self.device.type == "cuda":
-            self._model.trunk = CudaGraphs(self._model.trunk)  # type: ignore[method-assign,assignment]
+            _locate_in_float32(self._model)
+            convert_weights(self._model, self.dtype)
+        trunk = self._model.trunk
+        self._trunk = CudaGraphs(trunk) if self.device.type == "cuda" else trunk
 
     @classmethod
     def from_config(
@@ -168,7 +165,7 @@ class MTNEstimator:
         images = [self._to_image(frame, view) for frame in frames]
         with torch.inference_mode(), self._autocast():
             batch, sizes = self._model.preprocess(images)
-            people = self._model.find_people(batch, sizes)
+            people = self._model.describe_candidates(*self._trunk(batch), sizes)
         found = to_detections(people)
         if view.mirrored:
             found = [mirror(one, size[1], self.skeleton) for one, size in zip(found, sizes, strict=True)]
@@ -193,35 +190,14 @@ class MTNEstimator:
         return torch.autocast(self.device.type, self.dtype, cache_enabled=False)
 
 
-def _store_weights_as(model: MTN, dtype: torch.dtype, *, besides: Sequence[torch.nn.Module]) -> None:
-    """Converts the weights once that autocast would convert in every call, but for those of some modules."""
-    kept = {layer for module in besides for layer in module.modules()}
-    for module in model.modules():
-        if module in kept:
-            continue
-        if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d, torch.nn.Linear)):
-            for parameter in (module.weight, module.bias):
-                if parameter is not None:
-                    parameter.data = parameter.data.to(dtype)
-
-
-def _exact_modules(model: MTN) -> list[torch.nn.Module]:
-    """What computes in float32 whatever the rest does: the layers that say where boxes are, and how sure.
+def _locate_in_float32(model: MTN) -> None:
+    """Makes, in place, the layers that say where boxes are, and how sure, compute in float32 whatever the rest does.
 
     They are little work, and rounding their results to 8 bits would move small boxes, and change which of two boxes
     suppresses the other.
     """
-    predictions = model.proposal_generator.rpn_head.predictions
-    assert predictions is not None  # fused
-    return [predictions, model.roi_heads.box_predictor]
-
-
-def _compute_in_float32(module: torch.nn.Module) -> None:
-    """Keeps autocast out of a module with one input."""
-    forward = module.forward
-
-    def exact(x: Tensor) -> Any:
-        with torch.autocast(x.device.type, enabled=False):
-            return forward(x.float())
-
-    module.forward = exact  # type: ignore[method-assign]
+    head, predictor = model.proposal_generator.rpn_head, model.roi_heads.box_predictor
+    assert head.predictions is not None  # fused
+    head.predictions = Float32Layer(head.predictions)
+    predictor.cls_score = Float32Layer(predictor.cls_score)
+    predictor.bbox_pred = Float32Layer(predictor.bbox_pred)

@@ -121,7 +121,12 @@ class MTN(nn.Module):
 
     def find_people(self, batch: Tensor, image_sizes_hw: Sequence[tuple[int, int]]) -> People:
         """People of a preprocessed batch, on the model's device; coordinates in the batch's pixels."""
-        features, candidates = self.trunk(batch)
+        return self.describe_candidates(*self.trunk(batch), image_sizes_hw)
+
+    def describe_candidates(
+        self, features: dict[str, Tensor], candidates: Candidates, image_sizes_hw: Sequence[tuple[int, int]]
+    ) -> People:
+        """The people among what ``trunk`` gives: what takes other steps for every batch."""
         proposals = self.proposal_generator.suppress(candidates, image_sizes_hw)
         return self.roi_heads.inference(features, proposals, image_sizes_hw)
 
