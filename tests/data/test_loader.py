@@ -172,14 +172,17 @@ def test_an_unreadable_image_comes_back_as_a_message():
     assert images[2, 0] == LoadFailure("dataset mine: image 2: cut short")
 
 
-def test_a_batch_with_an_unreadable_image_is_its_message():
-    images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0, skip_bad=False)
-    assert collate([images[1, 0], images[2, 1]]) == images[2, 1]
-    images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0, skip_bad=True)
-    batch = collate([images[1, 0], images[2, 1]])
-    assert len(batch) == 2
-    assert batch.tasks == [TASKS, TASKS]
-    assert batch.left_out == ("dataset mine: image 2: cut short",)
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_a_batch_with_an_unreadable_image_is_its_message_or_says_what_was_left_out(skip_bad):
+    bad = [Squares("mine", 4, bad=(2,))]
+    images = AugmentedImages(bad, [], seed=0, skeleton=POSETRACK15, skip_bad=skip_bad)
+    samples = [images[1, 0], images[2, 1]]
+    batch = collate(samples)
+    if skip_bad:
+        assert (len(batch), batch.tasks) == (2, [TASKS, TASKS])
+        assert batch.left_out == samples[1].left_out != ()
+    else:
+        assert batch == samples[1]
 
 
 def test_an_unreadable_image_can_be_left_out():
