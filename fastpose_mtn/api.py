@@ -9,10 +9,10 @@ import numpy as np
 
 from fastpose_mtn.build import PoseTracking, build_pose_tracking
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.video.images import read_image
 from fastpose_mtn.video.live import MODES, as_live
 from fastpose_mtn.video.pipeline import TrackedFrame, track_frames
 from fastpose_mtn.video.sources import ArraySource, Source, check_image, find_inputs, open_source

@@ -66,7 +66,7 @@ def test_people_are_found_in_files_and_arrays_of_any_size(pose, tmp_path):
         ),
         (np.zeros((4, 4, 3), np.uint8), "expected a list of images, got a single one"),
         ("a.png", "expected a list of images, got a single one"),
-        (["absent.png"], "absent.png: No such file or directory"),
+        (["absent.png"], "absent.png: cannot read the image: No such file or directory"),
     ],
 )
 def test_bad_images_are_named(pose, images, message):

@@ -1,12 +1,12 @@
-"""Image files as RGB arrays, with errors that name the file."""
+"""Reads image files, whatever their depth, channels and orientation, with errors that name the file."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from fastpose_mtn.errors import InputError
 
@@ -14,6 +14,8 @@ IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".jp2")
 )
 _EXIF_ORIENTATION = 0x0112
+# What is not a byte of pixels (00), filling (FF) or a mark without a segment (01, D0 to D7).
+_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 
 
 def is_image(path: Path) -> bool:
@@ -22,31 +24,37 @@ def is_image(path: Path) -> bool:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, turned upright as the file's EXIF orientation says.
+    """An image as the viewer sees it.
+
+    Grey becomes three equal channels, 16 bits become 8, transparency is dropped and a camera's
+    orientation mark is applied. A JPEG or PNG that does not reach its end is refused: OpenCV would fill
+    the rest with grey and say nothing.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
 
     Raises:
         InputError: the file is missing, empty, cut short, or no image that can be decoded.
     """
     try:
-        data = np.fromfile(path, np.uint8)  # unlike cv2.imread this tells a missing file from a bad one
+        content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot read the image: {error.strerror}") from error
-    if is_cut_short(data):
-        raise InputError(f"{path}: expected a whole image, got a JPEG that is cut short at {data.size} bytes")
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        raise InputError(f"{path}: cannot read the image: {error.strerror or error}") from error
+    if not content:
+        raise InputError(f"{path}: expected an image, got an empty file; copy or save it again")
+    if _is_cut_short(content):
+        raise InputError(
+            f"{path}: expected a whole image, got one that is cut short at {len(content)} bytes; copy or save it again"
+        )
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error as error:
+        raise InputError(f"{path}: expected an image, got one that cannot be decoded: {error.err}") from error
     if image is None:
-        raise InputError(f"{path}: expected an image, got {data.size} bytes that cannot be decoded")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def is_cut_short(data: np.ndarray) -> bool:
-    """Whether a JPEG, (N,) uint8, lacks its end; OpenCV would fill the rest with grey and say nothing.
-
-    A JPEG's pixels follow the marker "start of scan" and stop before the marker "end of image"; within them
-    neither can occur. A thumbnail in the header has both of its own, but before the last start.
-    """
-    view = data.tobytes() if data[:2].tobytes() == b"\xff\xd8" else b""
-    return bool(view) and view.rfind(b"\xff\xd9") < view.rfind(b"\xff\xda")
+        raise InputError(
+            f"{path}: expected an image, got {len(content)} bytes that cannot be decoded; convert it to JPEG or PNG"
+        )
+    return image
 
 
 def image_size_wh(path: Path) -> tuple[int, int]:
@@ -55,6 +63,11 @@ def image_size_wh(path: Path) -> tuple[int, int]:
     Raises:
         InputError: the file is missing, or no image.
     """
+    from PIL import (  # here: it takes a while to import, and reading does without
+        Image,
+        UnidentifiedImageError,
+    )
+
     try:
         with Image.open(path) as image:
             width, height = image.size
@@ -64,3 +77,38 @@ def image_size_wh(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise InputError(f"{path}: cannot read the image: {error.strerror or error}") from error
     return (height, width) if turned else (width, height)
+
+
+def _is_cut_short(content: bytes) -> bool:
+    """Whether a JPEG or PNG stops before its own end; other formats are the decoder's to judge.
+
+    What stands behind the end is no matter: phones append a film or a second picture, cameras their notes.
+    """
+    if content.startswith(b"\xff\xd8\xff"):
+        # Nearly always its last bytes. Pixels cannot hold an end mark; a thumbnail's stands in the header, long before.
+        return b"\xff\xd9" not in content[-64:] and not _jpeg_ends(content)
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return not _png_ends(content)
+    return False
+
+
+def _jpeg_ends(content: bytes) -> bool:
+    """Walks from marker to marker: over segments, which tell their length, and through pixels, which do not."""
+    position = 2
+    while found := _JPEG_MARKER.search(content, position):
+        marker, position = content[found.start() + 1], found.end()
+        if marker == 0xD9:
+            return True
+        if marker != 0xD8:
+            position += int.from_bytes(content[position : position + 2], "big")
+    return False
+
+
+def _png_ends(content: bytes) -> bool:
+    """Walks from chunk to chunk: a length, a name, so many bytes and a checksum of 4."""
+    position = 8
+    while position + 12 <= len(content):
+        if content[position + 4 : position + 8] == b"IEND":
+            return True
+        position += 12 + int.from_bytes(content[position : position + 4], "big")
+    return False

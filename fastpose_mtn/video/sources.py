@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from fastpose_mtn.data.image_file import is_image
+from fastpose_mtn.data.image_file import is_image, read_image
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.frame import Frame
-from fastpose_mtn.video.images import read_image
 
 VIDEO_SUFFIXES = frozenset((
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",

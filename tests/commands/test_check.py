@@ -131,10 +131,10 @@ def test_images(tmp_path):
         assert report.errors == 4
         assert problems["error", "images that are missing"] == (1, [f"{tmp_path}/1.jpg (image id 1)"])
         assert problems["error", "expected an image"] == (
-            1, [f"{tmp_path}/2.jpg (image id 2), got 12 bytes that cannot be decoded"],
+            1, [f"{tmp_path}/2.jpg (image id 2), got 12 bytes that cannot be decoded; convert it to JPEG or PNG"],
         )  # fmt: skip
         assert problems["error", "expected a whole image"][1][0].startswith(
-            f"{tmp_path}/3.jpg (image id 3), got a JPEG"
+            f"{tmp_path}/3.jpg (image id 3), got one that is cut short at "
         )
         assert problems["error", "images of another size than their labels say"] == (
             1, [f"{tmp_path}/4.jpg (image id 4), got 60x50 instead of 100x80"],

@@ -189,7 +189,10 @@ def bad_inputs(tmp_path):
         ("empty.mp4", "empty.mp4: the file is empty; copy or record the video again"),
         ("text.mp4", "text.mp4: not a video, or one that is cut off or damaged; copy or record it again"),
         ("cut.mp4", "cut.mp4: not a video, or one that is cut off or damaged; copy or record it again"),
-        ("text.png", "text.png: not an image that can be decoded; convert it to JPEG or PNG"),
+        (
+            "text.png",
+            "text.png: expected an image, got 8 bytes that cannot be decoded; convert it to JPEG or PNG",
+        ),
         (
             "none",
             "none: a folder without images and videos; give one that holds files such as .jpg, .png or .mp4",

@@ -1,14 +1,22 @@
+import io
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from fastpose_mtn.data.image_file import image_size_wh, read_image
+from fastpose_mtn.data.image_file import image_size_wh, is_image, read_image
+from fastpose_mtn.errors import InputError
 
 
 @pytest.fixture
 def noise():
     return np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+
+
+def save(path, array, **options):
+    Image.fromarray(array).save(path, **options)
+    return path
 
 
 def test_size_is_that_of_the_upright_image(tmp_path, noise):
@@ -21,17 +29,35 @@ def test_size_is_that_of_the_upright_image(tmp_path, noise):
         assert read_image(tmp_path / name).shape[1::-1] == size
 
 
-@pytest.mark.parametrize("quality", [50, 95])
-def test_a_jpeg_cut_anywhere_is_told_from_a_whole_one(tmp_path, noise, quality):
-    path = tmp_path / "a.jpg"
-    Image.fromarray(noise).save(path, quality=quality, progressive=quality == 95)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.jpg", {"quality": 50}), ("a.jpg", {"quality": 95, "progressive": True}), ("a.png", {})],
+)
+def test_an_image_cut_anywhere_is_told_from_a_whole_one(tmp_path, noise, name, options):
+    path = save(tmp_path / name, noise, **options)
     whole = path.read_bytes()
     for length in range(200, len(whole), 397):
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"a\.jpg: expected (a whole|an) image, got .*bytes"):
+        with pytest.raises(InputError, match=r"a\.\w+: expected (a whole|an) image, got .*bytes"):
             read_image(path)
-    path.write_bytes(whole + b"trailing bytes, as some cameras write")
-    assert read_image(path).shape == (60, 90, 3)
+    path.write_bytes(whole[:-400])
+    with pytest.raises(
+        InputError, match=f"one that is cut short at {len(whole) - 400} bytes; copy or save it again"
+    ):
+        read_image(path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize(
+    "appended",
+    [b"trailing bytes, as some cameras write", bytes(10_000), b"\xff\xda a film's bytes may be any " * 100],
+    ids=["notes", "zeros", "film"],
+)
+def test_what_is_appended_behind_an_image_does_no_harm(tmp_path, noise, suffix, appended):
+    path = save(tmp_path / f"a.{suffix}", noise)
+    whole = read_image(path)
+    path.write_bytes(path.read_bytes() + appended)
+    np.testing.assert_array_equal(read_image(path), whole)
 
 
 def test_a_thumbnail_does_not_hide_that_the_image_is_cut(tmp_path, noise):
@@ -46,8 +72,61 @@ def test_a_thumbnail_does_not_hide_that_the_image_is_cut(tmp_path, noise):
 
 
 def test_files_that_are_no_images(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(b"text")
-    with pytest.raises(ValueError, match=r"a\.jpg: expected an image, got something else"):
-        image_size_wh(tmp_path / "a.jpg")
-    with pytest.raises(ValueError, match=r"b\.jpg: cannot read the image: No such file"):
-        image_size_wh(tmp_path / "b.jpg")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(
+        InputError, match=r"empty\.jpg: expected an image, got an empty file; copy or save it again"
+    ):
+        read_image(tmp_path / "empty.jpg")
+    with pytest.raises(
+        InputError, match=r"text\.png: expected an image, got 5 bytes that cannot be decoded; convert"
+    ):
+        read_image(tmp_path / "text.png")
+    with pytest.raises(InputError, match=r"text\.png: expected an image, got something else"):
+        image_size_wh(tmp_path / "text.png")
+    for read in (read_image, image_size_wh):
+        with pytest.raises(InputError, match=r"absent\.jpg: cannot read the image: No such file"):
+            read(tmp_path / "absent.jpg")
+
+
+def test_grey_becomes_three_channels(tmp_path):
+    image = read_image(save(tmp_path / "a.png", np.full((4, 6), 77, np.uint8)))
+    assert image.shape == (4, 6, 3)
+    assert image.dtype == np.uint8
+    assert (image == 77).all()
+
+
+def test_channels_come_as_rgb_and_transparency_is_dropped(tmp_path):
+    rgba = np.zeros((4, 6, 4), np.uint8)
+    rgba[..., 0], rgba[..., 3] = 200, 128
+    np.testing.assert_array_equal(read_image(save(tmp_path / "a.png", rgba))[0, 0], [200, 0, 0])
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 6, 3), 0x80FF, np.uint16))
+    assert (read_image(tmp_path / "a.png") == 0x80).all()
+
+
+def test_a_cameras_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the right side of the stored picture is its lower edge: turn it clockwise
+    array = np.zeros((16, 32, 3), np.uint8)
+    array[:, :16] = 255
+    image = read_image(save(tmp_path / "a.jpg", array, exif=exif))
+    assert image.shape == (32, 16, 3)
+    assert image[4, 8].min() > 200
+    assert image[28, 8].max() < 50
+
+
+def test_names_of_images(tmp_path):
+    assert is_image(tmp_path / "A.JPG")
+    assert not is_image(tmp_path / "._a.jpg")
+    assert not is_image(tmp_path / "a.mp4")
+
+
+def test_an_animated_or_palette_image_is_read(tmp_path):
+    palette = Image.fromarray(np.full((5, 5, 3), (10, 200, 30), np.uint8)).convert("P")
+    buffer = io.BytesIO()
+    palette.save(buffer, "PNG")
+    (tmp_path / "a.png").write_bytes(buffer.getvalue())
+    assert np.abs(read_image(tmp_path / "a.png")[0, 0].astype(int) - (10, 200, 30)).max() < 30

@@ -44,7 +44,7 @@ def test_one_image_is_a_source_of_one_still_frame(tmp_path):
 
 def test_a_bad_single_image_is_told_at_once(tmp_path):
     (tmp_path / "a.png").write_text("hello")
-    with pytest.raises(InputError, match="not an image"):
+    with pytest.raises(InputError, match="expected an image, got 5 bytes that cannot be decoded"):
         open_source(str(tmp_path / "a.png"))
 
 

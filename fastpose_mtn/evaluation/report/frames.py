@@ -10,7 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.posetrack.sequence import NO_TRACK_ID, PoseTrackSequence
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.report.events import SequenceEvents
 from fastpose_mtn.skeletons import POSETRACK15
 
@@ -137,12 +139,11 @@ def _read_image(labels: PoseTrackSequence, frame: int, images: Path | None) -> n
     if images is None or not name.name or name.is_absolute() or ".." in name.parts:
         return None
     for path in (images / name, images.parent / name, images / labels.name / name.name, images / name.name):
-        try:
-            content = path.read_bytes()
-        except (OSError, ValueError):  # no such file, or no name for one: a picture without its image will do
-            continue
-        picture = cv2.imdecode(np.frombuffer(content or b"\0", np.uint8), cv2.IMREAD_COLOR)
-        return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        if path.is_file():
+            try:
+                return read_image(path)
+            except InputError:  # a picture without its image will do
+                return None
     return None
 
 
