@@ -66,6 +66,8 @@ def get_cfg() -> CfgNode:
     c.INPUT.AUG.ROTATION = 0.0  # degrees: greatest angle either way
     c.INPUT.AUG.ROTATION_PROBABILITY = 0.5  # of turning an image
     c.INPUT.AUG.OCCLUSION = 0.0  # probability that a person is partly hidden behind a piece of the image
+    c.INPUT.AUG.PASTE = 0.0  # probability that a real person is pasted in front of a person
+    c.INPUT.AUG.PASTE_FOLDER = ""  # of people with outlines: images/NAME.* and masks/NAME.png, 255 inside
     c.INPUT.AUG.COLOR = 0.0  # brightness, contrast, saturation and channels change by up to this share
     c.INPUT.AUG.GRAY = 0.0  # probability of a grey image
     c.INPUT.AUG.BLUR = 0.0  # probability of a blur of 0.3 to 1.5 pixels

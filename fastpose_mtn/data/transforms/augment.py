@@ -16,6 +16,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.data.transforms.geometry import crop_resize_pad
 from fastpose_mtn.data.transforms.occlusion import OcclusionPaste
+from fastpose_mtn.data.transforms.paste import PersonPaste, find_cutouts
 from fastpose_mtn.data.transforms.rotation import RandomRotation
 from fastpose_mtn.data.transforms.sifp import SIFP
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
@@ -35,6 +36,8 @@ def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
         chain.append(RandomFlip(get_skeleton(cfg.MODEL.SKELETON)))
     elif cfg.INPUT.RANDOM_FLIP != "none":
         raise ValueError(f"INPUT.RANDOM_FLIP: expected horizontal or none, got {cfg.INPUT.RANDOM_FLIP!r}")
+    if aug.PASTE:
+        chain.append(PersonPaste(probability=aug.PASTE, cutouts=find_cutouts(aug.PASTE_FOLDER)))
     if aug.OCCLUSION:
         chain.append(OcclusionPaste(probability=aug.OCCLUSION))
     if aug.COLOR > 0 or aug.GRAY > 0:

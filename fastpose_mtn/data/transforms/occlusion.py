@@ -55,12 +55,18 @@ class OcclusionPaste:
         return image if pixels is image.image else replace(image, image=pixels, targets=targets)
 
 
-def hide(targets: PersonTargets, window_xyxy: tuple[int, int, int, int], mask: np.ndarray) -> PersonTargets:
+def hide(
+    targets: PersonTargets,
+    window_xyxy: tuple[int, int, int, int],
+    mask: np.ndarray,
+    most_covered: float = _COVERED,
+) -> PersonTargets:
     """The labels of people behind something.
 
     Args:
         window_xyxy: whole pixels.
         mask: (window's height, its width) bool: where the window is covered.
+        most_covered: share of a box; with more of it covered its person is ignored.
     """
     x1, y1, x2, y2 = window_xyxy
     keypoints = targets.keypoints.copy()
@@ -69,11 +75,10 @@ def hide(targets: PersonTargets, window_xyxy: tuple[int, int, int, int], mask: n
     covered = np.zeros_like(inside)
     covered[inside] = mask[row[inside] - y1, column[inside] - x1]
     keypoints[..., 2] = np.where(covered & (keypoints[..., 2] == 2), 1, keypoints[..., 2])
-    low = np.maximum(targets.boxes[:, :2], (x1, y1))
-    high = np.minimum(targets.boxes[:, 2:], (x2, y2))
-    shared = np.clip(high - low, 0, None).prod(axis=1) * mask.mean()
+    corners = np.rint(np.clip(targets.boxes - (x1, y1, x1, y1), 0, (x2 - x1, y2 - y1) * 2)).astype(np.int64)
+    shared = np.array([mask[top:bottom, left:right].sum() for left, top, right, bottom in corners], np.int64)
     area = (targets.boxes[:, 2:] - targets.boxes[:, :2]).prod(axis=1)
-    return replace(targets, keypoints=keypoints, ignore=targets.ignore | (shared > _COVERED * area))
+    return replace(targets, keypoints=keypoints, ignore=targets.ignore | (shared > most_covered * area))
 
 
 def _window(
