@@ -170,10 +170,12 @@ def test_folders_of_crops(tmp_path):
         report.summary == "2 collages of 4 crops, 2 identities, 2 cameras, 1 backgrounds; trains identities"
     )
     assert report.errors == 2
-    assert problems["error", "expected a whole image"][1][0].startswith(f"{path}, got a JPEG")
+    assert problems["error", "expected a whole image"][1][0].startswith(
+        f"{path}, got one that is cut short at "
+    )
     assert problems["error", "expected an image"] == (
         1,
-        [f"{places}/a.jpg, got 4 bytes that cannot be decoded"],
+        [f"{places}/a.jpg, got 4 bytes that cannot be decoded; convert it to JPEG or PNG"],
     )
     assert problems["left out", "files that are no images"] == (1, [f"{folder}/0000/notes.txt"])
     assert problems["left out", "people without a picture"] == (1, [f"{folder}/0002"])

@@ -149,5 +149,5 @@ def test_a_picture_that_is_cut_short_is_named(tmp_path):
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (64, 32, 3), np.uint8))
     path.write_bytes(path.read_bytes()[:-200])
     dataset = build(tmp_path)
-    with pytest.raises(ValueError, match=r"big.jpg: expected a whole image, got a JPEG that is cut short"):
+    with pytest.raises(ValueError, match=r"big.jpg: expected a whole image, got one that is cut short"):
         dataset[0]
