@@ -130,6 +130,10 @@ def build_pose_tracking(
     )
 
 
+# keys that an exported network's file fixes, but for those that its frames and its people are treated by
+_FIXED, _FREE = ("MODEL.", "TEST.", "INPUT.FORMAT"), ("TEST.AUG.",)
+
+
 def _track_exported(
     weights: str,
     config_file: str | None,
@@ -143,14 +147,14 @@ def _track_exported(
         raise InputError(
             f"--config-file {config_file}: {weights} carries its own configuration; leave it out"
         )
-    fixed = [key for key in options[::2] if key.startswith(("MODEL.", "TEST.")) or key == "INPUT.FORMAT"]
+    fixed = [key for key in options[::2] if key.startswith(_FIXED) and not key.startswith(_FREE)]
     if fixed:
         raise InputError(f"{fixed[0]}: it is fixed in {weights}; export the network again with it")
 
     from fastpose_mtn.estimators.exported import ExportedEstimator
 
-    estimator = ExportedEstimator(weights, device=device, precision=precision)
-    estimator.cfg = cfg = _with_overrides(estimator.cfg, strategy, options)
+    estimator = ExportedEstimator(weights, device=device, precision=precision, options=options)
+    cfg = _with_overrides(estimator.cfg, strategy, ())
     new_tracker = functools.partial(build_tracker, cfg)
     new_tracker()
     return PoseTracking(cfg=cfg, estimator=estimator, new_tracker=new_tracker, batch_size=4)

@@ -19,7 +19,6 @@ from torch import Tensor
 from fastpose_mtn.checkpoints.loading import portable_config
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.deploy.network import PortableMTN
-from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import INPUT, import_or_explain
 from fastpose_mtn.systems.mtn.network import MTN
 
@@ -40,7 +39,7 @@ def write(form: str, target: Path, model: MTN, cfg: CfgNode) -> list[Path]:
         form: a key of ``export.ENDINGS``.
         target: the file, whose name ends as ``export.ENDINGS`` says; complete under its name or not there.
         model: with its weights.
-        cfg: its configuration, which travels in the file.
+        cfg: its configuration, which travels in the file; ``ExportedEstimator`` looks at frames as it says.
 
     Returns:
         The files: OpenVINO keeps the weights in one of its own, ``.bin``.
@@ -48,8 +47,6 @@ def write(form: str, target: Path, model: MTN, cfg: CfgNode) -> list[Path]:
     Raises:
         InputError: a library is not installed, or the network cannot be expressed.
     """
-    if cfg.TEST.AUG.ENABLED:
-        raise InputError("TEST.AUG.ENABLED True: an exported network sees each frame once; set it to False")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
         draft = Path(folder) / target.name

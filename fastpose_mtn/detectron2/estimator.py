@@ -14,17 +14,15 @@ from fastpose_mtn.checkpoints.loading import inference_config
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg
 from fastpose_mtn.detectron2.data import in_format
-from fastpose_mtn.detectron2.instances import describe_boxes, to_detections
+from fastpose_mtn.detectron2.instances import people_of_boxes, to_detections
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.frames import resize_to_test_size, to_frame
-from fastpose_mtn.estimators.views import View, merge_views, mirror, views_from_config
+from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.runtime.precision import resolve_precision
-from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.structures import PersonDetections
 
 
 class Detectron2Estimator:
-    """Resizes frames, runs a model of Detectron2's without gradients, and maps people back.
+    """Runs a model of Detectron2's without gradients.
 
     Args:
         model: any whose instances have boxes, scores and joints in the skeleton's order.
@@ -36,11 +34,8 @@ class Detectron2Estimator:
     """
 
     def __init__(self, model: Any, cfg: Any, *, precision: str = "auto") -> None:
-        self.model, self.skeleton = model.eval(), get_skeleton(cfg.MODEL.SKELETON)
-        self.views = tuple(views_from_config(cfg)) or (
-            View(cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST),
-        )
-        self._nms_thresh, self._count = cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST, cfg.TEST.DETECTIONS_PER_IMAGE
+        self.model, self.frames = model.eval(), FrameAdapter.from_config(cfg)
+        self.skeleton = self.frames.skeleton
         self.image_format, self.device = cfg.INPUT.FORMAT, model.device
         reid_head = getattr(model.roi_heads, "reid_head", None)
         self.embedding_dim = None if reid_head is None else reid_head.embedding_dim
@@ -64,49 +59,35 @@ class Detectron2Estimator:
         return cls(model, cfg, precision=precision)
 
     def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """The people of each frame (H, W, 3) RGB uint8, best first, in its pixels, as NumPy arrays."""
-        if not frames:
-            return []
-        found = [self._estimate(frames, view) for view in self.views]
-        if len(found) == 1:
-            return found[0]
-        return [
-            merge_views(people, nms_thresh=self._nms_thresh, count=self._count)
-            for people in zip(*found, strict=True)
-        ]
+        """See ``protocols.PersonDetector``."""
+        return self.frames.estimate(frames, self._find)
+
+    def estimate_given(
+        self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
+    ) -> PersonDetections:
+        """See ``protocols.GivenPersonEstimator``; joints weigh in the scores as in those of people found."""
+        return self.frames.estimate_given(frame, boxes_xyxy, scores, self._locate)
 
     def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """Identity vectors (N, E) of given people; of several views the first describes them.
+        """See ``protocols.PersonDescriber``.
 
-        Args:
-            frame: RGB uint8 image (H, W, 3).
-            boxes_xyxy: (N, 4) in its pixels.
+        Raises:
+            ValueError: the frame is not an image, or the network has no identity head.
         """
-        image = self._input(resize_to_test_size(frame, self.views[0].min_size, self.views[0].max_size))
-        with self._autocast():
-            return describe_boxes(self.model, image, (frame.shape[0], frame.shape[1]), boxes_xyxy)
+        return self.frames.describe(frame, boxes_xyxy, self._locate)
 
-    def _input(self, image: np.ndarray) -> torch.Tensor:
-        return in_format(torch.from_numpy(image).permute(2, 0, 1), self.image_format)
-
-    def _estimate(self, frames: Sequence[np.ndarray], view: View) -> list[PersonDetections]:
-        images = [resize_to_test_size(frame, view.min_size, view.max_size) for frame in frames]
-        if view.mirrored:
-            images = [np.ascontiguousarray(image[:, ::-1]) for image in images]
+    def _find(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
         inputs = [{"image": self._input(image)} for image in images]
         with torch.inference_mode(), self._autocast():
             instances = self.model.inference(inputs, do_postprocess=False)
-        found = [to_detections(one).best_first() for one in instances]
-        if view.mirrored:
-            found = [mirror(one, i.shape[1], self.skeleton) for one, i in zip(found, images, strict=True)]
-        return [
-            to_frame(
-                one,
-                image_size_hw=(image.shape[0], image.shape[1]),
-                frame_size_hw=(frame.shape[0], frame.shape[1]),
-            )
-            for one, image, frame in zip(found, images, frames, strict=True)
-        ]
+        return [to_detections(one) for one in instances]
+
+    def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
+        with self._autocast():
+            return people_of_boxes(self.model, self._input(image), boxes_xyxy, scores)
+
+    def _input(self, image: np.ndarray) -> torch.Tensor:
+        return in_format(torch.from_numpy(image).permute(2, 0, 1), self.image_format)
 
     def _autocast(self) -> contextlib.AbstractContextManager:
         if self.dtype == torch.float32:
@@ -115,7 +96,7 @@ class Detectron2Estimator:
 
 
 def detectron2_inference_config(weights: str | None, config_file: str | None) -> Any:
-    """As ``fastpose_mtn.modeling.checkpoint.inference_config``, for Detectron2."""
+    """As ``checkpoints.loading.inference_config``, for Detectron2."""
     if config_file is None:
         return from_default_host(inference_config(weights))
     cfg = get_cfg()

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from detectron2.structures import Boxes, Instances
 
+from fastpose_mtn.estimators.frames import image_to_frame_scale
 from fastpose_mtn.structures import PersonDetections
 
 
@@ -31,6 +32,25 @@ def to_detections(instances: Instances) -> PersonDetections:
 
 
 @torch.no_grad()
+def people_of_boxes(
+    model: Any, image: torch.Tensor, boxes_xyxy: np.ndarray, scores: np.ndarray
+) -> PersonDetections:
+    """Joints and identities of given people, in their order.
+
+    Args:
+        model: in evaluation mode.
+        image: (3, H, W), as the model takes it.
+        boxes_xyxy: (N, 4) float32 in its pixels.
+        scores: (N,) float32 of the boxes; our heads weigh them by the joints, Detectron2's leave them.
+    """
+    people = Instances((int(image.shape[1]), int(image.shape[2])))
+    people.pred_boxes = Boxes(torch.as_tensor(boxes_xyxy).clone())
+    people.scores = torch.as_tensor(scores).clone()
+    people.pred_classes = torch.zeros(len(boxes_xyxy), dtype=torch.int64)
+    (found,) = model.inference([{"image": image}], detected_instances=[people], do_postprocess=False)
+    return to_detections(found)
+
+
 def describe_boxes(
     model: Any, image: torch.Tensor, frame_size_hw: tuple[int, int], boxes_xyxy: np.ndarray
 ) -> np.ndarray:
@@ -41,12 +61,13 @@ def describe_boxes(
         image: (3, H, W), as the model takes it.
         frame_size_hw: pixels of the image as it was before it was resized.
         boxes_xyxy: (N, 4) in these pixels.
+
+    Raises:
+        ValueError: the network has no identity head.
     """
-    height, width = image.shape[1:]
-    boxes = Boxes(torch.as_tensor(boxes_xyxy).clone())
-    boxes.scale(width / frame_size_hw[1], height / frame_size_hw[0])
-    people = Instances((height, width))
-    people.pred_boxes = boxes
-    people.pred_classes = torch.zeros(len(boxes), dtype=torch.int64)
-    described = model.inference([{"image": image}], detected_instances=[people], do_postprocess=False)
-    return described[0].pred_embeddings.float().cpu().numpy()
+    scale = image_to_frame_scale(image.shape[1:], frame_size_hw)
+    boxes = np.asarray(boxes_xyxy, np.float32) / np.tile(scale, 2)
+    people = people_of_boxes(model, image, boxes, np.ones(len(boxes), np.float32))
+    if people.embeddings is None:
+        raise ValueError("the network has no identity head: MODEL.REID_ON True")
+    return people.embeddings

@@ -15,8 +15,7 @@ import torch
 from fastpose_mtn.checkpoints.loading import config_from_text
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.frames import check_frames, resize_to_test_size, to_frame
-from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.structures import PersonDetections
 
 INPUT = "image"
@@ -58,12 +57,21 @@ class ExportedEstimator:
         path: a file ``.onnx`` (ONNX Runtime) or ``.xml`` (OpenVINO).
         device: auto, cpu or, for ONNX Runtime built for it, cuda.
         precision: auto or fp32; for OpenVINO bf16 and fp16 too. auto is what the runtime finds fastest here.
+        options: ``[KEY, VALUE, ...]``, which override the file's configuration where the network does not depend on it:
+            how frames are looked at (``INPUT``, ``TEST.AUG``).
 
     Raises:
         InputError: the file cannot be used, the runtime is not installed, or it cannot do as asked.
     """
 
-    def __init__(self, path: str | Path, *, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        options: Sequence[str] = (),
+    ) -> None:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"weights file not found: {path}")
@@ -72,31 +80,29 @@ class ExportedEstimator:
         if absent:
             raise InputError(f"{path}: it carries no {absent[0]}; {_AGAIN}")
         self.cfg: CfgNode = config_from_text(metadata["config"], str(path))
-        self.skeleton = get_skeleton(metadata["skeleton"])
+        self.cfg.merge_from_list(list(options))
+        self.frames = FrameAdapter.from_config(self.cfg)
+        self.skeleton = self.frames.skeleton
         head = self.cfg.MODEL.ROI_REID_HEAD
         self.embedding_dim: int | None = head.EMBEDDING_DIM if self.cfg.MODEL.REID_ON else None
 
     def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """See ``protocols.PoseEstimator``."""
-        check_frames(frames)
-        sizes = self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MAX_SIZE_TEST
-        images = [resize_to_test_size(frame, *sizes) for frame in frames]
-        outputs = self._run([{INPUT: image} for image in images])
-        return [self._people(*one) for one in zip(frames, images, outputs, strict=True)]
+        """See ``protocols.PersonDetector``."""
+        return self.frames.estimate(frames, self._find)
 
-    def _people(
-        self, frame: np.ndarray, image: np.ndarray, outputs: Sequence[np.ndarray]
-    ) -> PersonDetections:
-        found = dict(zip(OUTPUTS, outputs, strict=False))
-        people = PersonDetections(
-            boxes=found["boxes"],
-            # INT8's rounding can leave a probability a little outside
-            scores=found["scores"].clip(0.0, 1.0),
-            keypoints=_confidences_clipped(found["keypoints"]),
-            embeddings=found.get("embeddings"),
-        ).best_first()
-        sizes = (image.shape[0], image.shape[1]), (frame.shape[0], frame.shape[1])
-        return to_frame(people, image_size_hw=sizes[0], frame_size_hw=sizes[1])
+    def _find(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
+        return [_people(outputs) for outputs in self._run([{INPUT: image} for image in images])]
+
+
+def _people(outputs: Sequence[np.ndarray]) -> PersonDetections:
+    found = dict(zip(OUTPUTS, outputs, strict=False))
+    return PersonDetections(
+        boxes=found["boxes"],
+        # INT8's rounding can leave a probability a little outside
+        scores=found["scores"].clip(0.0, 1.0),
+        keypoints=_confidences_clipped(found["keypoints"]),
+        embeddings=found.get("embeddings"),
+    )
 
 
 def open_runtime(path: Path, device: str = "auto", precision: str = "auto") -> Runtime:

@@ -48,14 +48,21 @@ def resize_to_test_size(image: np.ndarray, min_size: int, max_size: int) -> np.n
 test_size.__test__ = False  # type: ignore[attr-defined]  # a name that pytest would collect
 
 
+def image_to_frame_scale(image_size_hw: Sequence[int], frame_size_hw: Sequence[int]) -> np.ndarray:
+    """(2,) float32: by what x and y of a resized image are multiplied to be its frame's."""
+    return np.divide(frame_size_hw[::-1], image_size_hw[::-1], dtype=np.float32)
+
+
 def to_frame(
-    people: PersonDetections, *, image_size_hw: tuple[int, int], frame_size_hw: tuple[int, int]
+    people: PersonDetections, *, image_size_hw: Sequence[int], frame_size_hw: Sequence[int]
 ) -> PersonDetections:
     """People of a resized image in the pixels of its frame; boxes are cut at the frame's borders."""
-    scale = np.divide(frame_size_hw[::-1], image_size_hw[::-1], dtype=np.float32)
+    scale = image_to_frame_scale(image_size_hw, frame_size_hw)
     keypoints = people.keypoints.copy()
     keypoints[..., :2] *= scale
-    boxes = clip_boxes(torch.from_numpy(people.boxes * np.tile(scale, 2)), frame_size_hw)
+    boxes = clip_boxes(
+        torch.from_numpy(people.boxes * np.tile(scale, 2)), (frame_size_hw[0], frame_size_hw[1])
+    )
     return PersonDetections(
         boxes=boxes.numpy(), scores=people.scores, keypoints=keypoints, embeddings=people.embeddings
     )[nonempty(boxes).numpy()]

@@ -8,11 +8,13 @@ from typing import NamedTuple
 from fastpose_mtn import libraries  # noqa: F401  (before torchvision)
 
 # isort: split
+import cv2
 import numpy as np
 import torch
 from torchvision.ops import nms
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.estimators.frames import resize_to_test_size
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
 
@@ -20,26 +22,32 @@ from fastpose_mtn.structures import PersonDetections
 class View(NamedTuple):
     """One look at a frame: pixels of its shorter side (0: as it is), at most of its longer one; mirrored or not."""
 
-    min_size: int
-    max_size: int
+    min_size: int = 0
+    max_size: int = 0
     mirrored: bool = False
 
 
 def views_from_config(cfg: CfgNode) -> list[View]:
-    """What ``TEST.AUG`` asks for; none where it is off.
+    """What ``TEST.AUG`` asks for; where it is off one, of ``INPUT``'s size.
 
     Raises:
         ValueError: it is on and names no size.
     """
     aug = cfg.TEST.AUG
     if not aug.ENABLED:
-        return []
+        return [View(cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST)]
     if not aug.MIN_SIZES:
         raise ValueError(
             "TEST.AUG.MIN_SIZES is empty: name pixels of the shorter side, or set TEST.AUG.ENABLED False"
         )
     mirrored = (False, True) if aug.FLIP else (False,)
     return [View(int(size), int(aug.MAX_SIZE), flip) for size in aug.MIN_SIZES for flip in mirrored]
+
+
+def view_image(frame: np.ndarray, view: View) -> np.ndarray:
+    """The image (h, w, 3), contiguous, that a network sees of a frame (H, W, 3)."""
+    image = resize_to_test_size(frame, view.min_size, view.max_size)
+    return cv2.flip(image, 1) if view.mirrored else image
 
 
 def merge_views(views: Sequence[PersonDetections], *, nms_thresh: float, count: int) -> PersonDetections:

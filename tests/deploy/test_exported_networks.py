@@ -20,6 +20,7 @@ from fastpose_mtn.deploy.network import PortableMTN
 from fastpose_mtn.deploy.quantize import quantize
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import OUTPUTS, ExportedEstimator, _SideBySide
+from fastpose_mtn.estimators.views import View
 from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 from fastpose_mtn.systems.mtn.network import build_model
 
@@ -145,6 +146,28 @@ def test_frames_side_by_side_are_those_one_by_one(exported, form, threads):
             np.testing.assert_allclose(a.boxes, b.boxes, atol=1e-3)
             np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-3)
     assert estimator.estimate([]) == []
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_frames_are_looked_at_as_the_configuration_says(exported, form):
+    """Several sizes and their mirror images, as PyTorch's estimator does it; they were ignored."""
+    path, model = exported(form)
+    options = [
+        "TEST.AUG.ENABLED", "True", "TEST.AUG.MIN_SIZES", "(64, 96)", "TEST.AUG.MAX_SIZE", "200",
+        "MODEL.ROI_HEADS.NMS_THRESH_TEST", "0.5", "TEST.DETECTIONS_PER_IMAGE", "5",
+    ]  # fmt: skip
+    cfg = get_cfg()
+    cfg.merge_from_list(options)
+    reference = MTNEstimator.from_config(cfg, model, device="cpu", precision="fp32")
+    frame = image(64, 96)
+    expected = reference.estimate([frame])[0]
+    built = build.build_pose_tracking(weights=str(path), device="cpu", precision="fp32", options=options[:6])
+    found = built.estimator.estimate([frame])[0]
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
+    np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=0.05)
+    alone = ExportedEstimator(path, device="cpu", precision="fp32", options=["INPUT.MIN_SIZE_TEST", "96"])
+    assert alone.frames.views == (View(96, 1000),)
+    assert not np.allclose(alone.estimate([frame])[0].scores, found.scores, atol=1e-6)
 
 
 class Request:

@@ -9,15 +9,17 @@ from detectron2_helpers import random_image
 
 pytest.importorskip("detectron2", reason="Detectron2 is not installed")
 
+from detectron2 import model_zoo
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.engine import DefaultPredictor
 from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from detectron2.export import TracingAdapter
-from detectron2.modeling import GeneralizedRCNNWithTTA
+from detectron2.modeling import GeneralizedRCNNWithTTA, build_model
 from detectron2.tracking.base_tracker import build_tracker_head
 from detectron2.utils.visualizer import Visualizer
 
 from fastpose_mtn.detectron2 import Detectron2Estimator, FastPoseWithTTA, register_dataset
+from fastpose_mtn.detectron2.config import get_cfg
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 
@@ -132,6 +134,49 @@ def test_the_estimator_is_the_default_hosts(small):
         np.testing.assert_allclose(a.boxes, b.boxes, atol=0.01)
         np.testing.assert_allclose(a.embeddings, b.embeddings, atol=1e-4)
     assert Detectron2Estimator(theirs, cfg, precision="fp32").estimate([]) == []
+    with pytest.raises(ValueError, match=r"frame 0: expected an RGB image \(H, W, 3\) of uint8, got \("):
+        Detectron2Estimator(theirs, cfg, precision="fp32").estimate([frames[0][..., 0]])
+
+
+def test_given_people_are_the_default_hosts(small):
+    ours, theirs, cfg = small("INPUT.MIN_SIZE_TEST", "96")
+    frame = random_image(64, 96, 3).permute(1, 2, 0).numpy()
+    mine = MTNEstimator.from_config(cfg, ours, precision="fp32")
+    other = Detectron2Estimator(theirs, cfg, precision="fp32")
+    boxes = np.array([[40.0, 5, 80, 60], [-4, 2, 30, 50]])
+    scores = np.array([0.25, 0.75])
+    a, b = (estimator.estimate_given(frame, boxes, scores) for estimator in (mine, other))
+    np.testing.assert_array_equal(b.boxes, boxes)
+    np.testing.assert_allclose(b.scores, a.scores, atol=1e-4)
+    np.testing.assert_allclose(b.keypoints[..., :2], a.keypoints[..., :2], atol=0.01)
+    np.testing.assert_allclose(b.embeddings, a.embeddings, atol=1e-4)
+    np.testing.assert_allclose(other.describe(frame, boxes), a.embeddings, atol=1e-4)
+    assert other.describe(frame, boxes[:0]).shape == (0, 16)
+
+
+def test_detectron2s_own_heads_locate_given_people():
+    cfg = get_cfg()
+    cfg.merge_from_file(model_zoo.get_config_file("COCO-Keypoints/keypoint_rcnn_R_50_FPN_1x.yaml"))
+    cfg.merge_from_list(["MODEL.DEVICE", "cpu", "INPUT.MIN_SIZE_TEST", "96"])
+    estimator = Detectron2Estimator(build_model(cfg), cfg, precision="fp32")
+    frame = random_image(96, 128, 3).permute(1, 2, 0).numpy()
+    boxes = np.array([[40.0, 5, 80, 60], [4, 2, 30, 50]])
+    people = estimator.estimate_given(frame, boxes, np.array([0.25, 0.75]))
+    assert people.keypoints.shape == (2, 17, 3)
+    assert people.scores.tolist() == [0.25, 0.75]
+    with pytest.raises(ValueError, match="no identity head"):
+        estimator.describe(frame, boxes)
+
+
+def test_the_estimators_views_are_the_default_hosts(small):
+    aug = ["TEST.AUG.ENABLED", "True", "TEST.AUG.MIN_SIZES", "(64, 96)", "TEST.AUG.MAX_SIZE", "200"]
+    ours, theirs, cfg = small(*aug)
+    frame = random_image(64, 96, 3).permute(1, 2, 0).numpy()
+    (a,) = MTNEstimator.from_config(cfg, ours, precision="fp32").estimate([frame])
+    (b,) = Detectron2Estimator(theirs, cfg, precision="fp32").estimate([frame])
+    assert len(a) == len(b) > 0
+    np.testing.assert_allclose(b.boxes, a.boxes, atol=0.01)
+    np.testing.assert_allclose(b.keypoints[..., :2], a.keypoints[..., :2], atol=0.01)
 
 
 def test_the_tracker_head(small):

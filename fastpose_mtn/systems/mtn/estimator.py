@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from fastpose_mtn.checkpoints.loading import load_weights
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.estimators.frames import check_frames, resize_to_test_size, to_frame
-from fastpose_mtn.estimators.views import View, merge_views, mirror, views_from_config
+from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
 from fastpose_mtn.runtime.fuse import fuse
 from fastpose_mtn.runtime.memory import keep_freed_memory
@@ -26,17 +23,14 @@ from fastpose_mtn.systems.mtn.network import MTN, build_model, to_detections
 
 
 class MTNEstimator:
-    """Resizes frames, runs the network without gradients, and maps people back.
+    """Runs the network without gradients, at its fastest.
 
     The network is copied, so training may go on with the one given; batch normalisation is folded
     into the copy's convolutions and their weights are kept in the precision that is used.
 
     Args:
         model: the network.
-        min_size: pixels of the shorter side that frames are resized to; 0: as they are.
-        max_size: of the longer side, which wins.
-        views: further sizes, (min_size, max_size, mirrored), in place of the one above; people of all
-            views are merged, see ``multi_scale.merge_views``. Each view costs as much as the one.
+        frames: how frames become images, and people the frames'; None: frames are looked at as they are.
         device: auto, cpu, cuda or cuda:N; None: the model's.
         precision: auto, fp32, bf16 or fp16. auto is bf16 on CUDA and on CPUs that compute in it, else fp32.
 
@@ -48,16 +42,14 @@ class MTNEstimator:
         self,
         model: MTN,
         *,
-        min_size: int = 0,
-        max_size: int = 0,
-        views: Sequence[View] = (),
+        frames: FrameAdapter | None = None,
         device: str | None = None,
         precision: str = "auto",
     ) -> None:
         self.device = model.device if device is None else resolve_device(device)
         self.dtype = resolve_precision(precision, self.device)
-        self.views = tuple(views) or (View(min_size, max_size),)
         self.skeleton = model.skeleton
+        self.frames = frames or FrameAdapter(self.skeleton)
         self.embedding_dim = model.embedding_dim
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -84,7 +76,7 @@ class MTNEstimator:
         Args:
             cfg: the configuration.
             model: a network that is there already; None: built, with ``weights``.
-            weights: see ``checkpoint.load_weights``; None: ``MODEL.WEIGHTS``.
+            weights: see ``checkpoints.loading.load_weights``; None: ``MODEL.WEIGHTS``.
             device: None: the model's, or ``MODEL.DEVICE`` for a network that is built here.
             precision: see above.
 
@@ -102,86 +94,49 @@ class MTNEstimator:
             model = build_model(cfg)
             load_weights(model, source)
             device = cfg.MODEL.DEVICE if device is None else device
-        return cls(
-            model,
-            min_size=cfg.INPUT.MIN_SIZE_TEST,
-            max_size=cfg.INPUT.MAX_SIZE_TEST,
-            views=views_from_config(cfg),
-            device=device,
-            precision=precision,
-        )
+        return cls(model, frames=FrameAdapter.from_config(cfg), device=device, precision=precision)
 
     def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """The people of each frame, best first, in its pixels, as NumPy arrays.
+        """See ``protocols.PersonDetector``; all frames go through the network at once, on a CPU in streams, see
+        ``runtime.streams.in_streams``."""
+        return self.frames.estimate(frames, self._find)
 
-        Args:
-            frames: RGB uint8 images (H, W, 3), each of any size; all go through the network at once, on a
-                CPU in streams, see ``streams.in_streams``.
-
-        Raises:
-            ValueError: a frame is not such an image.
-        """
-        check_frames(frames)
-        if not frames:
-            return []
-        found = [self._estimate(frames, view) for view in self.views]
-        if len(found) == 1:
-            return found[0]
-        predictor = self._model.roi_heads.box_predictor
-        return [
-            merge_views(people, nms_thresh=predictor.nms_thresh, count=predictor.detections_per_image)
-            for people in zip(*found, strict=True)
-        ]
+    def estimate_given(
+        self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
+    ) -> PersonDetections:
+        """See ``protocols.GivenPersonEstimator``; joints weigh in the scores as in those of people found."""
+        return self.frames.estimate_given(frame, boxes_xyxy, scores, self._locate)
 
     def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """Identity vectors (N, E) float32 of given people; of several views the first describes them.
-
-        Args:
-            frame: RGB uint8 image (H, W, 3).
-            boxes_xyxy: (N, 4) in its pixels.
+        """See ``protocols.PersonDescriber``.
 
         Raises:
-            ValueError: the frame is not such an image, or the network has no identity head.
+            ValueError: the frame is not an image, or the network has no identity head.
         """
-        check_frames([frame])
-        if self.embedding_dim is None:
-            raise ValueError("the network has no identity head: MODEL.REID_ON True")
-        view = self.views[0]
-        image = self._to_image(frame, view._replace(mirrored=False))
-        scale = np.divide(image.shape[:0:-1], frame.shape[1::-1], dtype=np.float32)
-        boxes = torch.from_numpy(boxes_xyxy * np.tile(scale, 2)).to(self.device)
+        return self.frames.describe(frame, boxes_xyxy, self._locate)
+
+    def _find(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
+        find = self._find_together
+        return in_streams(find, images) if self.device.type == "cpu" else find(images)
+
+    def _find_together(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
         with torch.inference_mode(), self._autocast():
-            batch, _ = self._model.preprocess([image])
+            batch, sizes = self._model.preprocess([self._to_tensor(image) for image in images])
+            return to_detections(self._model.describe_candidates(*self._trunk(batch), sizes))
+
+    def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
+        boxes, score = (torch.from_numpy(array).to(self.device) for array in (boxes_xyxy, scores))
+        with torch.inference_mode(), self._autocast():
+            batch, _ = self._model.preprocess([self._to_tensor(image)])
             features = self._model.backbone(batch)
-            people = self._model.roi_heads.describe(features, boxes, boxes.new_ones(len(boxes)), [len(boxes)])
-        assert people.embeddings is not None
-        return people.embeddings.float().cpu().numpy()
+            people = self._model.roi_heads.describe(features, boxes, score, [len(boxes)])
+        return to_detections(people)[0]
 
-    def _estimate(self, frames: Sequence[np.ndarray], view: View) -> list[PersonDetections]:
-        find = functools.partial(self._find_people, view)
-        return in_streams(find, frames) if self.device.type == "cpu" else find(frames)
-
-    def _find_people(self, view: View, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        images = [self._to_image(frame, view) for frame in frames]
-        with torch.inference_mode(), self._autocast():
-            batch, sizes = self._model.preprocess(images)
-            people = self._model.describe_candidates(*self._trunk(batch), sizes)
-        found = to_detections(people)
-        if view.mirrored:
-            found = [mirror(one, size[1], self.skeleton) for one, size in zip(found, sizes, strict=True)]
-        return [
-            to_frame(one, image_size_hw=size, frame_size_hw=(frame.shape[0], frame.shape[1]))
-            for one, size, frame in zip(found, sizes, frames, strict=True)
-        ]
-
-    def _to_image(self, frame: np.ndarray, view: View) -> Tensor:
-        frame = resize_to_test_size(frame, view.min_size, view.max_size)
-        if view.mirrored:
-            frame = np.ascontiguousarray(cv2.flip(frame, 1))
-        image = torch.from_numpy(frame)
+    def _to_tensor(self, image: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(image)
         if self.device.type == "cuda":
-            image = image.pin_memory()  # so that its way to the GPU holds nothing up
-        return image.permute(2, 0, 1)
+            tensor = tensor.pin_memory()  # so that its way to the GPU holds nothing up
+        return tensor.permute(2, 0, 1)
 
     def _autocast(self) -> contextlib.AbstractContextManager:
         if self.dtype == torch.float32:

@@ -101,7 +101,7 @@ class MTN(nn.Module):
             return self.losses(Batch(images, targets, [TASKS] * len(images) if tasks is None else tasks))
         with torch.no_grad():
             batch, sizes = self.preprocess(images)
-            return to_detections(self.find_people(batch, sizes))
+            return [one.best_first() for one in to_detections(self.find_people(batch, sizes))]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted losses, by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.
@@ -164,7 +164,7 @@ class MTN(nn.Module):
 
 
 def to_detections(people: People) -> list[PersonDetections]:
-    """Each image's people as NumPy arrays, best first, in one transfer from the device."""
+    """Each image's people as NumPy arrays, in their order, in one transfer from the device."""
     boxes, scores, keypoints = (tensor.float().cpu().numpy() for tensor in people[:3])
     embeddings = None if people.embeddings is None else people.embeddings.float().cpu().numpy()
     out, start = [], 0
@@ -176,7 +176,7 @@ def to_detections(people: People) -> list[PersonDetections]:
                 scores=scores[rows],
                 keypoints=keypoints[rows],
                 embeddings=None if embeddings is None else embeddings[rows],
-            ).best_first()
+            )
         )
         start += count
     return out

@@ -6,8 +6,11 @@ import torch
 
 from fastpose_mtn.checkpoints.loading import save_weights
 from fastpose_mtn.estimators import frames
+from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.estimators.frames import to_frame
+from fastpose_mtn.estimators.views import View
 from fastpose_mtn.runtime.precision import resolve_device, resolve_precision
+from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 from fastpose_mtn.systems.mtn.network import build_model
@@ -56,22 +59,52 @@ def test_resized_frames_come_back_in_their_own_pixels(model):
     """The same picture at twice the size: the network sees the same, and reports twice the coordinates."""
     small = frame(64, 96)
     large = small.repeat(2, axis=0).repeat(2, axis=1)
-    estimator = MTNEstimator(model, min_size=64, max_size=1000, device="cpu", precision="fp32")
+    estimator = MTNEstimator(model, frames=at(64), device="cpu", precision="fp32")
     a, b = estimator.estimate([small, large])
     np.testing.assert_allclose(b.boxes, a.boxes * 2, atol=1e-2)
     np.testing.assert_allclose(b.keypoints[..., :2], a.keypoints[..., :2] * 2, atol=2e-2)
 
 
-@pytest.mark.parametrize("size", [0, 128])
-def test_given_people_are_described_as_if_found(model, size):
-    estimator = MTNEstimator(model, min_size=size, max_size=1000, device="cpu", precision="fp32")
+def at(size):
+    """Frames are looked at with so many pixels on their shorter side."""
+    return FrameAdapter(POSETRACK15, views=(View(size, 1000),))
+
+
+@pytest.mark.parametrize(
+    ("size", "precision", "close"), [(0, "fp32", 1e-4), (128, "fp32", 1e-4), (128, "bf16", 0.1)]
+)
+def test_given_people_are_the_people_found(model, size, precision, close):
+    estimator = MTNEstimator(model, frames=at(size), device="cpu", precision=precision)
     picture = frame(64, 96)
     found = estimator.estimate([picture])[0]
-    np.testing.assert_allclose(estimator.describe(picture, found.boxes), found.embeddings, atol=1e-4)
-    assert estimator.describe(picture, found.boxes[:0]).shape == (0, 16)
-    estimator.embedding_dim = None
+    order = np.arange(len(found))[::-1]
+    boxes = found.boxes[order]
+    given = estimator.estimate_given(picture, boxes, np.ones(len(order), np.float32))
+    np.testing.assert_array_equal(given.boxes, boxes)
+    np.testing.assert_allclose(given.keypoints, found.keypoints[order], atol=100 * close)
+    np.testing.assert_allclose(given.embeddings, found.embeddings[order], atol=close)
+    np.testing.assert_allclose(estimator.describe(picture, boxes), given.embeddings, atol=1e-6)
+    half = estimator.estimate_given(picture, boxes, np.full(len(order), 0.5, np.float32))
+    np.testing.assert_allclose(half.scores, given.scores / 2, rtol=1e-6)  # joints weigh in both alike
+
+
+def test_nobody_and_a_box_without_area_are_given_too(model):
+    estimator = MTNEstimator(model, frames=at(128), device="cpu", precision="fp32")
+    assert estimator.describe(frame(64, 96), np.zeros((0, 4))).shape == (0, 16)
+    nobody = estimator.estimate_given(frame(64, 96), np.zeros((0, 4)), np.zeros(0))
+    assert nobody.keypoints.shape == (0, 15, 3)
+    point = estimator.estimate_given(frame(64, 96), np.array([[5, 5, 5, 5]]), np.ones(1))
+    assert point.keypoints.shape == (1, 15, 3)
+
+
+def test_a_network_without_identities_describes_nobody(cfg):
+    cfg.MODEL.REID_ON = False
+    estimator = MTNEstimator(build_model(cfg), device="cpu", precision="fp32")
+    assert estimator.embedding_dim is None
     with pytest.raises(ValueError, match="no identity head: MODEL.REID_ON True"):
-        estimator.describe(picture, found.boxes)
+        estimator.describe(frame(64, 96), np.array([[5, 5, 30, 60]]))
+    boxes = np.array([[5, 5, 30, 60]])
+    assert estimator.estimate_given(frame(64, 96), boxes, np.ones(1)).embeddings is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""Frames of any size through an estimator that finds coloured rectangles: it stands for any network."""
+
+import numpy as np
+import pytest
+from rectangles import RectangleEstimator, scene
+
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.estimators.adapter import FrameAdapter
+from fastpose_mtn.estimators.views import View
+from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.structures import PersonDetections
+
+FRAME = scene((48, 64), red=(8, 8, 20, 40), green=(50, 4, 60, 44))
+BOXES = [[8, 8, 20, 40], [50, 4, 60, 44]]
+
+
+class Network(RectangleEstimator):
+    """Remembers the images that it was given; its people come worst first."""
+
+    def __init__(self):
+        super().__init__()
+        self.images, self.located = [], []
+
+    def find(self, images):
+        self.images += images
+        people = [PersonDetections(p.boxes, p.scores - 0.1 * np.arange(len(p), dtype=np.float32), p.keypoints, p.embeddings)
+                  for p in self.estimate(images)]  # fmt: skip
+        return [one[::-1] for one in people]
+
+    def locate(self, image, boxes, scores):
+        """Joints in the middle of the boxes, vectors that are the boxes."""
+        self.images.append(image)
+        self.located.append(boxes)
+        middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+        keypoints = np.full((len(boxes), 15, 3), 0.5, np.float32)
+        keypoints[..., :2] = middle[:, None]
+        return PersonDetections(boxes, scores * 0.5, keypoints, boxes)
+
+
+@pytest.mark.parametrize(
+    "views", [(View(),), (View(96),), (View(96, 0, True),), (View(24), View(96), View(48, 0, True))]
+)
+def test_people_come_back_in_the_frames_pixels_best_first(views):
+    network = Network()
+    adapter = FrameAdapter(POSETRACK15, views=views)
+    found, nobody = adapter.estimate([FRAME, scene((30, 20))], network.find)
+    assert [image.shape[0] for image in network.images[::2]] == [view.min_size or 48 for view in views]
+    np.testing.assert_allclose(found.boxes, BOXES, atol=2.1 if len(views) > 1 else 0.6)
+    assert found.scores.tolist() == pytest.approx([0.95, 0.85])
+    assert found.embeddings.argmax(axis=1).tolist() == [0, 1]
+    assert len(nobody) == 0
+    assert adapter.estimate([], network.find) == []
+
+
+def test_a_mirrored_view_swaps_left_and_right():
+    straight, mirrored = (
+        FrameAdapter(POSETRACK15, views=(View(0, 0, flag),)).estimate([FRAME], Network().find)[0]
+        for flag in (False, True)
+    )
+    np.testing.assert_array_equal(straight.boxes, mirrored.boxes)
+    swapped = straight.keypoints[:, list(POSETRACK15.flip_permutation)]
+    np.testing.assert_allclose(mirrored.keypoints, swapped, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [0, 96])
+def test_given_people_keep_their_order_and_their_boxes(size):
+    network = Network()
+    adapter = FrameAdapter(POSETRACK15, views=(View(size, 0, True), View(200)))
+    outside = [-6.0, 10.0, 10.0, 30.0]
+    given = np.array([BOXES[1], outside, BOXES[0]])  # float64, as callers may have them
+    people = adapter.estimate_given(FRAME, given, [0.2, 0.8, 0.4], network.locate)
+    np.testing.assert_array_equal(people.boxes, given)
+    assert people.scores.tolist() == pytest.approx([0.1, 0.4, 0.2])
+    np.testing.assert_allclose(people.keypoints[:, 0, :2], [[55, 24], [2, 20], [14, 24]], atol=1e-4)
+    scale = (size or 48) / 48
+    np.testing.assert_allclose(network.located[0], given * scale, rtol=1e-6)
+    assert network.images[0].shape[0] == (size or 48)
+    np.testing.assert_array_equal(network.images[0][0, :3], FRAME[0, :3])  # not mirrored
+    np.testing.assert_allclose(adapter.describe(FRAME, given, network.locate), given * scale, rtol=1e-6)
+    assert adapter.describe(FRAME, np.zeros((0, 4)), network.locate).shape == (0, 4)
+
+
+def test_bad_input_is_told():
+    network = Network()
+    adapter = FrameAdapter(POSETRACK15)
+    with pytest.raises(
+        ValueError, match=r"frame 1: expected an RGB image \(H, W, 3\) of uint8, got \(4, 4\) float64"
+    ):
+        adapter.estimate([FRAME, np.zeros((4, 4))], network.find)
+    with pytest.raises(ValueError, match=r"frame 0: expected an RGB image"):
+        adapter.describe(FRAME[..., 0], np.array(BOXES), network.locate)
+    with pytest.raises(ValueError, match=r"boxes: expected x1 <= x2"):
+        adapter.estimate_given(FRAME, np.array(BOXES)[:, ::-1], [0.5, 0.5], network.locate)
+    with pytest.raises(ValueError, match=r"scores: expected shape \(2\) float32, got \(1,\)"):
+        adapter.estimate_given(FRAME, np.array(BOXES), [0.5], network.locate)
+
+    def without_vectors(image, boxes, scores):
+        people = network.locate(image, boxes, scores)
+        return PersonDetections(people.boxes, people.scores, people.keypoints)
+
+    with pytest.raises(ValueError, match="no identity head: MODEL.REID_ON True"):
+        adapter.describe(FRAME, np.array(BOXES), without_vectors)
+
+
+def test_what_the_configuration_says():
+    cfg = get_cfg()
+    cfg.merge_from_list(["MODEL.ROI_HEADS.NMS_THRESH_TEST", "0.4", "TEST.DETECTIONS_PER_IMAGE", "7"])
+    adapter = FrameAdapter.from_config(cfg)
+    assert adapter.views == (View(600, 1000),)
+    assert (adapter.nms_thresh, adapter.max_people, adapter.skeleton) == (0.4, 7, POSETRACK15)
