@@ -131,7 +131,7 @@ def build_pose_tracking(
 
 
 # keys that an exported network's file fixes, but for those that its frames and its people are treated by
-_FIXED, _FREE = ("MODEL.", "TEST.", "INPUT.FORMAT"), ("TEST.AUG.",)
+_FIXED, _FREE = ("MODEL.", "TEST.", "INPUT.FORMAT"), ("TEST.AUG.", "TEST.POSE_NMS.")
 
 
 def _track_exported(

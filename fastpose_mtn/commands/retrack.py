@@ -11,6 +11,7 @@ from pathlib import Path
 from fastpose_mtn.build import build_tracker
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING
@@ -32,11 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             cfg.merge_from_file(args.config_file)
         cfg.merge_from_list(args.options)
         for key in args.options[::2]:
-            if not key.startswith("TRACKER."):
-                raise InputError(f"{key}: has no effect here; only keys of TRACKER have")
+            if not key.startswith(("TRACKER.", "TEST.POSE_NMS.")):
+                raise InputError(f"{key}: has no effect here; only keys of TRACKER and TEST.POSE_NMS have")
         if args.strategy:
             cfg.TRACKER.STRATEGY = args.strategy
-        build_tracker(cfg)  # a bad setting is told before any work
+        build_tracker(cfg), PoseNMS.from_config(cfg)  # a bad setting is told before any work
         files = find_detections(args.detections)
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def _parser() -> ArgumentParser:
     )
     add("--output", type=Path, metavar="DIR", help="folder for NAME.json, or for ablation.json")
     add("--strategy", choices=STRATEGIES, help="how people are followed (default: the configuration's)")
-    add("--config-file", metavar="YAML", help="configuration; its TRACKER is what counts")
+    add("--config-file", metavar="YAML", help="configuration; its TRACKER and TEST.POSE_NMS are what counts")
     add("--gt", type=Path, metavar="DIR", help="ground truth, one PoseTrack JSON file a sequence")
     add("--ablation", action="store_true", help="compare the strategies (the paper's Table 1c)")
     add("--workers", type=int, default=1, metavar="N", help="processes that evaluate (default: 1)")
@@ -72,8 +73,10 @@ def _parser() -> ArgumentParser:
 
 
 def _track(cfg: CfgNode, files: list[Path], folder: Path) -> None:
+    new_tracker = functools.partial(build_tracker, cfg)
+    new_pose_nms = functools.partial(PoseNMS.from_config, cfg)
     for file in files:
-        done = track_file(file, functools.partial(build_tracker, cfg), folder)
+        done = track_file(file, new_tracker, folder, new_pose_nms)
         print(f"{done.path}: {done.frames} frames, {done.people} people, {done.tracks} tracks")
 
 
@@ -85,7 +88,8 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
         own.TRACKER.STRATEGY = strategy
         return build_tracker(own, skeleton)
 
-    ablation = run_ablation(files, args.gt, new_tracker, workers=args.workers)
+    new_pose_nms = functools.partial(PoseNMS.from_config, cfg)
+    ablation = run_ablation(files, args.gt, new_tracker, new_pose_nms=new_pose_nms, workers=args.workers)
     print(ablation_table(ablation))
     if args.output:
         path = args.output / "ablation.json"

@@ -36,6 +36,7 @@ class FastPoseCfgNode(fastpose.CfgNode, _Detectron2CfgNode):
             _use_defaults(before, old=fastpose.get_cfg(), new=get_detectron2_cfg())
             if len(COCO17) == before.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS:
                 before.MODEL.SKELETON = COCO17.name
+            before.TEST.POSE_NMS.ENABLED = False
             head = before.MODEL.ROI_KEYPOINT_HEAD
             head.POOLER_RESOLUTION = _height_and_width(head.POOLER_RESOLUTION)
             self.clear()

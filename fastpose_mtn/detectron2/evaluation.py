@@ -17,6 +17,7 @@ from fastpose_mtn.evaluation.measures.choice import PoseMeasure, dataset_measure
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure
 from fastpose_mtn.evaluation.measures.search import GALLERY_SIZE, SearchMeasure
 from fastpose_mtn.evaluation.measures.tracking import TrackingMeasure
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
 
@@ -29,10 +30,12 @@ class MeasureEvaluator(DatasetEvaluator):
     Args:
         measure: what is measured.
         model: describes given boxes, where the measure asks for it; in evaluation mode.
+        pose_nms: leaves people found twice out, as the estimators do; None: they are measured too.
     """
 
-    def __init__(self, measure: Measure, model: Any = None) -> None:
+    def __init__(self, measure: Measure, model: Any = None, *, pose_nms: PoseNMS | None = None) -> None:
         self._measure, self._model = measure, getattr(model, "module", model)
+        self._pose_nms = pose_nms
         self._entries: list[Any] = []
 
     def reset(self) -> None:
@@ -42,6 +45,7 @@ class MeasureEvaluator(DatasetEvaluator):
     def process(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]]) -> None:
         for record, output in zip(inputs, outputs, strict=True):
             found = to_detections(output["instances"]).best_first()
+            found = found if self._pose_nms is None else self._pose_nms(found)
             self._entries.append(self._measure.entry(self._image(record), found))
 
     def _image(self, record: dict[str, Any]) -> EvaluatedImage:
@@ -71,8 +75,8 @@ class MeasureEvaluator(DatasetEvaluator):
 class PoseEvaluator(MeasureEvaluator):
     """Box and keypoint AP, the numbers of the default engine: COCO's own where the labels are COCO's."""
 
-    def __init__(self, dataset: PoseDataset, skeleton: Skeleton) -> None:
-        super().__init__(PoseMeasure(dataset, skeleton))
+    def __init__(self, dataset: PoseDataset, skeleton: Skeleton, *, pose_nms: PoseNMS | None = None) -> None:
+        super().__init__(PoseMeasure(dataset, skeleton), pose_nms=pose_nms)
 
 
 class PoseTrackEvaluator(MeasureEvaluator):
@@ -84,6 +88,7 @@ class PoseTrackEvaluator(MeasureEvaluator):
         new_tracker: makes a tracker without tracks.
         frame_rate: of sequences in files, a second.
         output: folder for the tracked people as PoseTrack18's JSON; None: they are not kept.
+        pose_nms: see ``MeasureEvaluator``.
 
     Raises:
         ValueError: the dataset is not of this kind.
@@ -97,10 +102,10 @@ class PoseTrackEvaluator(MeasureEvaluator):
         *,
         frame_rate: float = FRAME_RATE,
         output: Path | None = None,
+        pose_nms: PoseNMS | None = None,
     ) -> None:
-        super().__init__(
-            TrackingMeasure(dataset, skeleton, new_tracker, frame_rate=frame_rate, output=output)
-        )
+        measure = TrackingMeasure(dataset, skeleton, new_tracker, frame_rate=frame_rate, output=output)
+        super().__init__(measure, pose_nms=pose_nms)
 
 
 class ReIDEvaluator(MeasureEvaluator):
@@ -109,13 +114,21 @@ class ReIDEvaluator(MeasureEvaluator):
     Args:
         model: describes the labelled boxes that are searched for; in evaluation mode.
         gallery_size: images that are searched; None: all others.
+        pose_nms: see ``MeasureEvaluator``.
 
     Raises:
         ValueError: the dataset's people have no identities.
     """
 
-    def __init__(self, dataset: PoseDataset, model: Any, gallery_size: int | None = GALLERY_SIZE) -> None:
-        super().__init__(SearchMeasure(dataset, gallery_size), model)
+    def __init__(
+        self,
+        dataset: PoseDataset,
+        model: Any,
+        gallery_size: int | None = GALLERY_SIZE,
+        *,
+        pose_nms: PoseNMS | None = None,
+    ) -> None:
+        super().__init__(SearchMeasure(dataset, gallery_size), model, pose_nms=pose_nms)
 
 
 class FastPoseEvaluators(DatasetEvaluators):
@@ -125,17 +138,25 @@ class FastPoseEvaluators(DatasetEvaluators):
         dataset: decides.
         skeleton: the network's.
         new_tracker: makes a tracker without tracks.
+        pose_nms: see ``MeasureEvaluator``.
     """
 
-    def __init__(self, dataset: PoseDataset, skeleton: Skeleton, new_tracker: Callable[[], Tracker]) -> None:
+    def __init__(
+        self,
+        dataset: PoseDataset,
+        skeleton: Skeleton,
+        new_tracker: Callable[[], Tracker],
+        *,
+        pose_nms: PoseNMS | None = None,
+    ) -> None:
         measures = dataset_measures(dataset, skeleton, new_tracker=new_tracker, describes=False)
-        super().__init__([MeasureEvaluator(measure) for measure in measures])
-        self._dataset = dataset
+        super().__init__([MeasureEvaluator(measure, pose_nms=pose_nms) for measure in measures])
+        self._dataset, self._pose_nms = dataset, pose_nms
 
     def search_with(self, model: Any) -> None:
         """Adds person search, where the dataset's people have identities, with a model that describes them."""
         if "identities" in self._dataset.tasks:
-            self._evaluators.append(ReIDEvaluator(self._dataset, model))
+            self._evaluators.append(ReIDEvaluator(self._dataset, model, pose_nms=self._pose_nms))
 
 
 def nested(metrics: dict[str, float]) -> dict[str, dict[str, float]]:

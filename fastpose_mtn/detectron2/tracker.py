@@ -12,6 +12,7 @@ from detectron2.tracking.base_tracker import TRACKER_HEADS_REGISTRY, BaseTracker
 
 from fastpose_mtn.build import build_tracker
 from fastpose_mtn.detectron2.instances import to_detections
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 
 
@@ -21,19 +22,23 @@ class OcclusionAwareTracker(BaseTracker):
 
     Args:
         tracker: does the work.
+        pose_nms: leaves people found twice out first; None: they are tracked too.
         frame_rate: frames a second, where ``update`` is not told the time.
     """
 
     @configurable
-    def __init__(self, *, tracker: Tracker, frame_rate: float) -> None:
+    def __init__(self, *, tracker: Tracker, frame_rate: float, pose_nms: PoseNMS | None = None) -> None:
         super().__init__()
-        self.tracker, self.frame_rate = tracker, frame_rate
+        self.tracker, self.frame_rate, self.pose_nms = tracker, frame_rate, pose_nms
         self._time_s = -1.0 / frame_rate
 
     @classmethod
     def from_config(cls, cfg: Any) -> dict[str, Any]:
-        tracker = build_tracker(cfg)
-        return {"tracker": tracker, "frame_rate": cfg.VIDEO.FOLDER_FRAME_RATE}
+        return {
+            "tracker": build_tracker(cfg),
+            "frame_rate": cfg.VIDEO.FOLDER_FRAME_RATE,
+            "pose_nms": PoseNMS.from_config(cfg),
+        }
 
     def update(self, predictions: Instances, time_s: float | None = None) -> Instances:
         """The people of the frame that are on a track, with their ``ID``.
@@ -45,7 +50,8 @@ class OcclusionAwareTracker(BaseTracker):
         """
         self._time_s = self._time_s + 1.0 / self.frame_rate if time_s is None else time_s
         people = to_detections(predictions)
-        tracked = self.tracker.update(people, self._time_s)
+        once = people if self.pose_nms is None else self.pose_nms(people)
+        tracked = self.tracker.update(once, self._time_s)
         # which of the frame's people these are: the tracker hands them on as they were
         same = (tracked.boxes[:, None] == people.boxes[None]).all(axis=2)
         same &= tracked.scores[:, None] == people.scores[None]

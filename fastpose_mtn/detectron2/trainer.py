@@ -39,6 +39,7 @@ from fastpose_mtn.engine.training_data import (
 )
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.freeze import train_only
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import get_skeleton
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -194,6 +195,7 @@ class FastPoseTrainer(DefaultTrainer):
             dataset_of(dataset_name, cfg.MODEL.SKELETON),
             get_skeleton(cfg.MODEL.SKELETON),
             functools.partial(build_tracker, cfg),
+            pose_nms=PoseNMS.from_config(cfg),
         )
 
     @classmethod

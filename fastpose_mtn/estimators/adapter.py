@@ -1,4 +1,4 @@
-"""Between frames of any size and a network that sees images: resize, views, merging, mapping back."""
+"""Between frames of any size and a network that sees images: resize, views, merging, mapping back, pose NMS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.estimators.frames import check_frames, image_to_frame_scale, to_frame
 from fastpose_mtn.estimators.views import View, merge_views, mirror, view_image, views_from_config
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections
 
@@ -28,24 +29,27 @@ class FrameAdapter:
         views: how frames are looked at, one or more; each costs as much as the one.
         nms_thresh: overlap (IoU) above which boxes of several views are one person.
         max_people: of several views, how many are reported at most.
+        pose_nms: leaves people found twice out; None: they are reported.
     """
 
     skeleton: Skeleton
     views: tuple[View, ...] = (View(),)
     nms_thresh: float = 0.5
     max_people: int = 100
+    pose_nms: PoseNMS | None = None
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> FrameAdapter:
         """
         Raises:
-            ValueError: ``TEST.AUG`` names no size.
+            ValueError: ``TEST.AUG`` names no size, or a value of ``TEST.POSE_NMS`` is out of range.
         """
         return cls(
             skeleton=get_skeleton(cfg.MODEL.SKELETON),
             views=tuple(views_from_config(cfg)),
             nms_thresh=cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST,
             max_people=cfg.TEST.DETECTIONS_PER_IMAGE,
+            pose_nms=PoseNMS.from_config(cfg),
         )
 
     def estimate(self, frames: Sequence[np.ndarray], find: FindPeople) -> list[PersonDetections]:
@@ -62,12 +66,13 @@ class FrameAdapter:
         if not frames:
             return []
         found = [self._look(frames, view, find) for view in self.views]
-        if len(found) == 1:
-            return found[0]
-        return [
-            merge_views(people, nms_thresh=self.nms_thresh, count=self.max_people)
-            for people in zip(*found, strict=True)
-        ]
+        merged = found[0]
+        if len(found) > 1:
+            merged = [
+                merge_views(people, nms_thresh=self.nms_thresh, count=self.max_people)
+                for people in zip(*found, strict=True)
+            ]
+        return merged if self.pose_nms is None else [self.pose_nms(people) for people in merged]
 
     def estimate_given(
         self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray, locate: LocatePeople

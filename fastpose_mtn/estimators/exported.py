@@ -58,7 +58,7 @@ class ExportedEstimator:
         device: auto, cpu or, for ONNX Runtime built for it, cuda.
         precision: auto or fp32; for OpenVINO bf16 and fp16 too. auto is what the runtime finds fastest here.
         options: ``[KEY, VALUE, ...]``, which override the file's configuration where the network does not depend on it:
-            how frames are looked at (``INPUT``, ``TEST.AUG``).
+            how frames are looked at (``INPUT``, ``TEST.AUG``), and what becomes of people found twice (``TEST.POSE_NMS``).
 
     Raises:
         InputError: the file cannot be used, the runtime is not installed, or it cannot do as asked.

@@ -14,6 +14,7 @@ from fastpose_mtn.data.posetrack.sequence import NUM_JOINTS
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.posetrack.results import PoseTrackResult
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING
@@ -36,14 +37,20 @@ _COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any]], float], int], ...] = (
 
 
 def run_ablation(
-    files: list[Path], gt: Path, new_tracker: Callable[[str, Skeleton], Tracker], *, workers: int = 1
+    files: list[Path],
+    gt: Path,
+    new_tracker: Callable[[str, Skeleton], Tracker],
+    *,
+    new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
+    workers: int = 1,
 ) -> dict[str, Any]:
-    """Tracks the same detections with each strategy and compares each with the ground truth.
+    """Tracks the same people with each strategy and compares each with the ground truth.
 
     Args:
         files: saved detections, ``NAME.detections.npz``.
         gt: folder of PoseTrack JSON; each NAME needs its file, sequences without detections are left out.
         new_tracker: makes a tracker for a strategy's name and people of a skeleton.
+        new_pose_nms: see ``tracking.retrack.track_file``.
 
     Returns:
         The content of ``ablation.json``: ``strategies``, by name what ``metrics.json`` holds, and
@@ -68,7 +75,7 @@ def run_ablation(
             tracks = Path(folder) / strategy
             tracks.mkdir()
             for file in files:
-                track_file(file, functools.partial(new_tracker, strategy), tracks)
+                track_file(file, functools.partial(new_tracker, strategy), tracks, new_pose_nms)
             results[strategy] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
     switches = {name: _switches(result) for name, result in results.items()}
     return {

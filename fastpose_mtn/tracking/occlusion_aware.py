@@ -13,7 +13,6 @@ from fastpose_mtn.tracking.similarity import (
     appearance_similarity,
     combined_similarity,
     embedding_distances,
-    found_twice,
     has_valid_embedding,
     height_ratio,
     iou_matrix,
@@ -36,8 +35,6 @@ _MIN_HEIGHT_RATIO = 0.6
 _UNLIKE = 0.1
 # Overlap above which two boxes are one person, found twice.
 _DUPLICATE_IOU = 0.9
-# Joints that coincide, as a distance in heights, and the share of them above which two boxes show one person.
-_SAME_JOINT, _SAME_PERSON = 0.08, 1.0 / 3.0
 # Frames further apart than this, in seconds, are a break, even where lost people are not kept at all.
 _LONGEST_FRAME_S = 1.0
 
@@ -55,8 +52,6 @@ class OcclusionAwareTracker:
     * ``occlusion_aware``: a vector is believed only where enough joints are seen (N_valid > theta_valid);
       elsewhere S is the overlap. A tracklet's vector changes only by vectors that are believed. Whoever
       would become a new person is first offered to the lost people who could be there, see ``_recover``.
-      And of overlapping boxes whose joints coincide, which are one person found twice and not a person
-      who occludes another, only the best is looked at, see ``similarity.found_twice``.
 
     Where people come without identity vectors (``embeddings`` None), S is the overlap in every strategy.
 
@@ -175,7 +170,7 @@ class OcclusionAwareTracker:
         self._forget(time_s)
 
         tracklets = self._tracklets
-        looked_at = self._looked_at(detections)
+        looked_at = np.flatnonzero(detections.scores >= self.min_score)
         boxes, scores = detections.boxes[looked_at], detections.scores[looked_at]
         vectors = None if detections.embeddings is None else detections.embeddings[looked_at]
         valid = self._believed(detections, looked_at)
@@ -204,20 +199,6 @@ class OcclusionAwareTracker:
         if len(ids) == len(detections) and tracked.all():
             return TrackedPersons(detections, ids)
         return TrackedPersons(detections[looked_at[tracked]], ids[tracked])
-
-    def _looked_at(self, detections: PersonDetections) -> np.ndarray:
-        """Indices of the detections that take part, ascending."""
-        rows = np.flatnonzero(detections.scores >= self.min_score)
-        if self.strategy != "occlusion_aware" or detections.keypoints.shape[1] == 0:
-            return rows
-        twice = found_twice(
-            detections.boxes[rows],
-            detections.scores[rows],
-            detections.keypoints[rows],
-            reach=_SAME_JOINT,
-            share=_SAME_PERSON,
-        )
-        return rows[~twice]
 
     def _check(self, detections: PersonDetections, time_s: float) -> None:
         if not math.isfinite(time_s):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastpose_mtn.data.posetrack.records import posetrack18_text, predicted_frame_records
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import TrackedPersons
@@ -44,23 +45,37 @@ def find_detections(path: Path | str) -> list[Path]:
     return files
 
 
-def track_saved(saved: SavedDetections, tracker: Tracker) -> Iterator[tuple[SavedFrame, TrackedPersons]]:
-    """Each frame and its tracked people; the tracker is reset first."""
+def track_saved(
+    saved: SavedDetections, tracker: Tracker, pose_nms: PoseNMS | None = None
+) -> Iterator[tuple[SavedFrame, TrackedPersons]]:
+    """Each frame and its tracked people; the tracker is reset first.
+
+    Args:
+        pose_nms: is applied to each frame's people first, which changes nothing where their estimator did so already.
+            Older files hold people found twice; with it they too give all trackers the people that they would see now.
+    """
     tracker.reset()
     for frame in saved:
+        people = frame.detections if pose_nms is None else pose_nms(frame.detections)
         try:
-            yield frame, tracker.update(frame.detections, frame.time_s)
+            yield frame, tracker.update(people, frame.time_s)
         except ValueError as error:
             raise InputError(f"{saved.source}: frame {frame.number}: {error}") from error
 
 
-def track_file(path: Path | str, new_tracker: Callable[[Skeleton], Tracker], folder: Path) -> TrackedVideo:
+def track_file(
+    path: Path | str,
+    new_tracker: Callable[[Skeleton], Tracker],
+    folder: Path,
+    new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
+) -> TrackedVideo:
     """Tracks a file of detections into ``folder/NAME.json``, PoseTrack18's JSON.
 
     NAME is the video's, as ``track_video.py`` names its results. The file appears when it is whole.
 
     Args:
         new_tracker: makes a tracker for people of the file's skeleton.
+        new_pose_nms: makes what leaves people of that skeleton out who were found twice, or None; see ``track_saved``.
 
     Raises:
         InputError: the file cannot be used.
@@ -70,7 +85,7 @@ def track_file(path: Path | str, new_tracker: Callable[[Skeleton], Tracker], fol
     if not saved.source or Path(saved.source).name != saved.source:
         raise InputError(f"{path}: source: expected a plain file name, got {saved.source!r}")
     images, annotations, ids = [], [], set()
-    for frame, people in track_saved(saved, new_tracker(saved.skeleton)):
+    for frame, people in track_saved(saved, new_tracker(saved.skeleton), new_pose_nms(saved.skeleton)):
         image, persons = predicted_frame_records(
             sequence=saved.source,
             frame=frame.number,

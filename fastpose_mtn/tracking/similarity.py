@@ -134,43 +134,6 @@ def height_ratio(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarr
     return np.minimum(a, b) / np.maximum(np.maximum(a, b), 1e-9)
 
 
-def found_twice(
-    boxes_xyxy: np.ndarray, scores: np.ndarray, keypoints: np.ndarray, *, reach: float, share: float
-) -> np.ndarray:
-    """Which detections show a person whom a better one shows already, (N,) bool.
-
-    Two overlapping boxes are two people, one of them occluded, or one person found twice: their overlap
-    does not tell, their joints do. Greedy suppression by pose, best score first, as pose estimators do it
-    (AlphaPose's pose NMS, MMPose's OKS NMS).
-
-    Args:
-        boxes_xyxy: (N, 4) pixels.
-        scores: (N,).
-        keypoints: (N, K, 3) x, y in pixels and confidence; hidden joints count too.
-        reach: joints nearer to each other than this, in heights of the higher box, coincide.
-        share: with more than this share of their joints coinciding, two detections are one person.
-    """
-    twice = np.zeros(len(scores), bool)
-    overlap = iou_matrix(boxes_xyxy, boxes_xyxy) > 0.1  # nobody else can have many joints in common
-    order = np.argsort(-scores, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    better, worse = np.nonzero(overlap & (rank[:, None] < rank[None, :]))
-    if not len(better):
-        return twice
-    height = np.maximum(
-        boxes_xyxy[better, 3] - boxes_xyxy[better, 1], boxes_xyxy[worse, 3] - boxes_xyxy[worse, 1]
-    )
-    offset = keypoints[better, :, :2] - keypoints[worse, :, :2]
-    near = np.hypot(offset[..., 0], offset[..., 1]) < reach * height[:, None]
-    same = near.mean(axis=1) > share
-    pairs = sorted(zip(rank[better[same]], worse[same], better[same], strict=True))
-    for _, loser, winner in pairs:
-        if not twice[winner]:
-            twice[loser] = True
-    return twice
-
-
 def match(similarity: np.ndarray, gate: float) -> tuple[np.ndarray, np.ndarray]:
     """The one-to-one pairs of the greatest total similarity (Hungarian method), none below ``gate``.
 

@@ -21,6 +21,8 @@ from fastpose_mtn.deploy.quantize import quantize
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import OUTPUTS, ExportedEstimator, _SideBySide
 from fastpose_mtn.estimators.views import View
+from fastpose_mtn.ops.pose_nms import PoseNMS
+from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 from fastpose_mtn.systems.mtn.network import build_model
 
@@ -165,7 +167,10 @@ def test_frames_are_looked_at_as_the_configuration_says(exported, form):
     found = built.estimator.estimate([frame])[0]
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
     np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=0.05)
-    alone = ExportedEstimator(path, device="cpu", precision="fp32", options=["INPUT.MIN_SIZE_TEST", "96"])
+    options = ["INPUT.MIN_SIZE_TEST", "96", "TEST.POSE_NMS.ENABLED", "False"]
+    assert built.estimator.frames.pose_nms == PoseNMS(POSETRACK15)
+    alone = ExportedEstimator(path, device="cpu", precision="fp32", options=options)
+    assert alone.frames.pose_nms is None
     assert alone.frames.views == (View(96, 1000),)
     assert not np.allclose(alone.estimate([frame])[0].scores, found.scores, atol=1e-6)
 

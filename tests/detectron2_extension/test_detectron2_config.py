@@ -65,6 +65,7 @@ def test_detectron2s_own_files_keep_detectron2s_defaults(cfg):
     cfg.merge_from_file(model_zoo.get_config_file(name))
     cfg.MODEL.DEVICE = theirs.MODEL.DEVICE
     assert cfg.MODEL.SKELETON == "COCO17"
+    assert not cfg.TEST.POSE_NMS.ENABLED  # results are Detectron2's
     assert _differences(theirs, cfg) == ["MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION"]
     assert cfg.MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION == [14, 14]
 
@@ -85,6 +86,7 @@ def test_what_was_set_before_stays():
     cfg = get_cfg()
     cfg.SOLVER.BASE_LR = 0.5
     extension.add_fastpose_config(cfg)
+    assert cfg.TEST.POSE_NMS.ENABLED
     assert cfg.SOLVER.BASE_LR == 0.5
     assert cfg.MODEL.ROI_HEADS.NAME == "MTNROIHeads"
     cfg.OTHER_PROJECT = CfgNode({"KEY": 1})

@@ -20,6 +20,7 @@ from detectron2.utils.visualizer import Visualizer
 
 from fastpose_mtn.detectron2 import Detectron2Estimator, FastPoseWithTTA, register_dataset
 from fastpose_mtn.detectron2.config import get_cfg
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 
@@ -184,6 +185,7 @@ def test_the_tracker_head(small):
     tracker = build_tracker_head(cfg)
     with torch.no_grad():
         people = model.eval()([{"image": random_image(96, 128)}])[0]["instances"]
+    assert tracker.pose_nms == PoseNMS(POSETRACK15)
     first = tracker.update(people)
     assert 0 < len(first) <= len(people), "one person found twice is one person"
     assert sorted(first.ID) == list(range(len(first)))

@@ -7,10 +7,12 @@ from rectangles import RectangleEstimator, scene
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.estimators.views import View
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 
 FRAME = scene((48, 64), red=(8, 8, 20, 40), green=(50, 4, 60, 44))
+FIELDS = ("boxes", "scores", "keypoints", "embeddings")
 BOXES = [[8, 8, 20, 40], [50, 4, 60, 44]]
 
 
@@ -80,6 +82,26 @@ def test_given_people_keep_their_order_and_their_boxes(size):
     assert adapter.describe(FRAME, np.zeros((0, 4)), network.locate).shape == (0, 4)
 
 
+def test_people_found_twice_are_reported_once():
+    """In every view, and after views were merged; who is given is reported however many are like them."""
+    network = Network()
+
+    def find_twice(images):
+        found = network.find(images)
+        moved = [PersonDetections(p.boxes + 2, p.scores / 2, p.keypoints + 0, p.embeddings) for p in found]
+        return [
+            PersonDetections(*(np.concatenate([getattr(one, name), getattr(two, name)]) for name in FIELDS))
+            for one, two in zip(found, moved, strict=True)
+        ]
+
+    for views in ((View(),), (View(), View(96))):
+        plain = FrameAdapter(POSETRACK15, views, nms_thresh=0.9)
+        suppressing = FrameAdapter(POSETRACK15, views, nms_thresh=0.9, pose_nms=PoseNMS(POSETRACK15))
+        assert len(plain.estimate([FRAME], find_twice)[0]) >= 4
+        assert suppressing.estimate([FRAME], find_twice)[0].scores.tolist() == pytest.approx([0.95, 0.85])
+    assert len(suppressing.estimate_given(FRAME, np.array([BOXES[0]] * 2), np.ones(2), network.locate)) == 2
+
+
 def test_bad_input_is_told():
     network = Network()
     adapter = FrameAdapter(POSETRACK15)
@@ -107,4 +129,5 @@ def test_what_the_configuration_says():
     cfg.merge_from_list(["MODEL.ROI_HEADS.NMS_THRESH_TEST", "0.4", "TEST.DETECTIONS_PER_IMAGE", "7"])
     adapter = FrameAdapter.from_config(cfg)
     assert adapter.views == (View(600, 1000),)
+    assert adapter.pose_nms == PoseNMS(POSETRACK15, reach=0.08, share=1 / 3)
     assert (adapter.nms_thresh, adapter.max_people, adapter.skeleton) == (0.4, 7, POSETRACK15)

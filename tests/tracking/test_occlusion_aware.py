@@ -289,6 +289,12 @@ def test_a_person_found_twice_is_born_once():
     assert ids(tracker, 2 * FRAME, person(100), person(110, BERT)) == [0, 1]
 
 
+def test_all_strategies_are_given_the_same_people():
+    """Whoever cleans detections does it before: of two people in one pose each has a track, whatever the strategy."""
+    for strategy in STRATEGIES:
+        assert ids(make(strategy), 0.0, person(100, ANNA), person(106, BERT, score=0.8)) == [0, 1]
+
+
 def test_two_trackers_share_nothing():
     first, second = make(), make()
     assert ids(first, 0.0, person(100), person(200, BERT)) == [0, 1]

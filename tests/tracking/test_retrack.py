@@ -8,13 +8,16 @@ import pytest
 from fastpose_mtn.build import build_tracker
 from fastpose_mtn.commands.retrack import main
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import COCO17, HALPE136, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import SavedDetections, SavedFrame, save
-from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
 from fastpose_mtn.tracking.retrack import find_detections, track_file, track_saved
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.writers import PoseTrack18Writer
+
+FIELDS = ("boxes", "scores", "keypoints", "embeddings")
 
 
 def walkers(count, frames, *, skeleton=POSETRACK15, first_number=0):
@@ -84,6 +87,27 @@ def test_nobody_in_a_video(tmp_path):
     content = json.loads(video.path.read_text())
     assert len(content["images"]) == 1
     assert content["annotations"] == []
+
+
+def test_people_who_were_saved_twice_are_one_for_every_strategy(tmp_path):
+    """As files have it that were written before estimators left such people out."""
+    frames, aside = [], np.float32([2, 2, 0])
+    for saved in walkers(2, 4):
+        found = saved.detections
+        worse = PersonDetections(
+            found.boxes + 2, found.scores - 0.1, found.keypoints + aside, found.embeddings
+        )
+        both = PersonDetections(
+            *(np.concatenate([getattr(p, name) for p in (worse, found)]) for name in FIELDS)
+        )
+        frames.append(SavedFrame(saved.number, saved.time_s, saved.image_size_hw, both))
+    path = tmp_path / "twice.detections.npz"
+    save(path, frames, source="twice", skeleton=POSETRACK15)
+    for strategy in STRATEGIES:
+        tracker = OcclusionAwareTracker(strategy=strategy)
+        once = track_file(path, lambda _, tracker=tracker: tracker, tmp_path, PoseNMS)
+        assert (once.people, once.tracks) == (6, 2)
+        assert track_file(path, lambda _, tracker=tracker: tracker, tmp_path).people > 6
 
 
 def test_files_are_found_in_order(tmp_path):

@@ -11,7 +11,6 @@ from fastpose_mtn.tracking.similarity import (
     combined_similarity,
     count_visible_joints,
     embedding_distances,
-    found_twice,
     has_valid_embedding,
     height_ratio,
     iou_matrix,
@@ -152,25 +151,3 @@ def test_matching_is_the_best_of_all_above_the_gate(similarity, gate):
         for chosen in itertools.permutations(range(wide.shape[1]), count)
     )
     assert similarity[rows, columns].sum() == pytest.approx(best)
-
-
-def test_found_twice():
-    def person(x, raised=0.0):
-        joints = np.zeros((15, 3))
-        joints[:, 0], joints[:, 1] = x + 20, np.linspace(0, 100, 15)
-        joints[:8, 0] += raised
-        return joints
-
-    boxes = np.array([[0, 0, 40, 100], [2, 0, 42, 100], [4, 0, 44, 100], [300, 0, 340, 100]], float)
-    keypoints = np.stack([person(0), person(2), person(4, raised=30), person(0)])
-    scores = np.array([0.6, 0.9, 0.8, 0.7])
-    twice = found_twice(boxes, scores, keypoints, reach=0.08, share=0.5)
-    # 0 has the joints of 1, which is better; 2 overlaps as much but is in another pose; 3 is elsewhere
-    assert twice.tolist() == [True, False, False, False]
-    # whom a suppressed detection resembles stays: only one that is kept suppresses
-    chain = np.stack([person(0), person(6), person(12)])
-    boxes = np.array([[0, 0, 40, 100], [6, 0, 46, 100], [12, 0, 52, 100]], float)
-    twice = found_twice(boxes, np.array([0.9, 0.8, 0.7]), chain, reach=0.08, share=0.5)
-    assert twice.tolist() == [False, True, False]
-    nobody = found_twice(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 15, 3)), reach=0.08, share=0.5)
-    assert nobody.shape == (0,)
