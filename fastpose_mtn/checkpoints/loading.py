@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from fastpose_mtn.checkpoints.weight_files import (
     write_weight_file,
 )
 from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.skeletons import COCO17, SKELETONS, Skeleton, get_skeleton
 
 DEMO = "demo"
 _TORCHVISION = "torchvision://"
@@ -36,12 +37,14 @@ class LoadReport:
         missing: of the network, not in the file; they keep their initial values.
         unexpected: in the file, not of the network.
         mismatched: in both with different shapes: (name, the file's shape, the network's shape).
+        skeletons: names of the file's and of the network's, where they differ in the number of joints.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     mismatched: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
+    skeletons: tuple[str, str] | None = None
 
     def __str__(self) -> str:
         lines = [f"{len(self.loaded)} loaded"]
@@ -51,7 +54,20 @@ class LoadReport:
         if self.mismatched:
             texts = [f"{name} {file} in the file, {own} here" for name, file, own in self.mismatched]
             lines.append(f"{len(texts)} of another shape: {_few(texts)}")
+        if self.skeletons:
+            lines.append(self.joints())
         return "\n".join(lines)
+
+    def joints(self) -> str:
+        """What is wrong with the number of joints and how to mend it; "" if nothing is."""
+        if self.skeletons is None:
+            return ""
+        file, own = self.skeletons
+        return (
+            f"the file's joints are {file}'s {len(get_skeleton(file))}, the network's {own}'s "
+            f"{len(get_skeleton(own))}: set MODEL.SKELETON {file} MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS "
+            f"{len(get_skeleton(file))} to use them; in training the layers that give joints begin anew otherwise"
+        )
 
     def account(self) -> str:
         """For each part of the network how much of it was loaded, and why the rest was not; then what was not used."""
@@ -139,10 +155,19 @@ def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -
         ValueError: the file cannot be read safely, or it is of another architecture; the message names
             the first keys that differ.
     """
-    tensors = convert(read_source(source).tensors)
-    report = fill_weights(model, tensors)
+    file = read_source(source)
+    report = fill_weights(model, convert(file.tensors))
+    if report.mismatched:
+        report = replace(report, skeletons=_differing_skeletons(file, model))
     report.check(source, strict=strict)
     return report
+
+
+def _differing_skeletons(file: WeightFile, model: nn.Module) -> tuple[str, str] | None:
+    skeleton, own = SKELETONS.get(file.metadata.get("skeleton", "")), getattr(model, "skeleton", None)
+    if skeleton is None or not isinstance(own, Skeleton) or len(skeleton) == len(own):
+        return None
+    return skeleton.name, own.name
 
 
 def read_source(source: str | Path) -> WeightFile:
@@ -155,7 +180,8 @@ def read_source(source: str | Path) -> WeightFile:
     if text == DEMO:
         return read_weight_file(_demo_file())
     if text.startswith(_TORCHVISION):
-        return WeightFile(_torchvision_tensors(text.removeprefix(_TORCHVISION)))
+        tensors = _torchvision_tensors(text.removeprefix(_TORCHVISION))
+        return WeightFile(tensors, {"skeleton": COCO17.name})
     return read_weight_file(text)
 
 

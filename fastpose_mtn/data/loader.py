@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.sample import LabelledImage, TrainingSample
 from fastpose_mtn.data.transforms.augment import Augmentation, augment
-from fastpose_mtn.data.transforms.joints import convert_people, warn_without_joints
+from fastpose_mtn.data.transforms.joints import convert_people
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import Batch
 
@@ -166,8 +166,6 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
     ) -> None:
         self._datasets, self._augmentations, self.seed = tuple(datasets), tuple(augmentations), seed
         self._skeleton, self._skip_bad = skeleton, skip_bad
-        for dataset in datasets:
-            warn_without_joints(dataset, skeleton)
         self._ends = np.cumsum([len(d) for d in datasets])
         self._first_identity = np.concatenate([[0], np.cumsum([d.num_identities for d in datasets])])
 

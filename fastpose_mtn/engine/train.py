@@ -153,6 +153,8 @@ def _begin_from(model: nn.Module, cfg: CfgNode, checkpoint: Path | None) -> None
     if cfg.MODEL.WEIGHTS:
         report = load_weights(model, cfg.MODEL.WEIGHTS, strict=False)
         _LOG.info("starting from %s:\n  %s", cfg.MODEL.WEIGHTS, report.account().replace("\n", "\n  "))
+        if report.joints():
+            _LOG.warning("MODEL.WEIGHTS %s: %s", cfg.MODEL.WEIGHTS, report.joints())
 
 
 def _without_downloads(cfg: CfgNode) -> CfgNode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -16,9 +17,12 @@ from fastpose_mtn.data.loader import (
 )
 from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.data.transforms.augment import build_augmentations
+from fastpose_mtn.data.transforms.joints import tasks_in, warn_without_joints
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import Batch
+
+_LOG = logging.getLogger("fastpose_mtn")
 
 FINAL_WEIGHTS = "model_final.safetensors"
 
@@ -26,14 +30,57 @@ FINAL_WEIGHTS = "model_final.safetensors"
 def training_images(
     cfg: CfgNode, seed: int, datasets: Sequence[PoseDataset] | None = None
 ) -> AugmentedImages:
-    """The images of the datasets (None: ``DATASETS.TRAIN``), changed at random as ``INPUT`` says."""
+    """The images of the datasets (None: ``DATASETS.TRAIN``), changed at random as ``INPUT`` says.
+
+    Raises:
+        InputError: the datasets cannot be used, or train none of the network's tasks.
+    """
+    if datasets is None:
+        datasets = build_datasets(cfg, cfg.DATASETS.TRAIN, training=True)
+    skeleton = get_skeleton(cfg.MODEL.SKELETON)
+    _check_tasks(cfg, datasets, skeleton)
     return AugmentedImages(
-        build_datasets(cfg, cfg.DATASETS.TRAIN, training=True) if datasets is None else datasets,
+        datasets,
         build_augmentations(cfg),
         seed=seed,
-        skeleton=get_skeleton(cfg.MODEL.SKELETON),
+        skeleton=skeleton,
         skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,
     )
+
+
+def _check_tasks(cfg: CfgNode, datasets: Sequence[PoseDataset], skeleton: Skeleton) -> None:
+    """Says of each dataset what it trains, and warns of one that trains nothing.
+
+    Raises:
+        InputError: none of them trains anything.
+    """
+    switched_off = {
+        task: f"MODEL.{key} True"
+        for task, key in (("keypoints", "KEYPOINT_ON"), ("identities", "REID_ON"))
+        if not cfg.MODEL[key]
+    }
+    problem, useful = "", False
+    for dataset in datasets:
+        if "keypoints" not in switched_off:
+            warn_without_joints(dataset, skeleton)
+        offered = tasks_in(dataset, skeleton)
+        trained = sorted(offered - switched_off.keys())
+        if trained:
+            useful = True
+            _LOG.info("dataset %s: %d images train %s", dataset.name, len(dataset), ", ".join(trained))
+            continue
+        problem = f"dataset {dataset.name}: trains nothing: "
+        if offered:
+            problem += f"its images train {', '.join(sorted(offered))}, which the network does not learn; "
+            problem += f"set {' and '.join(switched_off[task] for task in sorted(offered))}, "
+        else:
+            problem += (
+                "nothing that it is asked to train is labelled in it; choose its tasks with tasks=T+T, "
+            )
+        problem += "or leave it out of DATASETS.TRAIN"
+        _LOG.warning("%s", problem)
+    if not useful:
+        raise InputError(problem)
 
 
 def with_identities(cfg: CfgNode, counted: int) -> CfgNode:

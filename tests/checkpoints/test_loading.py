@@ -209,3 +209,20 @@ def test_the_account_says_what_has_another_shape(cfg, model, tmp_path):
     assert "3 of 6 tensors loaded; of another shape in the file: " in line
     assert "roi_heads.keypoint_head.deconv1.weight is (8, 8, 4, 4), here (8, 4, 4, 4)" in line
     assert "not in the file" not in account
+
+
+def test_another_number_of_joints_is_named_with_the_remedy(cfg, model, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, model, cfg)
+    other = different(cfg, MODEL__SKELETON="PERSON19", MODEL__ROI_KEYPOINT_HEAD__NUM_KEYPOINTS=19)
+    text = (
+        "the file's joints are POSETRACK15's 15, the network's PERSON19's 19: set MODEL.SKELETON POSETRACK15 "
+        "MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS 15 to use them"
+    )
+    with pytest.raises(ValueError, match=f"another architecture; .*{text}"):
+        load_weights(other, path)
+    report = load_weights(other, path, strict=False)
+    assert report.joints().startswith(text)
+    assert report.loaded
+    narrower = different(cfg, MODEL__ROI_KEYPOINT_HEAD__DECONV_DIM=4)
+    assert load_weights(narrower, path, strict=False).joints() == ""

@@ -9,9 +9,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from fastpose_mtn.checkpoints.loading import save_weights
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.engine import train as train_module
 from fastpose_mtn.engine.train import train
+from fastpose_mtn.systems.mtn.network import build_model
 
 
 class TinyNetwork(nn.Module):
@@ -210,3 +212,12 @@ def test_mixed_precision_trains(tmp_path, tiny):
     weights = load_file(train(config(tmp_path, **{"SOLVER.AMP.ENABLED": True, "SOLVER.MAX_ITER": 2})))
     assert weights["layers.0.weight"].dtype == torch.float32
     assert np.isfinite(weights["layers.0.weight"].numpy()).all()
+
+
+def test_start_weights_of_other_joints_are_told_with_the_remedy(tmp_path, cfg, caplog):
+    save_weights(tmp_path / "w.safetensors", build_model(cfg), cfg)
+    cfg.MODEL.WEIGHTS = str(tmp_path / "w.safetensors")
+    cfg.MODEL.SKELETON, cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS = "PERSON19", 19
+    train_module._begin_from(build_model(cfg), cfg, None)
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert warning.startswith(f"MODEL.WEIGHTS {cfg.MODEL.WEIGHTS}: the file's joints are POSETRACK15's 15")

@@ -73,7 +73,11 @@ class CocoJsonDataset(PoseDataset):
         absent = {id(record) for record in missing}
         kept = [record for record in kept if id(record) not in absent]
         if not kept:
-            raise InputError(f"dataset {name}: no labelled image in {annotations}")
+            remedy = "; DATALOADER.FILTER_EMPTY_ANNOTATIONS False trains on images without people"
+            raise InputError(
+                f"dataset {name}: no {'image with people' if filter_empty else 'labelled image'} in {annotations}"
+                f"{remedy if filter_empty else ''}"
+            )
         self._file_names = np.array([r.file_name for r in kept])
         self._image_ids = np.array([r.image_id for r in kept], np.int64)
         self._sizes_wh = np.array([r.size_wh for r in kept], np.int64).reshape(-1, 2)
@@ -91,13 +95,10 @@ class CocoJsonDataset(PoseDataset):
         if not (visibility == 2).any():
             visibility[visibility > 0] = 2
         self._num_identities = len(reader.identities)
-        labelled_tasks = self._labelled_tasks()
-        self.tasks = form.tasks if form.tasks is not None else labelled_tasks
-        if reader.joints and "keypoints" not in labelled_tasks:
-            _LOG.warning(
-                "dataset %s: trains no joints: none of its joints (%s) is labelled",
-                name, ", ".join(reader.joints),
-            )  # fmt: skip
+        labelled = self._labelled_tasks()
+        self.tasks = labelled if form.tasks is None else labelled & form.tasks
+        for task in sorted((form.tasks or labelled) - labelled) if people else ():
+            _LOG.warning("dataset %s: trains no %s, as it is asked to: nobody in it has any", name, task)
 
     @property
     def domain(self) -> str:

@@ -33,11 +33,12 @@ def tasks_in(dataset: PoseDataset, skeleton: Skeleton) -> frozenset[str]:
 
 
 def warn_without_joints(dataset: PoseDataset, skeleton: Skeleton) -> None:
-    """Tells of a dataset with joints of which the network has none: most often they are named otherwise."""
-    if dataset.skeleton.joints and not dataset.skeleton.shares_joints(skeleton):
+    """Tells of a dataset whose joints are wanted and of which the network has none: mostly they are named otherwise."""
+    if "keypoints" in dataset.tasks and not dataset.skeleton.shares_joints(skeleton):
         _LOG.warning(
-            "dataset %s: trains no joints: of its joints (%s) %s has none",
-            dataset.name, ", ".join(dataset.skeleton.joints), skeleton.name,
+            "dataset %s: trains no joints: of its joints (%s) %s has none; name them as %s does, or choose "
+            "another MODEL.SKELETON",
+            dataset.name, ", ".join(dataset.skeleton.joints), skeleton.name, skeleton.name,
         )  # fmt: skip
 
 

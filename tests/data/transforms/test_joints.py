@@ -6,7 +6,7 @@ from labelled_images import labelled
 
 from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.data.loader import AugmentedImages
-from fastpose_mtn.data.transforms.joints import convert_people, tasks_in
+from fastpose_mtn.data.transforms.joints import convert_people, tasks_in, warn_without_joints
 from fastpose_mtn.skeletons import COCO17, MPII16, POSETRACK15, skeleton_of
 
 OWN = skeleton_of(
@@ -56,6 +56,11 @@ def test_joints_that_match_none_are_told(caplog):
     dataset = build_dataset(DRAWN, training=True)
     feet = skeleton_of(["left_big_toe", "right_big_toe"])
     assert tasks_in(dataset, feet) == {"boxes", "identities"}
-    images = AugmentedImages([dataset], [], seed=0, skeleton=feet)
+    warn_without_joints(dataset, feet)
     assert f"dataset {DRAWN}: trains no joints: of its joints (nose, head_bottom, " in caplog.text
+    caplog.clear()
+    warn_without_joints(build_dataset(f"{DRAWN}&tasks=boxes", training=True), feet)
+    warn_without_joints(dataset, COCO17)
+    assert caplog.text == ""
+    images = AugmentedImages([dataset], [], seed=0, skeleton=feet)
     assert images[0, 0].tasks == {"boxes", "identities"}
