@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import difflib
+import functools
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
+from fvcore.common.config import BASE_KEY
 from fvcore.common.config import CfgNode as _CfgNode
 
 
@@ -14,7 +20,10 @@ class CfgNode(_CfgNode):
     """fvcore's configuration tree (YAML with ``_BASE_``) whose errors name the nearest key."""
 
     def merge_from_file(self, cfg_filename: str, allow_unsafe: bool = False) -> None:
-        """Merges a YAML file.
+        """Merges a YAML file: its keys on top of those of its ``_BASE_``, a path or several, relative to the file.
+
+        A mapping for a key that may hold any names (``MODEL.TIMM.ARGS``) takes the place of the one that was there;
+        all others are merged key by key.
 
         Raises:
             ValueError: the file is missing, is not YAML, or sets a key that does not exist or a
@@ -24,19 +33,38 @@ class CfgNode(_CfgNode):
         if not path.is_file():
             raise ValueError(f"configuration file not found: {path}")
         try:
-            loaded = self.load_yaml_with_base(str(path), allow_unsafe=False)
-        except (yaml.YAMLError, UnicodeDecodeError, FileNotFoundError) as error:
+            loaded = self._load(str(path))
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
             raise ValueError(f"{path}: not a readable YAML configuration: {error}") from error
-        except (TypeError, AttributeError) as error:  # fvcore looks for _BASE_ before it looks at the type
-            raise ValueError(
-                f"{path}: expected a mapping of keys at the top level, got nothing or a list"
-            ) from error
-        if not isinstance(loaded, dict):
-            raise ValueError(
-                f"{path}: expected a mapping of keys at the top level, got {type(loaded).__name__}"
-            )
         self._check_keys(loaded, "", str(path))
         self._merge(lambda: self.merge_from_other_cfg(type(self)(loaded)), str(path))
+
+    def _load(self, path: str, derived: tuple[str, ...] = ()) -> dict[str, Any]:
+        """A file's keys on top of those of its bases.
+
+        Args:
+            derived: the files that it is a base of.
+        """
+        if path in derived:
+            raise ValueError(f"{derived[-1]}: _BASE_: {path} is based on this file itself")
+        with self._open_cfg(path) as file:
+            loaded = yaml.safe_load(file)
+        if not isinstance(loaded, dict):
+            kind = "nothing" if loaded is None else type(loaded).__name__
+            raise ValueError(f"{path}: expected a mapping of keys at the top level, got {kind}")
+        bases = loaded.pop(BASE_KEY, [])
+        merged: dict[str, Any] = {}
+        for base in [bases] if isinstance(bases, str) else bases:
+            if "://" not in base:
+                base = os.path.normpath(os.path.join(os.path.dirname(path), os.path.expanduser(base)))
+            _put_on_top(self._load(base, (*derived, path)), merged, self)
+        _put_on_top(loaded, merged, self)
+        return merged
+
+    def merge_from_other_cfg(self, cfg_other: _CfgNode) -> None:
+        """Merges another configuration; see ``merge_from_file`` for what is replaced as a whole."""
+        _clear_replaced(self, cfg_other)
+        super().merge_from_other_cfg(cfg_other)
 
     def merge_from_list(self, cfg_list: list[str]) -> None:
         """Merges ``[KEY, VALUE, KEY, VALUE, ...]``, as given on a command line.
@@ -48,21 +76,29 @@ class CfgNode(_CfgNode):
             raise ValueError(
                 f"configuration overrides come as KEY VALUE pairs; {cfg_list[-1]!r} has no value"
             )
-        for key, value in zip(cfg_list[::2], cfg_list[1::2], strict=True):
+        pairs = list(zip(cfg_list[::2], cfg_list[1::2], strict=True))
+        for key, value in pairs:
             self._check_key_exists(key.split("."), key, "command line")
-            self._check_list(key, value)
-        self._merge(lambda: super(CfgNode, self).merge_from_list(cfg_list), "command line")
+            if isinstance(self._at(key), (list, tuple)):
+                _check_list(key, value)
+        for key, value in pairs:
+            node = self._at(key)
+            if _is_open(node):
+                mapping = type(self)(_mapping(key, value))
+                node.clear()
+                node.update(mapping)
+            else:
+                self._merge(functools.partial(super().merge_from_list, [key, value]), "command line")
 
-    def _check_list(self, key: str, value: Any) -> None:
-        """A lone word where a list belongs is the commonest slip, and a shell takes the brackets' quotes away."""
-        node: Any = self
+    def _at(self, key: str) -> object:
+        """What a key holds, or None."""
+        node: object = self
         for part in key.split("."):
             node = node.get(part) if isinstance(node, dict) else None
-        if isinstance(node, (list, tuple)) and isinstance(self._decode_cfg_value(value), str):
-            raise ValueError(f"command line: {key}: expected a list, got {value}; write \"['{value}']\"")
+        return node
 
     @staticmethod
-    def _merge(merge: Any, where: str) -> None:
+    def _merge(merge: Callable[[], object], where: str) -> None:
         try:
             merge()
         except (AssertionError, KeyError, ValueError, TypeError) as error:
@@ -76,14 +112,63 @@ class CfgNode(_CfgNode):
                 self._check_keys(value, f"{key}.", where)
 
     def _check_key_exists(self, parts: list[str], key: str, where: str) -> None:
-        node: Any = self
+        node: dict[str, Any] = self
         for part in parts:
             if not isinstance(node, dict) or part not in node:
                 close = difflib.get_close_matches(key, _leaves(self), n=1, cutoff=0.0)
                 raise ValueError(f"{where}: unknown configuration key {key}; did you mean {close[0]}?")
             node = node[part]
-            if isinstance(node, CfgNode) and node.is_new_allowed():
+            if _is_open(node):
                 return
+
+
+def _is_open(node: object) -> TypeGuard[_CfgNode]:
+    """Whether it is a mapping of any names."""
+    return isinstance(node, _CfgNode) and node.is_new_allowed()
+
+
+def _put_on_top(derived: dict[str, Any], base: dict[str, Any], node: object) -> None:
+    """Merges the keys of a file into those of its base, in place.
+
+    Args:
+        node: the part of the configuration that they are for, which knows what is replaced as a whole.
+    """
+    for name, value in derived.items():
+        inner = node.get(name) if isinstance(node, dict) else None
+        if isinstance(value, dict) and isinstance(base.get(name), dict) and not _is_open(inner):
+            _put_on_top(value, base[name], inner)
+        else:
+            base[name] = value
+
+
+def _clear_replaced(cfg: dict[str, Any], other: dict[str, Any]) -> None:
+    """Empties, in place, the mappings of any names for which ``other`` has one."""
+    for name, value in other.items():
+        node = cfg.get(name)
+        if isinstance(node, dict) and isinstance(value, dict):
+            if _is_open(node):
+                node.clear()
+            else:
+                _clear_replaced(node, value)
+
+
+def _check_list(key: str, value: object) -> None:
+    """A lone word where a list belongs is the commonest slip, and a shell takes the brackets' quotes away."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(value)
+    if isinstance(value, str):
+        raise ValueError(f"command line: {key}: expected a list, got {value}; write \"['{value}']\"")
+
+
+def _mapping(key: str, value: object) -> dict[str, Any]:
+    try:
+        mapping = yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        mapping = None
+    if not isinstance(mapping, dict):
+        raise ValueError(f'command line: {key}: expected a mapping such as "{{name: value}}", got {value}')
+    return mapping
 
 
 def _leaves(node: CfgNode, prefix: str = "") -> list[str]:

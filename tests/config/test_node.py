@@ -1,6 +1,7 @@
 import pytest
 
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.modeling.backbone import build_backbone
 
 
 def write(path, text):
@@ -74,3 +75,53 @@ def test_a_lone_word_for_a_list_says_how_a_list_is_written():
 def test_an_override_without_a_value():
     with pytest.raises(ValueError, match="'SOLVER.BASE_LR' has no value"):
         get_cfg().merge_from_list(["SOLVER.MAX_ITER", "3", "SOLVER.BASE_LR"])
+
+
+def test_a_mapping_of_any_names_replaces_the_bases(tmp_path):
+    """Another backbone on a configuration whose backbone has arguments of its own."""
+    write(tmp_path / "base.yaml", "MODEL: {TIMM: {NAME: resnet18, ARGS: {stem_type: deep, stem_width: 16}}}")
+    middle = write(tmp_path / "middle.yaml", "_BASE_: base.yaml\nMODEL: {TIMM: {NAME: resnet50}}")
+    empty = write(tmp_path / "empty.yaml", "_BASE_: middle.yaml\nMODEL: {TIMM: {ARGS: {}}}")
+    other = write(
+        tmp_path / "other.yaml", "_BASE_: [middle.yaml]\nMODEL: {TIMM: {ARGS: {drop_path_rate: 0.1}}}"
+    )
+    cfg = get_cfg()
+    for path, expected in (
+        (middle, {"stem_type": "deep", "stem_width": 16}),
+        (other, {"drop_path_rate": 0.1}),  # of the file merged before nothing is left, either
+        (empty, {}),
+        (middle, {"stem_type": "deep", "stem_width": 16}),
+    ):
+        cfg.merge_from_file(path)
+        assert expected == cfg.MODEL.TIMM.ARGS
+        assert cfg.MODEL.TIMM.NAME == "resnet50"
+    cfg.merge_from_other_cfg(get_cfg())
+    assert cfg.MODEL.TIMM.ARGS == {}
+    build_backbone(cfg)
+
+
+def test_a_mapping_of_any_names_on_the_command_line():
+    cfg = get_cfg()
+    key = "MODEL.TIMM.ARGS"
+    for text, expected in (
+        ("{channels: [8, 8, 16, 16]}", {"channels": [8, 8, 16, 16]}),
+        ("{'stem_type': 'deep'}", {"stem_type": "deep"}),
+        ({"stem_width": 16}, {"stem_width": 16}),
+        ("{}", {}),
+    ):
+        cfg.merge_from_list([key, text])
+        assert expected == cfg.MODEL.TIMM.ARGS
+    cfg.merge_from_list([key, "{stem_width: 16}", f"{key}.stem_width", "32"])
+    assert cfg.MODEL.TIMM.ARGS == {"stem_width": 32}
+    for wrong in ("deep", "[1]", "{", "3"):
+        with pytest.raises(
+            ValueError, match=r'command line: MODEL.TIMM.ARGS: expected a mapping such as "{name: v'
+        ):
+            cfg.merge_from_list([key, wrong])
+
+
+def test_files_that_are_their_own_base(tmp_path):
+    write(tmp_path / "a.yaml", "_BASE_: b.yaml")
+    b = write(tmp_path / "b.yaml", "_BASE_: a.yaml")
+    with pytest.raises(ValueError, match=r"a.yaml: _BASE_: .*b.yaml is based on this file itself"):
+        get_cfg().merge_from_file(b)

@@ -15,7 +15,7 @@ from detectron2.modeling import (
     build_model,
 )
 
-import fastpose_mtn.config.node
+import fastpose_mtn.config
 import fastpose_mtn.detectron2 as extension
 from fastpose_mtn.detectron2.config import from_default_host, to_default_host
 from fastpose_mtn.detectron2.installed import check_detectron2
@@ -39,7 +39,7 @@ def test_registries():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_a_yaml_file_means_the_same_to_both_hosts(cfg, path):
-    default = fastpose_mtn.config.node.get_cfg()
+    default = fastpose_mtn.config.get_cfg()
     default.merge_from_file(str(path))
     cfg.merge_from_file(str(path))
     known = to_default_host(cfg)
@@ -56,6 +56,17 @@ def test_the_keypoint_poolers_resolution_may_be_one_number(cfg, value, tmp_path)
     (tmp_path / "a.yaml").write_text(f"MODEL:\n  ROI_KEYPOINT_HEAD:\n    POOLER_RESOLUTION: {value}\n")
     cfg.merge_from_file(str(tmp_path / "a.yaml"))
     assert list(cfg.MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION) == wanted
+
+
+def test_a_mapping_of_any_names_replaces_the_bases(cfg, tmp_path):
+    (tmp_path / "base.yaml").write_text("MODEL: {TIMM: {NAME: resnet18, ARGS: {stem_type: deep}}}")
+    (tmp_path / "a.yaml").write_text("_BASE_: base.yaml\nMODEL: {TIMM: {ARGS: {}}}")
+    for name, expected in (("base", {"stem_type": "deep"}), ("a", {})):
+        cfg.merge_from_file(str(tmp_path / f"{name}.yaml"))
+        assert expected == cfg.MODEL.TIMM.ARGS
+    cfg.merge_from_list(["MODEL.TIMM.ARGS", "{stem_width: 16}"])
+    assert to_default_host(cfg).MODEL.TIMM.ARGS == {"stem_width": 16}
+    assert from_default_host(to_default_host(cfg)).MODEL.TIMM.ARGS == {"stem_width": 16}
 
 
 def test_detectron2s_own_files_keep_detectron2s_defaults(cfg):
@@ -123,7 +134,7 @@ def test_a_key_that_does_not_exist(cfg, tmp_path):
     ):
         cfg.merge_from_file(str(tmp_path / "a.yaml"))
     with pytest.raises(ValueError, match=r"unknown configuration key MODEL.RESNETS.DEPTH"):
-        fastpose_mtn.config.node.get_cfg().merge_from_list(["MODEL.RESNETS.DEPTH", "50"])
+        fastpose_mtn.config.get_cfg().merge_from_list(["MODEL.RESNETS.DEPTH", "50"])
 
 
 @pytest.mark.parametrize("absent", ["detectron2.tracking.base_tracker", "detectron2"])
