@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from fastpose_mtn.config import get_cfg
-from fastpose_mtn.data.catalog import DATASETS
+from fastpose_mtn.data.catalog import DATASETS, coco_files
+from fastpose_mtn.data.crops.dataset import CropsSpec
+from fastpose_mtn.data.synthetic.images import SyntheticSpec
 from fastpose_mtn.data.transforms.sifp import SIFP
 from fastpose_mtn.engine import train as train_module
 from fastpose_mtn.systems.mtn.network import build_model
@@ -46,7 +48,7 @@ def shrink(cfg, folder):
             "MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM", 8, "MODEL.RPN.POST_NMS_TOPK_TRAIN", 20,
             "MODEL.RPN.POST_NMS_TOPK_TEST", 20, "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", 16,
             "TEST.DETECTIONS_PER_IMAGE", 5, "DATALOADER.NUM_WORKERS", 0, "SOLVER.IMS_PER_BATCH", 2, "SOLVER.MAX_ITER", 2,
-            "DATASETS.TRAIN", ("synthetic://train?seeds=0-1&frames=4&size=128x72&people=3",),
+            "DATASETS.TRAIN", ("synthetic://train?seeds=0-1&frames=4&size=128x72&people=3",), "DATASETS.TRAIN_WEIGHTS", (),
             "DATASETS.TEST", ("synthetic://test?seeds=800000&frames=1&size=128x72&people=2",),
         ]
     )  # fmt: skip
@@ -111,3 +113,39 @@ def test_the_table_names_every_file():
     text = (CONFIGS / "README.md").read_text()
     named = set(re.findall(r"`([\w-]+\.yaml)`", text))
     assert named == {path.name for path in CONFIGS.glob("*.yaml")}
+
+
+PEOPLE = ("people.yaml", "people-identities.yaml")
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_the_recipe_for_real_people_trains_two_steps_and_is_evaluated(name, tmp_path):
+    cfg = shrink(load(name), tmp_path)
+    cfg.INPUT.AUG.SIZE = [64, 64]
+    cfg.MODEL.ANCHOR_GENERATOR.SIZES = load(name).MODEL.ANCHOR_GENERATOR.SIZES
+    assert train_module.train(cfg).is_file()
+    (metrics,) = json.loads((tmp_path / "evaluation.json").read_text()).values()
+    assert {"box/AP", "keypoint/AP", "posetrack/MOTA"} <= set(metrics)
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_the_recipe_for_real_people_names_datasets_that_can_be_put_in_place(name):
+    cfg = load(name)
+    assert (cfg.MODEL.SKELETON, cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS) == ("PERSON19", 19)
+    assert len(cfg.DATASETS.TRAIN_WEIGHTS) in (0, len(cfg.DATASETS.TRAIN))
+    for dataset in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
+        if dataset.startswith("synthetic://"):
+            SyntheticSpec.parse(dataset)
+            continue
+        if dataset.startswith("crops://"):
+            spec = CropsSpec.parse(dataset)
+            paths = [spec.folder, spec.backgrounds]
+        else:
+            files = coco_files(dataset)
+            paths = [files.annotations, files.images]
+        assert all(path.parts[:2] == ("datasets", "people") for path in paths)
+    train, test = (
+        CropsSpec.parse(next(d for d in names if d.startswith("crops://")))
+        for names in (cfg.DATASETS.TRAIN, cfg.DATASETS.TEST)
+    )
+    assert train.split[1] < test.split[0]  # nobody is both learned and searched for
