@@ -18,21 +18,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.data.posetrack.records import (
-    annotation_record,
-    image_record,
-    posetrack18_category,
-    posetrack18_image_id,
-)
+from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
+from fastpose_mtn.data.posetrack.people import PoseTrackPeople
+from fastpose_mtn.data.posetrack.records import image_record, sequence_frame
 from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.posetrack.protocol import NAMES_AND_TOTAL
 from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.structures import PersonDetections, TrackedPersons
 
 # PoseTrack18's validation set: 74 sequences, 8,000 frames or so, of which about half are labelled
 # densely around their middle; here every frame is, which is the harder case.
@@ -131,48 +130,48 @@ def _write_sequence(folder: Path, number: int, frames: int) -> int:
     place = rng.uniform([0, 0], [900, 300], (count, 2))
     speed = rng.normal(0, 3, (count, 2))
     ids, next_id = list(range(count)), count
-    images: list[Any] = []
-    labels: list[Any] = []
-    predictions: list[Any] = []
-    for frame in range(frames):
-        image_id = posetrack18_image_id(name, frame)
-        image: dict[str, Any] = {
-            "image_id": image_id,
-            "file_name": f"images/val/{name}/{frame:06d}.jpg",
-            "size_hw": (720, 1280),
-        }
-        regions = [np.array([[0, 0], [200, 0], [220, 150], [0, 130]])] if number % 2 else []
-        images.append(image_record(**image, frame_count=frames, video_id=name[:6], ignore_regions=regions))
-        for k in range(count):
-            joints = figure[k] + place[k] + speed[k] * frame + rng.normal(0, heights[k] * 0.01, (15, 2))
-            corners = np.concatenate([joints.min(0), joints.max(0)])
-            head = np.concatenate([joints[2], joints[2] + heights[k] * 0.12])
-            seen = rng.random(15) > 0.1
-            label = np.column_stack([joints * seen[:, None], 2 * seen])
-            person: dict[str, Any] = {"image_id": image_id, "skeleton": POSETRACK15, "box_xyxy": corners}
-            labels.append(
-                annotation_record(
-                    **person, annotation_id=len(labels) + 1, track_id=k, keypoints=label, head_box_xyxy=head
-                )
+    people = 0
+    with (
+        PoseTrack18File(folder / "gt" / f"{name}.json") as labels,
+        PoseTrack18File(folder / "predictions" / f"{name}.json") as predictions,
+    ):
+        for number_of_frame in range(frames):
+            frame = sequence_frame(name, number_of_frame, (720, 1280))
+            if number % 2:
+                region = np.array([[0, 0], [200, 0], [220, 150], [0, 130]], np.float64)
+                frame = replace(frame, ignore_regions=(region,))
+            image = image_record(frame, video_id=name[:6], frame_count=frames)
+            joints = figure + place[:, None] + speed[:, None] * number_of_frame
+            joints += rng.normal(0, 1, (count, 15, 2)) * heights[:, None, None] * 0.01
+            corners = np.concatenate([joints.min(axis=1), joints.max(axis=1)], axis=1)
+            seen = rng.random((count, 15, 1)) > 0.1
+            label = PoseTrackPeople.labelled(
+                track_ids=np.arange(count),
+                boxes_xyxy=corners,
+                joints=np.concatenate([joints * seen, 2 * seen], axis=2),
+                head_boxes_xyxy=np.concatenate(
+                    [joints[:, 2], joints[:, 2] + heights[:, None] * 0.12], axis=1
+                ),
             )
-            if rng.random() < 0.01:
+            labels.add(image, label.records(frame.image_id, frame.image_id * 100))
+            for k in np.flatnonzero(rng.random(count) < 0.01).tolist():
                 ids[k], next_id = next_id, next_id + 1
-            if rng.random() < 0.93:
-                error = rng.normal(0, heights[k] * rng.choice([0.01, 0.03, 0.1], (15, 1)), (15, 2))
-                found = np.column_stack([joints + error, rng.random(15)])
-                predictions.append(
-                    annotation_record(
-                        **person,
-                        annotation_id=len(predictions) + 1,
-                        track_id=ids[k],
-                        keypoints=found,
-                        score=0.9,
-                    )
-                )
-    for part, people in (("gt", labels), ("predictions", predictions)):
-        content = {"images": images, "annotations": people, "categories": [posetrack18_category()]}
-        (folder / part / f"{name}.json").write_text(json.dumps(content))
-    return len(labels)
+            error = (
+                rng.normal(0, 1, (count, 15, 2))
+                * heights[:, None, None]
+                * rng.choice([0.01, 0.03, 0.1], (count, 15, 1))
+            )
+            found = PersonDetections(
+                boxes=corners.astype(np.float32),
+                scores=np.full(count, 0.9, np.float32),
+                keypoints=np.concatenate([joints + error, rng.random((count, 15, 1))], axis=2).astype(
+                    np.float32
+                ),
+            )
+            tracked = TrackedPersons(found, np.array(ids))[rng.random(count) < 0.93]
+            predictions.add_tracked(name, number_of_frame, (720, 1280), tracked, POSETRACK15)
+            people += count
+    return people
 
 
 def _child(command: list[str], environment: dict[str, str]) -> dict[str, Any]:

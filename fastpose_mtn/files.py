@@ -1,13 +1,53 @@
-"""Files that are either whole under their name or plainly partial."""
+"""Files that are either whole under their name or plainly partial: all that is written and must not be half there."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+
+def partial_path(path: Path) -> Path:
+    """``NAME.partial``, what a file is called until it is whole."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def finish(path: Path) -> None:
+    """Gives ``NAME.partial``, which is whole and closed, its name ``NAME``."""
+    partial = partial_path(path)
+    with open(partial, "rb+") as file:
+        os.fsync(file.fileno())  # a crash of the machine, too, must not leave the name without the content
+    os.replace(partial, path)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Where to write a file, ``NAME.partial``, which is called ``NAME`` when the block ends.
+
+    A block that fails leaves no file, a kill at most ``NAME.partial``; a ``NAME`` from an earlier run stays
+    until then. The folder is made when missing.
+    """
+    partial = partial_path(path)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        finish(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8, whole or not at all."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 class PartialFile:
-    """Text that is written to ``NAME.partial`` and takes the name ``NAME`` when it is whole.
+    """Text that grows in ``NAME.partial`` and takes the name ``NAME`` when it is whole.
 
     A kill at any moment leaves at most ``NAME.partial``; a file called ``NAME`` is complete, and one
     from an earlier run stays until then.
@@ -24,10 +64,8 @@ class PartialFile:
 
     def finish(self) -> None:
         """Gives the file its name. Safe to call once only."""
-        self._file.flush()
-        os.fsync(self._file.fileno())  # a crash of the machine, too, must not leave the name without the text
         self._file.close()
-        os.replace(self.partial_path, self.path)
+        finish(self.path)
 
     def abandon(self, *, keep: bool = True) -> None:
         """Closes the file without giving it its name; ``keep=False`` removes it."""
@@ -36,5 +74,22 @@ class PartialFile:
             self.partial_path.unlink(missing_ok=True)
 
 
-def partial_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.partial")
+class JsonArray:
+    """The elements of a JSON array, one a line, without its brackets.
+
+    Args:
+        write: takes the text.
+    """
+
+    def __init__(self, write: Callable[[str], Any]) -> None:
+        self._write = write
+        self._separator = "\n"
+
+    def append(self, record: Any) -> None:
+        self._write(self._separator + compact_json(record))
+        self._separator = ",\n"
+
+
+def compact_json(record: Any) -> str:
+    """JSON on one line, without spaces."""
+    return json.dumps(record, separators=(",", ":"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
+from fastpose_mtn.data.posetrack.people import PoseTrackPeople
+from fastpose_mtn.data.posetrack.sequence import PoseTrackFrame
 from fastpose_mtn.structures import TASKS, PersonTargets
+
+DrawnLabels = tuple[PoseTrackFrame, PoseTrackPeople]
 
 
 def parse_tasks(text: str) -> frozenset[str]:
@@ -34,8 +37,7 @@ class LabelledImage:
         tasks: which of ``TASKS`` the dataset has labels for.
         image_id: unique within the dataset.
         file_name: for messages and results.
-        posetrack: PoseTrack18's records of the image and of its people, of a drawn test image, whose labels
-            are in no file; None elsewhere.
+        posetrack: PoseTrack's labels of a drawn test image, which are in no file; None elsewhere.
     """
 
     image: np.ndarray
@@ -43,7 +45,7 @@ class LabelledImage:
     tasks: frozenset[str]
     image_id: int
     file_name: str
-    posetrack: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
+    posetrack: DrawnLabels | None = None
 
     def ready(self) -> TrainingSample:
         """The same image as the network takes it."""

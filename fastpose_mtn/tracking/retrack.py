@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastpose_mtn.data.posetrack.records import posetrack18_text, predicted_frame_records
+from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
@@ -84,21 +84,10 @@ def track_file(
     saved = load(path)
     if not saved.source or Path(saved.source).name != saved.source:
         raise InputError(f"{path}: source: expected a plain file name, got {saved.source!r}")
-    images, annotations, ids = [], [], set()
-    for frame, people in track_saved(saved, new_tracker(saved.skeleton), new_pose_nms(saved.skeleton)):
-        image, persons = predicted_frame_records(
-            sequence=saved.source,
-            frame=frame.number,
-            size_hw=frame.image_size_hw,
-            people=people,
-            skeleton=saved.skeleton,
-        )
-        images.append(image)
-        annotations += persons
-        ids.update(people.track_ids.tolist())
-    result = folder / f"{saved.source}.json"
-    partial = result.with_name(f"{result.name}.partial")
-    with open(partial, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(posetrack18_text(images, annotations))
-    partial.replace(result)
-    return TrackedVideo(saved.source, len(images), len(annotations), len(ids), result)
+    result, count, ids = folder / f"{saved.source}.json", 0, set()
+    with PoseTrack18File(result) as file:
+        for frame, people in track_saved(saved, new_tracker(saved.skeleton), new_pose_nms(saved.skeleton)):
+            file.add_tracked(saved.source, frame.number, frame.image_size_hw, people, saved.skeleton)
+            count += len(people)
+            ids.update(people.track_ids.tolist())
+    return TrackedVideo(saved.source, len(saved), count, len(ids), result)

@@ -6,20 +6,15 @@ the source, upright; see ``fastpose_mtn.structures`` for the conventions that a 
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from fastpose_mtn.data.posetrack.records import (
-    posetrack18_category,
-    posetrack18_image_id,
-    predicted_frame_records,
-)
-from fastpose_mtn.files import PartialFile
+from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
+from fastpose_mtn.data.posetrack.records import posetrack18_image_id
+from fastpose_mtn.files import JsonArray, PartialFile, compact_json
 from fastpose_mtn.skeletons import COCO17, Skeleton
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.video.frame import Frame
@@ -69,7 +64,7 @@ class JsonLinesWriter:
             }
             for i in range(len(people))
         ]
-        self._file.write(_compact(record) + "\n")
+        self._file.write(compact_json(record) + "\n")
 
     def close(self, complete: bool) -> None:
         self._file.finish() if complete else self._file.abandon()
@@ -113,7 +108,7 @@ class CocoResultsWriter:
         self._skeleton = skeleton
         self._target = skeleton if skeleton.name in ("CROWDPOSE14", "HALPE136") else COCO17
         self._has = skeleton.convert(np.ones((len(skeleton), 1)), self._target)[:, 0] > 0
-        self._array = _JsonArray(self._file.write)
+        self._array = JsonArray(self._file.write)
         self._file.write("[")
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
@@ -140,56 +135,19 @@ class CocoResultsWriter:
 
 
 class PoseTrack18Writer:
-    """PoseTrack18's JSON, which poseval and ``python -m fastpose_mtn.evaluation`` read.
-
-    The format holds all images before all people: the people wait in a second partial file.
-    """
+    """PoseTrack18's JSON, which poseval and ``python -m fastpose_mtn.evaluation`` read."""
 
     def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
         self.path = path
         self._sequence = sequence
         self._skeleton = skeleton
-        self._images_file = PartialFile(path)
-        self._people_file = PartialFile(path.with_name(f"{path.name}.annotations"))
-        self._images = _JsonArray(self._images_file.write)
-        self._people = _JsonArray(self._people_file.write)
-        self._images_file.write('{"images": [')
+        self._file = PoseTrack18File(path)
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
-        image, annotations = predicted_frame_records(
-            sequence=self._sequence,
-            frame=frame.number,
-            size_hw=frame.image_size_hw,
-            people=people,
-            skeleton=self._skeleton,
-        )
-        self._images.append(image)
-        for annotation in annotations:
-            self._people.append(annotation)
+        self._file.add_tracked(self._sequence, frame.number, frame.image_size_hw, people, self._skeleton)
 
     def close(self, complete: bool) -> None:
-        self._people_file.abandon()
-        if not complete:
-            self._images_file.abandon()
-            return
-        self._images_file.write('\n], "annotations": [')
-        with open(self._people_file.partial_path, encoding="utf-8") as people:
-            shutil.copyfileobj(people, self._images_file)
-        self._images_file.write(f'\n], "categories": {_compact([posetrack18_category()])}}}\n')
-        self._images_file.finish()
-        self._people_file.abandon(keep=False)
-
-
-class _JsonArray:
-    """The elements of a JSON array, one a line, without its brackets."""
-
-    def __init__(self, write: Callable[[str], Any]) -> None:
-        self._write = write
-        self._separator = "\n"
-
-    def append(self, record: dict[str, Any]) -> None:
-        self._write(self._separator + _compact(record))
-        self._separator = ",\n"
+        self._file.finish() if complete else self._file.abandon()
 
 
 # A format's name on the command line: its class, and the ending of its file behind the source's name.
@@ -211,10 +169,6 @@ def open_writer(form: str, folder: Path, *, sequence: str, skeleton: Skeleton) -
     """
     writer, ending = FORMATS[form]
     return writer(folder / f"{sequence}{ending}", sequence=sequence, skeleton=skeleton)
-
-
-def _compact(record: Any) -> str:
-    return json.dumps(record, separators=(",", ":"))
 
 
 def _rounded(values: np.ndarray, digits: int = 3) -> list[Any]:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from fastpose_mtn.data.json_fields import load_json, wrong
+from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
 from fastpose_mtn.data.posetrack.posetrack17 import parse_posetrack17
 from fastpose_mtn.data.posetrack.posetrack18 import parse_posetrack18
 from fastpose_mtn.data.posetrack.sequence import PoseTrackSequence
-from fastpose_mtn.data.posetrack.writing import posetrack17_records, posetrack18_records
+from fastpose_mtn.data.posetrack.writing import posetrack17_records, posetrack18_fields, posetrack18_frames
+from fastpose_mtn.files import write_text
 
 Year = Literal[2017, 2018]
 
@@ -53,7 +55,7 @@ def read_posetrack(
 
 
 def write_posetrack(path: str | os.PathLike[str], sequence: PoseTrackSequence, year: Year = 2018) -> None:
-    """Writes a sequence; read with ``keep_extra``, a file survives conversion and conversion back.
+    """Writes a sequence, whole or not at all; read with ``keep_extra``, a file survives conversion and conversion back.
 
     What either format lacks (PoseTrack17 a person's box, ids and sizes of images; PoseTrack18 a frame's
     number) stands in fields of its own, which poseval does not look at.
@@ -64,8 +66,12 @@ def write_posetrack(path: str | os.PathLike[str], sequence: PoseTrackSequence, y
     """
     if year not in (2017, 2018):
         raise ValueError(f"year: expected 2017 or 2018, got {year!r}")
-    records = posetrack17_records(sequence) if year == 2017 else posetrack18_records(sequence)
-    Path(path).write_text(json.dumps(records), encoding="utf-8")
+    if year == 2017:
+        write_text(Path(path), json.dumps(posetrack17_records(sequence)))
+        return
+    with PoseTrack18File(Path(path), posetrack18_fields(sequence)) as file:
+        for image, people in posetrack18_frames(sequence):
+            file.add(image, people)
 
 
 def sequence_name(path: Path) -> str:

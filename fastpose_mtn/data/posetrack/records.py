@@ -1,4 +1,4 @@
-"""PoseTrack18's JSON: the records that everything which writes it shares.
+"""PoseTrack18's JSON: ids, names and the records of images, which everything that writes it shares.
 
 A file holds ``images``, ``annotations`` and ``categories``. A joint has 17 slots in COCO's order, with
 head_bottom and head_top in place of the eyes; the two ears are never labelled. Coordinates are
@@ -7,20 +7,13 @@ continuous pixels; boxes are ``[x, y, width, height]``.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+from fastpose_mtn.data.posetrack.sequence import POSETRACK18_SLOTS, PoseTrackFrame
+from fastpose_mtn.skeletons import POSETRACK15
 
-from fastpose_mtn.data.posetrack.sequence import POSETRACK18_SLOTS
-from fastpose_mtn.skeletons import POSETRACK15, Skeleton
-
-if TYPE_CHECKING:  # it imports torch, which reading and evaluating files does without
-    from fastpose_mtn.structures import TrackedPersons
-
-_SLOT_OF_JOINT = [POSETRACK18_SLOTS.index(joint) for joint in POSETRACK15.joints]
+SLOT_OF_JOINT = [POSETRACK18_SLOTS.index(joint) for joint in POSETRACK15.joints]
 
 # A sequence's name as PoseTrack gives it, 003418_mpii_test, and the number of its source in an image's id.
 _SEQUENCE_NAME = re.compile(r"(?P<number>\d{6})_(?P<source>mpii|bonn|mpiinew)(_|$)")
@@ -62,52 +55,6 @@ def posetrack18_annotation_id(image_id: int, person: int) -> int:
     return image_id * 1000 + person + 1
 
 
-def predicted_frame_records(
-    *, sequence: str, frame: int, size_hw: tuple[int, int], people: TrackedPersons, skeleton: Skeleton
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What one tracked frame adds to ``images`` and to ``annotations``.
-
-    Args:
-        frame: counted from 0, or the number in the file name of a numbered image.
-        people: NumPy, joints in ``skeleton``'s order.
-    """
-    image_id = posetrack18_image_id(sequence, frame)
-    image = image_record(
-        image_id=image_id,
-        file_name=posetrack18_file_name(sequence, frame),
-        size_hw=size_hw,
-        video_id=posetrack18_video_id(sequence),
-    )
-    annotations = [
-        annotation_record(
-            annotation_id=posetrack18_annotation_id(image_id, person),
-            image_id=image_id,
-            track_id=int(people.track_ids[person]),
-            box_xyxy=people.boxes[person],
-            keypoints=people.keypoints[person],
-            skeleton=skeleton,
-            score=float(people.scores[person]),
-        )
-        for person in range(len(people))
-    ]
-    return image, annotations
-
-
-def posetrack18_text(images: Iterable[Any], annotations: Iterable[Any]) -> Iterator[str]:
-    """A file's text in parts, one record a line, as ``fastpose_mtn.video.writers`` streams it."""
-
-    def lines(records: Iterable[Any]) -> Iterator[str]:
-        for i, record in enumerate(records):
-            yield (",\n" if i else "\n") + json.dumps(record, separators=(",", ":"))
-
-    yield '{"images": ['
-    yield from lines(images)
-    yield '\n], "annotations": ['
-    yield from lines(annotations)
-    category = json.dumps([posetrack18_category()], separators=(",", ":"))
-    yield f'\n], "categories": {category}}}\n'
-
-
 def posetrack18_category() -> dict[str, Any]:
     """The one entry of ``categories``; its limbs count slots from 1."""
     limbs = [[POSETRACK18_SLOTS.index(a) + 1, POSETRACK18_SLOTS.index(b) + 1] for a, b in POSETRACK15.limbs]
@@ -120,84 +67,38 @@ def posetrack18_category() -> dict[str, Any]:
     }
 
 
-def image_record(
-    *,
-    image_id: int,
-    file_name: str,
-    size_hw: tuple[int, int],
-    frame_count: int | None = None,
-    video_id: str = "",
-    is_labeled: bool = True,
-    ignore_regions: Iterable[np.ndarray] = (),
-) -> dict[str, Any]:
+def image_record(frame: PoseTrackFrame, *, video_id: str, frame_count: int | None = None) -> dict[str, Any]:
     """One entry of ``images``.
 
     Args:
-        ignore_regions: polygons, each (M, 2) x, y in pixels.
+        frame: its size is known.
+        video_id: see ``posetrack18_video_id``.
+        frame_count: of the sequence, where it is known.
     """
-    regions = [np.asarray(region, float) for region in ignore_regions]
+    assert frame.size_hw is not None
     record: dict[str, Any] = {
-        "id": image_id,
-        "file_name": file_name,
-        "height": int(size_hw[0]),
-        "width": int(size_hw[1]),
+        "id": frame.image_id,
+        "file_name": frame.name,
+        "height": int(frame.size_hw[0]),
+        "width": int(frame.size_hw[1]),
         "vid_id": video_id,
-        "is_labeled": is_labeled,
-        "ignore_regions_x": [region[:, 0].tolist() for region in regions],
-        "ignore_regions_y": [region[:, 1].tolist() for region in regions],
+        "is_labeled": frame.is_labeled,
+        "ignore_regions_x": [region[:, 0].tolist() for region in frame.ignore_regions],
+        "ignore_regions_y": [region[:, 1].tolist() for region in frame.ignore_regions],
     }
     if frame_count is not None:
         record["nframes"] = frame_count
     return record
 
 
-def annotation_record(
-    *,
-    annotation_id: int,
-    image_id: int,
-    track_id: int,
-    box_xyxy: np.ndarray,
-    keypoints: np.ndarray,
-    skeleton: Skeleton,
-    head_box_xyxy: np.ndarray | None = None,
-    score: float | None = None,
-) -> dict[str, Any]:
-    """One entry of ``annotations``: a labelled person, or a predicted one where ``score`` is given.
+def sequence_frame(sequence: str, frame: int, size_hw: tuple[int, int]) -> PoseTrackFrame:
+    """A frame of a sequence, with the id and the file name that poseval computes.
 
     Args:
-        box_xyxy: (4,) pixels.
-        keypoints: (K, 3) in ``skeleton``'s order: x, y and, for a label, the visibility 0, 1 or 2; for
-            a prediction, the confidence, written to ``scores`` with a visibility of 1.
-        head_box_xyxy: (4,) pixels, the box that PCKh's scale is measured on.
-        score: of the person, in [0, 1]; None for a label.
+        frame: counted from 0, or the number in the file name of a numbered image.
     """
-    joints = skeleton.convert(np.asarray(keypoints), POSETRACK15)
-    slots = np.zeros((len(POSETRACK18_SLOTS), 3))
-    slots[_SLOT_OF_JOINT] = joints
-    confidences = slots[:, 2].copy()
-    if score is not None:
-        slots[_SLOT_OF_JOINT, 2] = 1.0
-        slots[[i for i in _SLOT_OF_JOINT if not slots[i, :2].any()], 2] = 0.0  # joints the skeleton lacks
-    record: dict[str, Any] = {
-        "id": annotation_id,
-        "image_id": image_id,
-        "track_id": int(track_id),
-        "category_id": 1,
-        "bbox": _xywh(box_xyxy),
-        "keypoints": [round(float(v), 3) for v in slots.ravel()],
-        "iscrowd": 0,
-        "num_keypoints": int((slots[:, 2] > 0).sum()),
-    }
-    if head_box_xyxy is not None:
-        record["bbox_head"] = _xywh(head_box_xyxy)
-    if score is not None:
-        record["score"] = round(float(score), 5)
-        record["scores"] = [round(float(c), 5) for c in confidences]
-    else:
-        record["scores"] = []
-    return record
-
-
-def _xywh(box_xyxy: np.ndarray) -> list[float]:
-    x1, y1, x2, y2 = (float(v) for v in box_xyxy)
-    return [round(x1, 3), round(y1, 3), round(x2 - x1, 3), round(y2 - y1, 3)]
+    return PoseTrackFrame(
+        name=posetrack18_file_name(sequence, frame),
+        image_id=posetrack18_image_id(sequence, frame),
+        size_hw=size_hw,
+    )

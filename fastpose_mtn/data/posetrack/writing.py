@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from fastpose_mtn.data.json_fields import box_xywh, json_number
 from fastpose_mtn.data.posetrack.posetrack17 import CORNERS, JOINT_OF_ID
 from fastpose_mtn.data.posetrack.records import (
+    SLOT_OF_JOINT,
     posetrack18_annotation_id,
     posetrack18_category,
     posetrack18_image_id,
@@ -21,11 +23,9 @@ from fastpose_mtn.data.posetrack.sequence import (
     PoseTrackFrame,
     PoseTrackSequence,
 )
-from fastpose_mtn.skeletons import POSETRACK15
 
 # poseval gives a joint without a score this one; written where other joints of the person have scores.
 _NO_SCORE = -9999
-_SLOT_OF_JOINT = [POSETRACK18_SLOTS.index(joint) for joint in POSETRACK15.joints]
 # Fields that hold what only the other format can say; they are left out where that format is written.
 _ONLY_18 = {"unused_slots"}
 
@@ -51,9 +51,18 @@ def posetrack17_records(sequence: PoseTrackSequence) -> dict[str, Any]:
     return {"annolist": entries, **sequence.extra}
 
 
-def posetrack18_records(sequence: PoseTrackSequence) -> dict[str, Any]:
-    """The content of a PoseTrack18 file; missing ids are made as poseval makes them."""
-    images, annotations = [], []
+def posetrack18_fields(sequence: PoseTrackSequence) -> dict[str, Any]:
+    """What a PoseTrack18 file says besides its images and people."""
+    return {"categories": [posetrack18_category()], **sequence.extra}
+
+
+def posetrack18_frames(
+    sequence: PoseTrackSequence,
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Of each frame its entry of ``images`` and its entries of ``annotations``, with all digits.
+
+    Missing ids are made as poseval makes them.
+    """
     for i, frame in enumerate(sequence.frames):
         image_id = frame.image_id
         if image_id is None:
@@ -68,18 +77,14 @@ def posetrack18_records(sequence: PoseTrackSequence) -> dict[str, Any]:
         image.update(frame.extra)
         image.setdefault("nframes", len(sequence))
         image.setdefault("vid_id", posetrack18_video_id(sequence.name))
-        images.append(image)
+        people = []
         first, end = _rows(sequence, i)
         for p in range(first, end):
             record = {"image_id": image_id, **_person18(sequence, p)}
             if isinstance(image_id, int):
                 record.setdefault("id", posetrack18_annotation_id(image_id, p - first))
-            annotations.append(record)
-    return {
-        "images": images,
-        "annotations": annotations,
-        **{"categories": [posetrack18_category()], **sequence.extra},
-    }
+            people.append(record)
+        yield image, people
 
 
 def _rows(sequence: PoseTrackSequence, frame: int) -> tuple[int, int]:
@@ -133,14 +138,14 @@ def _person18(sequence: PoseTrackSequence, person: int) -> dict[str, Any]:
     record = _common_fields(sequence, person)
     has_joint, joint_scores = sequence.has_joint[person], sequence.joint_scores[person]
     slots = np.zeros((len(POSETRACK18_SLOTS), 3))
-    slots[_SLOT_OF_JOINT, :2] = sequence.keypoints[person]
+    slots[SLOT_OF_JOINT, :2] = sequence.keypoints[person]
     visibility = sequence.visibility[person]
     if has_joint.any() and np.isnan(visibility).all():
         record["is_visible"] = []
-    slots[_SLOT_OF_JOINT, 2] = np.where(np.isnan(visibility), has_joint, visibility)
-    slots[[_SLOT_OF_JOINT[k] for k in np.flatnonzero(~has_joint)]] = 0
+    slots[SLOT_OF_JOINT, 2] = np.where(np.isnan(visibility), has_joint, visibility)
+    slots[[SLOT_OF_JOINT[k] for k in np.flatnonzero(~has_joint)]] = 0
     scores = np.zeros(len(POSETRACK18_SLOTS))
-    scores[_SLOT_OF_JOINT] = np.where(has_joint, np.where(np.isnan(joint_scores), _NO_SCORE, joint_scores), 0)
+    scores[SLOT_OF_JOINT] = np.where(has_joint, np.where(np.isnan(joint_scores), _NO_SCORE, joint_scores), 0)
     extra = _person_extra(sequence, person)
     for name, *values in extra.get("unused_slots", []):
         if name in POSETRACK18_SLOTS and not slots[POSETRACK18_SLOTS.index(name)].any():

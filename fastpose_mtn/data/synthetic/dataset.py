@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from fractions import Fraction
@@ -14,11 +13,14 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fastpose_mtn.data.posetrack.records import annotation_record, image_record, posetrack18_category
+from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
+from fastpose_mtn.data.posetrack.people import PoseTrackPeople
+from fastpose_mtn.data.posetrack.records import image_record, posetrack18_video_id
+from fastpose_mtn.data.posetrack.sequence import PoseTrackFrame
+from fastpose_mtn.data.sample import DrawnLabels
 from fastpose_mtn.data.synthetic.config import SceneConfig
 from fastpose_mtn.data.synthetic.scene import SyntheticScene
 from fastpose_mtn.data.synthetic.truth import SyntheticFrame
-from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.visualization.image_grid import image_grid
 
 # PoseTrack18's ids are TSSSSSSFFFF: source, sequence, frame; poseval rebuilds them from file names.
@@ -93,9 +95,10 @@ def _write_scene(scene: SyntheticScene, root: Path, name: str, bar: Any) -> None
     folder = root / "images" / name
     folder.mkdir(exist_ok=True)
     size_wh = scene.config.size_wh
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    with av.open(str(root / "videos" / f"{name}.mp4"), "w") as container:
+    with (
+        PoseTrack18File(root / "annotations" / f"{name}.json") as labels,
+        av.open(str(root / "videos" / f"{name}.mp4"), "w") as container,
+    ):
         rate = Fraction(scene.config.fps).limit_denominator(1001)
         stream = container.add_stream("h264", rate=rate, options={"crf": _X264_CRF, "preset": "veryfast"})
         stream.width, stream.height = size_wh
@@ -103,16 +106,14 @@ def _write_scene(scene: SyntheticScene, root: Path, name: str, bar: Any) -> None
         for index, frame in enumerate(scene.frames()):
             file_name = f"images/{name}/{index:06d}.jpg"
             _write_jpeg(root / file_name, frame.image)
-            image, people = frame_records(frame, scene.seed, index, len(scene), file_name)
-            images.append(image)
-            annotations += people
+            own, people = labelled_frame(frame, scene.seed, index, file_name)
+            image = image_record(own, video_id=posetrack18_video_id(name), frame_count=len(scene))
+            labels.add(image, people.records(own.image_id, first_id=own.image_id * 100))
             for packet in stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")):
                 container.mux(packet)
             bar.update()
         for packet in stream.encode():
             container.mux(packet)
-    record = {"images": images, "annotations": annotations, "categories": [posetrack18_category()]}
-    (root / "annotations" / f"{name}.json").write_text(json.dumps(record))
 
 
 def _write_jpeg(path: Path, image: np.ndarray) -> None:
@@ -124,28 +125,22 @@ def _write_jpeg(path: Path, image: np.ndarray) -> None:
     path.write_bytes(data.tobytes())
 
 
-def frame_records(
-    frame: SyntheticFrame, seed: int, index: int, frame_count: int, file_name: str
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The ``images`` entry and the ``annotations`` entries of one frame."""
+def labelled_frame(frame: SyntheticFrame, seed: int, index: int, file_name: str) -> DrawnLabels:
+    """PoseTrack's labels of a frame; ignored people are ignore regions."""
     targets = frame.targets
     ignored = [
-        np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]) for x1, y1, x2, y2 in targets.boxes[targets.ignore]
+        np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float64)
+        for x1, y1, x2, y2 in targets.boxes[targets.ignore]
     ]
-    number = image_id(seed, index)
-    image = image_record(
-        image_id=number, file_name=file_name, size_hw=frame.image.shape[:2], frame_count=frame_count,
-        video_id=f"{seed:06d}", ignore_regions=ignored,
-    )  # fmt: skip
-    people = [
-        annotation_record(
-            annotation_id=number * 100 + k, image_id=number, track_id=int(targets.identities[i]),
-            box_xyxy=targets.boxes[i], keypoints=targets.keypoints[i], skeleton=POSETRACK15,
-            head_box_xyxy=frame.head_boxes[i],
-        )
-        for k, i in enumerate(np.flatnonzero(~targets.ignore))
-    ]  # fmt: skip
-    return image, people
+    shown = ~targets.ignore
+    people = PoseTrackPeople.labelled(
+        track_ids=targets.identities[shown],
+        boxes_xyxy=targets.boxes[shown],
+        joints=targets.keypoints[shown],
+        head_boxes_xyxy=frame.head_boxes[shown],
+    )
+    size_hw = frame.image.shape[:2]
+    return PoseTrackFrame(file_name, image_id(seed, index), size_hw, ignore_regions=tuple(ignored)), people
 
 
 def contact_sheet(

@@ -11,10 +11,15 @@ import numpy as np
 
 from fastpose_mtn.data.address import read_address, size_wh, whole_number, whole_range
 from fastpose_mtn.data.dataset import FRAME_RATE, LabelledSequence, PoseDataset
-from fastpose_mtn.data.posetrack.records import image_record, posetrack18_file_name, posetrack18_video_id
+from fastpose_mtn.data.posetrack.records import (
+    image_record,
+    posetrack18_file_name,
+    posetrack18_video_id,
+    sequence_frame,
+)
 from fastpose_mtn.data.sample import TASKS, LabelledImage, parse_tasks
 from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED, SceneConfig, SyntheticScene
-from fastpose_mtn.data.synthetic.dataset import frame_records, image_id, sequence_name
+from fastpose_mtn.data.synthetic.dataset import labelled_frame, sequence_name
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import POSETRACK15
 
@@ -172,9 +177,7 @@ class SyntheticDataset(PoseDataset):
             file_name=f"{seed:06d}/{frame:06d}",
             posetrack=None
             if self._training
-            else frame_records(
-                drawn, seed, frame, self.spec.frames, posetrack18_file_name(sequence_name(seed), frame)
-            ),
+            else labelled_frame(drawn, seed, frame, posetrack18_file_name(sequence_name(seed), frame)),
         )
 
     @property
@@ -190,15 +193,11 @@ class SyntheticDataset(PoseDataset):
         seed = self.spec.seeds[0] + number
         name, fps = sequence_name(seed), self.spec.scene(seed).fps
         frames = range(0, self.spec.frames, self.spec.stride)
+        size_hw = self.spec.size_wh[::-1]
         return LabelledSequence(
             name=name,
             images=tuple(
-                image_record(
-                    image_id=image_id(seed, frame),
-                    file_name=posetrack18_file_name(name, frame),
-                    size_hw=self.spec.size_wh[::-1],
-                    video_id=posetrack18_video_id(name),
-                )
+                image_record(sequence_frame(name, frame, size_hw), video_id=posetrack18_video_id(name))
                 for frame in frames
             ),
             indices=tuple(range(number * len(frames), (number + 1) * len(frames))),

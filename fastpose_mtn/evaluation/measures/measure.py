@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fastpose_mtn.data.sample import DrawnLabels
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 
 
@@ -29,7 +30,7 @@ class EvaluatedImage:
     image_id: int
     size_hw: tuple[int, int]
     targets: PersonTargets
-    posetrack: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
+    posetrack: DrawnLabels | None = None
     describe: Callable[[np.ndarray], np.ndarray] | None = None
 
 

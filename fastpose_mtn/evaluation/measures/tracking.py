@@ -12,14 +12,11 @@ from typing import Any
 import numpy as np
 
 from fastpose_mtn.data.dataset import FRAME_RATE, LabelledSequence, PoseDataset
-from fastpose_mtn.data.posetrack.posetrack18 import parse_posetrack18
-from fastpose_mtn.data.posetrack.records import (
-    annotation_record,
-    posetrack18_annotation_id,
-    posetrack18_category,
-    posetrack18_text,
-)
-from fastpose_mtn.data.posetrack.sequence import PoseTrackSequence
+from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
+from fastpose_mtn.data.posetrack.people import PoseTrackPeople, sequence_of
+from fastpose_mtn.data.posetrack.records import posetrack18_annotation_id
+from fastpose_mtn.data.posetrack.sequence import PoseTrackFrame, PoseTrackSequence
+from fastpose_mtn.data.sample import DrawnLabels
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
@@ -97,59 +94,48 @@ class TrackingMeasure:
                 )
         labels = {index: records for index, _, records in entries if records is not None}
         notes = list(self._notes)
-        result = evaluate_posetrack(
-            [self._truth(sequence, labels) for sequence in self._sequences],
-            [self._tracked(sequence, found) for sequence in self._sequences],
-            warn=notes.append,
-        )
+        truths = [self._truth(sequence, labels) for sequence in self._sequences]
+        tracked = [
+            self._tracked(sequence, truth.frames, found)
+            for sequence, truth in zip(self._sequences, truths, strict=True)
+        ]
+        result = evaluate_posetrack(truths, tracked, warn=notes.append)
         for text in notes[:_MOST_WARNINGS]:
             _LOG.warning("dataset %s: %s", self._dataset.name, text)
         if len(notes) > _MOST_WARNINGS:
             _LOG.warning("dataset %s: %d more warnings", self._dataset.name, len(notes) - _MOST_WARNINGS)
         return _numbers(result.metrics)
 
-    def _truth(self, sequence: LabelledSequence, labels: Mapping[int, Any]) -> PoseTrackSequence:
+    def _truth(self, sequence: LabelledSequence, labels: Mapping[int, DrawnLabels]) -> PoseTrackSequence:
         if sequence.truth is not None:
             return sequence.truth
-        records = [labels[index] for index in sequence.indices]
-        people = [person for _, frame in records for person in frame]
-        return self._parsed(sequence, [image for image, _ in records], people)
+        drawn = [labels[index] for index in sequence.indices]
+        people = {number: own for number, (_, own) in enumerate(drawn)}
+        return sequence_of(sequence.name, [frame for frame, _ in drawn], people)
 
     def _tracked(
-        self, sequence: LabelledSequence, found: Mapping[int, PersonDetections]
+        self,
+        sequence: LabelledSequence,
+        frames: Sequence[PoseTrackFrame],
+        found: Mapping[int, PersonDetections],
     ) -> PoseTrackSequence:
-        tracker, annotations = self._new_tracker(), []
-        for image, index, time_s in zip(sequence.images, sequence.indices, sequence.times_s, strict=True):
-            if index < 0:  # not labelled, so not looked at
-                continue
-            tracked = tracker.update(found[index], time_s)
-            annotations += [
-                annotation_record(
-                    annotation_id=posetrack18_annotation_id(image["id"], person),
-                    image_id=image["id"],
-                    track_id=int(tracked.track_ids[person]),
-                    box_xyxy=tracked.boxes[person],
-                    keypoints=tracked.keypoints[person],
-                    skeleton=self._skeleton,
-                    score=float(tracked.scores[person]),
-                )
-                for person in range(len(tracked))
-            ]
-        if self._output is not None:
-            self._output.mkdir(parents=True, exist_ok=True)
-            text = "".join(posetrack18_text(sequence.images, annotations))
-            (self._output / f"{sequence.name}.json").write_text(text, encoding="utf-8")
-        return self._parsed(sequence, sequence.images, annotations)
-
-    def _parsed(
-        self, sequence: LabelledSequence, images: Sequence[Any], annotations: Sequence[Any]
-    ) -> PoseTrackSequence:
-        content = {
-            "images": list(images),
-            "annotations": list(annotations),
-            "categories": [posetrack18_category()],
+        tracker = self._new_tracker()
+        people = {
+            number: PoseTrackPeople.predicted(tracker.update(found[index], time_s), self._skeleton)
+            for number, (index, time_s) in enumerate(zip(sequence.indices, sequence.times_s, strict=True))
+            if index >= 0  # what is not labelled is not looked at
         }
-        return parse_posetrack18(content, path="", name=sequence.name, warn=lambda text: None)
+        if self._output is not None:
+            self._write(self._output / f"{sequence.name}.json", sequence.images, people)
+        return sequence_of(sequence.name, frames, people)
+
+    @staticmethod
+    def _write(path: Path, images: Sequence[Any], people: Mapping[int, PoseTrackPeople]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with PoseTrack18File(path) as file:
+            for number, image in enumerate(images):
+                first = posetrack18_annotation_id(image["id"], 0)
+                file.add(image, people[number].records(image["id"], first) if number in people else ())
 
 
 def _check(truth: PoseTrackSequence) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from fastpose_mtn.data.json_fields import box_xywh
 from fastpose_mtn.data.posetrack.files import PoseTrackWarning, read_posetrack, write_posetrack
-from fastpose_mtn.data.posetrack.records import annotation_record
 from fastpose_mtn.data.posetrack.sequence import NO_TRACK_ID, POSETRACK18_SLOTS
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import POSETRACK15
@@ -186,20 +185,6 @@ def test_written_arrays_are_the_ones_read(tmp_path: Path) -> None:
 def test_a_box_keeps_its_digits() -> None:
     for x, w in ((0.1, 51.2), (648, 138), (214.25, 1358.5), (167.77146757999992, 751.43225404)):
         assert box_xywh((x, x, x + w, x + w)) == [x, x, w, w]
-
-
-def test_what_the_package_writes_is_read(tmp_path: Path) -> None:
-    keypoints = np.zeros((15, 3))
-    keypoints[NOSE] = 12.5, 7, 0.625
-    record = annotation_record(
-        annotation_id=1, image_id=10000010000, track_id=4, box_xyxy=np.array([1, 2, 30, 40.5]),
-        keypoints=keypoints, skeleton=POSETRACK15, score=0.5,
-    )  # fmt: skip
-    sequence = read_posetrack(write(tmp_path / "000001_mpii_test.json", {**FILE18, "annotations": [record]}))
-    assert sequence.has_joint[0].nonzero()[0].tolist() == [NOSE]
-    assert sequence.keypoints[0, NOSE].tolist() == [12.5, 7]
-    assert sequence.joint_scores[0, NOSE] == 0.625
-    assert sequence.boxes_xyxy[0].tolist() == [1, 2, 30, 40.5]
 
 
 def test_real_annotations_are_read_and_survive_conversion(real_data: Path, tmp_path: Path) -> None:

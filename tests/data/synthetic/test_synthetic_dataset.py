@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from fastpose_mtn.commands.draw import main
-from fastpose_mtn.data.posetrack.records import POSETRACK18_SLOTS
+from fastpose_mtn.data.posetrack.sequence import POSETRACK18_SLOTS
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene, contact_sheet, write_dataset
-from fastpose_mtn.data.synthetic.dataset import frame_records, image_id, sequence_name
+from fastpose_mtn.data.synthetic.dataset import image_id, labelled_frame, sequence_name
 from fastpose_mtn.skeletons import POSETRACK15
 
 CONFIG = SceneConfig(size_wh=(192, 108), people=4, occlusion=0.5)
@@ -95,12 +95,11 @@ def test_ignored_people_become_regions() -> None:
         frame = SyntheticScene(seed, SceneConfig(size_wh=(192, 108), frame_count=1, occlusion=1.0)).frame(0)
         if frame.targets.ignore.any():
             break
-    image, people = frame_records(frame, seed, 0, 1, "images/x/000000.jpg")
+    labels, people = labelled_frame(frame, seed, 0, "images/x/000000.jpg")
     first = int(np.flatnonzero(frame.targets.ignore)[0])
     x1, y1, x2, y2 = frame.targets.boxes[first].tolist()
-    assert image["ignore_regions_x"][0] == [x1, x2, x2, x1]
-    assert image["ignore_regions_y"][0] == [y1, y1, y2, y2]
-    assert int(frame.targets.identities[first]) not in [p["track_id"] for p in people]
+    assert labels.ignore_regions[0].tolist() == [[x1, y1], [x2, y1], [x2, y2], [x1, y2]]
+    assert int(frame.targets.identities[first]) not in people.track_ids
 
 
 def test_contact_sheet_is_a_grid() -> None:
