@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 import struct
 from collections import OrderedDict
@@ -23,6 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from fastpose_mtn.files import whole_file
+
 
 @dataclass(frozen=True)
 class WeightFile:
@@ -35,10 +36,9 @@ class WeightFile:
 def write_weight_file(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Writes safetensors; the file is complete under its name or not there."""
     path = Path(path)
-    partial = path.with_name(f"{path.name}.partial")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, str(partial), metadata=dict(metadata))
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        save_file(plain, str(partial), metadata=dict(metadata))
 
 
 def read_weight_file(path: str | Path) -> WeightFile:

@@ -12,6 +12,7 @@ from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.posetrack.results import PoseTrackResult
 from fastpose_mtn.evaluation.posetrack.tables import latex_tables, text_tables
+from fastpose_mtn.files import write_text
 
 _WARNINGS_SHOWN = 20
 
@@ -72,23 +73,19 @@ def _parser() -> ArgumentParser:
 
 
 def _write_metrics(result: PoseTrackResult, folder: Path) -> Path:
-    """Writes ``metrics.json``, whole or not at all."""
+    """Writes ``metrics.json``."""
     path = folder / "metrics.json"
-    partial = path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
     return path
 
 
 def _write_report(result: PoseTrackResult, args: Namespace) -> Path:
-    """Writes ``report.html``, whole or not at all."""
+    """Writes ``report.html``."""
     # Imported here: drawing takes a while to load, and figures alone do not need it.
     from fastpose_mtn.evaluation.report.report import find_images, write_report
 
     path = args.output / "report.html"
-    partial = path.with_suffix(".html.partial")
-    write_report(partial, result, images=args.images or find_images(args.gt))
-    partial.replace(path)
+    write_report(path, result, images=args.images or find_images(args.gt))
     return path
 
 

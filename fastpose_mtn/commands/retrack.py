@@ -11,6 +11,7 @@ from pathlib import Path
 from fastpose_mtn.build import build_tracker
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.files import write_text
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
@@ -93,9 +94,7 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
     print(ablation_table(ablation))
     if args.output:
         path = args.output / "ablation.json"
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_text(json.dumps(ablation, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_text(path, json.dumps(ablation, indent=1, allow_nan=False) + "\n")
         print(f"written: {path}")
 
 

@@ -6,7 +6,6 @@ OUT ending in ``.pth`` is for Detectron2, with its configuration beside it as ``
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from fastpose_mtn.checkpoints.loading import (
 )
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg, to_default_host
 from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.files import whole_file
 from fastpose_mtn.systems.mtn.network import MTN, build_model
 
 
@@ -54,9 +54,8 @@ def convert(source: str, target: str | Path, *, config_file: str | None = None) 
     theirs.MODEL.WEIGHTS = str(target)
     settings = target.with_suffix(".yaml")
     settings.write_text(theirs.dump())
-    partial = target.with_name(f"{target.name}.partial")
-    torch.save({"model": dict(model.state_dict()), "__author__": "FastPose MTN"}, partial)
-    os.replace(partial, target)
+    with whole_file(target) as partial:
+        torch.save({"model": dict(model.state_dict()), "__author__": "FastPose MTN"}, partial)
     return [target, settings]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from fastpose_mtn.engine.checkpoints import TrainingFolder
 from fastpose_mtn.engine.evaluation import is_count
+from fastpose_mtn.files import write_text
 
 _LOG = logging.getLogger("fastpose_mtn")
 BEST_WEIGHTS = "model_best.safetensors"
@@ -46,8 +46,7 @@ class BestWeights:
             if best["metric"] == self._metric and as_good and best["step"] != step:
                 return False
         self._folder.export(module, BEST_WEIGHTS)
-        partial = self._record.with_name("best.json.partial")
-        partial.write_text(json.dumps({"metric": self._metric, "value": value, "step": step}) + "\n")
-        os.replace(partial, self._record)
+        record = {"metric": self._metric, "value": value, "step": step}
+        write_text(self._record, json.dumps(record) + "\n")
         _LOG.info("best so far: %s %.4f after step %d", self._metric, value, step)
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 from fastpose_mtn.checkpoints.loading import portable_config, save_weights
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.files import finish, partial_path
 
 _CHECKPOINT = re.compile(r"checkpoint_(\d{7})\.ckpt")
 
@@ -39,11 +39,10 @@ class TrainingFolder:
     def save(self, trainer: Any, module: Any, step: int) -> None:
         """The run's state and the (averaged) weights after ``step``; the oldest beyond ``kept`` go."""
         target = self.path / f"checkpoint_{step:07d}.ckpt"
-        partial = target.with_suffix(".ckpt.partial")
-        trainer.save_checkpoint(partial)
+        trainer.save_checkpoint(partial_path(target))
         if not trainer.is_global_zero:
             return
-        os.replace(partial, target)
+        finish(target)
         self.export(module, f"model_{step:07d}.safetensors")
         if self._kept:
             for old in self.checkpoints_in(self.path)[: -self._kept]:

@@ -7,7 +7,6 @@ import itertools
 import json
 import logging
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from fastpose_mtn.data.transforms.joints import warn_without_joints
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.choice import dataset_measures
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure
+from fastpose_mtn.files import write_text
 from fastpose_mtn.protocols import PersonDescriber, PoseEstimator, Tracker
 from fastpose_mtn.skeletons import Skeleton
 
@@ -197,7 +197,4 @@ def write_metrics(path: Path, metrics: Mapping[str, Mapping[str, float]]) -> Non
         dataset: {name: None if math.isnan(v) else v for name, v in values.items()}
         for dataset, values in metrics.items()
     }
-    partial = path.with_name(f"{path.name}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(json.dumps(plain, indent=2) + "\n")
-    os.replace(partial, path)
+    write_text(path, json.dumps(plain, indent=2) + "\n")

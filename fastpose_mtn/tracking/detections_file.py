@@ -9,7 +9,6 @@ hands you cannot run code.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -20,6 +19,7 @@ from typing import IO
 import numpy as np
 
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.files import whole_file
 from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import PersonDetections
 
@@ -163,22 +163,17 @@ class DetectionsWriter:
         shapes: dict[str, tuple[int, ...]] = {"boxes": (n, 4), "scores": (n,), "keypoints": (n, joints, 3)}
         if dim:
             shapes["embeddings"] = (n, dim)
-        partial = self.path.with_name(f"{self.path.name}.partial")
-        with open(partial, "wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for name, array in small.items():
-                    with archive.open(f"{name}.npy", "w") as member:
-                        np.lib.format.write_array(member, array, allow_pickle=False)
-                for name, shape in shapes.items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-                        np.lib.format.write_array_header_1_0(member, header)
-                        self._spools[name].seek(0)
-                        while block := self._spools[name].read(1 << 20):
-                            member.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.path)
+        with whole_file(self.path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+            for name, array in small.items():
+                with archive.open(f"{name}.npy", "w") as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+            for name, shape in shapes.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(member, header)
+                    self._spools[name].seek(0)
+                    while block := self._spools[name].read(1 << 20):
+                        member.write(block)
 
 
 def save(path: Path | str, frames: Iterable[SavedFrame], *, source: str, skeleton: Skeleton) -> None:

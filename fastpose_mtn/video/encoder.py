@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import av
 import cv2
 import numpy as np
 
-from fastpose_mtn.files import partial_path
+from fastpose_mtn.files import finish, partial_path
 
 
 class VideoEncoder:
@@ -60,7 +59,7 @@ class VideoEncoder:
         self._container.close()
         self._container = None
         if complete:
-            os.replace(self._partial, self.path)
+            finish(self.path)
 
     def _open(self, height: int, width: int) -> None:
         self._size_hw = (height + height % 2, width + width % 2)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.files import partial_path
+from fastpose_mtn.files import finish, partial_path
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING, DetectionsWriter
 from fastpose_mtn.video.background import Consumer
@@ -166,7 +166,7 @@ class _PictureEncoder:
 
     def close(self, complete: bool) -> None:
         if complete and self._partial.exists():
-            os.replace(self._partial, self.path)
+            finish(self.path)
 
 
 def _check_not_the_source(path: Path, source: Source) -> None:

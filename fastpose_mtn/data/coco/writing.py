@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from fastpose_mtn.data.image_file import image_size_wh
 from fastpose_mtn.data.json_fields import json_number
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.files import write_text
 from fastpose_mtn.skeletons import Skeleton
 
 
@@ -103,10 +103,7 @@ class CocoJsonWriter:
             "annotations": self._people,
             "categories": [category],
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, json.dumps(content))
 
     def summary(self) -> str:
         """What was collected, in lines: numbers of images and people, then each oddity with its first place."""

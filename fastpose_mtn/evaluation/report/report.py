@@ -19,6 +19,7 @@ from fastpose_mtn.evaluation.report.events import JointErrors, SequenceEvents, w
 from fastpose_mtn.evaluation.report.frames import draw_frame
 from fastpose_mtn.evaluation.report.page import escape, fold, legend, number, page, table, tile
 from fastpose_mtn.evaluation.report.timeline import timeline_chart
+from fastpose_mtn.files import write_text
 from fastpose_mtn.skeletons import POSETRACK15
 
 OPEN_TIMELINES = 4  # of the worst sequences; the others unfold at a click
@@ -39,7 +40,7 @@ def write_report(
     images: str | Path | None = None,
     title: str = "PoseTrack evaluation",
 ) -> None:
-    """Writes the report.
+    """Writes the report, whole or not at all.
 
     Args:
         path: the HTML file.
@@ -52,7 +53,7 @@ def write_report(
         ValueError: tracking was not evaluated.
         OSError: the file cannot be written.
     """
-    Path(path).write_text(report_html(result, images, title), encoding="utf-8")
+    write_text(Path(path), report_html(result, images, title))
 
 
 def report_html(

@@ -1,0 +1,72 @@
+"""Files are whole under their name or plainly partial."""
+
+import json
+
+import pytest
+
+from fastpose_mtn.files import JsonArray, PartialFile, finish, partial_path, whole_file, write_text
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_has_its_name_when_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with whole_file(path) as partial:
+        partial.write_bytes(b"half")
+        assert names(path.parent) == ["a.txt.partial"]
+        partial.write_bytes(b"whole")
+    assert names(path.parent) == ["a.txt"]
+    assert path.read_bytes() == b"whole"
+
+
+def failing(path):
+    with whole_file(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError("broken")
+
+
+def test_a_block_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(RuntimeError, match="broken"):
+        failing(path)
+    assert names(tmp_path) == []
+    write_text(path, "earlier\n")
+    with pytest.raises(RuntimeError, match="broken"):
+        failing(path)
+    assert path.read_bytes() == b"earlier\n"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.txt"):
+        pass
+
+
+def test_text_grows_line_by_line_in_a_partial_file(tmp_path):
+    file = PartialFile(tmp_path / "a.txt")
+    file.write("one\n")
+    assert partial_path(file.path).read_text() == "one\n"
+    file.finish()
+    assert (tmp_path / "a.txt").read_text() == "one\n"
+    for keep, left in ((True, ["a.txt", "b.txt.partial"]), (False, ["a.txt"])):
+        PartialFile(tmp_path / "b.txt").abandon(keep=keep)
+        assert names(tmp_path) == left
+
+
+def test_what_others_have_written_gets_its_name(tmp_path):
+    partial_path(tmp_path / "a.bin").write_bytes(b"bytes")
+    finish(tmp_path / "a.bin")
+    assert names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("records", [[], [1], [{"a": [1, 2]}, "b"]])
+def test_elements_of_an_array_stand_one_a_line(records):
+    parts = []
+    array = JsonArray(parts.append)
+    for record in records:
+        array.append(record)
+    text = "[" + "".join(parts) + "]"
+    assert json.loads(text) == records
+    assert text.count("\n") == len(records)
