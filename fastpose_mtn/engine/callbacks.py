@@ -1,4 +1,4 @@
-"""What happens between two training steps: averaging, the log, checkpoints and evaluation."""
+"""What happens between two training steps: the log, checkpoints and evaluation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,6 @@ from fastpose_mtn.engine.checkpoints import TrainingFolder
 from fastpose_mtn.engine.module import TrainingModule
 
 _LOG = logging.getLogger("fastpose_mtn")
-
-
-class Averaging(lightning.Callback):
-    """Keeps the moving average; stands before whatever reads it."""
-
-    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
-        if module.average is not None:
-            module.average.update(module.model)
 
 
 class ProgressLog(lightning.Callback):

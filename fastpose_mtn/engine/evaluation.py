@@ -125,6 +125,10 @@ def evaluate_model(
     cfg: CfgNode, datasets: Sequence[PoseDataset], output: Path, model: nn.Module | None = None
 ) -> dict[str, dict[str, float]]:
     """``evaluate_all`` of a network in training, or of ``MODEL.WEIGHTS``."""
+    if model is not None and dist.is_initialized():
+        # Of running statistics each process has its own; the first one's are those that are exported.
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)
     amp = cfg.SOLVER.AMP
     return evaluate_all(
         build_estimator(cfg, model, precision=amp.DTYPE if amp.ENABLED else "fp32"),

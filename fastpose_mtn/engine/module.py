@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import ParallelStrategy
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.loader import LoadFailure
@@ -27,7 +30,9 @@ LoaderFactory = Callable[[int, int, int, int], Any]
 
 
 class TrainingModule(lightning.LightningModule):
-    """One step: the network's weighted losses, summed.
+    """One step: the network's weighted losses, summed, and what they change.
+
+    Lightning's manual optimisation: a step has its own parts, and is over before anybody is told of it.
 
     Args:
         model: a ``TrainableNetwork``.
@@ -42,6 +47,7 @@ class TrainingModule(lightning.LightningModule):
 
     def __init__(self, cfg: CfgNode, model: nn.Module, *, seed: int, make_loader: LoaderFactory) -> None:
         super().__init__()
+        self.automatic_optimization = False
         if not isinstance(model, TrainableNetwork):
             raise TypeError(f"model: expected a TrainableNetwork, got {type(model).__name__}")
         self.cfg, self.model, self.seed, self._make_loader = cfg, model, seed, make_loader
@@ -70,23 +76,47 @@ class TrainingModule(lightning.LightningModule):
             _LOG.warning("left out %s (%d so far)", message, self.images_left_out)
         return batch
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        trainer = self.trainer
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        trainer, optimizer, schedule = self.trainer, self.optimizers(), self.lr_schedulers()
+        assert isinstance(optimizer, LightningOptimizer)
+        assert isinstance(schedule, LRScheduler)
         torch.manual_seed(step_seed(self.seed, trainer.global_step, trainer.global_rank, trainer.world_size))
-        # Here and not after the step, where Lightning does it: the first parts' gradients come before that.
-        for parameter in self._trained:
-            parameter.grad = None
         self.losses = {}
+        optimizer.zero_grad()
         *first, last = batch.split(self._parts)
         for part in first:
-            loss = self._loss(part, len(part) / len(batch))
-            # Within DDP's forward pass, so only the last part's backward pass waits for the other processes.
-            with torch.autocast(self.device.type, enabled=False):
-                trainer.strategy.backward(loss, None)
-        return self._loss(last, len(last) / len(batch))
+            with self._alone():
+                self._backward(part, len(part) / len(batch))
+        self._backward(last, len(last) / len(batch))
+        with self._in_full_precision():
+            optimizer.step()
+        schedule.step()
+        if self.average is not None:
+            self.average.update(self.model)
 
-    def optimizer_zero_grad(self, *args: Any) -> None:
-        """Nothing; see ``training_step``."""
+    def _backward(self, part: Batch, share: float) -> None:
+        """Adds the gradients of a part of the step's images, which is this share of them."""
+        loss = self._loss(part, share)
+        with self._in_full_precision():
+            self.manual_backward(loss)
+
+    def _in_full_precision(self) -> AbstractContextManager[None]:
+        """Mixed precision is the forward pass's; here Lightning leaves it on where a step is made by hand."""
+        return torch.autocast(self.device.type, enabled=False)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Gradients stay in their process: the last part's backward pass sums those of all parts over the processes."""
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self._clip.ENABLED:
+            clip_gradients(
+                self._trained,
+                kind=self._clip.CLIP_TYPE,
+                value=self._clip.CLIP_VALUE,
+                norm_type=self._clip.NORM_TYPE,
+            )
 
     def _loss(self, part: Batch, share: float) -> torch.Tensor:
         """Of one part of the step's images; adds to ``losses`` what it is of the step's."""
@@ -124,15 +154,6 @@ class TrainingModule(lightning.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(self.cfg))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
-        if self._clip.ENABLED:
-            clip_gradients(
-                self._trained,
-                kind=self._clip.CLIP_TYPE,
-                value=self._clip.CLIP_VALUE,
-                norm_type=self._clip.NORM_TYPE,
-            )
-
     def on_train_start(self) -> None:
         # Now the weights are the same in all processes, and those of a checkpoint are there.
         if self.average is not None and self.average.steps == 0:
@@ -151,6 +172,7 @@ class TrainingModule(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.seed = int(checkpoint["seed"])
+        _count_steps_by_hand(checkpoint)
         learned = any(name.startswith("weighting.") for name in checkpoint["state_dict"])
         if learned != (self.weighting is not None):
             raise InputError(
@@ -159,3 +181,10 @@ class TrainingModule(lightning.LightningModule):
             )
         if self.average is not None and "average" in checkpoint:
             self.average.load_state_dict(checkpoint["average"])
+
+
+def _count_steps_by_hand(checkpoint: dict[str, Any]) -> None:
+    """Checkpoints from before steps were made by hand have their number where Lightning counts its own."""
+    key = "epoch_loop.manual_optimization.optim_step_progress"
+    for count in checkpoint["loops"]["fit_loop"][key].values():
+        count.update(ready=checkpoint["global_step"], completed=checkpoint["global_step"])

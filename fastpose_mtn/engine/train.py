@@ -17,7 +17,7 @@ from fastpose_mtn.checkpoints.loading import load_weights
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.catalog import build_datasets
 from fastpose_mtn.engine.best import BestWeights
-from fastpose_mtn.engine.callbacks import Averaging, Checkpoints, PeriodicEvaluation, ProgressLog
+from fastpose_mtn.engine.callbacks import Checkpoints, PeriodicEvaluation, ProgressLog
 from fastpose_mtn.engine.checkpoints import TrainingFolder, check_checkpoint
 from fastpose_mtn.engine.evaluation import evaluate_model
 from fastpose_mtn.engine.machines import Machines, is_first_process
@@ -78,7 +78,7 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     module = TrainingModule(cfg, model, seed=seed, make_loader=make_loader)
     files = TrainingFolder(folder, cfg, kept=cfg.SOLVER.CHECKPOINTS_KEPT)
     evaluate = _evaluation(cfg, tests, folder)
-    callbacks: list[lightning.Callback] = [Averaging(), Checkpoints(files, cfg.SOLVER.CHECKPOINT_PERIOD)]
+    callbacks: list[lightning.Callback] = [Checkpoints(files, cfg.SOLVER.CHECKPOINT_PERIOD)]
     best = BestWeights(files, cfg.TEST.BEST_METRIC) if cfg.TEST.BEST_METRIC and cfg.TEST.EVAL_PERIOD else None
     if tests and cfg.TEST.EVAL_PERIOD:
         callbacks.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, evaluate, best))

@@ -3,15 +3,24 @@ import math
 import pickle
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from crop_folders import write_crops
+from torch import nn
 
+from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.engine import evaluation
-from fastpose_mtn.engine.evaluation import evaluate_all, evaluate_dataset, metrics_table, write_metrics
+from fastpose_mtn.engine.evaluation import (
+    evaluate_all,
+    evaluate_dataset,
+    evaluate_model,
+    metrics_table,
+    write_metrics,
+)
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 
@@ -245,3 +254,26 @@ def test_a_table_for_each_kind_of_numbers_and_counts_as_they_are():
 def test_numbers_are_whole_or_not_there(tmp_path):
     write_metrics(tmp_path / "m.json", {"a": {"x": math.nan, "y": 0.5}})
     assert json.loads((tmp_path / "m.json").read_text()) == {"a": {"x": None, "y": 0.5}}
+
+
+def test_all_processes_evaluate_the_network_of_the_first(monkeypatch):
+    """Running statistics are each process's own while it trains."""
+    given = []
+
+    class SecondProcess:
+        def is_initialized(self):
+            return True
+
+        def broadcast(self, tensor, src):
+            assert src == 0
+            tensor.fill_(7)
+
+    def build(cfg, network, precision):
+        given.append({name: buffer.clone() for name, buffer in network.named_buffers()})
+
+    monkeypatch.setattr(evaluation, "dist", SecondProcess())
+    monkeypatch.setattr(evaluation, "build_estimator", build)
+    monkeypatch.setattr(evaluation, "evaluate_all", lambda estimator, datasets, **options: {})
+    evaluate_model(get_cfg(), [], Path("evaluation.json"), nn.BatchNorm1d(2))
+    assert given[0]["running_mean"].tolist() == [7, 7]
+    assert int(given[0]["num_batches_tracked"]) == 7

@@ -1,6 +1,7 @@
 """Runs in processes of their own: killed, and two together."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def test_a_killed_run_that_is_resumed_ends_as_one_that_was_not(tmp_path, kill_at
         assert torch.equal(value, again[name]), name
 
 
-def test_two_processes_with_half_the_batch_each_make_the_same_gradients_as_one(tmp_path):
+@pytest.mark.parametrize("parts", ["1", "2"])
+def test_two_processes_with_half_the_batch_each_make_the_same_gradients_as_one(tmp_path, parts):
     one = load_file(run(tmp_path / "one", *ONE_STEP)[0])
     together = start(
         "-m",
@@ -54,6 +56,8 @@ def test_two_processes_with_half_the_batch_each_make_the_same_gradients_as_one(t
         SCRIPT,
         str(tmp_path / "two"),
         *ONE_STEP,
+        "SOLVER.GRADIENT_ACCUMULATION",
+        parts,
     )
     assert together.returncode == 0, together.stderr
     two = load_file(tmp_path / "two" / "model_final.safetensors")
@@ -75,6 +79,23 @@ def test_a_step_in_parts_makes_the_same_gradients(tmp_path):
     assert network.sizes == [2] * 4
     with pytest.raises(ValueError, match="SOLVER.GRADIENT_ACCUMULATION is 0, expected 1 or more"):
         run(tmp_path / "none", "SOLVER.GRADIENT_ACCUMULATION", "0")
+
+
+def test_a_checkpoint_of_lightnings_own_steps_goes_on(tmp_path):
+    """Written after step 4 of a run whose steps Lightning made and counted itself."""
+    shutil.copy(
+        Path(__file__).with_name("checkpoint_of_automatic_optimization.ckpt"),
+        tmp_path / "checkpoint_0000004.ckpt",
+    )
+    _, network = run(tmp_path, resume=True)
+    assert network.calls == 1
+    old, new = (torch.load(tmp_path / f"checkpoint_000000{n}.ckpt", weights_only=True) for n in (4, 5))
+    assert new["global_step"] == new["average"]["steps"] == new["lr_schedulers"][0]["last_epoch"] == 5
+    for name, value in old["state_dict"].items():
+        assert not torch.equal(value, new["state_dict"][name]), name
+        torch.testing.assert_close(value, new["state_dict"][name], rtol=0, atol=0.05)
+    run(tmp_path, "SOLVER.MAX_ITER", "6", resume=True)
+    assert (tmp_path / "checkpoint_0000006.ckpt").is_file()
 
 
 def test_learned_loss_weights_train_are_saved_and_resumed(tmp_path):
