@@ -23,7 +23,7 @@ from fastpose_mtn.detectron2.data import dataset_of
 from fastpose_mtn.detectron2.estimator import Detectron2Estimator
 from fastpose_mtn.detectron2.trainer import FastPoseTrainer
 from fastpose_mtn.engine.checkpoints import TrainingFolder
-from fastpose_mtn.engine.evaluation import evaluate_all
+from fastpose_mtn.engine.evaluation import evaluate_all, evaluation_batch_size
 from fastpose_mtn.engine.machines import Machines
 from fastpose_mtn.engine.training_data import FINAL_WEIGHTS
 from fastpose_mtn.errors import InputError, exit_on_error
@@ -141,7 +141,7 @@ def evaluate_only(cfg: Any) -> dict[str, Any]:
                 model, cfg, precision=cfg.SOLVER.AMP.DTYPE if cfg.SOLVER.AMP.ENABLED else "fp32"
             ),
             [dataset_of(name, cfg.MODEL.SKELETON) for name in cfg.DATASETS.TEST],
-            batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2),
+            batch_size=evaluation_batch_size(cfg),
             num_workers=cfg.DATALOADER.NUM_WORKERS,
             output=Path(cfg.OUTPUT_DIR) / "evaluation.json",
             new_tracker=functools.partial(build_tracker, cfg),

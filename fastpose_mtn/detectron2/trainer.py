@@ -29,7 +29,8 @@ from fastpose_mtn.detectron2.config import to_default_host
 from fastpose_mtn.detectron2.data import FastPoseMapper, dataset_of, dataset_records, register_dataset
 from fastpose_mtn.detectron2.evaluation import FastPoseEvaluators
 from fastpose_mtn.detectron2.training_step import Averaging, TrainingImages, TrainingStep, training_precision
-from fastpose_mtn.engine.evaluation import metrics_table, write_metrics
+from fastpose_mtn.engine.divergence import divergence_told
+from fastpose_mtn.engine.evaluation import evaluation_batch_size, metrics_table, write_metrics
 from fastpose_mtn.engine.solver import build_optimizer, learning_rate_factor
 from fastpose_mtn.engine.training_data import (
     FINAL_WEIGHTS,
@@ -134,15 +135,10 @@ class FastPoseTrainer(DefaultTrainer):
         """See Detectron2's; at the end the weights are exported.
 
         Raises:
-            ValueError: a loss is not finite.
+            ValueError: training has diverged.
         """
-        try:
+        with divergence_told(lambda: self.iter):
             results = super().train()
-        except FloatingPointError as error:
-            raise InputError(
-                f"{' '.join(str(error).split())}; lower SOLVER.BASE_LR, set SOLVER.CLIP_GRADIENTS.ENABLED True, "
-                f"or train without SOLVER.AMP"
-            ) from error
         if comm.is_main_process():
             self.export(Path(self.cfg.OUTPUT_DIR) / FINAL_WEIGHTS)
         return results
@@ -185,7 +181,7 @@ class FastPoseTrainer(DefaultTrainer):
             dataset_records(dataset_name, cfg.MODEL.SKELETON),
             mapper=FastPoseMapper.from_config(cfg, is_train=False),
             num_workers=cfg.DATALOADER.NUM_WORKERS,
-            batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2 // comm.get_world_size()),
+            batch_size=evaluation_batch_size(cfg),
         )
 
     @classmethod

@@ -15,6 +15,7 @@ from torch import nn
 from fastpose_mtn.data.loader import AugmentedImages
 from fastpose_mtn.detectron2.data import to_detectron2
 from fastpose_mtn.engine.averaging import WeightAverage
+from fastpose_mtn.engine.divergence import check_finite
 from fastpose_mtn.engine.solver import clip_gradients
 from fastpose_mtn.engine.training_data import check_read, make_training_loader, step_seed
 from fastpose_mtn.errors import InputError
@@ -71,8 +72,11 @@ class TrainingStep(SimpleTrainer):
         torch.manual_seed(step_seed(self._seed, self.iter, comm.get_rank(), comm.get_world_size()))
         with torch.autocast(self._device, self._dtype, enabled=self._dtype != torch.float32):
             losses = self.model(data)
+        total = sum(losses.values())
+        assert isinstance(total, torch.Tensor)
+        check_finite(losses, total)  # before Detectron2, whose writer logs a traceback too
         self.optimizer.zero_grad()
-        self._scaler.scale(sum(losses.values())).backward()
+        self._scaler.scale(total).backward()
         self._write_metrics(losses, waited)
         clip = self._cfg.SOLVER.CLIP_GRADIENTS
         if clip.ENABLED:

@@ -133,11 +133,17 @@ def evaluate_model(
     return evaluate_all(
         build_estimator(cfg, model, precision=amp.DTYPE if amp.ENABLED else "fp32"),
         datasets,
-        batch_size=max(1, cfg.SOLVER.IMS_PER_BATCH // 2),
+        batch_size=evaluation_batch_size(cfg),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         output=output,
         new_tracker=functools.partial(build_tracker, cfg),
     )
+
+
+def evaluation_batch_size(cfg: CfgNode) -> int:
+    """Images that a process evaluates at once: half of those it trains on; ``IMS_PER_BATCH`` counts all processes'."""
+    processes = dist.get_world_size() if dist.is_initialized() else 1
+    return max(1, cfg.SOLVER.IMS_PER_BATCH // processes // 2)
 
 
 def evaluate_all(

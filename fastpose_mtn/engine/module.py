@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.loader import LoadFailure
 from fastpose_mtn.engine.averaging import WeightAverage
+from fastpose_mtn.engine.divergence import check_finite, divergence_told
 from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning_rate_factor
 from fastpose_mtn.engine.training_data import check_read, step_seed
 from fastpose_mtn.engine.uncertainty import UncertaintyWeights
@@ -96,7 +97,8 @@ class TrainingModule(lightning.LightningModule):
 
     def _backward(self, part: Batch, share: float) -> None:
         """Adds the gradients of a part of the step's images, which is this share of them."""
-        loss = self._loss(part, share)
+        with divergence_told(lambda: self.trainer.global_step):
+            loss = self._loss(part, share)
         with self._in_full_precision():
             self.manual_backward(loss)
 
@@ -126,17 +128,8 @@ class TrainingModule(lightning.LightningModule):
         for name, loss in losses.items():
             own = loss.detach() * share
             self.losses[name] = self.losses[name] + own if name in self.losses else own
-        if not torch.isfinite(total):
-            self._refuse_non_finite()
+        check_finite(losses, total)
         return total * share
-
-    def _refuse_non_finite(self) -> None:
-        bad = [f"{n} = {float(v)}" for n, v in self.losses.items() if not torch.isfinite(v)]
-        raise InputError(
-            f"step {self.trainer.global_step}: {', '.join(bad) or 'the sum of the losses'} is not finite; the "
-            f"last checkpoint is kept. Lower SOLVER.BASE_LR, set SOLVER.CLIP_GRADIENTS.ENABLED True, or "
-            f"train without SOLVER.AMP"
-        )
 
     @contextmanager
     def averaged_weights(self) -> Iterator[Any]:

@@ -227,15 +227,17 @@ class RPN(nn.Module):
 
     @torch.no_grad()
     def suppress(self, candidates: Candidates, image_sizes_hw: Sequence[tuple[int, int]]) -> list[Proposals]:
-        """Each image's proposals: non-maximum suppression within levels, then the best of all; cut at its borders."""
+        """Each image's proposals: non-maximum suppression within levels, then the best of all; cut at its borders.
+
+        Raises:
+            FloatingPointError: in training, boxes or logits are not finite.
+        """
         after = self.post_nms_topk[0 if self.training else 1]
         proposals = []
         for box, score, size in zip(candidates.boxes_xyxy, candidates.logits, image_sizes_hw, strict=True):
             finite = torch.isfinite(box).all(dim=1) & torch.isfinite(score)
             if self.training and not finite.all():
-                raise FloatingPointError(
-                    "proposals are not finite: training has diverged; lower SOLVER.BASE_LR"
-                )
+                raise FloatingPointError("the region proposals are not finite")
             box = clip_boxes(box, size)
             keep = finite & nonempty(box, self.min_box_size)
             box, score, level = box[keep], score[keep], candidates.level[keep]

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_train_resume_and_evaluate_the_network_itself(tmp_path, caplog):
     assert {"box/AP", "keypoint/AP", "posetrack/AP", "search/top1"} <= next(iter(evaluated.values())).keys()
     assert "box/AP" in caplog.messages[-1]
     assert "posetrack/num_switches" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize("engine", ["lightning", "detectron2"])
+def test_a_training_that_diverges_says_so_in_one_line_and_keeps_its_checkpoint(tmp_path, capfd, engine):
+    if engine == "detectron2":
+        pytest.importorskip("detectron2", reason="Detectron2 is not installed")
+    wild = ["SOLVER.BASE_LR", "1e20", "SOLVER.MAX_ITER", "9", "OUTPUT_DIR", str(tmp_path)]
+    with pytest.raises(SystemExit) as stop:
+        main(["--engine", engine, *TINY, *wild])
+    assert stop.value.code == 2
+    (error,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert re.match(
+        r"error: step \d: .* not finite.*: training has diverged; the last checkpoint is kept", error
+    )
+    assert list(tmp_path.glob("checkpoint_0000001.ckpt" if engine == "lightning" else "model_0000000.pth"))
+    assert not (tmp_path / "model_final.safetensors").exists()
 
 
 @pytest.mark.parametrize(

@@ -257,12 +257,15 @@ def test_numbers_are_whole_or_not_there(tmp_path):
 
 
 def test_all_processes_evaluate_the_network_of_the_first(monkeypatch):
-    """Running statistics are each process's own while it trains."""
-    given = []
+    """Running statistics are each process's own while it trains; IMS_PER_BATCH counts the images of all."""
+    given, batches = [], []
 
     class SecondProcess:
         def is_initialized(self):
             return True
+
+        def get_world_size(self):
+            return 2
 
         def broadcast(self, tensor, src):
             assert src == 0
@@ -273,7 +276,15 @@ def test_all_processes_evaluate_the_network_of_the_first(monkeypatch):
 
     monkeypatch.setattr(evaluation, "dist", SecondProcess())
     monkeypatch.setattr(evaluation, "build_estimator", build)
-    monkeypatch.setattr(evaluation, "evaluate_all", lambda estimator, datasets, **options: {})
-    evaluate_model(get_cfg(), [], Path("evaluation.json"), nn.BatchNorm1d(2))
+    monkeypatch.setattr(
+        evaluation,
+        "evaluate_all",
+        lambda estimator, datasets, *, batch_size, **options: batches.append(batch_size),
+    )
+    cfg = get_cfg()
+    for count in (16, 2):
+        cfg.SOLVER.IMS_PER_BATCH = count
+        evaluate_model(cfg, [], Path("evaluation.json"), nn.BatchNorm1d(2))
+    assert batches == [4, 1]
     assert given[0]["running_mean"].tolist() == [7, 7]
     assert int(given[0]["num_batches_tracked"]) == 7

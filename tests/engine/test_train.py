@@ -131,7 +131,8 @@ def test_the_average_is_what_is_exported(tmp_path, tiny):
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(train_module, "build_network", lambda cfg: TinyNetwork(explode_at=4))
     with pytest.raises(
-        ValueError, match=r"step 3: loss_reid = inf is not finite; the last checkpoint is kept"
+        ValueError,
+        match=r"step 3: loss_reid = inf is not finite: training has diverged; the last checkpoint is kept",
     ):
         train(config(tmp_path))
     assert [p.name for p in tmp_path.glob("*.ckpt")] == ["checkpoint_0000002.ckpt"]
