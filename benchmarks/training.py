@@ -22,8 +22,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import platform
-import resource
 import sys
 import tempfile
 import time
@@ -38,6 +38,7 @@ from worker import Worker, size_hw
 
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.errors import InputError, exit_on_error
+from fastpose_mtn.runtime.memory import peak_process_bytes
 from fastpose_mtn.structures import PersonTargets
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -214,8 +215,8 @@ def work(options: argparse.Namespace) -> None:
 def _peak_megabytes(device: str) -> float:
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    peak = peak_process_bytes()
+    return math.nan if peak is None else peak / 1e6
 
 
 def measure(options: argparse.Namespace) -> dict[str, dict[str, dict[str, float]]]:

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from configparser import ConfigParser
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -117,3 +118,10 @@ def test_folders_are_two_levels_deep_at_most():
 )
 def test_what_counts_as_an_import(source, found):
     assert [name for _, name in imports_of(source)] == found
+
+
+def test_type_checkers_are_told_that_the_package_is_annotated():
+    setup = ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg", encoding="utf-8")
+    assert (PACKAGE / "py.typed").is_file()
+    assert "py.typed" in setup["options.package_data"]["fastpose_mtn"].split()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from fastpose_mtn.engine.best import BestWeights
 from fastpose_mtn.engine.checkpoints import TrainingFolder
 from fastpose_mtn.engine.module import TrainingModule
+from fastpose_mtn.runtime.memory import peak_process_bytes
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -65,7 +65,7 @@ class ProgressLog(lightning.Callback):
         return dict(zip(self._sums, means.tolist(), strict=True))
 
     def _report(self, trainer: Any, losses: dict[str, float], weights: dict[str, float]) -> None:
-        seconds = time.perf_counter() - self._since
+        seconds, memory = time.perf_counter() - self._since, _memory_gb()
         metrics = {
             "total_loss": sum(losses.values()),
             **losses,
@@ -73,7 +73,7 @@ class ProgressLog(lightning.Callback):
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "images_per_second": self._steps * self._images_a_step / seconds,
             "data_wait": self._waited / seconds,
-            "memory_gb": _memory_gb(),
+            **({} if memory is None else {"memory_gb": memory}),
         }
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=trainer.global_step)
@@ -82,7 +82,7 @@ class ProgressLog(lightning.Callback):
         text = (
             f"loss {metrics['total_loss']:.3f} ({each}) lr {metrics['lr']:.3g} "
             f"{metrics['images_per_second']:.1f} images/s ({metrics['data_wait']:.0%} waiting for data) "
-            f"{metrics['memory_gb']:.1f} GB left {left}"
+            f"{'' if memory is None else f'{memory:.1f} GB '}left {left}"
         )
         if self._bar is not None:
             self._bar.set_postfix_str(text)
@@ -94,11 +94,12 @@ class ProgressLog(lightning.Callback):
             self._bar.close()
 
 
-def _memory_gb() -> float:
-    """The most memory used so far: the GPU's where there is one, otherwise this process's."""
+def _memory_gb() -> float | None:
+    """The most memory used so far: the GPU's where there is one, otherwise this process's; None: nobody knows."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_process_bytes()
+    return None if peak is None else peak / 2**30
 
 
 class Checkpoints(lightning.Callback):

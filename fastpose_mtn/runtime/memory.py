@@ -1,9 +1,10 @@
-"""Keeps a CPU process's memory between steps: the network's speed depends on it. Imports nothing large."""
+"""A CPU process's memory: kept between steps, as the network's speed depends on it, and measured. Imports nothing large."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
+import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 
@@ -40,3 +41,13 @@ def _mallopt(*wishes: tuple[int, int]) -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return all([bool(mallopt(option, value)) for option, value in wishes])
+
+
+def peak_process_bytes() -> int | None:
+    """The most memory that this process has held so far; None where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, the others kilobytes

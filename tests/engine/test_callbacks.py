@@ -1,5 +1,6 @@
 import io
 import logging
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,20 @@ def test_means_since_the_last_report(monkeypatch, caplog):
     assert caplog.messages[0].startswith("step 2/3 loss 3.000 (a 2.000 b 1.000) lr 0.25 ")
     assert 0 <= rows[0]["data_wait"] <= 1
     assert rows[0]["images_per_second"] > 0
+
+
+def test_memory_that_the_system_does_not_tell_is_left_out(monkeypatch, caplog):
+    """As on Windows, which has no module ``resource``."""
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setitem(sys.modules, "resource", None)
+    with caplog.at_level(logging.INFO, "fastpose_mtn"):
+        (row,) = run(ProgressLog(period=1, images_a_step=4), [1.0], max_steps=1)
+    assert "memory_gb" not in row
+    assert "GB" not in caplog.text
+    monkeypatch.undo()
+    (row,) = run(ProgressLog(period=1, images_a_step=4), [1.0], max_steps=1)
+    assert ("memory_gb" in row) == (sys.platform != "win32" or torch.cuda.is_available())
 
 
 def test_a_terminal_gets_a_bar(monkeypatch, caplog):

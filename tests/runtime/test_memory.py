@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from fastpose_mtn.runtime.memory import peak_process_bytes
+
 CODE = """
 import resource, sys, threading
 from fastpose_mtn.runtime.memory import keep_freed_memory, share_one_arena
@@ -29,3 +31,11 @@ def test_a_threads_large_block_is_kept_for_the_next():
     first, *others = map(int, run.stdout.split())
     assert first > 20_000
     assert max(others) < first / 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say")
+def test_the_peak_is_in_bytes():
+    block = bytearray(200 << 20)
+    block[::4096] = b"x" * len(block[::4096])
+    peak = peak_process_bytes()
+    assert len(block) < peak < 1 << 40
