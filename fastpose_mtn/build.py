@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-ENGINES = ("default", "detectron2")
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def build_pose_tracking(
     precision: str = "auto",
     strategy: str | None = None,
     options: Sequence[str] = (),
-    engine: str = "default",
+    host: str = "default",
 ) -> PoseTracking:
     """Reads configuration and weights and builds the network.
 
@@ -96,7 +95,7 @@ def build_pose_tracking(
         precision: one of ``PRECISIONS``.
         strategy: ``TRACKER.STRATEGY``; None: the configuration's.
         options: ``[KEY, VALUE, ...]``, which override the configuration.
-        engine: one of ``ENGINES``: whose model runs, the default host's or Detectron2's.
+        host: one of ``hosts.HOSTS``: whose detector runs.
 
     Raises:
         InputError, ValueError: a key does not exist, a file cannot be read or used, weights do not fit
@@ -106,7 +105,7 @@ def build_pose_tracking(
         raise InputError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
 
     exported = weights is not None and Path(weights).suffix.lower() in RUNTIME_ENDINGS
-    if exported and engine == "detectron2":
+    if exported and host == "detectron2":
         raise InputError(f"--engine detectron2: {weights} runs in a runtime of its own; leave --engine out")
     if weights is not None and exported:
         return _track_exported(weights, config_file, device, precision, strategy, options)
@@ -115,7 +114,7 @@ def build_pose_tracking(
     from fastpose_mtn.runtime.precision import resolve_device
 
     there = resolve_device(device)
-    extension = import_detectron2_extension("estimator") if engine == "detectron2" else None
+    extension = import_detectron2_extension("estimator") if host == "detectron2" else None
     cfg = (extension.detectron2_inference_config if extension else inference_config)(weights, config_file)
     cfg = _with_overrides(cfg, strategy, options)
     cfg.MODEL.DEVICE = str(there)

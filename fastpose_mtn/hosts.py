@@ -1,4 +1,7 @@
-"""Which engine trains: Lightning from the package index, or Detectron2 where its extension is there."""
+"""Whose detector is under the heads, the host: the default one, from the package index, or Detectron2's.
+
+What trains is an engine, see ``engine.launch``. Detectron2 can be either, and its extension is imported from here only.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +11,32 @@ from types import ModuleType
 
 from fastpose_mtn.errors import InputError
 
-ENGINES = ("auto", "lightning", "detectron2")
+HOSTS = ("default", "detectron2")
 INSTALL_DETECTRON2 = "https://detectron2.readthedocs.io/tutorials/install.html"
 
 
-def choose_engine(wanted: str) -> tuple[str, str]:
-    """The engine's name and, in a few words, why it was chosen.
-
-    Raises:
-        InputError: Detectron2 is asked for and is not there.
-    """
+def missing_detectron2() -> str | None:
+    """What is missing to use Detectron2, in a few words; None where nothing is."""
     found = find_spec("detectron2")
     # a mere folder of that name, such as a clone in the working directory, has the origin None
-    installed = found is not None and getattr(found, "origin", "") is not None
-    extension = find_spec("fastpose_mtn.detectron2") is not None
-    if wanted == "detectron2":
-        if not installed:
-            raise InputError(
-                f"--engine detectron2: Detectron2 is not installed; see {INSTALL_DETECTRON2}, or train with "
-                f"--engine lightning"
-            )
-        if not extension:
-            raise InputError(
-                "--engine detectron2: this version of fastpose_mtn has no Detectron2 extension; train with "
-                "--engine lightning"
-            )
-        return "detectron2", "asked for"
-    if wanted == "lightning":
-        return "lightning", "asked for"
-    if wanted != "auto":
-        raise InputError(f"--engine: expected one of {', '.join(ENGINES)}, got {wanted!r}")
-    if installed and extension:
-        return "detectron2", "Detectron2 is installed"
-    missing = "Detectron2 is not installed" if not installed else "there is no Detectron2 extension"
-    return "lightning", missing
+    if found is None or getattr(found, "origin", "") is None:
+        return "Detectron2 is not installed"
+    if find_spec("fastpose_mtn.detectron2") is None:
+        return "this version of fastpose_mtn has no Detectron2 extension"
+    return None
+
+
+def require_detectron2(remedy: str) -> None:
+    """
+    Args:
+        remedy: what to do without it.
+
+    Raises:
+        InputError: Detectron2, which ``--engine detectron2`` asks for, is not there.
+    """
+    missing = missing_detectron2()
+    if missing is not None:
+        raise InputError(f"--engine detectron2: {missing}; see {INSTALL_DETECTRON2}, or {remedy}")
 
 
 def import_detectron2_extension(module: str) -> ModuleType:
@@ -50,5 +45,5 @@ def import_detectron2_extension(module: str) -> ModuleType:
     Raises:
         InputError: Detectron2 is not there.
     """
-    choose_engine("detectron2")
+    require_detectron2("leave --engine out")
     return importlib.import_module(f"fastpose_mtn.detectron2.{module}")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fastpose_mtn.errors import ArgumentParser, exit_on_error
+from fastpose_mtn.hosts import HOSTS
 from fastpose_mtn.runtime.memory import share_one_arena
 
 DEMO_CLIP = Path(__file__).parents[1] / "assets" / "demo.mp4"
@@ -28,7 +29,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs (default: auto)")
     add("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
-    add("--engine", default="default", choices=["default", "detectron2"], help="whose model runs")
+    add("--engine", default="default", choices=HOSTS, help="whose detector runs")
     add("--batch-size", type=int, metavar="N", help="frames seen at once (default: 8 on a GPU, 4 without)")
     add(
         "--formats",
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             precision=args.precision,
             strategy=args.strategy,
             options=options,
-            engine=args.engine,
+            host=args.engine,
         )
 
     return track_inputs(inputs or [str(DEMO_CLIP)], request, load)

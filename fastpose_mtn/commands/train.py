@@ -7,9 +7,8 @@ import logging
 import sys
 
 from fastpose_mtn.config import CfgNode, get_cfg
-from fastpose_mtn.engine.machines import Machines, is_first_process
+from fastpose_mtn.engine.launch import ENGINES, LaunchConfiguration, choose_engine, is_first_process
 from fastpose_mtn.errors import ArgumentParser, exit_on_error
-from fastpose_mtn.hosts import ENGINES, choose_engine
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -23,7 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dist-url", metavar="URL", default="auto", help="tcp://HOST:PORT of machine 0")
     parser.add_argument("--resume", action="store_true", help="go on from OUTPUT_DIR's newest checkpoint")
     parser.add_argument("--eval-only", action="store_true", help="evaluate MODEL.WEIGHTS on DATASETS.TEST")
-    parser.add_argument("--engine", choices=ENGINES, default="auto")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="what trains")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="configuration overrides")
     return parser.parse_args(argv)
 
@@ -50,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         engine, why = choose_engine(args.engine)
         log.setLevel(logging.INFO if is_first_process() else logging.ERROR)
         log.info("engine: %s (%s)", engine, why)
-        machines = Machines(args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)
+        launch = LaunchConfiguration(args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)
         if engine == "detectron2":
             from fastpose_mtn.detectron2.train import run
 
@@ -59,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
                 opts=args.opts,
                 eval_only=args.eval_only,
                 resume=args.resume,
-                machines=machines,
+                launch=launch,
             )
             return
         cfg = setup(args)
@@ -71,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
         if args.eval_only:
             evaluate_only(cfg)
         else:
-            log.info("weights: %s", train(cfg, resume=args.resume, machines=machines))
+            log.info("weights: %s", train(cfg, resume=args.resume, launch=launch))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from detectron2.engine import launch
+from detectron2.engine import launch as launch_processes
 from detectron2.modeling import build_model
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
@@ -24,7 +24,7 @@ from fastpose_mtn.detectron2.estimator import Detectron2Estimator
 from fastpose_mtn.detectron2.trainer import FastPoseTrainer
 from fastpose_mtn.engine.checkpoints import TrainingFolder
 from fastpose_mtn.engine.evaluation import evaluate_all, evaluation_batch_size
-from fastpose_mtn.engine.machines import Machines
+from fastpose_mtn.engine.launch import LaunchConfiguration
 from fastpose_mtn.engine.training_data import FINAL_WEIGHTS
 from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.runtime.memory import keep_freed_memory
@@ -32,23 +32,25 @@ from fastpose_mtn.runtime.memory import keep_freed_memory
 _LOG = logging.getLogger("fastpose_mtn")
 
 
-def run(*, config_file: str, opts: list[str], eval_only: bool, resume: bool, machines: Machines) -> None:
-    """Trains or evaluates, in as many processes as ``machines`` asks for (without GPUs: on the cores).
+def run(
+    *, config_file: str, opts: list[str], eval_only: bool, resume: bool, launch: LaunchConfiguration
+) -> None:
+    """Trains or evaluates, in as many processes as ``launch`` asks for (without GPUs: on the cores).
 
     Raises:
         ValueError: the configuration, the data or the weights cannot be used.
     """
     cfg = load_config(config_file, opts, carried=eval_only)
-    if machines.gpus > torch.cuda.device_count() > 0 and cfg.MODEL.DEVICE.startswith("cuda"):
-        raise InputError(f"--num-gpus is {machines.gpus}, but this machine has {torch.cuda.device_count()}")
+    if launch.num_gpus > torch.cuda.device_count() > 0 and cfg.MODEL.DEVICE.startswith("cuda"):
+        raise InputError(f"--num-gpus is {launch.num_gpus}, but this machine has {torch.cuda.device_count()}")
     _check(cfg, eval_only, resume)
     try:
-        launch(
+        launch_processes(
             _worker,
-            machines.processes,
-            num_machines=machines.count,
-            machine_rank=machines.rank,
-            dist_url=machines.url,
+            launch.processes_per_machine,
+            num_machines=launch.num_machines,
+            machine_rank=launch.machine_rank,
+            dist_url=launch.dist_url,
             args=(cfg, eval_only, resume),
         )
     except ProcessExitedException as stop:  # that process has said why

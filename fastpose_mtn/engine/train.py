@@ -20,7 +20,7 @@ from fastpose_mtn.engine.best import BestWeights
 from fastpose_mtn.engine.callbacks import Checkpoints, PeriodicEvaluation, ProgressLog
 from fastpose_mtn.engine.checkpoints import TrainingFolder, check_checkpoint
 from fastpose_mtn.engine.evaluation import evaluate_model
-from fastpose_mtn.engine.machines import Machines, is_first_process
+from fastpose_mtn.engine.launch import LaunchConfiguration, is_first_process
 from fastpose_mtn.engine.module import TrainingModule
 from fastpose_mtn.engine.pictures import SamplePictures
 from fastpose_mtn.engine.trainer import build_trainer, quiet_lightning, uses_gpu
@@ -39,7 +39,7 @@ from fastpose_mtn.skeletons import get_skeleton
 _LOG = logging.getLogger("fastpose_mtn")
 
 
-def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = None) -> Path:
+def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | None = None) -> Path:
     """Trains what ``cfg`` describes; writes ``OUTPUT_DIR/model_final.safetensors`` and its evaluation.
 
     Args:
@@ -52,12 +52,12 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
         ValueError: the configuration or the data cannot be used, or a loss is not finite.
     """
     quiet_lightning()
-    machines = machines or Machines()
-    machines.announce()
+    launch = launch or LaunchConfiguration()
+    launch.announce()
     folder = Path(cfg.OUTPUT_DIR)
     if not cfg.DATASETS.TRAIN:
         raise InputError("DATASETS.TRAIN names no dataset to train on")
-    check_head_norms(cfg, machines.processes * machines.count)
+    check_head_norms(cfg, launch.world_size)
     start = _starting_checkpoint(folder, resume)
     seed = cfg.SEED if cfg.SEED >= 0 else int.from_bytes(os.urandom(3), "little")
     images = training_images(cfg, seed)
@@ -85,7 +85,7 @@ def train(cfg: CfgNode, *, resume: bool = False, machines: Machines | None = Non
     if cfg.VIS_PERIOD:
         callbacks.append(SamplePictures(cfg.VIS_PERIOD, get_skeleton(cfg.MODEL.SKELETON)))
     callbacks.append(ProgressLog(cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.IMS_PER_BATCH))
-    trainer = build_trainer(cfg, folder, callbacks, machines)
+    trainer = build_trainer(cfg, folder, callbacks, launch)
     if is_first_process():
         (folder / "config.yaml").write_text(cfg.dump())
     _LOG.info(

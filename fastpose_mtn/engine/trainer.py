@@ -12,12 +12,12 @@ import torch
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.engine.machines import Machines
+from fastpose_mtn.engine.launch import LaunchConfiguration
 from fastpose_mtn.errors import InputError
 
 
 def build_trainer(
-    cfg: CfgNode, output: Path, callbacks: list[lightning.Callback], machines: Machines
+    cfg: CfgNode, output: Path, callbacks: list[lightning.Callback], launch: LaunchConfiguration
 ) -> lightning.Trainer:
     """
     Args:
@@ -25,15 +25,15 @@ def build_trainer(
         callbacks: in the order in which they are called after a step.
     """
     on_gpu = uses_gpu(cfg)
-    if on_gpu and machines.processes > torch.cuda.device_count():
-        raise InputError(f"--num-gpus is {machines.gpus}, but this machine has {torch.cuda.device_count()}")
+    if on_gpu and launch.processes_per_machine > torch.cuda.device_count():
+        raise InputError(f"--num-gpus is {launch.num_gpus}, but this machine has {torch.cuda.device_count()}")
     table = CSVLogger(output, name="logs", flush_logs_every_n_steps=1)
     return lightning.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
-        devices=machines.processes,
-        num_nodes=machines.count,
+        devices=launch.processes_per_machine,
+        num_nodes=launch.num_machines,
         # DDP waits for each parameter's gradient; the network sees to it that there is one (layers.involve).
-        strategy="ddp" if machines.processes * machines.count > 1 else "auto",
+        strategy="ddp" if launch.world_size > 1 else "auto",
         precision=_precision(cfg, on_gpu),
         max_steps=cfg.SOLVER.MAX_ITER,
         max_epochs=-1,

@@ -15,7 +15,7 @@ from fastpose_mtn.commands.export_weights import export
 from fastpose_mtn.commands.train import main
 from fastpose_mtn.detectron2.train import run
 from fastpose_mtn.detectron2.training_step import TrainingStep
-from fastpose_mtn.engine.machines import Machines
+from fastpose_mtn.engine.launch import LaunchConfiguration
 
 ROOT = Path(__file__).parents[2]
 TEST = TINY[TINY.index("DATASETS.TEST") : TINY.index("DATASETS.TEST") + 2]
@@ -138,7 +138,11 @@ def test_bad_arguments_are_one_line_and_status_2(arguments, text, capfd, tmp_pat
 
 def test_a_folder_that_holds_a_run(tmp_path):
     (tmp_path / "last_checkpoint").write_text("model_final.pth")
-    arguments = {"config_file": "", "opts": [*TINY, "OUTPUT_DIR", str(tmp_path)], "machines": Machines()}
+    arguments = {
+        "config_file": "",
+        "opts": [*TINY, "OUTPUT_DIR", str(tmp_path)],
+        "launch": LaunchConfiguration(),
+    }
     with pytest.raises(ValueError, match="holds the checkpoints of a run; go on from them with --resume"):
         run(eval_only=False, resume=False, **arguments)
     (tmp_path / "checkpoint_0000001.ckpt").write_text("")

@@ -14,7 +14,7 @@ from torch import nn
 
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.engine import train as train_module
-from fastpose_mtn.engine.machines import Machines
+from fastpose_mtn.engine.launch import LaunchConfiguration
 
 OPTIONS = [
     "SEED", 5, "MODEL.DEVICE", "cpu", "DATALOADER.NUM_WORKERS", 0, "INPUT.MIN_SIZE_TRAIN", (64,),
@@ -44,7 +44,7 @@ class TinyNetwork(nn.Module):
         return {"loss_cls": (out - wanted).abs().mean(), "loss_reid": (out[:, 0] ** 2).mean()}
 
 
-def run(folder, *options, resume=False, machines=None):
+def run(folder, *options, resume=False, launch=None):
     """The final weights' file, and the network."""
     cfg = get_cfg()
     cfg.merge_from_list([*OPTIONS, "OUTPUT_DIR", str(folder), *options])
@@ -53,11 +53,11 @@ def run(folder, *options, resume=False, machines=None):
     train_module.build_network = lambda cfg: built.append(TinyNetwork()) or built[-1]
     torch.set_num_threads(1)
     try:
-        return train_module.train(cfg, resume=resume, machines=machines), built[-1]
+        return train_module.train(cfg, resume=resume, launch=launch), built[-1]
     finally:
         train_module.build_network = before
         torch.set_num_threads(threads)
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], *sys.argv[2:], machines=Machines(gpus=int(os.environ.get("WORLD_SIZE", 1))))
+    run(sys.argv[1], *sys.argv[2:], launch=LaunchConfiguration(int(os.environ.get("WORLD_SIZE", 1))))
