@@ -135,6 +135,18 @@ class System(Protocol):
         """Adds the system's own configuration keys and their defaults."""
         ...
 
+    def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
+        """The configuration to train with, where what the data decide is filled in.
+
+        Args:
+            num_identities: of ``DATASETS.TRAIN``; their people's identities are below it, or -1.
+            world_size: processes that train together.
+
+        Raises:
+            InputError: the network cannot be trained so.
+        """
+        ...
+
     def build_network(self, cfg: CfgNode) -> nn.Module:
         """The network that a configuration describes, with initial weights; a ``TrainableNetwork``."""
         ...

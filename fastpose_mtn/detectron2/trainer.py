@@ -34,14 +34,13 @@ from fastpose_mtn.engine.evaluation import evaluation_batch_size, metrics_table,
 from fastpose_mtn.engine.solver import build_optimizer, learning_rate_factor
 from fastpose_mtn.engine.training_data import (
     FINAL_WEIGHTS,
-    check_head_norms,
     training_images,
-    with_identities,
 )
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.freeze import train_only
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.systems.mtn.config import training_config
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -69,11 +68,10 @@ class FastPoseTrainer(DefaultTrainer):
         if not cfg.DATASETS.TRAIN:
             raise InputError("DATASETS.TRAIN names no dataset to train on")
         _check_keys(cfg)
-        check_head_norms(cfg, comm.get_world_size())
         cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed() % 2**24
         images = training_images(cfg, seed, training_datasets(cfg))
-        cfg = with_identities(cfg, images.num_identities)
+        cfg = training_config(cfg, num_identities=images.num_identities, world_size=comm.get_world_size())
         torch.manual_seed(seed)
         model = self.build_model(cfg)
         train_only(model, cfg.SOLVER.TRAINED_PARTS)

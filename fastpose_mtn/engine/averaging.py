@@ -1,4 +1,10 @@
-"""The moving average of the weights, which is what is evaluated and exported."""
+"""The moving average of the weights, which is what is evaluated and exported, under either engine.
+
+Lightning's ``EMAWeightAveraging`` does not serve: Detectron2's engine needs the same numbers; it averages with one decay
+from the first step's weights on, and everything, what is frozen too; it lends the average to Lightning's validation loop
+only, which evaluates nothing here (see ``callbacks.PeriodicEvaluation``) and exports nothing; and it would forget the average
+in the checkpoints that there are, as it keeps its own under ``state_dict``.
+"""
 
 from __future__ import annotations
 

@@ -19,6 +19,10 @@ BEST_WEIGHTS = "model_best.safetensors"
 class BestWeights:
     """Keeps ``model_best.safetensors``, and in ``best.json`` its step and value: a resumed run goes on from it.
 
+    Lightning's ``ModelCheckpoint`` does not serve: what is best it remembers in its checkpoints, so a run that is resumed
+    from one forgets the evaluations after it and lets worse weights take the place of better ones; it writes checkpoints,
+    not weights to use; and it knows one number of its own log, not several datasets' mean without those not measured.
+
     Args:
         metric: as in ``evaluation.json``, for example ``keypoint/AP``; of several datasets the mean. Of what
             counts mistakes, ``posetrack/num_switches`` say, the least is best.

@@ -24,6 +24,9 @@ _LOG = logging.getLogger("fastpose_mtn")
 class ProgressLog(lightning.Callback):
     """Every ``period`` steps the mean losses since the last time, rate, speed, memory and time left.
 
+    Lightning has these one by one, as a bar without lines for a file, as ``ThroughputMonitor`` and as
+    ``LearningRateMonitor``; none of them tells means over the steps and the processes, nor the wait for data.
+
     On a terminal as a progress bar, otherwise as lines; and to the loggers either way.
     """
 
@@ -103,7 +106,7 @@ def _memory_gb() -> float | None:
 
 
 class Checkpoints(lightning.Callback):
-    """A checkpoint every ``period`` steps and at the end."""
+    """A checkpoint every ``period`` steps and at the end; see ``TrainingFolder`` for what Lightning's lacks."""
 
     def __init__(self, folder: TrainingFolder, period: int) -> None:
         self._folder, self._period = folder, period
@@ -116,6 +119,9 @@ class Checkpoints(lightning.Callback):
 
 class PeriodicEvaluation(lightning.Callback):
     """Evaluates the averaged weights every ``period`` steps; the last step is left to the end's own.
+
+    Lightning's validation loop does not serve: it sums over batches, while tracking needs a sequence's images in order and
+    search and AP those of all processes, each once.
 
     Args:
         best: keeps the best ones; None: nobody does.

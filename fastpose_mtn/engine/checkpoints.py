@@ -23,6 +23,11 @@ class TrainingFolder:
 
     A file is complete under its name or not there: each is written beside it and then moved.
 
+    Lightning's ``ModelCheckpoint`` does not serve: its files come by way of the system's temporary folder, and from another
+    file system a move is a copy, which a kill cuts short under the checkpoint's name; it saves every so many steps, but
+    not after the last one; it is always called last, so an evaluation that fails takes the step with it; it writes no
+    weights to use beside a checkpoint; and of ``kept`` it counts its own only, not those of a run from before it.
+
     Args:
         kept: how many checkpoints stay; 0: all.
     """

@@ -26,13 +26,12 @@ from fastpose_mtn.engine.pictures import SamplePictures
 from fastpose_mtn.engine.trainer import build_trainer, quiet_lightning, uses_gpu
 from fastpose_mtn.engine.training_data import (
     FINAL_WEIGHTS,
-    check_head_norms,
     make_training_loader,
     training_images,
-    with_identities,
 )
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.freeze import train_only
+from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.runtime.memory import keep_freed_memory
 from fastpose_mtn.skeletons import get_skeleton
 
@@ -57,12 +56,13 @@ def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | N
     folder = Path(cfg.OUTPUT_DIR)
     if not cfg.DATASETS.TRAIN:
         raise InputError("DATASETS.TRAIN names no dataset to train on")
-    check_head_norms(cfg, launch.world_size)
     start = _starting_checkpoint(folder, resume)
     seed = cfg.SEED if cfg.SEED >= 0 else int.from_bytes(os.urandom(3), "little")
     images = training_images(cfg, seed)
     tests = build_datasets(cfg, cfg.DATASETS.TEST, training=False)
-    cfg = with_identities(cfg, images.num_identities)
+    cfg = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE).training_config(
+        cfg, num_identities=images.num_identities, world_size=launch.world_size
+    )
     torch.manual_seed(seed)
     if not uses_gpu(cfg):
         keep_freed_memory()

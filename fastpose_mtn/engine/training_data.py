@@ -83,34 +83,6 @@ def _check_tasks(cfg: CfgNode, datasets: Sequence[PoseDataset], skeleton: Skelet
         raise InputError(problem)
 
 
-def with_identities(cfg: CfgNode, counted: int) -> CfgNode:
-    """The configuration with the number of identities that the identity head classifies."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    wanted = cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES
-    if wanted and wanted < counted:
-        raise InputError(
-            f"MODEL.ROI_REID_HEAD.NUM_IDENTITIES is {wanted}, but DATASETS.TRAIN has {counted} identities; set "
-            f"it to 0 to have them counted"
-        )
-    cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = wanted or counted
-    return cfg
-
-
-def check_head_norms(cfg: CfgNode, processes: int) -> None:
-    """
-    Raises:
-        InputError: a head of people normalises over all processes: it runs only where a step has people to train,
-            and would wait for ever for a process that has none.
-    """
-    for head in ("ROI_KEYPOINT_HEAD", "ROI_REID_HEAD"):
-        if processes > 1 and cfg.MODEL[head].NORM == "SyncBN":
-            raise InputError(
-                f"MODEL.{head}.NORM is SyncBN, which cannot train in {processes} processes: not every one has people "
-                f"for this head in every step; use BN, GN or an empty name"
-            )
-
-
 def make_training_loader(
     cfg: CfgNode,
     images: AugmentedImages,

@@ -4,9 +4,7 @@ import sys
 
 import pytest
 
-from fastpose_mtn.config import get_cfg
 from fastpose_mtn.engine.launch import LaunchConfiguration, choose_engine
-from fastpose_mtn.engine.training_data import check_head_norms
 from fastpose_mtn.hosts import import_detectron2_extension
 
 
@@ -83,15 +81,3 @@ def test_a_mere_folder_called_detectron2_is_no_detectron2(monkeypatch, tmp_path)
     monkeypatch.delitem(sys.modules, "detectron2", raising=False)
     importlib.invalidate_caches()
     assert choose_engine("auto") == ("lightning", "Detectron2 is not installed")
-
-
-def test_heads_that_not_every_process_runs_do_not_normalise_over_all():
-    cfg = get_cfg()
-    cfg.MODEL.BACKBONE.NORM = cfg.MODEL.ROI_REID_HEAD.NORM = "SyncBN"
-    check_head_norms(cfg, 1)
-    with pytest.raises(
-        ValueError, match="MODEL.ROI_REID_HEAD.NORM is SyncBN, which cannot train in 2 processes"
-    ):
-        check_head_norms(cfg, 2)
-    cfg.MODEL.ROI_REID_HEAD.NORM = "BN"
-    check_head_norms(cfg, 2)

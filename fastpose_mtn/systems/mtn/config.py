@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastpose_mtn.config.node import CfgNode
+from fastpose_mtn.errors import InputError
 
 
 def add_mtn_config(c: CfgNode) -> None:
@@ -99,3 +100,30 @@ def add_mtn_config(c: CfgNode) -> None:
     c.MODEL.ROI_REID_HEAD.NORMALIZE = True  # embeddings of length 1: distances lie in [0, 2]
     c.MODEL.ROI_REID_HEAD.SCALE = 16.0  # of the cosine logits where NORMALIZE
     c.MODEL.ROI_REID_HEAD.LOSS_WEIGHT = 1.0
+
+
+def training_config(cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
+    """The configuration to train with: the identity head classifies as many identities as there are.
+
+    See ``protocols.System.training_config``; Detectron2's configuration may be given as well.
+
+    Raises:
+        InputError: it names fewer identities than there are, or a head of people normalises over all processes: it
+            runs only where a step has people to train, and would wait for ever for a process that has none.
+    """
+    for head in ("ROI_KEYPOINT_HEAD", "ROI_REID_HEAD"):
+        if world_size > 1 and cfg.MODEL[head].NORM == "SyncBN":
+            raise InputError(
+                f"MODEL.{head}.NORM is SyncBN, which cannot train in {world_size} processes: not every one has people "
+                f"for this head in every step; use BN, GN or an empty name"
+            )
+    wanted = cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES
+    if wanted and wanted < num_identities:
+        raise InputError(
+            f"MODEL.ROI_REID_HEAD.NUM_IDENTITIES is {wanted}, but DATASETS.TRAIN has {num_identities} identities; set "
+            f"it to 0 to have them counted"
+        )
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = wanted or num_identities
+    return cfg

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastpose_mtn.config.node import CfgNode
-from fastpose_mtn.systems.mtn.config import add_mtn_config
+from fastpose_mtn.systems.mtn.config import add_mtn_config, training_config
 
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
     from torch import nn
@@ -19,6 +19,9 @@ class MTNSystem:
 
     def add_config(self, cfg: CfgNode) -> None:
         add_mtn_config(cfg)
+
+    def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
+        return training_config(cfg, num_identities=num_identities, world_size=world_size)
 
     def build_network(self, cfg: CfgNode) -> MTN:
         from fastpose_mtn.systems.mtn.network import build_model
