@@ -21,7 +21,7 @@ def check_finite(losses: Mapping[str, torch.Tensor], total: torch.Tensor) -> Non
     """
     if torch.isfinite(total):  # a GPU is waited for here once, not once a loss
         return
-    bad = [f"{name} = {float(loss)}" for name, loss in losses.items() if not torch.isfinite(loss)]
+    bad = [f"{name} = {loss.item()}" for name, loss in losses.items() if not torch.isfinite(loss)]
     raise FloatingPointError(f"{', '.join(bad) or 'the sum of the losses'} is not finite")
 
 

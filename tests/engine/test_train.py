@@ -13,6 +13,7 @@ from fastpose_mtn.checkpoints.loading import save_weights
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.engine import train as train_module
 from fastpose_mtn.engine.train import train
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.systems.mtn.network import build_model
 
 
@@ -128,11 +129,28 @@ def test_the_average_is_what_is_exported(tmp_path, tiny):
     assert torch.equal(plain["layers.0.weight"], own["layers.0.weight"])
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_module, "build_network", lambda cfg: TinyNetwork(explode_at=4))
+class DivergedNetwork(TinyNetwork):
+    """Its own numbers are not finite in the fourth step, before there is any loss."""
+
+    def losses(self, batch):
+        if self.calls == 3:
+            raise FloatingPointError("the region proposals are not finite")
+        return super().losses(batch)
+
+
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        (lambda: TinyNetwork(explode_at=4), "loss_reid = inf is not finite"),
+        (DivergedNetwork, "the region proposals are not finite"),
+    ],
+)
+def test_a_training_that_diverges_stops_the_run_and_keeps_the_checkpoint(
+    tmp_path, monkeypatch, network, told
+):
+    monkeypatch.setattr(train_module, "build_network", lambda cfg: network())
     with pytest.raises(
-        ValueError,
-        match=r"step 3: loss_reid = inf is not finite: training has diverged; the last checkpoint is kept",
+        InputError, match=f"step 3: {told}: training has diverged; the last checkpoint is kept"
     ):
         train(config(tmp_path))
     assert [p.name for p in tmp_path.glob("*.ckpt")] == ["checkpoint_0000002.ckpt"]
