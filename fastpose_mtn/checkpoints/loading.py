@@ -131,12 +131,17 @@ def _half(tensor: Tensor) -> Tensor:
 
 
 def portable_config(cfg: CfgNode) -> CfgNode:
-    """The configuration without what belongs to one run: its folders, its starting weights, its identities."""
+    """The configuration without what belongs to one run: its folders, its starting weights, its identities.
+
+    Datasets that are named by their folders are folders too; all datasets are left out then.
+    """
     portable, default = cfg.clone(), get_cfg()
     portable.defrost()
     portable.OUTPUT_DIR = default.OUTPUT_DIR
     portable.MODEL.WEIGHTS = default.MODEL.WEIGHTS
     portable.INPUT.AUG.PASTE, portable.INPUT.AUG.PASTE_FOLDER = default.INPUT.AUG.PASTE, ""
+    if any(name.startswith(("json://", "crops://")) for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)):
+        portable.DATASETS = default.DATASETS
     portable.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0
     portable.MODEL.TIMM.PRETRAINED = False
     return portable

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from fastpose_mtn.checkpoints import loading as checkpoint
-from fastpose_mtn.checkpoints.loading import inference_config, load_weights, save_weights
+from fastpose_mtn.checkpoints.loading import inference_config, load_weights, portable_config, save_weights
+from fastpose_mtn.config import get_cfg
 from fastpose_mtn.systems.mtn.network import build_model
 
 
@@ -226,3 +227,12 @@ def test_another_number_of_joints_is_named_with_the_remedy(cfg, model, tmp_path)
     assert report.loaded
     narrower = different(cfg, MODEL__ROI_KEYPOINT_HEAD__DECONV_DIM=4)
     assert load_weights(narrower, path, strict=False).joints() == ""
+
+
+def test_weights_name_nobodys_folders(cfg):
+    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = ("synthetic://a?seeds=1",), ("mpii_train?tasks=keypoints",)
+    assert portable_config(cfg).DATASETS == cfg.DATASETS
+    cfg.DATASETS.TRAIN_WEIGHTS = (1.0, 2.0)
+    for name in ("json:///home/me/a.json?images=/home/me", "crops://mine/people"):
+        cfg.DATASETS.TRAIN = ("synthetic://a?seeds=1", name)
+        assert portable_config(cfg).DATASETS == get_cfg().DATASETS
