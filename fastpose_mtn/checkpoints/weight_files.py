@@ -38,7 +38,10 @@ def write_weight_file(path: str | Path, tensors: Mapping[str, Tensor], metadata:
     path = Path(path)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with whole_file(path) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode
         save_file(plain, str(partial), metadata=dict(metadata))
+        partial.chmod(mode)  # safetensors leaves a file that nobody else may read
 
 
 def read_weight_file(path: str | Path) -> WeightFile:

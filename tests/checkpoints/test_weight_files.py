@@ -34,6 +34,12 @@ def test_safetensors_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
 
 
+def test_others_may_read_what_they_may_read_of_any_file(tmp_path):
+    write_weight_file(tmp_path / "w.safetensors", TENSORS, {})
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 @pytest.mark.parametrize(
     "wrap", [lambda t: t, lambda t: {"model": t, "epoch": 3}, lambda t: {"state_dict": t}]
 )
