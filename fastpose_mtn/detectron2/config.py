@@ -1,4 +1,4 @@
-"""Detectron2's configuration with FastPose's keys and defaults; the same YAML files serve both engines."""
+"""Detectron2's configuration with FastPose's keys and defaults; the same YAML files serve both hosts."""
 
 from __future__ import annotations
 

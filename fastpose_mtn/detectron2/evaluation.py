@@ -73,7 +73,7 @@ class MeasureEvaluator(DatasetEvaluator):
 
 
 class PoseEvaluator(MeasureEvaluator):
-    """Box and keypoint AP, the numbers of the default engine: COCO's own where the labels are COCO's."""
+    """Box and keypoint AP, the same numbers as under Lightning: COCO's own where the labels are COCO's."""
 
     def __init__(self, dataset: PoseDataset, skeleton: Skeleton, *, pose_nms: PoseNMS | None = None) -> None:
         super().__init__(PoseMeasure(dataset, skeleton), pose_nms=pose_nms)
@@ -132,7 +132,7 @@ class ReIDEvaluator(MeasureEvaluator):
 
 
 class FastPoseEvaluators(DatasetEvaluators):
-    """All that apply to a dataset, as in the default engine; see ``fastpose_mtn.evaluation.measures``.
+    """All that apply to a dataset, as under Lightning; see ``fastpose_mtn.evaluation.measures``.
 
     Args:
         dataset: decides.

@@ -137,7 +137,7 @@ def evaluate_only(cfg: Any) -> dict[str, Any]:
     cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
     model = build_model(cfg).eval()
     FastPoseCheckpointer(model, strict=True).load(cfg.MODEL.WEIGHTS)
-    if cfg.TEST.AUG.ENABLED:  # as the default engine does it: several sizes, joints included
+    if cfg.TEST.AUG.ENABLED:  # as under Lightning: several sizes, joints included
         return evaluate_all(
             Detectron2Estimator(
                 model, cfg, precision=cfg.SOLVER.AMP.DTYPE if cfg.SOLVER.AMP.ENABLED else "fp32"

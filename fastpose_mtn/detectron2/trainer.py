@@ -1,6 +1,6 @@
 """Detectron2's ``DefaultTrainer`` on our data, with our losses' randomness, precision and weight averaging.
 
-A step does what the default engine's does: the same images, the same samples, the same optimizer.
+A step does what Lightning's does: the same images, the same samples, the same optimizer.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class FastPoseTrainer(DefaultTrainer):
 
     @classmethod
     def build_lr_scheduler(cls, cfg: Any, optimizer: torch.optim.Optimizer) -> Any:
-        """The default engine's schedule, or any other of Detectron2's."""
+        """The schedule as under Lightning, or any other of Detectron2's."""
         if cfg.SOLVER.LR_SCHEDULER_NAME not in ("WarmupMultiStepLR", "WarmupCosineLR"):
             return build_lr_scheduler(cfg, optimizer)
         return torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(cfg))

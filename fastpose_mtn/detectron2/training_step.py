@@ -1,4 +1,4 @@
-"""One step under Detectron2: the default engine's images, samples, precision, clipping and averaging."""
+"""One step under Detectron2: with the images, samples, precision, clipping and averaging of Lightning's."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TrainingImages:
 
 
 class TrainingStep(SimpleTrainer):
-    """Detectron2's step in mixed precision, on a CPU too, with the default engine's clipping and seeds.
+    """Detectron2's step in mixed precision, on a CPU too, with Lightning's clipping and seeds.
 
     Args:
         cfg: the configuration.
