@@ -22,6 +22,7 @@ from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.coco.writing import CocoJsonWriter
 from fastpose_mtn.data.matlab import load_matlab, number, records, shown
 from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.ops.overlap import box_iou
 
 _SAME_BOX = 0.7  # IoU at which a named person's box is one of the image's, where none is equal
 
@@ -162,18 +163,15 @@ def _same_box(boxes: Sequence[np.ndarray], box: np.ndarray) -> int | None:
     """The box that is equal to this one, or else the one that overlaps it most, from ``_SAME_BOX`` on."""
     if not boxes:
         return None
-    overlap = _ious(np.stack(boxes), box)
-    equal = np.flatnonzero((np.stack(boxes) == box).all(axis=1))
+    known = np.stack(boxes)
+    overlap = box_iou(_corners(known), _corners(box))
+    equal = np.flatnonzero((known == box).all(axis=1))
     best = int(equal[0]) if len(equal) else int(overlap.argmax())
     return best if len(equal) or overlap[best] >= _SAME_BOX else None
 
 
-def _ious(boxes_xywh: np.ndarray, box_xywh: np.ndarray) -> np.ndarray:
-    low = np.maximum(boxes_xywh[:, :2], box_xywh[:2])
-    high = np.minimum(boxes_xywh[:, :2] + boxes_xywh[:, 2:], box_xywh[:2] + box_xywh[2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    union = boxes_xywh[:, 2:].prod(axis=1) + box_xywh[2:].prod() - shared
-    return np.where(union > 0, shared / np.maximum(union, 1e-9), 0.0)
+def _corners(boxes_xywh: np.ndarray) -> np.ndarray:
+    return np.concatenate([boxes_xywh[..., :2], boxes_xywh[..., :2] + boxes_xywh[..., 2:]], axis=-1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from fastpose_mtn.ops.boxes import pairwise_iou
+from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.structures import PersonDetections
 
 MIN_IOU = 0.95  # a box found again overlaps its reference by at least this
@@ -53,7 +52,7 @@ def agreement(reference: Sequence[PersonDetections], other: Sequence[PersonDetec
         people += len(exact)
         if not len(exact) or not len(judged):
             continue
-        iou = pairwise_iou(torch.from_numpy(exact.boxes), torch.from_numpy(judged.boxes)).numpy()
+        iou = iou_matrix(exact.boxes, judged.boxes)
         mine = np.flatnonzero(iou.max(axis=1) >= MIN_IOU)
         theirs = iou[mine].argmax(axis=1)
         found += len(mine)

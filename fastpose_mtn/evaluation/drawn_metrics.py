@@ -19,12 +19,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-import torch
 from scipy.stats import rankdata
 
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticFrame
 from fastpose_mtn.evaluation.coco.average_precision import CocoEvaluator
-from fastpose_mtn.ops.boxes import pairwise_iou
+from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 
@@ -144,7 +143,7 @@ def persons_shown(boxes_xyxy: np.ndarray, detected_xyxy: np.ndarray) -> np.ndarr
     """(M,) index of the person each of M detections shows: of the greatest IoU, -1 where below 0.5."""
     if not len(boxes_xyxy) or not len(detected_xyxy):
         return np.full(len(detected_xyxy), -1)
-    iou = pairwise_iou(torch.as_tensor(detected_xyxy), torch.as_tensor(boxes_xyxy)).numpy()
+    iou = iou_matrix(detected_xyxy, boxes_xyxy)
     return np.where(iou.max(axis=1) >= MIN_IOU, iou.argmax(axis=1), -1)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.ops.boxes import pairwise_iou
+from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections
 
@@ -37,7 +36,7 @@ def pose_nms(
     if len(order) < 2 or keypoints.shape[1] == 0:
         return kept
     boxes, joints = boxes_xyxy[order], keypoints[order, :, :2]
-    overlap = pairwise_iou(torch.from_numpy(boxes), torch.from_numpy(boxes)).numpy() > _MIN_IOU
+    overlap = iou_matrix(boxes, boxes) > _MIN_IOU
     better, worse = np.nonzero(np.triu(overlap, 1))
     height = boxes[:, 3] - boxes[:, 1]
     offset = joints[better] - joints[worse]

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.tracking.similarity import (
@@ -15,7 +16,6 @@ from fastpose_mtn.tracking.similarity import (
     embedding_distances,
     has_valid_embedding,
     height_ratio,
-    iou_matrix,
     match,
     nearness,
 )

@@ -7,26 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def iou_matrix(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
-    """Intersection over union of every pair.
-
-    Args:
-        boxes_a_xyxy: (A, 4) pixels.
-        boxes_b_xyxy: (B, 4) pixels.
-
-    Returns:
-        (A, B) float64 in [0, 1]; a box without area overlaps nothing.
-    """
-    a, b = np.asarray(boxes_a_xyxy, np.float64), np.asarray(boxes_b_xyxy, np.float64)
-    overlap_wh = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    np.maximum(overlap_wh, 0.0, out=overlap_wh)
-    intersection = overlap_wh[..., 0] * overlap_wh[..., 1]
-    area_a = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
-    area_b = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
-    union = area_a[:, None] + area_b[None, :] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
-
-
 def embedding_distances(embeddings_a: np.ndarray, embeddings_b: np.ndarray) -> np.ndarray:
     """Euclidean distance of every pair.
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.skeletons import COCO17, HALPE136
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
-from fastpose_mtn.tracking.similarity import iou_matrix
 
 ANNA, BERT, CARL = np.eye(4, dtype=np.float32)[:3]  # at right angles: as unlike as can be
 FRAME = 0.04  # seconds

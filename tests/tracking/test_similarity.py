@@ -13,7 +13,6 @@ from fastpose_mtn.tracking.similarity import (
     embedding_distances,
     has_valid_embedding,
     height_ratio,
-    iou_matrix,
     match,
     nearness,
 )
@@ -28,14 +27,6 @@ def confidences(*people):
 def valid(keypoints, share, body=None):
     joints = range(keypoints.shape[1]) if body is None else body
     return has_valid_embedding(keypoints, 0.2, share, body_joints=joints).tolist()
-
-
-def test_iou_by_hand():
-    a = np.array([[0, 0, 10, 10], [0, 0, 0, 0]], np.float32)
-    b = np.array([[5, 0, 15, 10], [0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 0, 0]], np.float32)
-    # 50 of 150 px; the same; apart; a box without area overlaps nothing, not even itself
-    np.testing.assert_allclose(iou_matrix(a, b), [[1 / 3, 1, 0, 0], [0, 0, 0, 0]])
-    assert iou_matrix(a[:0], b).shape == (0, 4)
 
 
 def test_distances_by_hand():

@@ -43,6 +43,7 @@ from fastpose_mtn.evaluation.tracking_metrics import (
     identity_true_positives,
     num_fragmentations,
 )
+from fastpose_mtn.ops.overlap import box_iou
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,15 +163,9 @@ def _box_pairs(people: EvaluatedSequence, gt: Presence, predictions: Presence) -
     gt_position = np.arange(len(prediction)) - np.repeat(begin - first[predictions.frame], partners)
     a = people.gt.boxes_xyxy[gt.row[gt_position]]
     b = people.predictions.boxes_xyxy[predictions.row[prediction]]
-    side = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    common = np.clip(side, 0, None).prod(axis=1)
-    union = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[:, 2:] - b[:, :2]).prod(axis=1) - common
-    overlapping = (common > 0) & (union > 0) & np.isfinite(union)
-    return Candidates(
-        gt_position[overlapping],
-        prediction[overlapping],
-        1 - common[overlapping] / union[overlapping],
-    )
+    iou = box_iou(a, b)
+    overlapping = iou > 0
+    return Candidates(gt_position[overlapping], prediction[overlapping], 1 - iou[overlapping])
 
 
 def _presence(people: EvaluatedPeople, mask: np.ndarray) -> Presence:

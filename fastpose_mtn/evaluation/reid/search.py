@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastpose_mtn.data.dataset import PersonSearchQuery
+from fastpose_mtn.ops.overlap import box_iou
 from fastpose_mtn.structures import PersonDetections
 
 SCORE_THRESHOLD = 0.5  # detections below it are no part of the gallery (the reference's det_thresh)
@@ -196,7 +197,7 @@ def _search(
         image = gallery._number[image_id]
         begin, end = gallery._begin[image : image + 2]
         box = np.asarray(box, np.float64)
-        overlapping = np.flatnonzero(_iou(gallery._boxes[begin:end], box) >= overlap_threshold(box))
+        overlapping = np.flatnonzero(box_iou(gallery._boxes[begin:end], box) >= overlap_threshold(box))
         if len(overlapping):
             here = similarity[begin:end][overlapping]
             # Of equally similar ones the last, as the reference's reversed sort has it.
@@ -235,14 +236,6 @@ def _detections_of(number: int, query: PersonSearchQuery, gallery: PersonSearchG
     begin, length = gallery._begin[images], gallery._begin[images + 1] - gallery._begin[images]
     offset = begin - np.concatenate([[0], np.cumsum(length)[:-1]])[: len(begin)]
     return np.repeat(offset, length) + np.arange(length.sum())
-
-
-def _iou(boxes_xyxy: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
-    """IoU of (N, 4) boxes with one of positive area."""
-    sides = np.minimum(boxes_xyxy[:, 2:], box_xyxy[2:]) - np.maximum(boxes_xyxy[:, :2], box_xyxy[:2])
-    shared = np.maximum(sides, 0).prod(axis=1)
-    areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
-    return shared / (areas + (box_xyxy[2:] - box_xyxy[:2]).prod() - shared)
 
 
 def _unit_length(vectors: np.ndarray) -> np.ndarray:
