@@ -68,7 +68,10 @@ class MTNRPN(RPN):
     def forward(
         self, images: Any, features: dict[str, Tensor], gt_instances: list[Instances] | None = None
     ) -> tuple[list[Instances], dict[str, Tensor]]:
-        proposals, losses = super().forward(images, features, gt_instances)
+        try:
+            proposals, losses = super().forward(images, features, gt_instances)
+        except FloatingPointError as error:
+            raise FloatingPointError("the region proposals are not finite") from error
         if losses and gt_instances is not None:
             # Detectron2 divides by all images; those that train boxes are the ones that count.
             trained = sum("boxes" in tasks_of(instances) for instances in gt_instances)

@@ -39,6 +39,6 @@ def divergence_told(step: Callable[[], int]) -> Iterator[None]:
         yield
     except FloatingPointError as error:
         raise InputError(
-            f"step {step()}: {' '.join(str(error).split())}: training has diverged; the last checkpoint is kept. "
-            f"Lower SOLVER.BASE_LR, set SOLVER.CLIP_GRADIENTS.ENABLED True, or train without SOLVER.AMP"
+            f"step {step()}: training has diverged: {' '.join(str(error).split()).rstrip('.')}; the last checkpoint is "
+            f"kept. Lower SOLVER.BASE_LR, set SOLVER.CLIP_GRADIENTS.ENABLED True, or train without SOLVER.AMP"
         ) from error

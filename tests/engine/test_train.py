@@ -150,7 +150,7 @@ def test_a_training_that_diverges_stops_the_run_and_keeps_the_checkpoint(
 ):
     monkeypatch.setattr(train_module, "build_network", lambda cfg: network())
     with pytest.raises(
-        InputError, match=f"step 3: {told}: training has diverged; the last checkpoint is kept"
+        InputError, match=f"step 3: training has diverged: {told}; the last checkpoint is kept"
     ):
         train(config(tmp_path))
     assert [p.name for p in tmp_path.glob("*.ckpt")] == ["checkpoint_0000002.ckpt"]
