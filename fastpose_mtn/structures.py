@@ -133,6 +133,11 @@ def _check_boxes(owner: Any) -> None:
         )
 
 
+def has_area(boxes_xyxy: Array) -> Array:
+    """(N,) bool: which of (N, 4) boxes, an array or a tensor, have a width and a height above 0."""
+    return (boxes_xyxy[:, 2] > boxes_xyxy[:, 0]) & (boxes_xyxy[:, 3] > boxes_xyxy[:, 1])
+
+
 @dataclass(frozen=True, eq=False)
 class PersonTargets(_Arrays):
     """The labelled people of one image.
@@ -145,8 +150,8 @@ class PersonTargets(_Arrays):
             positive nor a negative example for any task.
 
     Raises:
-        ValueError: a field has a wrong type, shape or dtype, is not finite, a box is inverted, or
-            a visibility is not 0, 1 or 2.
+        ValueError: a field has a wrong type, shape or dtype, is not finite, a box is inverted, one that is not
+            ignored has no area, or a visibility is not 0, 1 or 2.
     """
 
     boxes: Array
@@ -160,11 +165,29 @@ class PersonTargets(_Arrays):
         _check(self, "keypoints", "float32", (n, None, 3))
         _check(self, "identities", "int64", (n,))
         _check(self, "ignore", "bool", (n,))
+        flat = ~(has_area(self.boxes) | self.ignore)
+        if flat.any():
+            first = int(np.flatnonzero(np.asarray(flat.tolist()))[0])
+            raise ValueError(
+                f"PersonTargets.boxes: expected a width and a height above 0, got "
+                f"{[round(float(v), 3) for v in self.boxes[first]]} for person {first}; leave the person out, or "
+                f"set ignore"
+            )
         v = self.keypoints[..., 2]
         if not ((v == 0) | (v == 1) | (v == 2)).all():
             raise ValueError(
                 "PersonTargets.keypoints: expected a visibility (last value of a joint) of 0, 1 or 2"
             )
+
+    @classmethod
+    def unchecked(cls, *, boxes: Array, keypoints: Array, identities: Array, ignore: Array) -> PersonTargets:
+        """Of arrays on a GPU that were checked before they went there: a check would wait for it in every step."""
+        made = object.__new__(cls)
+        for name, value in (
+            ("boxes", boxes), ("keypoints", keypoints), ("identities", identities), ("ignore", ignore),
+        ):  # fmt: skip
+            object.__setattr__(made, name, value)
+        return made
 
     @classmethod
     def empty(cls, num_keypoints: int) -> PersonTargets:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTargets, TrackedPersons
+from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTargets, TrackedPersons, has_area
 
 
 def detections(n=2, **changes):
@@ -48,6 +48,14 @@ def test_numpy_and_torch_and_back():
     assert tracked[np.array([False, True])].track_ids.tolist() == [7]
 
 
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_an_ignored_box_may_be_without_area(kind):
+    boxes = kind([[0, 0, 9, 9], [4, 1, 4, 9]], dtype=np.float32 if kind is np.array else torch.float32)
+    assert has_area(boxes).tolist() == [True, False]
+    ignored = {"boxes": torch.as_tensor(boxes), "ignore": torch.tensor([False, True])}
+    assert len(targets(**ignored)) == 2
+
+
 def test_nobody():
     assert len(PersonDetections.empty(15, 128)) == len(PersonTargets.empty(15)) == 0
     assert PersonDetections.empty(15).embeddings is None
@@ -66,6 +74,9 @@ def test_nobody():
         (detections, {"keypoints": np.full((2, 15, 3), np.nan, np.float32)}, "NaN or infinity for people"),
         (detections, {"keypoints": np.full((2, 15, 3), 2, np.float32)}, r"keypoints\[\.\.\., 2\]"),
         (detections, {"embeddings": np.zeros((1, 128), np.float32)}, "embeddings: expected shape"),
+        (targets, {"boxes": torch.tensor([[0.0, 0, 9, 9], [4, 1, 4, 9]])},
+         r"PersonTargets\.boxes: expected a width and a height above 0, got \[4\.0, 1\.0, 4\.0, 9\.0\] for person 1"),
+        (targets, {"boxes": torch.tensor([[0.0, 7, 9, 7], [4, 1, 5, 9]])}, "above 0, got .* for person 0; .* set ignore"),
         (targets, {"keypoints": torch.full((2, 15, 3), 3.0)}, "visibility"),
         (targets, {"identities": torch.zeros(2)}, "identities: expected dtype"),
         (targets, {"ignore": torch.zeros(2)}, "ignore: expected dtype"),

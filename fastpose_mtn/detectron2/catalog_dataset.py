@@ -15,7 +15,7 @@ from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton, skeleton_of
-from fastpose_mtn.structures import PersonTargets
+from fastpose_mtn.structures import PersonTargets, has_area
 
 
 class CatalogDataset(PoseDataset):
@@ -121,11 +121,13 @@ def read_people(record: dict[str, Any], skeleton: Skeleton, said_by: str) -> Per
             )
         row[:] = np.asarray(flat, np.float32).reshape(-1, 3)
     boxes = [BoxMode.convert(p["bbox"], p["bbox_mode"], BoxMode.XYXY_ABS) for p in people]
+    corners = np.array(boxes, np.float32).reshape(-1, 4)
+    ignore = np.array([bool(p.get("iscrowd", 0)) for p in people], bool)
     return PersonTargets(
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        boxes=corners,
         keypoints=keypoints,
         identities=np.array([int(p.get("identity", -1)) for p in people], np.int64),
-        ignore=np.array([bool(p.get("iscrowd", 0)) for p in people], bool),
+        ignore=ignore | ~has_area(corners),  # Detectron2 leaves such people out
     )
 
 

@@ -63,7 +63,7 @@ def to_targets(instances: Instances, num_keypoints: int) -> PersonTargets:
         num_keypoints: K of the network; without ``gt_keypoints`` all joints are unlabelled.
 
     Raises:
-        ValueError: the instances have another number of joints, or values that are no labels.
+        ValueError: the instances have another number of joints, or, on a CPU, values that are no labels.
     """
     boxes = instances.gt_boxes.tensor.float()
     count, device = len(boxes), boxes.device
@@ -77,7 +77,9 @@ def to_targets(instances: Instances, num_keypoints: int) -> PersonTargets:
             )
     identities = torch.full((count,), -1, dtype=torch.int64, device=device)
     ignore = torch.zeros(count, dtype=torch.bool, device=device)
-    return PersonTargets(
+    # On the way to a GPU nobody asks us; there a check would wait for it twice in every step and image.
+    make = PersonTargets if device.type == "cpu" else PersonTargets.unchecked
+    return make(
         boxes=boxes,
         keypoints=keypoints,
         identities=instances.gt_identities if instances.has("gt_identities") else identities,

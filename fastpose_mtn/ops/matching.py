@@ -27,7 +27,7 @@ def match_boxes(
 ) -> tuple[Tensor, Tensor]:
     """Labels candidates (anchors or proposals) by their overlap with one image's people.
 
-    Without ignored people this is Detectron2's ``Matcher``. An ignored person is neither a positive
+    Without ignored people, and with people who are touched, this is Detectron2's ``Matcher``. An ignored person is neither a positive
     nor a negative example: a candidate is dropped where it matches an ignored box better than any
     valid one, and where it would be a negative but half of it lies inside an ignored box.
 
@@ -53,9 +53,9 @@ def match_boxes(
     bins = torch.bucketize(best, best.new_tensor(list(thresholds)), right=True)
     label = torch.tensor(list(labels), device=best.device)[bins]
     if allow_low_quality and len(valid):
-        # Ties count; a person whom no candidate touches makes every candidate positive in Detectron2
-        # too, which happens only for a person outside the image.
-        label[(iou == iou.max(dim=1, keepdim=True).values).any(dim=0)] = POSITIVE
+        # Ties count, but not at 0: a person whom no candidate touches would make every candidate positive, as
+        # in Detectron2, a box outside the image for example.
+        label[((iou == iou.max(dim=1, keepdim=True).values) & (iou > 0)).any(dim=0)] = POSITIVE
     if ignore.any():
         ignored_boxes = boxes_xyxy[ignore]
         ignored_iou = pairwise_iou(ignored_boxes, candidates_xyxy).amax(dim=0)

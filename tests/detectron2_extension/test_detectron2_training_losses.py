@@ -108,3 +108,14 @@ def test_labels_survive_the_way_there_and_back():
         to_targets(to_instances(BATCH[0], SIZES[0]), 17)
     assert to_instances(BATCH[0], SIZES[0], ALL)[torch.tensor([True, False, True])].gt_tasks.count == 2
     assert isinstance(to_instances(people(), (4, 4), ALL), Instances)
+
+
+def test_no_label_is_looked_at_behind_the_cpu():
+    """On a GPU each look would wait for it; the device "meta" has no values to look at."""
+    away = to_targets(to_instances(BATCH[0], SIZES[0], ALL).to("meta"), 15)
+    assert away.boxes.device.type == away.ignore.device.type == "meta"
+    assert len(away) == len(BATCH[0])
+    wrong = to_instances(BATCH[0], SIZES[0], ALL)
+    wrong.gt_boxes.tensor = wrong.gt_boxes.tensor[:, [0, 1, 0, 3]]
+    with pytest.raises(ValueError, match="expected a width and a height above 0"):
+        to_targets(wrong, 15)

@@ -35,6 +35,15 @@ def test_best_candidates_are_positive_however_poor_ties_included():
     assert match(candidates, [PERSON], [False], RPN)[1] == [POSITIVE, POSITIVE, NEGATIVE]
 
 
+def test_a_person_whom_no_candidate_touches_makes_none_positive():
+    outside = [200, 200, 210, 210]
+    assert match([PERSON, [30, 0, 40, 10]], [outside], [False], RPN)[1] == [NEGATIVE, NEGATIVE]
+    assert match([PERSON, [30, 0, 40, 10]], [outside, PERSON], [False, False], RPN) == (
+        [1, 0],
+        [POSITIVE, NEGATIVE],
+    )
+
+
 def test_nobody_makes_everything_negative():
     assert match([PERSON], [], [], RPN) == ([0], [NEGATIVE])
 

@@ -252,10 +252,13 @@ class CocoJsonReader:
     def _usable_box(self, corners: Sequence[float], image: ImageRecord, where: str) -> list[float] | None:
         """The box inside the image, or None after counting why there is none."""
         width, height = image.size_wh if image.size_wh[0] else (math.inf, math.inf)
-        if not all(math.isfinite(v) for v in corners):
+        with np.errstate(over="ignore"):
+            x1, y1, x2, y2 = np.asarray(
+                corners, np.float32
+            ).tolist()  # as they are kept: what is thinner has no area
+        if not all(map(math.isfinite, (x1, y1, x2, y2))):
             self._leave_out("a box that is not finite", where)
             return None
-        x1, y1, x2, y2 = corners
         if x2 <= x1 or y2 <= y1:
             self._leave_out("a box without area", where)
             return None

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.sample import LabelledImage
-from fastpose_mtn.data.transforms.geometry import crop_resize_pad
+from fastpose_mtn.data.transforms.geometry import crop_resize_pad, moved_targets
 from fastpose_mtn.data.transforms.occlusion import OcclusionPaste
 from fastpose_mtn.data.transforms.paste import PersonPaste, find_cutouts
 from fastpose_mtn.data.transforms.rotation import RandomRotation
@@ -64,9 +64,7 @@ def flip_horizontally(image: LabelledImage, skeleton: Skeleton) -> LabelledImage
     keypoints = targets.keypoints[:, list(skeleton.flip_permutation)].copy()
     labelled = keypoints[..., 2] > 0  # unlabelled joints stay at (0, 0)
     keypoints[..., 0] = np.where(labelled, width - keypoints[..., 0], keypoints[..., 0])
-    return replace(
-        image, image=cv2.flip(image.image, 1), targets=replace(targets, boxes=boxes, keypoints=keypoints)
-    )
+    return replace(image, image=cv2.flip(image.image, 1), targets=moved_targets(targets, boxes, keypoints))
 
 
 @dataclass(frozen=True)

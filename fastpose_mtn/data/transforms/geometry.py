@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from fastpose_mtn.data.sample import LabelledImage
-from fastpose_mtn.structures import PersonTargets
+from fastpose_mtn.structures import PersonTargets, has_area
 
 if TYPE_CHECKING:
     from fastpose_mtn.data.transforms.rotation import Turn
@@ -78,7 +78,14 @@ def scale_targets(targets: PersonTargets, factors_xy: np.ndarray, shift_xy: np.n
     keypoints = targets.keypoints.copy()
     moved = keypoints[..., :2] * factors_xy + shift_xy
     keypoints[..., :2] = np.where(keypoints[..., 2:] > 0, moved, keypoints[..., :2])
-    return replace(targets, boxes=boxes.astype(np.float32), keypoints=keypoints)
+    return moved_targets(targets, boxes, keypoints)
+
+
+def moved_targets(targets: PersonTargets, boxes: np.ndarray, keypoints: np.ndarray) -> PersonTargets:
+    """The same people elsewhere; whose box is too thin for single precision there is ignored."""
+    boxes = boxes.astype(np.float32)
+    ignore = targets.ignore | ~has_area(boxes)
+    return replace(targets, boxes=boxes, keypoints=keypoints, ignore=ignore)
 
 
 def clip_targets(targets: PersonTargets, area_xyxy: tuple[float, ...]) -> PersonTargets:
@@ -94,5 +101,5 @@ def clip_targets(targets: PersonTargets, area_xyxy: tuple[float, ...]) -> Person
     x, y = keypoints[..., 0], keypoints[..., 1]
     keypoints[(x < x1) | (x >= x2) | (y < y1) | (y >= y2)] = 0
     ignore = targets.ignore | (left < _MIN_SHARE_LEFT * whole)
-    sides = clipped[:, 2:] - clipped[:, :2]
-    return replace(targets, boxes=clipped, keypoints=keypoints, ignore=ignore)[(sides >= 1).all(axis=1)]
+    kept = (clipped[:, 2:] - clipped[:, :2] >= 1).all(axis=1)
+    return replace(targets[kept], boxes=clipped[kept], keypoints=keypoints[kept], ignore=ignore[kept])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.data.transforms.geometry import clip_targets
+from fastpose_mtn.data.transforms.geometry import clip_targets, moved_targets
 from fastpose_mtn.structures import PersonTargets
 
 
@@ -125,5 +125,4 @@ def _turned(targets: PersonTargets, turn: np.ndarray, middle: np.ndarray) -> Per
     if keypoints.shape[1]:
         far = np.where(labelled[..., None], moved, np.inf), np.where(labelled[..., None], moved, -np.inf)
         low, high = np.minimum(low, far[0].min(axis=1)), np.maximum(high, far[1].max(axis=1))
-    boxes = np.concatenate([low, high], axis=1).astype(np.float32)
-    return replace(targets, boxes=boxes, keypoints=keypoints)
+    return moved_targets(targets, np.concatenate([low, high], axis=1), keypoints)

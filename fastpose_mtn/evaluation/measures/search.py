@@ -97,9 +97,8 @@ class SearchMeasure:
     def _newly_seen(self, image: EvaluatedImage) -> dict[int, np.ndarray]:
         """Boxes by identity. Who is searched for is so from the first image, the first of a process's share too."""
         targets = image.targets
-        has_area = (targets.boxes[:, :2] < targets.boxes[:, 2:]).all(axis=1)
         new: dict[int, np.ndarray] = {}
-        for row in np.flatnonzero((targets.identities >= 0) & ~targets.ignore & has_area):
+        for row in np.flatnonzero((targets.identities >= 0) & ~targets.ignore):
             identity = int(targets.identities[row])
             if identity not in self._described:
                 new.setdefault(identity, targets.boxes[row])

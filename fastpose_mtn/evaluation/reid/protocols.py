@@ -55,8 +55,7 @@ def queries_from_targets(
         targets = targets.numpy()
         for i in np.flatnonzero((targets.identities >= 0) & ~targets.ignore):
             box = targets.boxes[i].astype(np.float64)
-            if (box[:2] < box[2:]).all():
-                seen.setdefault(int(targets.identities[i]), {}).setdefault(image_id, box)
+            seen.setdefault(int(targets.identities[i]), {}).setdefault(image_id, box)
     rng, queries = np.random.default_rng(seed), []
     for identity in sorted(seen):
         (image_id, box), *others = seen[identity].items()

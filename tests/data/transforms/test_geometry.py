@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 from labelled_images import LEFT_WRIST, labelled
 
-from fastpose_mtn.data.transforms.geometry import clip_targets, crop_resize_pad
+from fastpose_mtn.data.transforms.augment import flip_horizontally
+from fastpose_mtn.data.transforms.geometry import clip_targets, crop_resize_pad, scale_targets
+from fastpose_mtn.data.transforms.rotation import Turn
+from fastpose_mtn.skeletons import POSETRACK15
 
 GREY = (124, 116, 104)
 
@@ -42,3 +45,15 @@ def test_people_cut_off_are_dropped_or_ignored():
     assert out.keypoints[1, 0].tolist() == [20, 5, 2]
     assert out.keypoints[1, 1].tolist() == [0, 0, 0]  # x = 50 is the first column outside
     assert clip_targets(targets, (0, 0, 20, 20)).ignore.tolist() == [False, True]  # a fifth of person 1
+
+
+def test_a_box_too_thin_for_single_precision_is_ignored_and_not_an_error():
+    """0.0001 pixels wide: between two neighbouring numbers where the image is mirrored or moved."""
+    image = labelled(np.zeros((8, 1024, 3), np.uint8), [[0.5, 1, 0.50001, 7], [2, 1, 9, 7]])
+    for targets in (
+        flip_horizontally(image, POSETRACK15).targets,
+        scale_targets(image.targets, np.ones(2, np.float32), np.array([800, 0], np.float32)),
+        Turn(90.0, (1024, 8)).targets(image.targets),
+    ):
+        thin = targets.boxes[:, 2] - targets.boxes[:, 0] < 1e-3
+        assert targets.ignore[thin].all()

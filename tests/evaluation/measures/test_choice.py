@@ -225,7 +225,7 @@ def test_labels_that_cannot_be_compared_are_told_before_the_network_runs(
 
 
 def test_only_the_first_image_of_a_person_is_described():
-    boxes = np.float32([[0, 0, 10, 20], [20, 0, 30, 20], [40, 0, 40, 20]])  # the third has no area
+    boxes = np.float32([[0, 0, 10, 20], [20, 0, 30, 20], [40, 0, 50, 20]])  # the third is ignored
     asked = []
 
     def image(index, identities):
@@ -234,7 +234,7 @@ def test_only_the_first_image_of_a_person_is_described():
             return vectors[(given[:, 0] / 20).astype(int)]
 
         targets = PersonTargets(
-            boxes, np.zeros((3, 15, 3), np.float32), np.array(identities), np.zeros(3, bool)
+            boxes, np.zeros((3, 15, 3), np.float32), np.array(identities), np.array([False, False, True])
         )
         seen = EvaluatedImage(index, index, (64, 64), targets, describe=describe)
         vectors = np.eye(8, dtype=np.float32)[identities]

@@ -201,6 +201,20 @@ def test_state_dict_is_named_as_detectron2s(model):
     }  # fmt: skip
 
 
+def test_a_person_outside_the_image_makes_no_anchor_positive(model, people):
+    losses = model.train()([image()], [people([500, 500, 540, 560])])
+    assert losses["loss_rpn_loc"].item() == losses["loss_box_reg"].item() == 0
+    assert all(torch.isfinite(v) for v in losses.values())
+
+
+@pytest.mark.parametrize("flat", [[5, 5, 5, 60], [5, 60, 40, 60]])
+def test_a_person_without_area_is_refused_before_the_loss_is_infinite(model, people, flat):
+    with pytest.raises(
+        ValueError, match=r"boxes: expected a width and a height above 0, got .* for person 1"
+    ):
+        model.train()([image()], [people([5, 5, 40, 60], flat)])
+
+
 def test_bad_input(model, cfg, people):
     with pytest.raises(ValueError, match="training needs targets"):
         model.train()([image()])
