@@ -18,7 +18,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
+from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+from fastpose_mtn.tracking.parameters import STRATEGIES, TrackerParameters
 
 _FPS = 30.0
 _SIZE_WH = (1920, 1080)
@@ -64,7 +65,7 @@ def walking_crowd(people: int, frames: int, seed: int = 0) -> list[PersonDetecti
 
 def ours(strategy: str) -> Run:
     def run(crowd: list[PersonDetections]) -> None:
-        tracker = OcclusionAwareTracker(strategy=strategy)
+        tracker = OcclusionAwareTracker(TrackerParameters(strategy=strategy))
         for frame, people in enumerate(crowd):
             tracker.update(people, frame / _FPS)
 

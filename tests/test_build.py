@@ -37,7 +37,7 @@ def test_weights_bring_their_configuration_and_overrides_win(weights):
     assert built.batch_size == 4
     first, second = built.new_tracker(), built.new_tracker()
     assert first is not second
-    assert (first.strategy, first.min_score) == ("iou", 0.1)
+    assert (first.parameters.strategy, first.parameters.min_score) == ("iou", 0.1)
 
 
 def test_a_configuration_file_wins_and_weights_that_do_not_fit_it_are_refused(weights, tmp_path):

@@ -16,7 +16,7 @@ from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING
-from fastpose_mtn.tracking.occlusion_aware import STRATEGIES
+from fastpose_mtn.tracking.parameters import STRATEGIES
 from fastpose_mtn.tracking.retrack import find_detections, track_file
 
 

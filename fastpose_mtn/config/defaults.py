@@ -145,19 +145,36 @@ def get_cfg() -> CfgNode:
     c.TRACKER = CfgNode()  # ours; paper, section 3.3
     c.TRACKER.NAME = "occlusion_aware"  # a name in registry.TRACKERS
     c.TRACKER.STRATEGY = "occlusion_aware"  # or reid, iou (paper, Table 1c)
-    c.TRACKER.JOINT_THRESH = 0.2  # gamma: a joint counts as visible above this confidence
+    # the fields of tracking.parameters.TrackerParameters, which says what each means and where it is from
+    c.TRACKER.JOINT_THRESH = 0.2  # gamma: a joint is visible above this confidence
     c.TRACKER.VALID_JOINTS = (
         10.0 / 15.0
-    )  # theta_valid: an identity vector is valid above this share of visible joints
+    )  # theta_valid: an embedding is valid above this share of visible joints
     c.TRACKER.POSITION_WEIGHT = 0.5  # theta_pos
     # sigma_max: distance between embeddings at and above which they are unlike; sqrt(2) is a right angle
     c.TRACKER.MAX_DISTANCE = 1.414
     c.TRACKER.MIN_SIMILARITY = 0.3  # the gate: a pair below it is no match
     c.TRACKER.MOTION = True  # overlap with the box that is expected; False: with the last one (the paper)
     c.TRACKER.MAX_LOST_SECONDS = 2.0  # of video, for which a lost person can be found again
+    c.TRACKER.MAX_LOST = 1000  # people
+    c.TRACKER.MAX_FRAME_SECONDS = 1.0  # frames further apart are a break in the video
     # scores are weighted by how sure the joints are; a network whose scores are its boxes' needs more: 0.7 and 0.5
     c.TRACKER.BIRTH_SCORE = 0.5  # an unmatched detection above it begins a track
-    c.TRACKER.MIN_SCORE = 0.4  # detections below it are not looked at
+    c.TRACKER.MIN_SCORE = 0.4  # detections below it are left out
+    c.TRACKER.DUPLICATE_IOU = 0.9  # nobody new above this overlap with somebody
+    c.TRACKER.EMBEDDING_GAIN = 0.15  # share of a new embedding in a track's
+    c.TRACKER.POSITION_MEMORY_SECONDS = 0.7  # in which a lost person's POSITION_WEIGHT falls to 1/e
+    c.TRACKER.REACH = 0.4  # heights from the expected place in which a lost person is recovered
+    c.TRACKER.REACH_PER_SECOND = 2.0  # heights more with every second
+    c.TRACKER.MIN_HEIGHT_RATIO = 0.6  # of a lost person and who may be them
+    c.TRACKER.MIN_APPEARANCE = 0.1  # similarity below which two people in full view are different
+    c.TRACKER.APPEARANCE_FLOOR = 0.1  # what appearance counts at least in recovering the lost
+    c.TRACKER.POSITION_NOISE = 0.04  # heights; standard deviation of a detected centre
+    c.TRACKER.MIN_POSITION_NOISE = 0.5  # pixels
+    c.TRACKER.START_VELOCITY = 1.0  # heights a second; standard deviation
+    c.TRACKER.ACCELERATION = 2.0  # heights a second to the power of 1.5; standard deviation
+    c.TRACKER.SIZE_GAIN = 0.5  # share of a detected size in the expected box's
+    c.TRACKER.COASTING_SECONDS = 3.0  # in which a lost person's velocity falls to 1/e
 
     c.TRACKER_HEADS = CfgNode()
     c.TRACKER_HEADS.TRACKER_NAME = "OcclusionAwareTracker"  # read by Detectron2's build_tracker_head only

@@ -1,4 +1,4 @@
-"""How alike a detection and a tracklet are (paper, section 3.3): pure functions of NumPy arrays."""
+"""Similarity of detections and tracklets (paper, section 3.3): pure functions of NumPy arrays."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def count_visible_joints(keypoints: np.ndarray, joint_threshold: float) -> np.nd
 def has_valid_embedding(
     keypoints: np.ndarray, joint_threshold: float, valid_joint_share: float, *, body_joints: Sequence[int]
 ) -> np.ndarray:
-    """Which people are seen well enough for their identity vector to describe *them*.
+    """Whose embedding is valid: enough of the body is visible for it to describe *them*.
 
-    The vector of a hidden person describes whoever stands in front, so it counts only where N_valid is
+    The embedding of a hidden person describes whoever stands in front, so it is valid only where N_valid is
     *greater* than theta_valid.
 
     Args:
@@ -62,12 +62,17 @@ def has_valid_embedding(
 
 
 def appearance_similarity(distances: np.ndarray, max_distance: float) -> np.ndarray:
-    """How alike vectors at these distances are, equation 2: 1 for equal ones, 0 from ``max_distance`` (sigma_max) on."""
+    """The appearance term of equation 2: 1 for equal embeddings, falling to 0 at ``max_distance`` (sigma_max).
+
+    Args:
+        distances: of embeddings, of any shape.
+        max_distance: above 0.
+    """
     return 1.0 - np.minimum(distances, max_distance) / max_distance
 
 
 def combined_similarity(
-    iou: np.ndarray, likeness: np.ndarray, comparable: np.ndarray, *, position_weight: float | np.ndarray
+    iou: np.ndarray, appearance: np.ndarray, comparable: np.ndarray, *, position_weight: float | np.ndarray
 ) -> np.ndarray:
     """S, equation 2: position and appearance together.
 
@@ -79,18 +84,18 @@ def combined_similarity(
 
     Args:
         iou: (T, N) of tracklets and detections.
-        likeness: (T, N) the bracket above, see ``appearance_similarity``.
-        comparable: (T, N) bool, true where both vectors can be trusted; elsewhere S is the IoU alone.
+        appearance: (T, N) the bracket above, see ``appearance_similarity``.
+        comparable: (T, N) bool, where both embeddings are valid; elsewhere S is the IoU alone.
         position_weight: theta_pos in [0, 1]; a number, or (T, 1) for each tracklet its own.
 
     Returns:
         (T, N) float64 in [0, 1].
     """
-    return np.where(comparable, position_weight * iou + (1.0 - position_weight) * likeness, iou)
+    return np.where(comparable, position_weight * iou + (1.0 - position_weight) * appearance, iou)
 
 
-def nearness(expected_xyxy: np.ndarray, boxes_xyxy: np.ndarray, reach_heights: np.ndarray) -> np.ndarray:
-    """How near boxes are to where lost people are expected, for boxes that overlap too little or not at all.
+def proximity(expected_xyxy: np.ndarray, boxes_xyxy: np.ndarray, reach_heights: np.ndarray) -> np.ndarray:
+    """Proximity of boxes to where lost people are expected, where overlap says too little or nothing.
 
     Args:
         expected_xyxy: (T, 4) pixels.

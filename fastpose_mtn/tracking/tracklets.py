@@ -1,4 +1,4 @@
-"""The people a tracker follows: one array per property, so that no frame needs a loop over people.
+"""The tracklets of a tracker: one array a property, so that no frame needs a loop over people.
 
 Motion is a Kalman filter of constant velocity on the centre of the box. Its noise is measured in heights
 of the person, because a box of 400 px jitters and moves more pixels than one of 40 px. Every person's two
@@ -9,13 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# Standard deviations, in heights of the person (and seconds).
-_MEASUREMENT = 0.04  # of a detected centre
-_START_VELOCITY = 1.0  # a second; walking is 0.8, running 3
-_ACCELERATION = 2.0  # a second to the power of 1.5 (white noise)
-_SIZE_GAIN = 0.5  # share of a detected size that is taken over
-# Seconds over which a velocity fades: people stop and turn, straight lines do not.
-_COASTING_S = 3.0
+from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS, TrackerParameters
 
 
 class Tracklets:
@@ -25,17 +19,22 @@ class Tracklets:
         ids: (T,) int64.
         last_seen_s: (T,) seconds of video.
         lost: (T,) bool, not matched in the last frame.
-        vectors: (T, D) float64 appearance; zeros where there is none yet.
-        has_vector: (T,) bool.
+        embeddings: (T, D) float64, moving averages; zeros where there is none yet.
+        has_embedding: (T,) bool.
         boxes: (T, 4) float64 xyxy pixels, where each was last seen.
+
+    Args:
+        embedding_dim: D.
+        parameters: of the motion model and the moving averages.
     """
 
-    def __init__(self, embedding_dim: int = 0) -> None:
+    def __init__(self, embedding_dim: int = 0, *, parameters: TrackerParameters = DEFAULT_PARAMETERS) -> None:
+        self._parameters = parameters
         self.ids = np.zeros(0, np.int64)
         self.last_seen_s = np.zeros(0)
         self.lost = np.zeros(0, bool)
-        self.vectors = np.zeros((0, embedding_dim))
-        self.has_vector = np.zeros(0, bool)
+        self.embeddings = np.zeros((0, embedding_dim))
+        self.has_embedding = np.zeros(0, bool)
         self.boxes = np.zeros((0, 4))
         self._centre_xy = np.zeros((0, 2))
         self._velocity_xy = np.zeros((0, 2))  # pixels a second
@@ -47,68 +46,73 @@ class Tracklets:
 
     def predicted_boxes(self, time_s: float) -> np.ndarray:
         """Where the people are expected, (T, 4) xyxy pixels."""
-        centre = self._centre_xy + self._velocity_xy * _coasting(time_s - self.last_seen_s)
+        centre = self._centre_xy + self._velocity_xy * self._coasting(time_s - self.last_seen_s)
         half = self._size_wh / 2.0
         return np.concatenate([centre - half, centre + half], axis=1)
 
-    def see(self, rows: np.ndarray, boxes_xyxy: np.ndarray, time_s: float) -> None:
+    def update(self, rows: np.ndarray, boxes_xyxy: np.ndarray, time_s: float) -> None:
         """Corrects the motion of ``rows`` (M,) by their boxes in this frame (M, 4); all other people are lost."""
         self.lost[:] = True
         self.lost[rows] = False
         elapsed = time_s - self.last_seen_s[rows]
         velocity = self._velocity_xy[rows]
-        centre = self._centre_xy[rows] + velocity * _coasting(elapsed)
-        velocity *= np.exp(elapsed / -_COASTING_S)[:, None]
+        centre = self._centre_xy[rows] + velocity * self._coasting(elapsed)
+        velocity *= np.exp(elapsed / -self._parameters.coasting_seconds)[:, None]
 
         size = self._size_wh[rows]
         var_position, cov, var_velocity = self._covariance[rows].T
-        noise = (_ACCELERATION * size[:, 1]) ** 2 * elapsed
+        noise = (self._parameters.acceleration * size[:, 1]) ** 2 * elapsed
         var_position = var_position + elapsed * (2 * cov + elapsed * var_velocity) + noise * elapsed**2 / 3
         cov = cov + elapsed * var_velocity + noise * elapsed / 2
         var_velocity = var_velocity + noise
 
         seen_centre, seen_size = _centre_and_size(boxes_xyxy)
-        spread = var_position + _measurement_variance(size[:, 1])
+        spread = var_position + self._measurement_variance(size[:, 1])
         gain, gain_velocity = var_position / spread, cov / spread
-        surprise = seen_centre - centre
-        self._centre_xy[rows] = centre + gain[:, None] * surprise
-        self._velocity_xy[rows] = velocity + gain_velocity[:, None] * surprise
+        innovation = seen_centre - centre
+        self._centre_xy[rows] = centre + gain[:, None] * innovation
+        self._velocity_xy[rows] = velocity + gain_velocity[:, None] * innovation
         self._covariance[rows] = np.stack(
             [(1 - gain) * var_position, (1 - gain) * cov, var_velocity - gain_velocity * cov], axis=1
         )
-        self._size_wh[rows] = size + _SIZE_GAIN * (seen_size - size)
+        self._size_wh[rows] = size + self._parameters.size_gain * (seen_size - size)
         self.boxes[rows] = boxes_xyxy
         self.last_seen_s[rows] = time_s
 
-    def remember(self, rows: np.ndarray, vectors: np.ndarray, share: float) -> None:
-        """Mixes ``share`` of these identity vectors (M, D) into those of ``rows``; a first one is taken whole.
+    def update_embeddings(self, rows: np.ndarray, embeddings: np.ndarray) -> None:
+        """Moves the averages of ``rows`` (M,) towards these embeddings (M, D); a first one is taken whole.
 
-        The direction is averaged and the length is averaged, so vectors of length 1 stay so.
+        The direction is averaged and the length is averaged, so embeddings of length 1 stay so.
         """
         if not len(rows):
             return
-        old, new = self.vectors[rows], vectors.astype(np.float64)
-        share_new = np.where(self.has_vector[rows], share, 1.0)[:, None]
+        old, new = self.embeddings[rows], embeddings.astype(np.float64)
+        share_new = np.where(self.has_embedding[rows], self._parameters.embedding_gain, 1.0)[:, None]
         mixed = (1.0 - share_new) * old + share_new * new
         length = (1.0 - share_new) * _length(old) + share_new * _length(new)
-        self.vectors[rows] = mixed * (length / np.maximum(_length(mixed), 1e-12))
-        self.has_vector[rows] = True
+        self.embeddings[rows] = mixed * (length / np.maximum(_length(mixed), 1e-12))
+        self.has_embedding[rows] = True
 
-    def begin(self, ids: np.ndarray, boxes_xyxy: np.ndarray, time_s: float) -> np.ndarray:
-        """Begins tracklets with these ids (M,) at these boxes (M, 4); returns their rows (M,)."""
+    def add(self, ids: np.ndarray, boxes_xyxy: np.ndarray, time_s: float) -> np.ndarray:
+        """Adds tracklets with these ids (M,) at these boxes (M, 4); returns their rows (M,)."""
         count, old = len(ids), len(self)
         if not count:
             return np.zeros(0, np.intp)
         centre, size = _centre_and_size(boxes_xyxy)
         height = size[:, 1]
         covariance = np.stack(
-            [_measurement_variance(height), np.zeros(count), (_START_VELOCITY * height) ** 2], axis=1
+            [
+                self._measurement_variance(height),
+                np.zeros(count),
+                (self._parameters.start_velocity * height) ** 2,
+            ],
+            axis=1,
         )
         self.ids = np.concatenate([self.ids, ids])
         self.last_seen_s = np.concatenate([self.last_seen_s, np.full(count, time_s)])
         self.lost = np.concatenate([self.lost, np.zeros(count, bool)])
-        self.vectors = np.concatenate([self.vectors, np.zeros((count, self.vectors.shape[1]))])
-        self.has_vector = np.concatenate([self.has_vector, np.zeros(count, bool)])
+        self.embeddings = np.concatenate([self.embeddings, np.zeros((count, self.embeddings.shape[1]))])
+        self.has_embedding = np.concatenate([self.has_embedding, np.zeros(count, bool)])
         self.boxes = np.concatenate([self.boxes, boxes_xyxy])
         self._centre_xy = np.concatenate([self._centre_xy, centre])
         self._velocity_xy = np.concatenate([self._velocity_xy, np.zeros((count, 2))])
@@ -119,17 +123,18 @@ class Tracklets:
     def keep(self, kept: np.ndarray) -> None:
         """Drops all tracklets but ``kept``, a mask (T,)."""
         for name, value in vars(self).items():
-            setattr(self, name, value[kept])
+            if isinstance(value, np.ndarray):
+                setattr(self, name, value[kept])
 
+    def _coasting(self, elapsed_s: np.ndarray) -> np.ndarray:
+        """(M, 1) seconds' worth of today's velocity that people still cover in these seconds (M,)."""
+        fade_s = self._parameters.coasting_seconds
+        return (fade_s * -np.expm1(elapsed_s / -fade_s))[:, None]
 
-def _coasting(elapsed_s: np.ndarray) -> np.ndarray:
-    """(M, 1) seconds' worth of today's velocity that people still cover in these seconds (M,)."""
-    return (_COASTING_S * -np.expm1(elapsed_s / -_COASTING_S))[:, None]
-
-
-def _measurement_variance(height: np.ndarray) -> np.ndarray:
-    """Square pixels; half a pixel is the least, boxes without height included."""
-    return np.maximum(_MEASUREMENT * height, 0.5) ** 2
+    def _measurement_variance(self, height: np.ndarray) -> np.ndarray:
+        """Square pixels, of a detected centre."""
+        parameters = self._parameters
+        return np.maximum(parameters.position_noise * height, parameters.min_position_noise) ** 2
 
 
 def _centre_and_size(boxes_xyxy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

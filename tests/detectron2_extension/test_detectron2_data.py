@@ -21,6 +21,7 @@ from fastpose_mtn.detectron2 import (
 from fastpose_mtn.detectron2.data import dataset_of
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+from fastpose_mtn.tracking.parameters import TrackerParameters
 
 DRAWN = "synthetic://catalog?seeds=1-2&frames=2&size=96x64&people=2"
 
@@ -138,7 +139,10 @@ def test_evaluators(cfg, sequences, tmp_path):
     outputs = [perfect(record) for record in records]
     pose = PoseEvaluator(dataset, POSETRACK15)
     posetrack = PoseTrackEvaluator(
-        dataset, POSETRACK15, lambda: OcclusionAwareTracker(birth_score=0.1, min_score=0.1), output=tmp_path
+        dataset,
+        POSETRACK15,
+        lambda: OcclusionAwareTracker(TrackerParameters(birth_score=0.1, min_score=0.1)),
+        output=tmp_path,
     )
     search = ReIDEvaluator(dataset, _Perfect())
     for evaluator in (pose, posetrack, search):

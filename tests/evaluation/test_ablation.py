@@ -104,7 +104,10 @@ def test_the_command_tracks_again(drawn, tmp_path, capsys):
         (["--ablation", "--gt", "gt", "--strategy", "iou"], "leave one of the two out"),
         ([], "--output DIR is needed"),
         (["--output", "out", "TRACKER.MIN_SCOR", "0.1"], "did you mean TRACKER.MIN_SCORE?"),
-        (["--output", "out", "TRACKER.MIN_SCORE", "2.0"], "min_score: expected a number from 0 to 1"),
+        (
+            ["--output", "out", "TRACKER.MIN_SCORE", "2.0"],
+            "(TRACKER.MIN_SCORE): expected a number from 0 to 1",
+        ),
         (["--ablation", "--gt", "{nowhere}"], "ground truth of"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Frame by frame, with detections made by hand: 100 px high people, 15 joints, vectors of 4 values."""
+"""Frame by frame, with detections made by hand: 100 px high people, 15 joints, embeddings of 4 values."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.ops.overlap import iou_matrix
-from fastpose_mtn.skeletons import COCO17, HALPE136
+from fastpose_mtn.skeletons import COCO17, HALPE136, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
+from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+from fastpose_mtn.tracking.parameters import STRATEGIES, TrackerParameters
 
 ANNA, BERT, CARL = np.eye(4, dtype=np.float32)[:3]  # at right angles: as unlike as can be
 FRAME = 0.04  # seconds
 
 
 def person(x, look=ANNA, *, seen=15, score=0.9, y=100.0, height=100.0, width=40.0):
-    """One detection: (box, score, keypoints, vector); ``seen`` of its 15 joints are visible."""
+    """One detection: (box, score, keypoints, embedding); ``seen`` of its 15 joints are visible."""
     box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
     joints = np.zeros((15, 3), np.float32)
     joints[:, :2] = x, y
@@ -24,24 +25,24 @@ def person(x, look=ANNA, *, seen=15, score=0.9, y=100.0, height=100.0, width=40.
     return box, score, joints, look
 
 
-def frame(*people, vectors=True):
+def frame(*people, embeddings=True):
     if not people:
-        return PersonDetections.empty(15, 4 if vectors else None)
+        return PersonDetections.empty(15, 4 if embeddings else None)
     boxes, scores, joints, looks = zip(*people, strict=True)
     return PersonDetections(
         boxes=np.array(boxes, np.float32),
         scores=np.array(scores, np.float32),
         keypoints=np.array(joints, np.float32),
-        embeddings=np.array(looks, np.float32) if vectors else None,
+        embeddings=np.array(looks, np.float32) if embeddings else None,
     )
 
 
-def ids(tracker, time_s, *people, vectors=True):
-    return tracker.update(frame(*people, vectors=vectors), time_s).track_ids.tolist()
+def ids(tracker, time_s, *people, embeddings=True):
+    return tracker.update(frame(*people, embeddings=embeddings), time_s).track_ids.tolist()
 
 
-def make(strategy="occlusion_aware", **kwargs):
-    return OcclusionAwareTracker(strategy=strategy, **kwargs)
+def make(strategy="occlusion_aware", *, skeleton=POSETRACK15, **parameters):
+    return OcclusionAwareTracker(TrackerParameters(strategy=strategy, **parameters), skeleton=skeleton)
 
 
 def hide(tracker, start_s, end_s, *others):
@@ -62,7 +63,7 @@ def test_equal_scores_are_born_in_order_of_the_detections():
     assert ids(make(), 0.0, person(50), person(200), person(350)) == [0, 1, 2]
 
 
-def test_who_is_born_and_who_is_looked_at():
+def test_who_is_born_and_who_takes_part():
     tracker = make(birth_score=0.7, min_score=0.5)
     assert ids(tracker, 0.0, person(50, score=0.69), person(200, score=0.71)) == [0]
     # a weak detection goes on with a track, one below the least score does not
@@ -101,7 +102,7 @@ def test_similarity_weighs_position_and_appearance():
         assert ids(tracker, FRAME, person(100, BERT)) == [second]
 
 
-def test_a_hidden_persons_vector_is_not_believed():
+def test_a_hidden_persons_embedding_is_not_valid():
     """10 of 15 joints are not enough: S is the overlap, 1; with 11, S is 0.5."""
     for seen, second in ((10, 0), (11, 1)):
         tracker = make(min_similarity=0.6)
@@ -109,7 +110,7 @@ def test_a_hidden_persons_vector_is_not_believed():
         assert ids(tracker, FRAME, person(100, BERT, seen=seen)) == [second]
 
 
-def test_a_vector_is_valid_by_the_body_alone():
+def test_an_embedding_is_valid_by_the_body_alone():
     """Of 136 joints the 26 of body and feet are seen, or 14 of the body, or 13; the rest of them is 110."""
     body = HALPE136.parts["body"]
     for seen, hands, second in ((range(26), 0.0, 1), (body[:14], 0.0, 1), (body[:13], 1.0, 0)):
@@ -135,14 +136,14 @@ def test_people_of_another_skeleton_are_refused():
     ]  # nor have people of whom only boxes are known
 
 
-def test_reid_believes_every_vector():
+def test_every_embedding_counts_for_reid():
     tracker = make("reid", min_similarity=0.6)
     ids(tracker, 0.0, person(100, ANNA))
     assert ids(tracker, FRAME, person(100, BERT, seen=3)) == [1]
 
 
-def test_a_hidden_persons_vector_does_not_change_the_tracklet():
-    """Carl stands in front of Anna for a second; the vectors of her boxes are his."""
+def test_a_hidden_persons_embedding_does_not_change_the_tracklet():
+    """Carl stands in front of Anna for a second; the embeddings of her boxes are his."""
     far = 600
     for strategy, back in (("occlusion_aware", 0), ("reid", 1)):
         tracker = make(strategy)
@@ -239,7 +240,7 @@ def test_a_hidden_person_of_another_size_is_new():
     assert ids(tracker, 0.4, person(140, ANNA, seen=5, height=55)) == [1]
 
 
-def test_of_two_lost_people_in_reach_the_likest_comes_back():
+def test_of_two_lost_people_in_reach_the_more_similar_comes_back():
     for look, back in ((ANNA, 0), (BERT, 1)):
         tracker = make()
         assert ids(tracker, 0.0, person(100, ANNA), person(180, BERT)) == [0, 1]
@@ -313,19 +314,19 @@ def test_reset_forgets_everything():
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_without_vectors_position_decides(strategy):
+def test_without_embeddings_position_decides(strategy):
     tracker = make(strategy)
     for i in range(10):
-        found = ids(tracker, i * FRAME, person(100 + i), person(300 - i), vectors=False)
+        found = ids(tracker, i * FRAME, person(100 + i), person(300 - i), embeddings=False)
         assert found == [0, 1]
-    assert ids(tracker, 0.5, vectors=False) == []
+    assert ids(tracker, 0.5, embeddings=False) == []
 
 
-def test_a_frame_without_vectors_between_others():
+def test_a_frame_without_embeddings_between_others():
     tracker = make()
     ids(tracker, 0.0, person(100, ANNA))
-    assert ids(tracker, FRAME, person(101), vectors=False) == [0]
-    assert ids(tracker, 2 * FRAME, vectors=False) == []
+    assert ids(tracker, FRAME, person(101), embeddings=False) == [0]
+    assert ids(tracker, 2 * FRAME, embeddings=False) == []
     assert ids(tracker, 3 * FRAME, person(600, ANNA)) == [0]
 
 
@@ -370,44 +371,9 @@ def test_motion_earns_its_place():
 
 def test_from_config():
     cfg = get_cfg()
+    cfg.merge_from_list(["TRACKER.MAX_LOST_SECONDS", "9.0", "MODEL.SKELETON", "HALPE136"])
     tracker = OcclusionAwareTracker.from_config(cfg)
-    plain = OcclusionAwareTracker()
-    settings_of = {k: v for k, v in vars(plain).items() if not k.startswith("_")}
-    for name, value in settings_of.items():
-        expected = pytest.approx(value, abs=1e-3) if isinstance(value, float) else value
-        assert getattr(tracker, name) == expected, name
-    cfg.merge_from_list(
-        [
-            "TRACKER.STRATEGY",
-            "iou",
-            "TRACKER.MAX_LOST_SECONDS",
-            "9.0",
-            "TRACKER.MOTION",
-            "False",
-            "MODEL.SKELETON",
-            "HALPE136",
-        ]
-    )
-    changed = OcclusionAwareTracker.from_config(cfg)
-    assert (changed.strategy, changed.max_lost_seconds, changed.motion) == ("iou", 9.0, False)
-    assert changed.skeleton is HALPE136
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"strategy": "magic"}, "strategy: expected one of iou, reid, occlusion_aware, got 'magic'"),
-        ({"joint_threshold": 1.5}, "joint_threshold: expected a number from 0 to 1, got 1.5"),
-        ({"position_weight": -0.1}, "position_weight: expected a number from 0 to 1, got -0.1"),
-        ({"min_similarity": 0.0}, "min_similarity: expected a number above 0 and up to 1, got 0.0"),
-        ({"max_distance": 0.0}, "max_distance: expected a distance above 0, got 0.0"),
-        ({"max_lost_seconds": -1.0}, "max_lost_seconds: expected 0 or more seconds, got -1.0"),
-        ({"max_lost": -1}, "max_lost: expected 0 or more people, got -1"),
-    ],
-)
-def test_a_bad_setting_is_named(setting, message):
-    with pytest.raises(ValueError, match=message):
-        OcclusionAwareTracker(**setting)
+    assert (tracker.parameters, tracker.skeleton) == (TrackerParameters(max_lost_seconds=9.0), HALPE136)
 
 
 def test_time_must_not_go_back():
@@ -423,7 +389,7 @@ def test_time_must_not_go_back():
     assert ids(tracker, 1.1, person(100)) == [0]  # and the tracker is as it was
 
 
-def test_vectors_must_keep_their_length():
+def test_embeddings_must_keep_their_length():
     tracker = make()
     ids(tracker, 0.0, person(100))
     longer = person(100, np.ones(5, np.float32))
@@ -467,7 +433,7 @@ def test_ids_are_unique_dense_and_repeatable(video, strategy):
     for people, time_s in video:
         found = tracker.update(people, time_s)
         assert found.track_ids.tolist() == again.update(people, time_s).track_ids.tolist()
-        assert (found.scores >= tracker.min_score).all()
+        assert (found.scores >= tracker.parameters.min_score).all()
         seen |= set(found.track_ids.tolist())
         assert seen == set(range(len(seen)))  # 0, 1, 2, ... without a gap
 

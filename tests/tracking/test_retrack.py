@@ -12,7 +12,8 @@ from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import COCO17, HALPE136, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import SavedDetections, SavedFrame, save
-from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
+from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+from fastpose_mtn.tracking.parameters import STRATEGIES, TrackerParameters
 from fastpose_mtn.tracking.retrack import find_detections, track_file, track_saved
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.writers import PoseTrack18Writer
@@ -59,7 +60,7 @@ def test_the_file_is_the_one_that_track_video_writes(tmp_path, name, skeleton, f
 
 
 def test_the_files_skeleton_counts_not_the_configurations(tmp_path, capsys):
-    """Two people of 136 joints, the bodies seen, change places: their vectors must be valid to tell."""
+    """Two people of 136 joints, the bodies seen, change places: their embeddings must be valid to tell."""
     body = HALPE136.parts["body"]
     joints = np.zeros((2, 136, 3), np.float32)
     joints[:, body, 2] = 1.0
@@ -104,7 +105,7 @@ def test_people_who_were_saved_twice_are_one_for_every_strategy(tmp_path):
     path = tmp_path / "twice.detections.npz"
     save(path, frames, source="twice", skeleton=POSETRACK15)
     for strategy in STRATEGIES:
-        tracker = OcclusionAwareTracker(strategy=strategy)
+        tracker = OcclusionAwareTracker(TrackerParameters(strategy=strategy))
         once = track_file(path, lambda _, tracker=tracker: tracker, tmp_path, PoseNMS)
         assert (once.people, once.tracks) == (6, 2)
         assert track_file(path, lambda _, tracker=tracker: tracker, tmp_path).people > 6

@@ -14,7 +14,7 @@ from fastpose_mtn.tracking.similarity import (
     has_valid_embedding,
     height_ratio,
     match,
-    nearness,
+    proximity,
 )
 
 
@@ -37,16 +37,16 @@ def test_distances_by_hand():
     )
 
 
-def test_a_vector_is_at_no_distance_from_itself_where_single_precision_would_err():
-    vector = np.full((1, 128), 1000.1, np.float32)
-    assert embedding_distances(vector, vector)[0, 0] == 0.0
+def test_an_embedding_is_at_no_distance_from_itself_where_single_precision_would_err():
+    embedding = np.full((1, 128), 1000.1, np.float32)
+    assert embedding_distances(embedding, embedding)[0, 0] == 0.0
 
 
 def test_a_joint_counts_above_gamma_not_at_it():
     assert count_visible_joints(confidences([0.2, 0.21, 1.0, 0.0]), 0.2).tolist() == [2]
 
 
-def test_a_vector_is_valid_above_ten_of_fifteen_joints_not_at_ten():
+def test_an_embedding_is_valid_above_ten_of_fifteen_joints_not_at_ten():
     ten, eleven = [1.0] * 10 + [0.0] * 5, [1.0] * 11 + [0.0] * 4
     assert valid(confidences(ten, eleven), 10 / 15) == [False, True]
 
@@ -58,7 +58,7 @@ def test_the_share_holds_for_other_skeletons():
     assert valid(confidences([1, 1, 0], [1, 1, 1]), 2 / 3) == [False, True]
 
 
-def test_a_vector_is_valid_by_the_bodys_joints_whatever_else_the_skeleton_has():
+def test_an_embedding_is_valid_by_the_bodys_joints_whatever_else_the_skeleton_has():
     """Two thirds of a body of 6 joints are 4; the face's 10 count neither for nor against."""
     five_of_body = [1.0] * 5 + [0.0] + [0.0] * 10
     face_alone = [1.0] * 4 + [0.0] * 2 + [1.0] * 10
@@ -68,33 +68,35 @@ def test_a_vector_is_valid_by_the_bodys_joints_whatever_else_the_skeleton_has():
     assert valid(people[:, :0], 2 / 3, body=()) == [False, False]
 
 
-def test_appearance_is_1_for_equal_vectors_and_0_from_sigma_on():
+def test_appearance_is_1_for_equal_embeddings_and_0_from_sigma_on():
     np.testing.assert_allclose(appearance_similarity(np.array([0, 0.5, 1.0, 1.7]), 1.0), [1, 0.5, 0, 0])
 
 
 def test_equation_2_by_hand():
     iou, distance = np.array([[0.8, 0.8]]), np.array([[0.3, 0.3]])
     comparable = np.array([[True, False]])
-    likeness = appearance_similarity(distance, 1.2)  # 0.75
-    similarity = combined_similarity(iou, likeness, comparable, position_weight=0.4)
+    appearance = appearance_similarity(distance, 1.2)  # 0.75
+    similarity = combined_similarity(iou, appearance, comparable, position_weight=0.4)
     np.testing.assert_allclose(similarity, [[0.4 * 0.8 + 0.6 * 0.75, 0.8]])
 
 
-def test_the_likelier_person_has_the_higher_similarity():
+def test_the_more_similar_person_has_the_higher_similarity():
     """As printed in the paper, equation 2 would prefer the unlike one."""
-    likeness = appearance_similarity(np.array([[0.1, 0.9]]), 1.0)
-    like, unlike = combined_similarity(np.full((1, 2), 0.5), likeness, likeness > -1, position_weight=0.5)[0]
+    appearance = appearance_similarity(np.array([[0.1, 0.9]]), 1.0)
+    like, unlike = combined_similarity(
+        np.full((1, 2), 0.5), appearance, appearance > -1, position_weight=0.5
+    )[0]
     assert like > unlike
 
 
-def test_nearness_by_hand():
+def test_proximity_by_hand():
     expected = np.array([[0, 0, 10, 100]], float)  # centre (5, 50)
     boxes = np.array([[0, 0, 10, 100], [30, 40, 40, 140], [45, 0, 55, 200]], float)
     # offsets 0, (30, 40) = 50 px and (45, 50) px; reach half of 100, 100 and 200 px
     wanted = [1.0, 0.0, 1 - np.hypot(45, 50) / 100]
-    np.testing.assert_allclose(nearness(expected, boxes, np.array([0.5])), [wanted], atol=1e-12)
+    np.testing.assert_allclose(proximity(expected, boxes, np.array([0.5])), [wanted], atol=1e-12)
     flat = np.zeros((1, 4))
-    assert nearness(flat, flat, np.array([0.5]))[0, 0] == 1.0
+    assert proximity(flat, flat, np.array([0.5]))[0, 0] == 1.0
 
 
 def test_height_ratio_by_hand():

@@ -1,7 +1,7 @@
 """What the occlusion-aware strategy is for: fewer identity switches where people hide each other.
 
 The crowds know who is who, so switches are counted, not estimated. People walk to and fro at different
-distances; the nearer one hides joints of the farther, a vector describes what is seen, and who is hidden
+distances; the nearer one hides joints of the farther, an embedding describes what is seen, and who is hidden
 too far is not found.
 """
 
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.tracking.occlusion_aware import STRATEGIES, OcclusionAwareTracker
+from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+from fastpose_mtn.tracking.parameters import STRATEGIES, TrackerParameters
 
 FPS, FRAMES, PEOPLE, DIM = 15.0, 120, 12, 64
 WIDTH = 1280.0
@@ -21,8 +22,8 @@ JOINTS = np.array(
 )  # fmt: skip
 
 
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+def unit(embeddings):
+    return embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True)
 
 
 def crowd(seed):
@@ -48,8 +49,8 @@ def crowd(seed):
         seen = ~hides.any(axis=1)
         share = seen.mean(axis=1)
         # a RoI's middle counts most, and that is where whoever stands in front is
-        vectors = share[:, None] * looks + 2 * hides.mean(axis=2) @ looks
-        vectors = unit(unit(vectors) + 0.5 * unit(rng.normal(size=vectors.shape)))
+        embeddings = share[:, None] * looks + 2 * hides.mean(axis=2) @ looks
+        embeddings = unit(unit(embeddings) + 0.5 * unit(rng.normal(size=embeddings.shape)))
         found = rng.random(PEOPLE) < np.interp(share, [0.15, 0.3, 0.6, 1.0], [0.0, 0.4, 0.95, 0.99])
         confidence = np.where(seen, rng.beta(8, 2, seen.shape), rng.beta(1, 9, seen.shape))
         boxes += rng.normal(size=boxes.shape) * 0.02 * height[:, None]
@@ -58,7 +59,7 @@ def crowd(seed):
                 boxes=boxes[found].astype(np.float32),
                 scores=np.clip(0.65 + 0.3 * share[found], 0, 1).astype(np.float32),
                 keypoints=np.concatenate([joints, confidence[..., None]], 2)[found].astype(np.float32),
-                embeddings=vectors[found].astype(np.float32),
+                embeddings=embeddings[found].astype(np.float32),
             ),
             np.flatnonzero(found),
         )  # fmt: skip
@@ -84,7 +85,9 @@ def test_fewer_identity_switches(motion):
     """The paper has 37 % fewer than overlap alone."""
     videos = [list(crowd(seed)) for seed in range(6)]
     switches = {
-        strategy: count_switches(videos, OcclusionAwareTracker(strategy=strategy, motion=motion))
+        strategy: count_switches(
+            videos, OcclusionAwareTracker(TrackerParameters(strategy=strategy, motion=motion))
+        )
         for strategy in STRATEGIES
     }
     assert switches["iou"] > 100, "too easy to tell anything"

@@ -1,5 +1,6 @@
 import numpy as np
 
+from fastpose_mtn.tracking.parameters import TrackerParameters
 from fastpose_mtn.tracking.tracklets import Tracklets
 
 
@@ -9,9 +10,9 @@ def box(x, y=100.0, width=40.0, height=100.0):
 
 def walk(positions, fps=10.0):
     people = Tracklets(2)
-    rows = people.begin(np.array([0]), box(positions[0]), 0.0)
+    rows = people.add(np.array([0]), box(positions[0]), 0.0)
     for i, x in enumerate(positions[1:], 1):
-        people.see(rows, box(x), i / fps)
+        people.update(rows, box(x), i / fps)
     return people
 
 
@@ -36,16 +37,16 @@ def test_the_speed_of_who_is_not_seen_fades():
 def test_motion_does_not_depend_on_the_size_of_the_picture():
     near, far = Tracklets(0), Tracklets(0)
     for people, scale in ((near, 1.0), (far, 8.0)):
-        people.begin(np.array([0]), scale * box(50.0), 0.0)
+        people.add(np.array([0]), scale * box(50.0), 0.0)
         for i in range(1, 6):
-            people.see(np.array([0]), scale * box(50.0 + 7 * i), i / 10)
+            people.update(np.array([0]), scale * box(50.0 + 7 * i), i / 10)
     np.testing.assert_allclose(8.0 * near.predicted_boxes(0.8), far.predicted_boxes(0.8))
 
 
 def test_who_is_not_seen_is_lost():
     people = Tracklets(0)
-    people.begin(np.array([0, 1]), np.concatenate([box(50), box(200)]), 0.0)
-    people.see(np.array([1]), box(201), 0.1)
+    people.add(np.array([0, 1]), np.concatenate([box(50), box(200)]), 0.0)
+    people.update(np.array([1]), box(201), 0.1)
     assert people.lost.tolist() == [True, False]
     assert people.last_seen_s.tolist() == [0.0, 0.1]
     np.testing.assert_allclose(people.boxes, np.concatenate([box(50), box(201)]))
@@ -54,28 +55,28 @@ def test_who_is_not_seen_is_lost():
     assert len(people) == 1
 
 
-def test_vectors_are_averaged_on_the_circle():
-    people = Tracklets(2)
-    rows = people.begin(np.array([0]), box(50), 0.0)
-    assert not people.has_vector[0]
-    people.remember(rows, np.array([[1.0, 0.0]], np.float32), 0.5)
-    np.testing.assert_allclose(people.vectors, [[1, 0]])  # the first one is taken whole
-    people.remember(rows, np.array([[0.0, 1.0]], np.float32), 0.5)
-    np.testing.assert_allclose(people.vectors, [[0.5**0.5, 0.5**0.5]])
-    assert people.has_vector[0]
+def test_embeddings_are_averaged_on_the_circle():
+    people = Tracklets(2, parameters=TrackerParameters(embedding_gain=0.5))
+    rows = people.add(np.array([0]), box(50), 0.0)
+    assert not people.has_embedding[0]
+    people.update_embeddings(rows, np.array([[1.0, 0.0]], np.float32))
+    np.testing.assert_allclose(people.embeddings, [[1, 0]])  # the first one is taken whole
+    people.update_embeddings(rows, np.array([[0.0, 1.0]], np.float32))
+    np.testing.assert_allclose(people.embeddings, [[0.5**0.5, 0.5**0.5]])
+    assert people.has_embedding[0]
 
 
-def test_vectors_that_are_not_of_length_1_keep_their_length():
-    people = Tracklets(2)
-    rows = people.begin(np.array([0]), box(50), 0.0)
-    people.remember(rows, np.array([[3.0, 0.0]]), 0.25)
-    people.remember(rows, np.array([[0.0, 5.0]]), 0.25)
-    np.testing.assert_allclose(np.linalg.norm(people.vectors[0]), 0.75 * 3 + 0.25 * 5)
+def test_embeddings_that_are_not_of_length_1_keep_their_length():
+    people = Tracklets(2, parameters=TrackerParameters(embedding_gain=0.25))
+    rows = people.add(np.array([0]), box(50), 0.0)
+    people.update_embeddings(rows, np.array([[3.0, 0.0]]))
+    people.update_embeddings(rows, np.array([[0.0, 5.0]]))
+    np.testing.assert_allclose(np.linalg.norm(people.embeddings[0]), 0.75 * 3 + 0.25 * 5)
 
 
-def test_opposite_vectors_do_not_divide_by_zero():
-    people = Tracklets(2)
-    rows = people.begin(np.array([0]), box(50), 0.0)
-    for vector in ([[1.0, 0.0]], [[-1.0, 0.0]]):
-        people.remember(rows, np.array(vector), 0.5)
-    assert np.isfinite(people.vectors).all()
+def test_opposite_embeddings_do_not_divide_by_zero():
+    people = Tracklets(2, parameters=TrackerParameters(embedding_gain=0.5))
+    rows = people.add(np.array([0]), box(50), 0.0)
+    for embedding in ([[1.0, 0.0]], [[-1.0, 0.0]]):
+        people.update_embeddings(rows, np.array(embedding))
+    assert np.isfinite(people.embeddings).all()

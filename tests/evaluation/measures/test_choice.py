@@ -21,6 +21,7 @@ from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.skeletons import COCO17, PERSON19, POSETRACK15
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+from fastpose_mtn.tracking.parameters import TrackerParameters
 
 DRAWN = "synthetic://drawn?seeds=5&frames=6&size=160x120&people=3&occlusion=0.4"
 
@@ -115,7 +116,7 @@ def test_a_network_of_all_joints_gets_each_benchmarks_numbers(written, tmp_path)
         TrackingMeasure(
             files(written),
             skeleton,
-            functools.partial(OcclusionAwareTracker, strategy="iou", skeleton=skeleton),
+            functools.partial(OcclusionAwareTracker, TrackerParameters(strategy="iou"), skeleton=skeleton),
         )
         for skeleton in (PERSON19, POSETRACK15)
     )
