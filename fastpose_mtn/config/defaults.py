@@ -39,7 +39,8 @@ def get_cfg() -> CfgNode:
     c.MODEL.BACKBONE.NORM = "FrozenBN"  # ours: FrozenBN, BN, SyncBN or GN
     c.MODEL.TIMM = CfgNode()  # ours
     c.MODEL.TIMM.NAME = "resnet50"  # mobilenetv2_100, resnet18, resnet50, resnet101 (paper, section 4.1)
-    # timm.create_model's own arguments for this network, for example {channels: [32, 64, 128, 256]}
+    # timm.create_model's own arguments for this network, for example {channels: [32, 64, 128, 256]}; those that are
+    # given, also {}, replace all others, as other networks have others
     c.MODEL.TIMM.ARGS = CfgNode(new_allowed=True)
     c.MODEL.TIMM.STRIDE_IN_1X1 = False  # of bottlenecks; True for Detectron2's model zoo (MSRA's ResNets)
     c.MODEL.TIMM.PRETRAINED = False  # start from timm's ImageNet weights (downloads them)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
+from timm.models import FeatureListNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.modeling.bottom_up import build_bottom_up
+from fastpose_mtn.modeling.bottom_up import bottom_up_from_config
 from fastpose_mtn.modeling.layers import ConvNorm, xavier_init
 
 
@@ -20,55 +19,34 @@ class TimmFPN(nn.Module):
     Parameters are named as in Detectron2's FPN: ``bottom_up.*``, ``fpn_lateral2`` ... ``fpn_output5``.
 
     Args:
-        name: timm's model name.
-        pretrained: start from timm's ImageNet weights (downloads them).
-        timm_args: further arguments of ``timm.create_model``, for example its stages' channels.
-        stride_in_1x1: bottlenecks stride in their first convolution, as in MSRA's ResNets, which
-            Detectron2's model zoo starts from, and not in their 3x3 one.
-        norm: ``FrozenBN``, ``BN``, ``SyncBN`` or ``GN`` in the classifier.
-        freeze_at: stages that do not train: 0 none, 1 the stem, 2 the stem and the stride-4 stage,
-            and so on, as in Detectron2.
+        bottom_up: the classifier's features at the strides of ``bottom_up_strides``.
         out_channels: channels of every level (256 in the paper).
-        fpn_norm: normalisation of the pyramid's convolutions.
+        norm: normalisation of the pyramid's convolutions.
         fuse_type: ``sum`` or ``avg`` of lateral and top-down maps.
     """
 
     size_divisibility = 32
+    bottom_up_strides = (4, 8, 16, 32)
 
     def __init__(
         self,
         *,
-        name: str,
-        pretrained: bool = False,
-        timm_args: Mapping[str, Any] | None = None,
-        stride_in_1x1: bool = False,
-        norm: str = "FrozenBN",
-        freeze_at: int = 2,
+        bottom_up: FeatureListNet,
         out_channels: int = 256,
-        fpn_norm: str = "",
+        norm: str = "",
         fuse_type: str = "sum",
     ) -> None:
         super().__init__()
         if fuse_type not in ("sum", "avg"):
             raise ValueError(f"MODEL.FPN.FUSE_TYPE: expected sum or avg, got {fuse_type!r}")
-        self.bottom_up: Any = build_bottom_up(
-            name,
-            [4, 8, 16, 32],
-            pretrained,
-            timm_args,
-            stride_in_1x1=stride_in_1x1,
-            norm=norm,
-            freeze_at=freeze_at,
-        )
-        info: Any = self.bottom_up.feature_info
-        strides = info.reduction()
+        self.bottom_up = bottom_up
         self.out_channels = out_channels
         self.out_strides = {f"p{level}": 2**level for level in range(2, 7)}
         self._average = fuse_type == "avg"
-        self._levels = [int(math.log2(stride)) for stride in strides]
-        for level, channels in zip(self._levels, info.channels(), strict=True):
-            lateral = ConvNorm(channels, out_channels, 1, norm=fpn_norm)
-            output = ConvNorm(out_channels, out_channels, 3, norm=fpn_norm)
+        self._levels = [int(math.log2(stride)) for stride in self.bottom_up_strides]
+        for level, channels in zip(self._levels, bottom_up.feature_info.channels(), strict=True):
+            lateral = ConvNorm(channels, out_channels, 1, norm=norm)
+            output = ConvNorm(out_channels, out_channels, 3, norm=norm)
             for layer in (lateral, output):
                 xavier_init(layer)
             self.add_module(f"fpn_lateral{level}", lateral)
@@ -76,7 +54,14 @@ class TimmFPN(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> TimmFPN:
-        return cls(fuse_type=cfg.MODEL.FPN.FUSE_TYPE, **_bottom_up_from_config(cfg))
+        """The pyramid that ``MODEL.FPN`` describes, on the network of ``MODEL.TIMM``."""
+        c = cfg.MODEL.FPN
+        return cls(
+            bottom_up=bottom_up_from_config(cfg, cls.bottom_up_strides),
+            out_channels=c.OUT_CHANNELS,
+            norm=c.NORM,
+            fuse_type=c.FUSE_TYPE,
+        )
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Maps normalised images (B, 3, H, W), sides multiples of 32, to ``{"p2": ..., "p6": ...}``."""
@@ -100,55 +85,35 @@ class TimmDC5(nn.Module):
 
     A detector without a feature pyramid, after Detectron2's DC5 networks: Table 1d's SNIP training. What
     the heads read has as many channels as a pyramid's levels, by one lateral and one output convolution.
-    The arguments are ``TimmFPN``'s.
+
+    Args:
+        bottom_up: the classifier's features at the strides of ``bottom_up_strides``.
+        out_channels: channels of the level.
+        norm: normalisation of the two convolutions.
     """
 
     size_divisibility = 32
+    bottom_up_strides = (4, 8, 16, 16)
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        pretrained: bool = False,
-        timm_args: Mapping[str, Any] | None = None,
-        stride_in_1x1: bool = False,
-        norm: str = "FrozenBN",
-        freeze_at: int = 2,
-        out_channels: int = 256,
-        fpn_norm: str = "",
-    ) -> None:
+    def __init__(self, *, bottom_up: FeatureListNet, out_channels: int = 256, norm: str = "") -> None:
         super().__init__()
-        self.bottom_up: Any = build_bottom_up(
-            name, [4, 8, 16, 16], pretrained, {"output_stride": 16, **(timm_args or {})},
-            stride_in_1x1=stride_in_1x1, norm=norm, freeze_at=freeze_at,
-        )  # fmt: skip
+        self.bottom_up = bottom_up
         self.out_channels = out_channels
         self.out_strides = {"p4": 16}
-        self.lateral = ConvNorm(self.bottom_up.feature_info.channels()[-1], out_channels, 1, norm=fpn_norm)
-        self.output = ConvNorm(out_channels, out_channels, 3, norm=fpn_norm)
+        self.lateral = ConvNorm(bottom_up.feature_info.channels()[-1], out_channels, 1, norm=norm)
+        self.output = ConvNorm(out_channels, out_channels, 3, norm=norm)
         for layer in (self.lateral, self.output):
             xavier_init(layer)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> TimmDC5:
-        return cls(**_bottom_up_from_config(cfg))
+        """What ``MODEL.FPN`` describes of it, on the network of ``MODEL.TIMM``, dilated."""
+        bottom_up = bottom_up_from_config(cfg, cls.bottom_up_strides, {"output_stride": 16})
+        return cls(bottom_up=bottom_up, out_channels=cfg.MODEL.FPN.OUT_CHANNELS, norm=cfg.MODEL.FPN.NORM)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Maps normalised images (B, 3, H, W), sides multiples of 32, to ``{"p4": ...}``."""
         return {"p4": self.output(self.lateral(self.bottom_up(images)[-1]))}
-
-
-def _bottom_up_from_config(cfg: CfgNode) -> dict[str, Any]:
-    return {
-        "name": cfg.MODEL.TIMM.NAME,
-        "pretrained": cfg.MODEL.TIMM.PRETRAINED,
-        "timm_args": dict(cfg.MODEL.TIMM.ARGS),
-        "stride_in_1x1": cfg.MODEL.TIMM.STRIDE_IN_1X1,
-        "norm": cfg.MODEL.BACKBONE.NORM,
-        "freeze_at": cfg.MODEL.BACKBONE.FREEZE_AT,
-        "out_channels": cfg.MODEL.FPN.OUT_CHANNELS,
-        "fpn_norm": cfg.MODEL.FPN.NORM,
-    }
 
 
 BACKBONES: dict[str, type[TimmFPN] | type[TimmDC5]] = {

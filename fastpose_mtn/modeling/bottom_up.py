@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
 from timm.layers import BatchNormAct2d, FrozenBatchNormAct2d
+from timm.models import FeatureListNet
 from timm.models.resnet import Bottleneck
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
+from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import NORMS, ReplacementConv, group_norm
 
 
 def build_bottom_up(
+    *,
     name: str,
     strides: Sequence[int],
-    pretrained: bool,
-    timm_args: Mapping[str, Any] | None,
-    *,
-    stride_in_1x1: bool,
-    norm: str,
-    freeze_at: int,
-) -> Any:
-    """timm's network as the features of its four stages; see ``TimmFPN`` for the arguments.
+    pretrained: bool = False,
+    timm_args: Mapping[str, Any] | None = None,
+    stride_in_1x1: bool = False,
+    norm: str = "FrozenBN",
+    freeze_at: int = 2,
+) -> FeatureListNet:
+    """timm's network as the features of its four stages.
 
     Args:
+        name: timm's model name.
         strides: what the stages' must be, in pixels.
+        pretrained: start from timm's ImageNet weights (downloads them).
+        timm_args: further arguments of ``timm.create_model``, for example its stages' channels.
+        stride_in_1x1: bottlenecks stride in their first convolution, as in MSRA's ResNets, which
+            Detectron2's model zoo starts from, and not in their 3x3 one.
+        norm: ``FrozenBN``, ``BN``, ``SyncBN`` or ``GN``.
+        freeze_at: stages that do not train: 0 none, 1 the stem, 2 the stem and the stride-4 stage,
+            and so on, as in Detectron2.
 
     Raises:
         ValueError: timm has no such network or argument, its stages are others, or its weights cannot be had.
@@ -36,7 +46,7 @@ def build_bottom_up(
     if norm not in NORMS[1:]:
         raise ValueError(f"MODEL.BACKBONE.NORM: expected one of {', '.join(NORMS[1:])}, got {norm!r}")
     try:
-        bottom_up: Any = timm.create_model(
+        features = timm.create_model(
             name, features_only=True, out_indices=(1, 2, 3, 4), pretrained=pretrained, **(timm_args or {})
         )
     except RuntimeError as error:
@@ -50,6 +60,7 @@ def build_bottom_up(
             f"MODEL.TIMM.PRETRAINED: cannot get timm's ImageNet weights of {name} ({' '.join(str(error).split())[:200]}); "
             f"set it False, and MODEL.WEIGHTS to a file to start from"
         ) from error
+    bottom_up = cast(FeatureListNet, features)
     found = bottom_up.feature_info.reduction()
     if found != list(strides):
         raise ValueError(
@@ -61,6 +72,25 @@ def build_bottom_up(
     replace_norm(bottom_up, norm)
     freeze_stages(bottom_up, freeze_at)
     return bottom_up
+
+
+def bottom_up_from_config(
+    cfg: CfgNode, strides: Sequence[int], timm_args: Mapping[str, Any] | None = None
+) -> FeatureListNet:
+    """The network that ``MODEL.TIMM`` and ``MODEL.BACKBONE`` describe; see ``build_bottom_up``.
+
+    Args:
+        timm_args: arguments that ``MODEL.TIMM.ARGS`` may overrule.
+    """
+    return build_bottom_up(
+        name=cfg.MODEL.TIMM.NAME,
+        strides=strides,
+        pretrained=cfg.MODEL.TIMM.PRETRAINED,
+        timm_args={**(timm_args or {}), **cfg.MODEL.TIMM.ARGS},
+        stride_in_1x1=cfg.MODEL.TIMM.STRIDE_IN_1X1,
+        norm=cfg.MODEL.BACKBONE.NORM,
+        freeze_at=cfg.MODEL.BACKBONE.FREEZE_AT,
+    )
 
 
 class _StridedDepthwiseConv2d(ReplacementConv):
@@ -105,7 +135,7 @@ class _GroupNormAct(nn.GroupNorm):
 
 def _frozen(layer: nn.BatchNorm2d) -> nn.Module:
     """Batch normalisation with fixed statistics and scale, parameters and activation kept."""
-    frozen: Any
+    frozen: FrozenBatchNormAct2d | FrozenBatchNorm2d
     if isinstance(layer, BatchNormAct2d):
         frozen = FrozenBatchNormAct2d(layer.num_features, eps=layer.eps)
         frozen.drop, frozen.act = layer.drop, layer.act
@@ -128,11 +158,11 @@ def replace_norm(module: nn.Module, norm: str) -> None:
             setattr(module, name, timm.layers.convert_sync_batchnorm(child))
 
 
-def stages(bottom_up: Any) -> list[list[nn.Module]]:
+def stages(bottom_up: FeatureListNet) -> list[list[nn.Module]]:
     """The network's top-level modules by stage: those up to stride 2 (the stem), then stride 4, 8, 16, 32."""
     ends = [info["module"].split(".") for info in bottom_up.feature_info.get_dicts()]
     if ends[0][0] == "blocks":  # MobileNet: stage i is the entries of .blocks up to its feature's own
-        blocks: list[nn.Module] = list(bottom_up.blocks)
+        blocks: list[nn.Module] = list(bottom_up.get_submodule("blocks").children())
         last = [int(end[1]) for end in ends]
         stem = [m for n, m in bottom_up.named_children() if n != "blocks"] + blocks[: last[0]]
         return [
@@ -147,7 +177,7 @@ def stages(bottom_up: Any) -> list[list[nn.Module]]:
     return [[m for n, m in children.items() if n not in layers], *([children[n]] for n in layers)]
 
 
-def freeze_stages(bottom_up: nn.Module, freeze_at: int) -> None:
+def freeze_stages(bottom_up: FeatureListNet, freeze_at: int) -> None:
     """Stops the first ``freeze_at`` stages from training."""
     freeze(
         bottom_up, {id(m) for stage in stages(bottom_up)[:freeze_at] for top in stage for m in top.modules()}

@@ -57,12 +57,12 @@ class BoxPredictor(nn.Module):
         in_channels: int,
         num_classes: int = 1,
         bbox_reg_weights: Sequence[float] = (10.0, 10.0, 5.0, 5.0),
-        smooth_l1_beta: float = 0.0,
+        smooth_l1_beta: float = 0.5,
         bbox_reg_loss_weight: float = 1.0,
         cls_agnostic_bbox_reg: bool = False,
         score_thresh: float = 0.05,
         nms_thresh: float = 0.5,
-        vote_thresh: float = 1.0,
+        vote_thresh: float = 0.7,
         detections_per_image: int = 100,
     ) -> None:
         super().__init__()

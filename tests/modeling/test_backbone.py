@@ -4,14 +4,15 @@ import torch
 from torch import nn
 
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
-from fastpose_mtn.modeling.bottom_up import stages
+from fastpose_mtn.modeling.bottom_up import build_bottom_up, stages
 from fastpose_mtn.systems.mtn.network import build_model
 
 NAMES = ["mobilenetv2_100", "resnet18", "resnet50", "resnet101"]
 
 
-def build(name="resnet18", **arguments):
-    return TimmFPN(name=name, out_channels=8, **arguments)
+def build(name="resnet18", *, fuse_type="sum", **arguments):
+    bottom_up = build_bottom_up(name=name, strides=TimmFPN.bottom_up_strides, **arguments)
+    return TimmFPN(bottom_up=bottom_up, out_channels=8, fuse_type=fuse_type)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,7 +151,8 @@ def test_bad_input(arguments, text):
 
 @pytest.mark.parametrize("name", ["mobilenetv2_100", "resnet18", "resnet50"])
 def test_without_a_pyramid_there_is_one_level_and_every_stage_takes_part(name):
-    backbone = TimmDC5(name=name, out_channels=8, freeze_at=2)
+    dilated = build_bottom_up(name=name, strides=TimmDC5.bottom_up_strides, timm_args={"output_stride": 16})
+    backbone = TimmDC5(bottom_up=dilated, out_channels=8)
     out = backbone(torch.randn(1, 3, 64, 96))
     assert {name: tuple(value.shape) for name, value in out.items()} == {"p4": (1, 8, 4, 6)}
     assert backbone.out_strides == {"p4": 16}

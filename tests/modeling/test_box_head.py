@@ -41,7 +41,9 @@ def test_person_is_class_zero():
 
 
 def test_inference_clips_suppresses_thresholds_and_limits():
-    predictor = BoxPredictor(in_channels=1, score_thresh=0.3, nms_thresh=0.5, detections_per_image=2)
+    predictor = BoxPredictor(
+        in_channels=1, score_thresh=0.3, nms_thresh=0.5, vote_thresh=1.0, detections_per_image=2
+    )
     proposals = torch.tensor(
         [[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 200], [70, 70, 80, 80], [30, 30, 40, 40]]
     )

@@ -5,6 +5,7 @@ from timm.layers import BatchNormAct2d
 from torch import nn
 
 from fastpose_mtn.modeling.backbone import TimmFPN
+from fastpose_mtn.modeling.bottom_up import build_bottom_up
 from fastpose_mtn.modeling.box_head import BoxHead
 from fastpose_mtn.modeling.layers import ConvNorm
 from fastpose_mtn.runtime.fuse import fuse
@@ -12,12 +13,17 @@ from fastpose_mtn.runtime.fuse import fuse
 FUSED = ("BatchNorm", "FrozenBatchNorm", "SyncBatchNorm")
 
 
+def pyramid(name, *, fpn_norm="", **arguments):
+    bottom_up = build_bottom_up(name=name, strides=TimmFPN.bottom_up_strides, **arguments)
+    return TimmFPN(bottom_up=bottom_up, out_channels=8, norm=fpn_norm)
+
+
 @pytest.mark.parametrize("name", ["mobilenetv2_100", "resnet18", "resnet50", "resnet18d"])
 @pytest.mark.parametrize("norm", ["BN", "FrozenBN"])
 @pytest.mark.parametrize("activations", [False, True])
 def test_fused_network_computes_the_same(name, norm, activations):
     torch.manual_seed(0)
-    backbone = TimmFPN(name=name, norm=norm, freeze_at=1, out_channels=8, fpn_norm="BN").eval()
+    backbone = pyramid(name, norm=norm, freeze_at=1, fpn_norm="BN").eval()
     for module in backbone.modules():
         if hasattr(module, "running_var"):
             module.running_mean.normal_(0, 0.1)
@@ -36,7 +42,7 @@ def test_fused_network_computes_the_same(name, norm, activations):
 def test_layers_are_replaced_and_never_change_what_they_are(activations):
     """Whoever holds a layer of the network holds it afterwards as it was."""
     torch.manual_seed(0)
-    backbone = TimmFPN(name="resnet18d", norm="BN", freeze_at=0, out_channels=8).eval()
+    backbone = pyramid("resnet18d", norm="BN", freeze_at=0).eval()
     layers = list(backbone.modules())
     kinds = [(type(layer), layer.forward.__func__) for layer in layers]
     fuse(backbone, activations=activations)
@@ -45,7 +51,7 @@ def test_layers_are_replaced_and_never_change_what_they_are(activations):
 
 def test_residual_blocks_add_and_activate_in_a_convolution():
     torch.manual_seed(0)
-    backbone = TimmFPN(name="resnet50", freeze_at=0, out_channels=8).eval()
+    backbone = pyramid("resnet50", freeze_at=0).eval()
     fuse(backbone, activations=True)
     assert not [m for m in backbone.modules() if isinstance(m, nn.ReLU)]
     image = torch.randn(1, 3, 64, 64)
@@ -68,7 +74,7 @@ def test_a_block_that_holds_more_stays_a_block():
 
 
 def test_group_norm_stays():
-    backbone = TimmFPN(name="resnet18", norm="GN", freeze_at=0, out_channels=8).eval()
+    backbone = pyramid("resnet18", norm="GN", freeze_at=0).eval()
     count = sum(isinstance(m, nn.GroupNorm) for m in backbone.modules())
     fuse(backbone)
     assert sum(isinstance(m, nn.GroupNorm) for m in backbone.modules()) == count > 0

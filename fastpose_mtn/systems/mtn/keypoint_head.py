@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,10 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import add_convs, msra_init
 from fastpose_mtn.ops.boxes import pad_to_aspect
 from fastpose_mtn.ops.heatmaps import decode_joints, decode_joints_resized, encode_joints
-from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 DECODERS = {"subpixel": decode_joints, "resize": decode_joints_resized}
 
@@ -25,13 +28,23 @@ class KeypointPrediction(NamedTuple):
     visibility: Tensor | None
 
 
+class SharedArguments(TypedDict, total=False):
+    """Arguments of ``KeypointHead`` that both heads hand on."""
+
+    loss_weight: float
+    loss_normalizer: float | None
+    batch_size_per_image: int
+    decoder: str
+
+
 class KeypointHead(nn.Module):
     """What both heads share: regions, losses, decoding.
 
     Args:
         sigmas: OKS's constant of each of the K joints (see ``Skeleton``), by which they are decoded.
-        loss_weight: of the heatmap loss.
+        resolution_hw: of the features that are read.
         visibility_loss_weight: of the visibility loss; 0: there is no visibility branch.
+        loss_weight: of the heatmap loss.
         loss_normalizer: heatmap losses are divided by this times the number of images; None: by the
             number of joints trained (Detectron2's NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS).
         batch_size_per_image: positive proposals trained, an image.
@@ -45,8 +58,8 @@ class KeypointHead(nn.Module):
         *,
         sigmas: Sequence[float],
         resolution_hw: tuple[int, int],
+        visibility_loss_weight: float,
         loss_weight: float = 1.0,
-        visibility_loss_weight: float = 0.0,
         loss_normalizer: float | None = None,
         batch_size_per_image: int = 128,
         decoder: str = "subpixel",
@@ -157,8 +170,8 @@ class MTNKeypointHead(KeypointHead):
         deconv_dim: int = 256,
         norm: str = "",
         resolution_hw: tuple[int, int] = (22, 16),
-        visibility_loss_weight: float = 0.0,
-        **shared: Any,
+        visibility_loss_weight: float = 0.5,
+        **shared: Unpack[SharedArguments],
     ) -> None:
         super().__init__(
             sigmas=sigmas,
@@ -234,9 +247,9 @@ class KRCNNConvDeconvUpsampleHead(KeypointHead):
         sigmas: Sequence[float],
         conv_dims: Sequence[int] = (512,) * 8,
         resolution_hw: tuple[int, int] = (14, 14),
-        **shared: Any,
+        **shared: Unpack[SharedArguments],
     ) -> None:
-        super().__init__(sigmas=sigmas, resolution_hw=resolution_hw, **shared)
+        super().__init__(sigmas=sigmas, resolution_hw=resolution_hw, visibility_loss_weight=0.0, **shared)
         self.convs, channels = add_convs(self, "conv_fcn", in_channels, conv_dims)
         self.score_lowres = nn.ConvTranspose2d(channels, self.num_keypoints, 4, stride=2, padding=1)
         msra_init(self.score_lowres)
@@ -259,18 +272,38 @@ class KRCNNConvDeconvUpsampleHead(KeypointHead):
         )
 
 
-def _shared_from_config(cfg: CfgNode) -> dict:
+def head_skeleton(cfg: CfgNode) -> Skeleton:
+    """The skeleton whose joints the head locates.
+
+    Raises:
+        ValueError: it is unknown, or has not ``NUM_KEYPOINTS`` joints.
+    """
+    skeleton = get_skeleton(cfg.MODEL.SKELETON)
+    _check_count(cfg, f"MODEL.SKELETON {skeleton.name} has {len(skeleton)} joints", len(skeleton))
+    return skeleton
+
+
+def _sigmas(cfg: CfgNode) -> tuple[float, ...]:
+    """OKS's constants: those that are given, for joints that need no skeleton of ours, or the skeleton's."""
+    given = tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS)
+    if not given:
+        return head_skeleton(cfg).sigmas
+    _check_count(cfg, f"TEST.KEYPOINT_OKS_SIGMAS has {len(given)} numbers", len(given))
+    return given
+
+
+def _check_count(cfg: CfgNode, found: str, count: int) -> None:
+    expected = cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS
+    if count != expected:
+        raise ValueError(f"MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS is {expected}, but {found}; make them equal")
+
+
+def _shared_from_config(cfg: CfgNode) -> dict[str, Any]:
     c, roi = cfg.MODEL.ROI_KEYPOINT_HEAD, cfg.MODEL.ROI_HEADS
     resolution = c.POOLER_RESOLUTION
-    sigmas = tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS) or get_skeleton(cfg.MODEL.SKELETON).sigmas
-    if len(sigmas) != c.NUM_KEYPOINTS:
-        raise ValueError(
-            f"MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS is {c.NUM_KEYPOINTS}, but there are {len(sigmas)} OKS sigmas; "
-            "set MODEL.SKELETON to the joints' skeleton, or TEST.KEYPOINT_OKS_SIGMAS to one for each joint"
-        )
     per_image = c.NUM_KEYPOINTS * roi.BATCH_SIZE_PER_IMAGE * roi.POSITIVE_FRACTION
     return {
-        "sigmas": sigmas,
+        "sigmas": _sigmas(cfg),
         "resolution_hw": tuple(resolution) if isinstance(resolution, (list, tuple)) else (resolution,) * 2,
         "loss_weight": c.LOSS_WEIGHT,
         "loss_normalizer": None if c.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS else per_image,

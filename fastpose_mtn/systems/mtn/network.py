@@ -14,6 +14,7 @@ from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.modeling.rpn import RPN, Candidates
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTargets
+from fastpose_mtn.systems.mtn.keypoint_head import head_skeleton
 from fastpose_mtn.systems.mtn.roi_heads import MTNROIHeads, People
 
 
@@ -194,13 +195,7 @@ def check_config(cfg: CfgNode) -> Skeleton:
         raise ValueError(
             f"MODEL.ROI_HEADS.NUM_CLASSES is {classes}, but MTNROIHeads finds people only: set it to 1"
         )
-    skeleton = get_skeleton(cfg.MODEL.SKELETON)
-    if cfg.MODEL.KEYPOINT_ON and len(skeleton) != cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS:
-        raise ValueError(
-            f"MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS is {cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS}, "
-            f"but MODEL.SKELETON {skeleton.name} has {len(skeleton)} joints; make them equal"
-        )
-    return skeleton
+    return head_skeleton(cfg) if cfg.MODEL.KEYPOINT_ON else get_skeleton(cfg.MODEL.SKELETON)
 
 
 def build_model(cfg: CfgNode) -> MTN:

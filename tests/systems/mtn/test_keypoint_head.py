@@ -13,8 +13,11 @@ from fastpose_mtn.systems.mtn.keypoint_head import (
 BOX = torch.tensor([[0.0, 0.0, 64.0, 88.0]])
 
 
-def build(**arguments):
-    return MTNKeypointHead(in_channels=4, sigmas=(0.1,) * 3, conv_dims=(8, 8), deconv_dim=6, **arguments)
+def build(visibility_loss_weight=0.0, **arguments):
+    return MTNKeypointHead(
+        in_channels=4, sigmas=(0.1,) * 3, conv_dims=(8, 8), deconv_dim=6,
+        visibility_loss_weight=visibility_loss_weight, **arguments,
+    )  # fmt: skip
 
 
 def joints(*rows):
