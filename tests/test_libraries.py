@@ -50,6 +50,11 @@ def test_the_main_job_imports_nothing_heavy_that_it_does_not_need():
     assert run(MAIN_JOB, *HEAVY) == "[]\n"
 
 
+def test_tracking_is_measured_without_the_libraries_that_the_numbers_are_held_to():
+    measures = "import sys, fastpose_mtn.evaluation.posetrack.evaluation"
+    assert run(f"{measures}; print(sorted({{'motmetrics', 'pandas'}} & set(sys.modules)))") == "[]\n"
+
+
 def test_torch_compiles_and_torchvision_computes_afterwards():
     assert run(COMPILE) == "done\n"
 

@@ -85,6 +85,13 @@ def test_a_track_keeps_its_prediction_though_another_is_nearer() -> None:
     assert not events.switch.any()
 
 
+def test_one_pair_more_is_worth_a_greater_distance() -> None:
+    gt, predictions = presence([[0, 1]]), presence([[5, 6]])
+    near_and_far = Candidates(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([0.0, 0.5, 0.5]))
+    matches = clear_events(gt, predictions, near_and_far).matches
+    assert list(zip(matches.gt.tolist(), matches.prediction.tolist(), strict=True)) == [(0, 1), (1, 0)]
+
+
 def test_hota_of_a_track_cut_in_two() -> None:
     gt, predictions = presence([[0]] * 4), presence([[1], [1], [2], [2]])
     true_positives, association = hota_counts(gt, predictions, everyone(gt, predictions))
