@@ -94,7 +94,7 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
     print(ablation_table(ablation))
     if args.output:
         path = args.output / "ablation.json"
-        write_text(path, json.dumps(ablation, indent=1, allow_nan=False) + "\n")
+        write_text(path, json.dumps(ablation.to_json(), indent=1, allow_nan=False) + "\n")
         print(f"written: {path}")
 
 

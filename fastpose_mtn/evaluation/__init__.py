@@ -1,0 +1,1 @@
+"""Evaluation of poses, tracks and identities, equal to each benchmark's official numbers."""

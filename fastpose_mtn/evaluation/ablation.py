@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
+import math
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fastpose_mtn.data.posetrack.sequence import NUM_JOINTS
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
-from fastpose_mtn.evaluation.posetrack.results import PoseTrackResult
+from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics, PoseTrackResult
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
@@ -24,16 +25,55 @@ from fastpose_mtn.tracking.retrack import track_file
 _RESAMPLES, _SEED = 10_000, 0
 BASELINE, OURS = "iou", "occlusion_aware"
 
-# heading, the figure, decimals; counts are a joint's mean, as the paper's are
-_COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any]], float], int], ...] = (
-    ("mAP", lambda m: m["ap"]["total"], 1),
-    ("MOTA", lambda m: m["mota"]["total"], 1),
-    ("FP", lambda m: m["num_false_positives"] / NUM_JOINTS, 1),
-    ("FN", lambda m: m["num_misses"] / NUM_JOINTS, 1),
-    ("IDS", lambda m: m["num_switches"] / NUM_JOINTS, 1),
-    ("IDF1", lambda m: m["idf1"], 1),
-    ("HOTA", lambda m: m["hota"], 1),
+# heading, the figure, and whether it is a count: the paper's are a joint's mean
+_COLUMNS = (
+    ("mAP", "ap", False),
+    ("MOTA", "mota", False),
+    ("FP", "num_false_positives", True),
+    ("FN", "num_misses", True),
+    ("IDS", "num_switches", True),
+    ("IDF1", "idf1", False),
+    ("HOTA", "hota", False),
 )
+
+
+@dataclass(frozen=True)
+class SwitchReduction:
+    """The reduction of identity switches by one strategy against another, in percent.
+
+    Attributes:
+        percent: of all sequences together; None where there was nothing to reduce.
+        low: the lower bound of its 95 % confidence interval, None likewise.
+        high: the upper bound, None likewise.
+        sequences: how many there are.
+    """
+
+    percent: float | None
+    low: float | None
+    high: float | None
+    sequences: int
+
+
+@dataclass(frozen=True, eq=False)
+class Ablation:
+    """The comparison of the tracking strategies.
+
+    Attributes:
+        strategies: the evaluation of each, by name.
+        switch_reduction: of ``OURS`` against each other strategy, by its name.
+    """
+
+    strategies: Mapping[str, PoseTrackResult]
+    switch_reduction: Mapping[str, SwitchReduction]
+
+    def to_json(self) -> dict[str, object]:
+        """The content of ``ablation.json``: for each strategy what ``metrics.json`` holds, and the reductions."""
+        return {
+            "strategies": {name: result.to_json() for name, result in self.strategies.items()},
+            "switch_reduction": {
+                name: asdict(reduction) for name, reduction in self.switch_reduction.items()
+            },
+        }
 
 
 def run_ablation(
@@ -43,7 +83,7 @@ def run_ablation(
     *,
     new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
     workers: int = 1,
-) -> dict[str, Any]:
+) -> Ablation:
     """Tracks the same people with each strategy and compares each with the ground truth.
 
     Args:
@@ -51,10 +91,7 @@ def run_ablation(
         gt: folder of PoseTrack JSON; each NAME needs its file, sequences without detections are left out.
         new_tracker: makes a tracker for a strategy's name and people of a skeleton.
         new_pose_nms: see ``tracking.retrack.track_file``.
-
-    Returns:
-        The content of ``ablation.json``: ``strategies``, by name what ``metrics.json`` holds, and
-        ``switch_reduction``, see ``bootstrap_reduction``, of ``OURS`` against each other strategy.
+        workers: processes that evaluate.
 
     Raises:
         InputError: a file cannot be used, or a sequence has no ground truth.
@@ -78,73 +115,67 @@ def run_ablation(
                 track_file(file, functools.partial(new_tracker, strategy), tracks, new_pose_nms)
             results[strategy] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
     switches = {name: _switches(result) for name, result in results.items()}
-    return {
-        "strategies": {name: result.to_json() for name, result in results.items()},
-        "switch_reduction": {
-            name: bootstrap_reduction(switches[name], switches[OURS]) for name in STRATEGIES if name != OURS
-        },
+    reduction = {
+        name: bootstrap_reduction(switches[name], switches[OURS]) for name in STRATEGIES if name != OURS
     }
+    return Ablation(results, reduction)
 
 
 def _switches(result: PoseTrackResult) -> np.ndarray:
     """(sequences,) identity switches of joints, in the order of the sequences' names."""
     by_name = sorted(result.sequences, key=lambda sequence: sequence.name)
-    return np.array([sequence.metrics.to_json()["num_switches"] for sequence in by_name], float)
+    return np.array([sequence.metrics.total("num_switches") for sequence in by_name])
 
 
-def bootstrap_reduction(before: np.ndarray, after: np.ndarray) -> dict[str, float | int | None]:
-    """By how many percent the identity switches of all sequences together fall.
+def bootstrap_reduction(before: np.ndarray, after: np.ndarray) -> SwitchReduction:
+    """The reduction of all sequences' identity switches together, with a bootstrap confidence interval.
+
+    Whole sequences are resampled, since switches within one are not independent.
 
     Args:
-        before, after: (sequences,) switches of the same sequences.
-
-    Returns:
-        ``percent`` and its 95 % confidence interval ``low`` to ``high``, by resampling sequences, since
-        switches within one are not independent; None where there was nothing to reduce.
+        before: (sequences,) switches of the other strategy.
+        after: (sequences,) switches of ours in the same sequences.
     """
     rng = np.random.default_rng(_SEED)
     drawn = rng.integers(0, len(before), (_RESAMPLES, len(before)))
     sums_before, sums_after = before[drawn].sum(axis=1), after[drawn].sum(axis=1)
     counted = sums_before > 0
     if before.sum() == 0 or not counted.any():
-        return {"percent": None, "low": None, "high": None, "sequences": len(before)}
+        return SwitchReduction(None, None, None, len(before))
     shares = 100.0 * (1.0 - sums_after[counted] / sums_before[counted])
     low, high = np.percentile(shares, [2.5, 97.5])
     percent = 100.0 * (1.0 - after.sum() / before.sum())
-    return {"percent": float(percent), "low": float(low), "high": float(high), "sequences": len(before)}
+    return SwitchReduction(float(percent), float(low), float(high), len(before))
 
 
-def ablation_table(ablation: Mapping[str, Any]) -> str:
-    """The strategies in rows, each followed by its differences to the first."""
-    strategies = ablation["strategies"]
+def ablation_table(ablation: Ablation) -> str:
+    """A text table of the strategies in rows, each followed by its differences to the first."""
+    strategies = {name: result.metrics for name, result in ablation.strategies.items()}
     width = max(map(len, strategies)) + 2
     lines = ["strategy".ljust(width) + "".join(heading.rjust(9) for heading, _, _ in _COLUMNS)]
-    first = strategies[BASELINE]
+    first = _figures(strategies[BASELINE])
     for name, metrics in strategies.items():
-        cells = [_cell(figure(metrics), digits) for _, figure, digits in _COLUMNS]
-        lines.append(name.ljust(width) + "".join(cell.rjust(9) for cell in cells))
+        figures = _figures(metrics)
+        lines.append(name.ljust(width) + "".join(_cell(value).rjust(9) for value in figures))
         if name != BASELINE:
-            changes = [
-                _cell(_difference(figure(metrics), figure(first)), digits, sign=True)
-                for _, figure, digits in _COLUMNS
-            ]
-            lines.append(" " * width + "".join(cell.rjust(9) for cell in changes))
+            changes = [_cell(value - base, sign=True) for value, base in zip(figures, first, strict=True)]
+            lines.append(" " * width + "".join(change.rjust(9) for change in changes))
     lines.append("FP, FN and IDS are the mean of a joint.")
-    for name, reduction in ablation["switch_reduction"].items():
-        if reduction["percent"] is None:
+    for name, reduction in ablation.switch_reduction.items():
+        if reduction.percent is None or reduction.low is None or reduction.high is None:
             lines.append(f"{name} switches no identity: there is nothing to reduce")
         else:
-            low, high = sorted(-reduction[bound] for bound in ("low", "high"))
+            low, high = sorted((-reduction.low, -reduction.high))
             lines.append(
-                f"identity switches of {OURS} against {name}: {-reduction['percent']:+.1f} % "
-                f"(95 % confidence: {low:+.1f} to {high:+.1f} %, {reduction['sequences']} sequences)"
+                f"identity switches of {OURS} against {name}: {-reduction.percent:+.1f} % "
+                f"(95 % confidence: {low:+.1f} to {high:+.1f} %, {reduction.sequences} sequences)"
             )
     return "\n".join(lines)
 
 
-def _difference(value: float | None, base: float | None) -> float | None:
-    return None if value is None or base is None else value - base
+def _figures(metrics: PoseTrackMetrics) -> list[float]:
+    return [metrics.total(figure) / (NUM_JOINTS if is_count else 1) for _, figure, is_count in _COLUMNS]
 
 
-def _cell(value: float | None, digits: int, *, sign: bool = False) -> str:
-    return "-" if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
+def _cell(value: float, *, sign: bool = False) -> str:
+    return "-" if math.isnan(value) else f"{value:{'+' if sign else ''}.1f}"

@@ -1,4 +1,4 @@
-"""What is measured on synthetic videos: people, joints, identities and what a network knows it cannot see.
+"""Metrics on drawn videos: boxes, joints, identities across occlusion, and the joints' confidence.
 
 Beside COCO's AP this measures the two things that tracking through occlusion rests on:
 
@@ -37,7 +37,7 @@ HEIGHT_BINS = (0, 50, 100, 200, 10_000)  # pixels of the person's box
 
 @dataclass
 class SyntheticEvaluator:
-    """Collects the sequences of an evaluation.
+    """Metrics of an estimator on drawn scenes, collected scene by scene.
 
     Attributes:
         coco: boxes and joints of every frame.
@@ -61,7 +61,9 @@ class SyntheticEvaluator:
 
         Args:
             number: of the scene, unique, from 0.
+            config: of the scene.
             frames: the truth; images are not looked at.
+            detections: the people found in each frame.
         """
         shares = np.zeros((len(frames), config.people), np.float32)
         shown: list[np.ndarray] = []

@@ -32,7 +32,7 @@ _NUM_LEVELS = len(HOTA_ALPHAS) + 1
 
 @dataclass(frozen=True, eq=False)
 class Presence:
-    """Who is there: one entry for each object (or prediction) in each frame, in the frames' order.
+    """Occurrences of objects (or predictions): one entry for each in each frame, in the frames' order.
 
     Attributes:
         frame: (N,) int64.
@@ -48,6 +48,7 @@ class Presence:
         return len(self.row)
 
     def select(self, mask: np.ndarray) -> Presence:
+        """The entries of a mask (N,)."""
         return Presence(self.frame[mask], self.ids[mask], self.row[mask])
 
 
@@ -69,12 +70,13 @@ class Candidates:
         return len(self.gt)
 
     def select(self, index: np.ndarray) -> Candidates:
+        """The pairs at these positions, or of a mask (M,)."""
         return Candidates(self.gt[index], self.prediction[index], self.distance[index])
 
 
 @dataclass(frozen=True, eq=False)
 class ClearEvents:
-    """The matches of a sequence in order, and what ``motmetrics`` notes about each.
+    """CLEAR MOT's matches of a sequence in order, and what ``motmetrics`` notes about each.
 
     Attributes:
         matches: the matched pairs.
@@ -112,7 +114,7 @@ def clear_events(gt: Presence, predictions: Presence, candidates: Candidates) ->
 
 
 def num_fragmentations(gt: Presence, matches: Candidates) -> int:
-    """How often objects are missed between two matches: once for each gap, whatever its length."""
+    """The number of fragmentations: gaps between two matches of an object, whatever their length."""
     order = np.lexsort((gt.frame, gt.ids))
     matched = np.zeros(len(gt), bool)
     matched[matches.gt] = True
@@ -133,9 +135,11 @@ def identity_true_positives(gt: Presence, predictions: Presence, candidates: Can
 
 
 def hota_counts(gt: Presence, predictions: Presence, pairs: Candidates) -> tuple[np.ndarray, np.ndarray]:
-    """What HOTA is made of, at each of its 19 thresholds.
+    """HOTA's true positives and association scores at each of its 19 thresholds.
 
     Args:
+        gt: occurrences of the objects.
+        predictions: occurrences of the predictions.
         pairs: all pairs that are at all similar; their similarity is ``1 - distance``, in (0, 1].
 
     Returns:

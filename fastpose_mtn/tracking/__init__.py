@@ -1,0 +1,1 @@
+"""Tracking of people: association, motion, and detections saved to be tracked again."""

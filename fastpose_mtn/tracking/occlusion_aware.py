@@ -47,7 +47,7 @@ class _Candidates:
 
 
 class OcclusionAwareTracker:
-    """Links the people of successive frames; a ``fastpose_mtn.protocols.Tracker``.
+    """Links people over frames by position, appearance and visibility; a ``fastpose_mtn.protocols.Tracker``.
 
     Each frame's people are matched to the tracklets by S, equation 2 of the paper: overlap with the box
     where a tracklet's person is expected, and similarity of their embeddings. All strategies share the
@@ -93,7 +93,7 @@ class OcclusionAwareTracker:
     def update(
         self, detections: PersonDetections, time_s: float, frame: np.ndarray | None = None
     ) -> TrackedPersons:
-        """The people of this frame who belong to a track, in the order of ``detections``.
+        """Links the people of a frame to tracks; returns those who belong to one, in their order.
 
         Ids are 0, 1, 2, ... in order of birth; within a frame, the highest score is born first.
 
@@ -149,7 +149,7 @@ class OcclusionAwareTracker:
         )
 
     def _valid(self, detections: PersonDetections, index: np.ndarray) -> np.ndarray:
-        """Whose embedding counts, (N,) bool."""
+        """Which of the people's embeddings count, (N,) bool."""
         parameters = self.parameters
         if parameters.strategy != "occlusion_aware":
             return np.full(len(index), parameters.strategy == "reid")
@@ -246,9 +246,13 @@ class OcclusionAwareTracker:
         embeddings are valid and unlike, they are two people.
 
         Args:
-            rows, columns: (M,) tracklets and detections that are matched.
+            people: the frame's N.
+            rows: (M,) tracklets that are matched.
+            columns: (M,) the people they are matched to.
             expected: (T, 4) xyxy pixels.
-            appearance, comparable: (T, N), see ``_appearance``.
+            appearance: (T, N), see ``_appearance``.
+            comparable: (T, N) bool, likewise.
+            time_s: of the frame.
 
         Returns:
             Rows and columns with those of the added pairs.

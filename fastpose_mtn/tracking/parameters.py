@@ -12,7 +12,7 @@ STRATEGIES = ("iou", "reid", "occlusion_aware")  # the rows of the paper's Table
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerParameters:
-    """What can be set of the tracker; each is a key of ``TRACKER`` of the same name in upper case.
+    """Parameters of the occlusion-aware tracker; each is the key of ``TRACKER`` of its name in upper case.
 
     Lengths are in heights of the person where nothing else is said, so that they hold for any size in the
     picture, and times are in seconds of video, so that they hold for any frame rate. A *lost* person is one

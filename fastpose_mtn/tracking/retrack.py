@@ -17,7 +17,15 @@ from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, Saved
 
 @dataclass(frozen=True)
 class TrackedVideo:
-    """What became of one video: how many frames, people (over all frames) and tracks, and its file."""
+    """The result of tracking one video.
+
+    Attributes:
+        source: its name.
+        frames: how many there are.
+        people: how many were on a track, over all frames.
+        tracks: how many there are.
+        path: the file of results.
+    """
 
     source: str
     frames: int
@@ -27,7 +35,7 @@ class TrackedVideo:
 
 
 def find_detections(path: Path | str) -> list[Path]:
-    """A file, or the ``*.detections.npz`` of a folder in order of their names.
+    """Files of saved detections: one, or the ``*.detections.npz`` of a folder in order of their names.
 
     Raises:
         InputError: there is none.
@@ -48,9 +56,11 @@ def find_detections(path: Path | str) -> list[Path]:
 def track_saved(
     saved: SavedDetections, tracker: Tracker, pose_nms: PoseNMS | None = None
 ) -> Iterator[tuple[SavedFrame, TrackedPersons]]:
-    """Each frame and its tracked people; the tracker is reset first.
+    """Tracks saved people: each frame and those of them on a track; the tracker is reset first.
 
     Args:
+        saved: of one video.
+        tracker: for people of its skeleton.
         pose_nms: is applied to each frame's people first, which changes nothing where their estimator did so already.
             Older files hold people found twice; with it they too give all trackers the people that they would see now.
     """
@@ -74,7 +84,9 @@ def track_file(
     NAME is the video's, as ``track_video.py`` names its results. The file appears when it is whole.
 
     Args:
+        path: of the saved detections.
         new_tracker: makes a tracker for people of the file's skeleton.
+        folder: where the result is written.
         new_pose_nms: makes what leaves people of that skeleton out who were found twice, or None; see ``track_saved``.
 
     Raises:

@@ -40,7 +40,7 @@ def count_visible_joints(keypoints: np.ndarray, joint_threshold: float) -> np.nd
 def has_valid_embedding(
     keypoints: np.ndarray, joint_threshold: float, valid_joint_share: float, *, body_joints: Sequence[int]
 ) -> np.ndarray:
-    """Whose embedding is valid: enough of the body is visible for it to describe *them*.
+    """Which people have a valid embedding: enough of the body is visible for it to describe *them*.
 
     The embedding of a hidden person describes whoever stands in front, so it is valid only where N_valid is
     *greater* than theta_valid.

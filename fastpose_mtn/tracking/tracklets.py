@@ -127,12 +127,12 @@ class Tracklets:
                 setattr(self, name, value[kept])
 
     def _coasting(self, elapsed_s: np.ndarray) -> np.ndarray:
-        """(M, 1) seconds' worth of today's velocity that people still cover in these seconds (M,)."""
+        """Seconds (M, 1) that today's velocity is worth over these seconds (M,), as it fades."""
         fade_s = self._parameters.coasting_seconds
         return (fade_s * -np.expm1(elapsed_s / -fade_s))[:, None]
 
     def _measurement_variance(self, height: np.ndarray) -> np.ndarray:
-        """Square pixels, of a detected centre."""
+        """Variance of a detected centre, square pixels."""
         parameters = self._parameters
         return np.maximum(parameters.position_noise * height, parameters.min_position_noise) ** 2
 

@@ -16,14 +16,14 @@ from fastpose_mtn.tracking.detections_file import SavedFrame, save
 def test_reduction_of_all_sequences_together():
     """40 switches become 25: 37.5 % fewer, whatever the sequences' own shares."""
     reduction = bootstrap_reduction(np.array([30.0, 10.0]), np.array([20.0, 5.0]))
-    assert reduction["percent"] == pytest.approx(37.5)
+    assert reduction.percent == pytest.approx(37.5)
     # resampling two sequences gives the first twice (1/3 fewer), the second twice (1/2) or both
-    assert reduction["low"] == pytest.approx(100 / 3)
-    assert reduction["high"] == pytest.approx(50.0)
+    assert reduction.low == pytest.approx(100 / 3)
+    assert reduction.high == pytest.approx(50.0)
 
 
 def test_nothing_to_reduce():
-    assert bootstrap_reduction(np.zeros(3), np.zeros(3))["percent"] is None
+    assert bootstrap_reduction(np.zeros(3), np.zeros(3)).percent is None
 
 
 def saved_truth(path, seed, frames):
@@ -79,6 +79,8 @@ def test_the_command_compares_the_strategies(drawn, tmp_path, capsys):
         assert metrics["ap"]["total"] == pytest.approx(100.0)
         assert metrics["num_false_positives"] == metrics["num_misses"] == 0
         assert len(metrics["sequences"]) == 2
+    nothing = {"percent": None, "low": None, "high": None, "sequences": 2}
+    assert ablation["switch_reduction"] == {"iou": nothing, "reid": nothing}
 
 
 def test_the_command_tracks_again(drawn, tmp_path, capsys):

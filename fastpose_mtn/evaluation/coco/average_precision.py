@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -72,7 +73,7 @@ class CocoEvaluator:
         image_size_hw: tuple[int, int],
         targets: PersonTargets,
         detections: PersonDetections,
-        areas: Any | None = None,
+        areas: ArrayLike | None = None,
     ) -> None:
         """Adds one image; NumPy arrays and torch tensors (on any device) alike.
 
@@ -124,10 +125,10 @@ class CocoEvaluator:
                 self._images.setdefault(image_id, content)
 
     def evaluate(self) -> dict[str, float]:
-        """All numbers: ``box/AP``, ``box/AP50``, ``box/AP_small``, ``box/AR_100``, ... and, with a
-        skeleton, ``keypoint/AP``, ``keypoint/AP50``, ``keypoint/AP_medium``, ``keypoint/AR``, ...
+        """All metrics by name, in [0, 1]; NaN where there is no labelled person to find.
 
-        In [0, 1]; NaN where there is no labelled person to find.
+        ``box/AP``, ``box/AP50``, ``box/AP_small``, ``box/AR_100``, ... and, with a skeleton, ``keypoint/AP``,
+        ``keypoint/AP50``, ``keypoint/AP_medium``, ``keypoint/AR``, ...
         """
         # pycocotools wants ids of one type, and none that is 0: it takes that for "no match".
         ids = {
@@ -205,7 +206,7 @@ def run_coco_eval(
     sigmas: Sequence[float] | None = None,
     image_ids: Sequence[int] | None = None,
 ) -> COCOeval:
-    """pycocotools' evaluation, quietly; arguments are not changed, and no results are no error."""
+    """Runs pycocotools' evaluation quietly; arguments are not changed, and no results are no error."""
     with contextlib.redirect_stdout(io.StringIO()):
         ground_truth = COCO()
         ground_truth.dataset = {**dataset, "annotations": [dict(a) for a in dataset["annotations"]]}

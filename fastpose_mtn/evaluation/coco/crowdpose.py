@@ -89,5 +89,5 @@ def _groups(images: list[dict[str, Any]], bounds: tuple[float, float]) -> dict[s
     return groups
 
 
-def _name(results: Any) -> str:
+def _name(results: object) -> str:
     return str(results) if isinstance(results, (str, Path)) else "results"

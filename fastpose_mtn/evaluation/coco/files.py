@@ -102,7 +102,7 @@ def read_coco_results(
     return records
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -150,11 +150,11 @@ def _numbers(
     return values
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if value is _MISSING:
         return "nothing"
     if isinstance(value, (dict, list)):

@@ -1,4 +1,4 @@
-"""Which numbers apply to a dataset, which is the dataset's to say; the same in both engines.
+"""Chooses the measures that apply to a dataset, by what its labels have; the same in both engines.
 
 * ``box/...`` and ``keypoint/...``, COCO's: always.
 * ``posetrack/...``: where the images are sequences of labelled people, see ``PoseDataset.sequences``.
@@ -7,11 +7,9 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.transforms.joints import tasks_in
@@ -26,7 +24,7 @@ from fastpose_mtn.evaluation.measures.search import SearchMeasure
 from fastpose_mtn.evaluation.measures.tracking import TrackingMeasure
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
-from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.structures import PersonDetections, PersonTargets
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -34,9 +32,10 @@ _LOG = logging.getLogger("fastpose_mtn")
 def dataset_measures(
     dataset: PoseDataset, skeleton: Skeleton, *, new_tracker: Callable[[], Tracker], describes: bool
 ) -> list[Measure]:
-    """All that apply to a dataset.
+    """All measures that apply to a dataset.
 
     Args:
+        dataset: says by its labels what can be measured.
         skeleton: the network's.
         new_tracker: makes a tracker without tracks.
         describes: whether the network has identity vectors.
@@ -52,11 +51,20 @@ def dataset_measures(
     return measures
 
 
+PoseEntry = tuple[
+    int, tuple[int, int], PersonTargets, PersonDetections
+]  # image id, size, labels, people found
+
+
 class PoseMeasure:
-    """Box and keypoint AP and AR.
+    """COCO's box and keypoint AP and AR.
 
     Where the network has all joints of a COCO-style file it is measured against as it is, areas included,
     which gives the official numbers. Otherwise areas are a share of the box, see ``CocoEvaluator``.
+
+    Args:
+        dataset: of labelled people.
+        skeleton: the network's.
     """
 
     def __init__(self, dataset: PoseDataset, skeleton: Skeleton) -> None:
@@ -66,15 +74,20 @@ class PoseMeasure:
     def reset(self) -> None:
         """There is nothing to forget."""
 
-    def entry(self, image: EvaluatedImage, found: PersonDetections) -> Any:
-        if self._official is not None:
-            keypoints = self._skeleton.convert(found.keypoints, self._own)
-            return detections_to_coco_results(image.image_id, replace(found, keypoints=keypoints))
+    def entry(self, image: EvaluatedImage, found: PersonDetections) -> PoseEntry:
+        """The labels, and the people without their embeddings."""
         return image.image_id, image.size_hw, image.targets, replace(found, embeddings=None)
 
-    def evaluate(self, entries: Sequence[Any]) -> dict[str, float]:
+    def evaluate(self, entries: Sequence[PoseEntry]) -> dict[str, float]:
+        """``box/AP``, ``keypoint/AP`` and so on, see ``CocoEvaluator.evaluate``."""
         if self._official is not None:
-            results = list(itertools.chain.from_iterable(entries))
+            results = [
+                record
+                for image_id, _, _, found in entries
+                for record in detections_to_coco_results(
+                    image_id, replace(found, keypoints=self._skeleton.convert(found.keypoints, self._own))
+                )
+            ]
             return evaluate_coco_files(self._official, results, self._own)
         evaluator = CocoEvaluator(self._skeleton)
         for entry in entries:

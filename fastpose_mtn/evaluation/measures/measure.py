@@ -1,10 +1,10 @@
-"""What the engines share in evaluating a network on a dataset: see ``measures`` for which measures there are."""
+"""The protocol of measures, by which both engines evaluate a network on a dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -34,10 +34,13 @@ class EvaluatedImage:
     describe: Callable[[np.ndarray], np.ndarray] | None = None
 
 
-class Measure(Protocol):
-    """Numbers of one kind. Each process makes entries of its images; one process evaluates those of all."""
+Entry = TypeVar("Entry")
 
-    def entry(self, image: EvaluatedImage, found: PersonDetections) -> Any:
+
+class Measure(Protocol[Entry]):
+    """Metrics of one kind: each process makes an entry of each of its images, one evaluates those of all."""
+
+    def entry(self, image: EvaluatedImage, found: PersonDetections) -> Entry:
         """What is kept of an image; can be pickled.
 
         Args:
@@ -50,8 +53,8 @@ class Measure(Protocol):
         """Forgets the images; a new measure has none."""
         ...
 
-    def evaluate(self, entries: Sequence[Any]) -> dict[str, float]:
-        """Numbers by ``KIND/NAME``; NaN where there was nothing to measure, {} where nothing applies.
+    def evaluate(self, entries: Sequence[Entry]) -> dict[str, float]:
+        """Metrics by ``KIND/NAME``; NaN where there was nothing to measure, {} where nothing applies.
 
         Args:
             entries: of all images, in the dataset's order.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -17,16 +16,19 @@ from fastpose_mtn.evaluation.reid.search import (
     PersonSearchGallery,
     evaluate_person_search,
 )
-from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.structures import PersonDetections, PersonTargets
 
 GALLERY_SIZE = 100  # images a query, what papers report on CUHK-SYSU
 
+# name of the image, its labels and the people found, both without keypoints, embeddings of queries by their key
+SearchEntry = tuple[str, PersonTargets, PersonDetections, dict[int, np.ndarray]]
+
 
 class SearchMeasure:
-    """``search/mAP``, ``search/top1``, ... in [0, 1].
+    """Person search: ``search/mAP``, ``search/top1``, ... in [0, 1].
 
-    A dataset's own queries and galleries (``cuhk_sysu_test``, ``prw_test``) are used where it has them. Elsewhere each person who is seen twice is searched for, see
-    ``queries_from_targets``.
+    A dataset's own queries and galleries (``cuhk_sysu_test``, ``prw_test``) are used where it has them.
+    Elsewhere each person who is seen twice is searched for, see ``queries_from_targets``.
 
     Args:
         dataset: whose people have identities.
@@ -47,10 +49,12 @@ class SearchMeasure:
         self._described: set[int] = set()
 
     def reset(self) -> None:
+        """Forgets whose embeddings there are."""
         self._described = set()
 
-    def entry(self, image: EvaluatedImage, found: PersonDetections) -> Any:
-        """
+    def entry(self, image: EvaluatedImage, found: PersonDetections) -> SearchEntry:
+        """The labels, the people and the embeddings of who is searched for from this image.
+
         Raises:
             InputError: the network has no identity vectors.
         """
@@ -70,7 +74,8 @@ class SearchMeasure:
             queries,
         )
 
-    def evaluate(self, entries: Sequence[Any]) -> dict[str, float]:
+    def evaluate(self, entries: Sequence[SearchEntry]) -> dict[str, float]:
+        """``search/mAP`` and top-k; {} where nobody is seen twice."""
         found = {name: people for name, _, people, _ in entries}
         vectors: dict[int, np.ndarray] = {}
         for _, _, _, described in entries:

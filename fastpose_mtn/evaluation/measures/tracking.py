@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +33,10 @@ _SHARES = {
     "AP": "ap", "MOTA": "mota", "MOTP": "motp", "IDF1": "idf1", "HOTA": "hota", "DetA": "deta", "AssA": "assa",
 }  # fmt: skip
 _COUNTS = ("num_switches", "num_fragmentations", "num_misses", "num_false_positives")
+
+TrackingEntry = tuple[
+    int, PersonDetections, DrawnLabels | None
+]  # index of the image, people found, drawn labels
 
 
 class TrackingMeasure:
@@ -80,10 +83,16 @@ class TrackingMeasure:
     def reset(self) -> None:
         """There is nothing to forget."""
 
-    def entry(self, image: EvaluatedImage, found: PersonDetections) -> Any:
+    def entry(self, image: EvaluatedImage, found: PersonDetections) -> TrackingEntry:
+        """The people, and the labels where they are drawn with the image."""
         return image.index, found, image.posetrack
 
-    def evaluate(self, entries: Sequence[Any]) -> dict[str, float]:
+    def evaluate(self, entries: Sequence[TrackingEntry]) -> dict[str, float]:
+        """``posetrack/AP`` and so on, of all sequences together.
+
+        Raises:
+            InputError: an image of a sequence is missing.
+        """
         found = {index: people for index, people, _ in entries}
         for sequence in self._sequences:
             absent = [index for index in sequence.indices if index >= 0 and index not in found]
@@ -130,7 +139,9 @@ class TrackingMeasure:
         return sequence_of(sequence.name, frames, people)
 
     @staticmethod
-    def _write(path: Path, images: Sequence[Any], people: Mapping[int, PoseTrackPeople]) -> None:
+    def _write(
+        path: Path, images: Sequence[Mapping[str, Any]], people: Mapping[int, PoseTrackPeople]
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with PoseTrack18File(path) as file:
             for number, image in enumerate(images):
@@ -145,12 +156,6 @@ def _check(truth: PoseTrackSequence) -> None:
 
 
 def _numbers(metrics: PoseTrackMetrics) -> dict[str, float]:
-    values = metrics.to_json()
-    shares = {name: _total(values[key]) / 100.0 for name, key in _SHARES.items()}
-    counts = {name: _total(values[name]) for name in _COUNTS}
+    shares = {name: metrics.total(figure) / 100.0 for name, figure in _SHARES.items()}
+    counts = {name: metrics.total(name) for name in _COUNTS}
     return {f"posetrack/{name}": value for name, value in (shares | counts).items()}
-
-
-def _total(by_joint: Any) -> float:
-    value = by_joint["total"] if isinstance(by_joint, dict) else by_joint
-    return math.nan if value is None else float(value)

@@ -29,7 +29,7 @@ from fastpose_mtn.evaluation.posetrack.protocol import NUM_JOINTS, with_total
 
 @dataclass(frozen=True, eq=False)
 class JointDetections:
-    """The predicted joints of a sequence: what AP needs of it.
+    """The predicted joints of a sequence, as AP counts them.
 
     Attributes:
         present: (P, 15) bool.
@@ -45,6 +45,7 @@ class JointDetections:
 
     @classmethod
     def from_matches(cls, people: EvaluatedSequence, matches: PoseMatches) -> JointDetections:
+        """The joints of the predicted people, and which are right."""
         return cls(
             present=people.predictions.has_joint,
             scores=people.predictions.joint_scores,

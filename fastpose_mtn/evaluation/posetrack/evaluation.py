@@ -35,7 +35,7 @@ def evaluate_posetrack(
     progress: bool = False,
     warn: Callable[[str], None] | None = None,
 ) -> PoseTrackResult:
-    """Compares predictions with ground truth.
+    """Compares predictions with ground truth, sequence by sequence.
 
     Args:
         gt: a folder of JSON files, one a sequence, in PoseTrack17's or PoseTrack18's format; or sequences.
@@ -75,7 +75,7 @@ def evaluate_posetrack(
 def evaluate_sequence(
     gt: PoseTrackSequence, predictions: PoseTrackSequence, *, tracking: bool = True
 ) -> SequenceResult:
-    """Compares one sequence.
+    """Compares the predictions of one sequence with its ground truth.
 
     Raises:
         InputError: the frames are not those of the ground truth, or something is missing that the

@@ -1,4 +1,4 @@
-"""What happened to every joint and every person of a sequence: what a report is drawn from."""
+"""Tracking events of every joint and every person of a sequence, which the report is drawn from."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from fastpose_mtn.evaluation.posetrack.people import EvaluatedSequence
 
 
 class EventKind(IntEnum):
+    """CLEAR MOT's kinds of events."""
+
     MATCH = 0
     SWITCH = 1  # a match with another prediction than the object's last
     MISS = 2  # a labelled joint or person that nothing matches

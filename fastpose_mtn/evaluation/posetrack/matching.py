@@ -44,7 +44,7 @@ class JointPairs:
 
 @dataclass(frozen=True, eq=False)
 class PoseMatches:
-    """Whose prediction each predicted person is.
+    """The assignment of predicted to labelled people.
 
     Attributes:
         prediction_of_gt: (G,) int64 row of the predicted person, -1 where nobody is.

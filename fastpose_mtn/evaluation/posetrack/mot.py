@@ -176,7 +176,7 @@ def _presence(people: EvaluatedPeople, mask: np.ndarray) -> Presence:
 def _track(
     gt: Presence, predictions: Presence, pairs: Candidates, threshold: float, num_placeholders: int
 ) -> tuple[TrackedKind, TrackingSums]:
-    """The same for pairs that are given by the rows of the people."""
+    """Tracks one kind of object whose pairs are given by the rows of the people."""
     positions = Candidates(
         np.searchsorted(gt.row, pairs.gt), np.searchsorted(predictions.row, pairs.prediction), pairs.distance
     )
@@ -235,8 +235,10 @@ class TrackingFigures:
 
     @classmethod
     def from_sums(cls, sums: TrackingSums, *, poseval_motp: bool) -> TrackingFigures:
-        """
+        """The figures of objects whose sums these are.
+
         Args:
+            sums: over all sequences that count.
             poseval_motp: whether MOTP is poseval's (see the module's text) or made of the matches alone.
         """
         matches, switches = sums.num_matches, sums.num_switches

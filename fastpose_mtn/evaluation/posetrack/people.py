@@ -73,9 +73,11 @@ class EvaluatedSequence:
 def select_people(
     gt: PoseTrackSequence, predictions: PoseTrackSequence, *, tracking: bool, warn: Callable[[str], None]
 ) -> EvaluatedSequence:
-    """The frames and people that count.
+    """Selects the frames and people that count.
 
     Args:
+        gt: the labelled sequence.
+        predictions: of as many frames.
         tracking: whether track ids are needed.
         warn: takes one line of text for each oddity that does not stop the evaluation.
 

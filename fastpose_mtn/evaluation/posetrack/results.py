@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from fastpose_mtn.evaluation.posetrack.protocol import NAMES_AND_TOTAL, NUM_JOIN
 _COUNTS = (
     "num_objects", "num_detections", "num_misses", "num_false_positives", "num_switches", "num_fragmentations",
 )  # fmt: skip
+_AP_SHARES = ("ap", "ap_precision", "ap_recall")
 _MOT_SHARES = ("mota", "motp", "precision", "recall")
 _IDENTITY_SHARES = ("idf1", "hota", "deta", "assa")
 
@@ -52,6 +52,15 @@ class PoseTrackMetrics:
         joint_sums: TrackingSums | None,
         box_sums: TrackingSums | None,
     ) -> PoseTrackMetrics:
+        """The figures of sequences whose parts these are.
+
+        Args:
+            num_frames: of all sequences.
+            num_labeled_frames: of all sequences.
+            detections: of each sequence.
+            joint_sums: over all sequences; None without tracking.
+            box_sums: likewise.
+        """
         ap, precision, recall = average_precision(detections)
         return cls(
             num_frames=num_frames,
@@ -64,36 +73,41 @@ class PoseTrackMetrics:
         )
 
     def joint_figure(self, figure: str) -> np.ndarray:
-        """(16,) a share of the joints' tracking and its mean, for example ``mota``; NaN without tracking."""
+        """A share by joint and its mean, (16,), for example ``ap`` or ``mota``; NaN where it was not evaluated."""
+        if figure in _AP_SHARES:
+            return np.asarray(getattr(self, figure))
         if self.joints is None:
             return np.full(NUM_JOINTS + 1, np.nan)
         return with_total(getattr(self.joints, figure))
 
-    def to_json(self) -> dict[str, Any]:
+    def total(self, figure: str) -> float:
+        """A figure of all joints: the mean of a share, the sum of a count (``num_switches`` and so on)."""
+        if figure not in _COUNTS:
+            return float(self.joint_figure(figure)[-1])
+        return math.nan if self.joints is None else float(self.joints.total(figure))
+
+    def to_json(self) -> dict[str, object]:
         """The layout of ``metrics.json``; NaN becomes None.
 
         ``ap`` to ``recall`` by joint, as poseval has them. ``idf1``, ``hota``, ``deta``, ``assa`` are the
         joints' means, ``num_...`` the joints' sums (the paper's Table 1c gives them a joint: divide by
         15). ``joints`` has the same by joint, ``boxes`` the same for whole people matched by their boxes.
         """
-        out: dict[str, Any] = {
-            "ap": _by_joint(self.ap),
-            "ap_precision": _by_joint(self.ap_precision),
-            "ap_recall": _by_joint(self.ap_recall),
-            **{name: _by_joint(self.joint_figure(name)) for name in _MOT_SHARES},
+        out: dict[str, object] = {
+            **{name: _by_joint(self.joint_figure(name)) for name in (*_AP_SHARES, *_MOT_SHARES)},
             "num_frames": self.num_frames,
             "num_labeled_frames": self.num_labeled_frames,
         }
         if self.joints is None or self.boxes is None:
             return out | dict.fromkeys((*_IDENTITY_SHARES, *_COUNTS))
-        joints = {name: _by_joint(self.joint_figure(name)) for name in _IDENTITY_SHARES}
+        joints: dict[str, Mapping[str, float | None]] = {
+            name: _by_joint(self.joint_figure(name)) for name in _IDENTITY_SHARES
+        }
         for name in _COUNTS:
             counts = getattr(self.joints, name).astype(int).tolist()
             joints[name] = dict(zip(NAMES_AND_TOTAL, [*counts, sum(counts)], strict=True))
         out |= {name: values["total"] for name, values in joints.items()}
-        boxes: dict[str, Any] = {
-            name: _number(getattr(self.boxes, name)[0]) for name in (*_MOT_SHARES, *_IDENTITY_SHARES)
-        }
+        boxes = {name: _number(getattr(self.boxes, name)[0]) for name in (*_MOT_SHARES, *_IDENTITY_SHARES)}
         boxes |= {name: self.boxes.total(name) for name in _COUNTS}
         return out | {"joints": joints, "boxes": boxes}
 
@@ -158,7 +172,7 @@ class PoseTrackResult:
         )
         return cls(metrics, tuple(sequences), (*warnings, *(w for s in sequences for w in s.warnings)))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The content of ``metrics.json``: the figures of all, and by the sequences' names."""
         sequences = {s.name: s.metrics.to_json() for s in sorted(self.sequences, key=lambda s: s.name)}
         return {**self.metrics.to_json(), "sequences": sequences, "warnings": list(self.warnings)}

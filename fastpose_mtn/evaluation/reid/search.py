@@ -114,7 +114,7 @@ class PersonSearchResult:
 def evaluate_person_search(
     queries: Sequence[PersonSearchQuery], query_embeddings: np.ndarray, gallery: PersonSearchGallery
 ) -> PersonSearchResult:
-    """mAP and CMC of person search.
+    """The mAP and CMC of person search.
 
     Args:
         queries: Q people to find; see ``fastpose_mtn.data.person_search`` for those of CUHK-SYSU and PRW.

@@ -33,7 +33,7 @@ _STAND_IN = {name: f"#{i + 1:02x}{i + 1:02x}{0xF1:02x}" for i, name in enumerate
 
 ERROR_KINDS = ("missed", "shifted", "false", "switched")
 
-_STYLE: dict[Any, Any] = {
+_STYLE: dict[Any, Any] = {  # matplotlib names the type of its keys differently from version to version
     "svg.fonttype": "none",  # text stays text: the page's font, and readable by machines
     "svg.hashsalt": "report",  # the same chart, the same bytes
     "text.usetex": False,

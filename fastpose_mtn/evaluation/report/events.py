@@ -138,10 +138,12 @@ class JointErrors:
 
     @property
     def labelled(self) -> np.ndarray:
+        """Labelled joints, found or not."""
         return self.found + self.shifted + self.missed
 
     @property
     def errors(self) -> np.ndarray:
+        """Verdicts other than found in place under the same identity."""
         return self.shifted + self.missed + self.false + self.switched
 
     def __add__(self, other: JointErrors) -> JointErrors:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import cv2
 import numpy as np
@@ -212,21 +211,25 @@ def _mark_size(points: np.ndarray, has_joint: np.ndarray) -> float:
     return float(np.clip(0.04 * extent, 3.0, 7.0))
 
 
-def _fixed(value: np.ndarray | float) -> Any:
-    """OpenCV's fixed-point numbers, kept in range: a joint may lie anywhere."""
-    return (
-        np.rint(np.clip(np.asarray(value) * (1 << _SUBPIXEL_BITS), -(1 << 20), 1 << 20)).astype(int).tolist()
-    )
+def _fixed(pixels: np.ndarray) -> np.ndarray:
+    """OpenCV's fixed-point numbers, int32, kept in range: a joint may lie anywhere."""
+    return np.rint(np.clip(pixels * (1 << _SUBPIXEL_BITS), -(1 << 20), 1 << 20)).astype(np.int32)
+
+
+def _stroke(canvas: np.ndarray, a: np.ndarray, b: np.ndarray, colour: Colour, thickness: int) -> None:
+    ends = _fixed(a).tolist(), _fixed(b).tolist()
+    cv2.line(canvas, *ends, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _line(canvas: np.ndarray, a: np.ndarray, b: np.ndarray, size: float, colour: Colour) -> None:
     width = 1 if size < 4 else 2
     for ink, thickness in ((_DARK, 2 * width), (colour, width)):
-        cv2.line(canvas, _fixed(a), _fixed(b), ink, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+        _stroke(canvas, a, b, ink, thickness)
 
 
 def _circle(canvas: np.ndarray, point: np.ndarray, radius: float, colour: Colour, thickness: int) -> None:
-    cv2.circle(canvas, _fixed(point), _fixed(radius), colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+    size = round(radius * (1 << _SUBPIXEL_BITS))
+    cv2.circle(canvas, _fixed(point).tolist(), size, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _ring(canvas: np.ndarray, point: np.ndarray, size: float, colour: Colour) -> None:
@@ -238,15 +241,13 @@ def _cross(canvas: np.ndarray, point: np.ndarray, size: float, colour: Colour) -
     for ink, thickness in ((_DARK, 5), (colour, 2)):
         for slope in (1, -1):
             arm = 0.75 * size * np.array([1, slope])
-            cv2.line(
-                canvas, _fixed(point - arm), _fixed(point + arm), ink, thickness, cv2.LINE_AA, _SUBPIXEL_BITS
-            )
+            _stroke(canvas, point - arm, point + arm, ink, thickness)
 
 
 def _triangle(canvas: np.ndarray, point: np.ndarray, size: float, colour: Colour) -> None:
     for ink, reach in ((_DARK, size + 3), (colour, size + 1)):
         corners = point + reach * np.array([[-1, -0.8], [1, -0.8], [0, 1]])
-        cv2.fillPoly(canvas, [np.array(_fixed(corners), np.int32)], ink, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.fillPoly(canvas, [_fixed(corners)], ink, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _identity_colour(colours: Mapping[int, int], track_id: int | None) -> Colour:

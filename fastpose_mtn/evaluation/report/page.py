@@ -94,11 +94,12 @@ footer { padding-block: 28px 40px; color: var(--muted); font-size: .9rem; }
 
 
 def escape(text: object) -> str:
+    """Text for HTML, attributes included."""
     return html.escape(str(text), quote=True)
 
 
 def page(title: str, body: str) -> str:
-    """The whole file."""
+    """The HTML file with this title and body."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -115,6 +116,7 @@ def number(value: float, digits: int = 1) -> str:
 
 
 def tile(name: str, value: str, note: str = "", kind: str = "") -> str:
+    """One number of the header, with its name and a note below it."""
     small = f"<small>{escape(note)}</small>" if note else ""
     return f'<div class="tile {kind}"><dt>{escape(name)}</dt><dd>{escape(value)}{small}</dd></div>'
 
@@ -153,6 +155,7 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], t
 
 
 def fold(summary: str, content: str, opened: bool = False, kind: str = "", note: str = "") -> str:
+    """Content that unfolds at a click on its summary; ``kind`` is a CSS class."""
     aside = f' <span class="muted">{escape(note)}</span>' if note else ""
     return (
         f"<details{' open' if opened else ''}{f' class={kind!r}' if kind else ''}>"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.evaluation.posetrack.results import PoseTrackResult
+from fastpose_mtn.evaluation.posetrack.protocol import NAMES_AND_TOTAL
+from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics, PoseTrackResult
 from fastpose_mtn.evaluation.report.charts import ERROR_KINDS, error_chart, score_chart
 from fastpose_mtn.evaluation.report.events import JointErrors, SequenceEvents, worst_frames
 from fastpose_mtn.evaluation.report.frames import draw_frame
@@ -60,17 +60,17 @@ def report_html(
     result: PoseTrackResult, images: str | Path | None = None, title: str = "PoseTrack evaluation"
 ) -> str:
     """The report as text; for the arguments see ``write_report``."""
-    metrics = result.to_json()
+    metrics, by_name = result.metrics, {sequence.name: sequence.metrics for sequence in result.sequences}
     events = [SequenceEvents.from_result(sequence) for sequence in result.sequences]
-    ordered = sorted(events, key=lambda e: _sort_key(metrics, e.name))
+    ordered = sorted(events, key=lambda e: _sort_key(by_name[e.name], e.name))
     errors = sum((e.by_joint() for e in events), JointErrors.none())
     body = [
         _header(title, metrics, events),
         "<main>",
-        _in_short(metrics, events, errors),
+        _in_short(metrics, by_name, events, errors),
         _by_joint(metrics, errors),
-        _by_sequence(metrics, ordered),
-        _timelines(metrics, ordered),
+        _by_sequence(by_name, ordered),
+        _timelines(by_name, ordered),
         _frames(events, None if images is None else Path(images)),
         _warnings(result.warnings),
         "</main>",
@@ -88,26 +88,26 @@ def find_images(gt: str | Path) -> Path | None:
     return next((f for base in (gt, *list(gt.parents)[:2]) if (f := base / "images").is_dir()), None)
 
 
-def _header(title: str, metrics: Mapping[str, Any], events: Sequence[SequenceEvents]) -> str:
+def _header(title: str, metrics: PoseTrackMetrics, events: Sequence[SequenceEvents]) -> str:
     people = sum(len(np.unique(e.ground_truth.track_ids[e.counted.any(axis=1)])) for e in events)
     plural = "" if len(events) == 1 else "s"
     size = (
-        f"{number(len(events))} sequence{plural}, {number(metrics['num_frames'])} frames, "
-        f"{number(metrics['num_labeled_frames'])} of them with labels, {number(people)} people"
+        f"{number(len(events))} sequence{plural}, {number(metrics.num_frames)} frames, "
+        f"{number(metrics.num_labeled_frames)} of them with labels, {number(people)} people"
     )
     tiles = [
-        tile("mean AP", number(_total(metrics, "ap")), "joints found, in %", "ap"),
-        tile("MOTA", number(_total(metrics, "mota")), "joints tracked, in %", "mota"),
-        tile("MOTP", number(_total(metrics, "motp")), "how near, in %"),
+        tile("mean AP", number(metrics.total("ap")), "joints found, in %", "ap"),
+        tile("MOTA", number(metrics.total("mota")), "joints tracked, in %", "mota"),
+        tile("MOTP", number(metrics.total("motp")), "how near, in %"),
     ]
     for key, name, note in (
         ("idf1", "IDF1", "identities kept, in %"),
         ("hota", "HOTA", "found and linked, in %"),
     ):
-        tiles.append(tile(name, number(_total(metrics, key)), note))
-    of_people = metrics["boxes"]["num_switches"]
-    switches = f"of joints; of people by boxes {number(of_people)}"
-    tiles.append(tile("identity switches", number(metrics["num_switches"]), switches))
+        tiles.append(tile(name, number(metrics.total(key)), note))
+    of_people = "" if metrics.boxes is None else number(metrics.boxes.total("num_switches"))
+    switches = f"of joints; of people by boxes {of_people}"
+    tiles.append(tile("identity switches", number(int(metrics.total("num_switches"))), switches))
     links = "".join(
         f'<a href="#{anchor}">{text}</a>'
         for anchor, text in (
@@ -120,7 +120,12 @@ def _header(title: str, metrics: Mapping[str, Any], events: Sequence[SequenceEve
     )
 
 
-def _in_short(metrics: Mapping[str, Any], events: Sequence[SequenceEvents], errors: JointErrors) -> str:
+def _in_short(
+    metrics: PoseTrackMetrics,
+    by_name: Mapping[str, PoseTrackMetrics],
+    events: Sequence[SequenceEvents],
+    errors: JointErrors,
+) -> str:
     counts = {kind: int(getattr(errors, kind).sum()) for kind in ERROR_KINDS}
     total, labelled = sum(counts.values()), int(errors.labelled.sum())
     facts = [
@@ -134,7 +139,7 @@ def _in_short(metrics: Mapping[str, Any], events: Sequence[SequenceEvents], erro
         facts.append(
             f"Weakest joint: {_words(weak)}, MOTA {number(low)}. Strongest: {_words(strong)}, {number(high)}."
         )
-    ranked = sorted((v, e.name) for e in events if math.isfinite(v := _score(_of(metrics, e.name), "mota")))
+    ranked = sorted((v, e.name) for e in events if math.isfinite(v := by_name[e.name].total("mota")))
     if len(ranked) > 1:
         facts.append(
             f"Hardest sequence: {ranked[0][1]}, MOTA {number(ranked[0][0])}. Easiest: {ranked[-1][1]}, {number(ranked[-1][0])}."
@@ -162,7 +167,7 @@ def _in_short(metrics: Mapping[str, Any], events: Sequence[SequenceEvents], erro
     )
 
 
-def _by_joint(metrics: Mapping[str, Any], errors: JointErrors) -> str:
+def _by_joint(metrics: PoseTrackMetrics, errors: JointErrors) -> str:
     rows = [
         (_words(j), _score(metrics, "ap", j), _score(metrics, "mota", j)) for j in (*_SHOWN_JOINTS, "total")
     ]
@@ -196,10 +201,8 @@ def _by_joint(metrics: Mapping[str, Any], errors: JointErrors) -> str:
     )
 
 
-def _by_sequence(metrics: Mapping[str, Any], events: Sequence[SequenceEvents]) -> str:
-    rows = [
-        (e.name, _score(_of(metrics, e.name), "ap"), _score(_of(metrics, e.name), "mota")) for e in events
-    ]
+def _by_sequence(by_name: Mapping[str, PoseTrackMetrics], events: Sequence[SequenceEvents]) -> str:
+    rows = [(e.name, by_name[e.name].total("ap"), by_name[e.name].total("mota")) for e in events]
     few = len(rows) <= 14
     halves = [rows] if few else [rows[: (len(rows) + 1) // 2], rows[(len(rows) + 1) // 2 :]]
     lowest = min([score for row in rows for score in row[1:] if math.isfinite(score)], default=0.0)
@@ -212,7 +215,7 @@ def _by_sequence(metrics: Mapping[str, Any], events: Sequence[SequenceEvents]) -
     table_rows = []
     for e in events:
         counts = e.by_joint()
-        scores = [number(_score(_of(metrics, e.name), key)) for key, _ in _SCORES]
+        scores = [number(by_name[e.name].total(key)) for key, _ in _SCORES]
         table_rows.append(
             [e.name, *scores, *(number(int(getattr(counts, kind).sum())) for kind in ERROR_KINDS)]
         )
@@ -225,10 +228,10 @@ def _by_sequence(metrics: Mapping[str, Any], events: Sequence[SequenceEvents]) -
     )
 
 
-def _timelines(metrics: Mapping[str, Any], events: Sequence[SequenceEvents]) -> str:
+def _timelines(by_name: Mapping[str, PoseTrackMetrics], events: Sequence[SequenceEvents]) -> str:
     cards = []
     for place, e in enumerate(events):
-        mota = number(_score(_of(metrics, e.name), "mota"))
+        mota = number(by_name[e.name].total("mota"))
         switches = int(e.switched.sum())
         chart = timeline_chart(
             e,
@@ -309,26 +312,13 @@ def _colours(events: SequenceEvents) -> dict[int, int]:
     return {int(track_id): number for number, track_id in enumerate(ids[np.argsort(first)])}
 
 
-def _of(metrics: Mapping[str, Any], sequence: str) -> Mapping[str, Any]:
-    return metrics.get("sequences", {}).get(sequence, {})
+def _score(metrics: PoseTrackMetrics, figure: str, joint: str) -> float:
+    """A share of one joint, or in total."""
+    return float(metrics.joint_figure(figure)[NAMES_AND_TOTAL.index(joint)])
 
 
-def _score(metrics: Mapping[str, Any], key: str, joint: str = "total") -> float:
-    """A figure of metrics.json; NaN where there is none. One without joints is its own total."""
-    value = metrics.get(key)
-    if isinstance(value, Mapping):
-        value = value.get(joint)
-    elif joint != "total":
-        value = None
-    return float("nan") if value is None else float(value)
-
-
-def _total(metrics: Mapping[str, Any], key: str) -> float:
-    return _score(metrics, key)
-
-
-def _sort_key(metrics: Mapping[str, Any], sequence: str) -> tuple[bool, float, str]:
-    mota = _score(_of(metrics, sequence), "mota")
+def _sort_key(metrics: PoseTrackMetrics, sequence: str) -> tuple[bool, float, str]:
+    mota = metrics.total("mota")
     return (not math.isfinite(mota), mota if math.isfinite(mota) else 0.0, sequence)
 
 
