@@ -11,7 +11,7 @@ import torch
 from fastpose_mtn.libraries import _disable, _Utils, compiler_put_off
 
 HEAVY = (
-    "torch._dynamo", "torch._inductor", "sympy", "scipy.optimize", "matplotlib", "pandas", "lightning", "motmetrics",
+    "torch._dynamo", "torch._inductor", "scipy.optimize", "matplotlib", "pandas", "lightning", "motmetrics",
     "pycocotools", "supervision", "onnx", "onnxruntime", "openvino",
 )  # fmt: skip
 MAIN_JOB = """

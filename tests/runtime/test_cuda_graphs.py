@@ -121,6 +121,10 @@ def test_a_network_finds_in_a_replay_what_it_finds(cfg, graphs):
     assert [graph.replays for graph in graphs] == [2]
 
 
+@pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 14),
+    reason="fake tensors of older versions (seen with 2.6) call the GPU's driver",
+)
 def test_the_trunk_mixes_no_devices_and_waits_for_no_gpu(cfg):
     """On tensors that have a device but no numbers: what needs a number, or two devices, fails."""
     model = fuse(build_model(cfg).eval().requires_grad_(False), activations=False)
