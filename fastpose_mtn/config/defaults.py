@@ -11,7 +11,7 @@ from fastpose_mtn.registry import SYSTEMS
 
 
 def get_cfg() -> CfgNode:
-    """A fresh copy of the defaults, of every registered system: the paper's FastPose-50 on PoseTrack's 15 joints."""
+    """The default configuration, a fresh copy: the paper's FastPose-50, and the keys of every registered system."""
     c = CfgNode()
     c.VERSION = 2
     c.OUTPUT_DIR = "./output"

@@ -9,7 +9,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import yaml
 from fvcore.common.config import BASE_KEY
@@ -17,7 +17,7 @@ from fvcore.common.config import CfgNode as _CfgNode
 
 
 class CfgNode(_CfgNode):
-    """fvcore's configuration tree (YAML with ``_BASE_``) whose errors name the nearest key."""
+    """A node of the configuration tree: fvcore's, with errors that name the file, the key and the nearest key."""
 
     def merge_from_file(self, cfg_filename: str, allow_unsafe: bool = False) -> None:
         """Merges a YAML file: its keys on top of those of its ``_BASE_``, a path or several, relative to the file.
@@ -39,10 +39,11 @@ class CfgNode(_CfgNode):
         self._check_keys(loaded, "", str(path))
         self._merge(lambda: self.merge_from_other_cfg(type(self)(loaded)), str(path))
 
-    def _load(self, path: str, derived: tuple[str, ...] = ()) -> dict[str, Any]:
-        """A file's keys on top of those of its bases.
+    def _load(self, path: str, derived: tuple[str, ...] = ()) -> dict[str, object]:
+        """Reads a file's keys on top of those of its bases.
 
         Args:
+            path: the file.
             derived: the files that it is a base of.
         """
         if path in derived:
@@ -53,7 +54,7 @@ class CfgNode(_CfgNode):
             kind = "nothing" if loaded is None else type(loaded).__name__
             raise ValueError(f"{path}: expected a mapping of keys at the top level, got {kind}")
         bases = loaded.pop(BASE_KEY, [])
-        merged: dict[str, Any] = {}
+        merged: dict[str, object] = {}
         for base in [bases] if isinstance(bases, str) else bases:
             if "://" not in base:
                 base = os.path.normpath(os.path.join(os.path.dirname(path), os.path.expanduser(base)))
@@ -104,7 +105,7 @@ class CfgNode(_CfgNode):
         except (AssertionError, KeyError, ValueError, TypeError) as error:
             raise ValueError(f"{where}: {error.args[0] if error.args else error}") from error
 
-    def _check_keys(self, loaded: dict[str, Any], prefix: str, where: str) -> None:
+    def _check_keys(self, loaded: dict[str, object], prefix: str, where: str) -> None:
         for name, value in loaded.items():
             key = f"{prefix}{name}"
             self._check_key_exists(key.split("."), key, where)
@@ -112,7 +113,7 @@ class CfgNode(_CfgNode):
                 self._check_keys(value, f"{key}.", where)
 
     def _check_key_exists(self, parts: list[str], key: str, where: str) -> None:
-        node: dict[str, Any] = self
+        node: object = self
         for part in parts:
             if not isinstance(node, dict) or part not in node:
                 close = difflib.get_close_matches(key, _leaves(self), n=1, cutoff=0.0)
@@ -127,21 +128,24 @@ def _is_open(node: object) -> TypeGuard[_CfgNode]:
     return isinstance(node, _CfgNode) and node.is_new_allowed()
 
 
-def _put_on_top(derived: dict[str, Any], base: dict[str, Any], node: object) -> None:
+def _put_on_top(derived: dict[str, object], base: dict[str, object], node: object) -> None:
     """Merges the keys of a file into those of its base, in place.
 
     Args:
+        derived: the file's keys.
+        base: its base's keys.
         node: the part of the configuration that they are for, which knows what is replaced as a whole.
     """
     for name, value in derived.items():
         inner = node.get(name) if isinstance(node, dict) else None
-        if isinstance(value, dict) and isinstance(base.get(name), dict) and not _is_open(inner):
-            _put_on_top(value, base[name], inner)
+        below = base.get(name)
+        if isinstance(value, dict) and isinstance(below, dict) and not _is_open(inner):
+            _put_on_top(value, below, inner)
         else:
             base[name] = value
 
 
-def _clear_replaced(cfg: dict[str, Any], other: dict[str, Any]) -> None:
+def _clear_replaced(cfg: dict[str, object], other: dict[str, object]) -> None:
     """Empties, in place, the mappings of any names for which ``other`` has one."""
     for name, value in other.items():
         node = cfg.get(name)
@@ -161,7 +165,7 @@ def _check_list(key: str, value: object) -> None:
         raise ValueError(f"command line: {key}: expected a list, got {value}; write \"['{value}']\"")
 
 
-def _mapping(key: str, value: object) -> dict[str, Any]:
+def _mapping(key: str, value: object) -> dict[str, object]:
     try:
         mapping = yaml.safe_load(value) if isinstance(value, str) else value
     except yaml.YAMLError:

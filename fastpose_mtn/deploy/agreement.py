@@ -15,13 +15,19 @@ MIN_SCORE = 0.5  # of the references: those that begin a track (TRACKER.BIRTH_SC
 
 
 class Agreement(NamedTuple):
-    """people: references counted; found: share of them found again, in [0, 1]; joint_distance: mean distance
-    of the joints of those found, pixels; vector_distance: mean Euclidean distance of their identity vectors."""
+    """How far the people of one run are those of another.
+
+    Attributes:
+        people: references counted.
+        found: share of them found again, in [0, 1].
+        joint_distance: mean distance of the joints of those found, in pixels.
+        embedding_distance: mean Euclidean distance of their embeddings.
+    """
 
     people: int
     found: float
     joint_distance: float
-    vector_distance: float
+    embedding_distance: float
 
     @property
     def within_guard(self) -> bool:
@@ -45,7 +51,7 @@ def agreement(reference: Sequence[PersonDetections], other: Sequence[PersonDetec
     """
     if len(reference) != len(other):
         raise ValueError(f"expected as many frames in both, got {len(reference)} and {len(other)}")
-    people, joints, vectors = 0, [np.zeros(0)], [np.zeros(0)]
+    people, joints, embeddings = 0, [np.zeros(0)], [np.zeros(0)]
     found = 0
     for exact, judged in zip(reference, other, strict=True):
         exact = exact[exact.scores >= MIN_SCORE]
@@ -59,9 +65,9 @@ def agreement(reference: Sequence[PersonDetections], other: Sequence[PersonDetec
         offset = exact.keypoints[mine, :, :2] - judged.keypoints[theirs, :, :2]
         joints.append(np.linalg.norm(offset, axis=-1).ravel())
         if exact.embeddings is not None and judged.embeddings is not None:
-            vectors.append(np.linalg.norm(exact.embeddings[mine] - judged.embeddings[theirs], axis=-1))
+            embeddings.append(np.linalg.norm(exact.embeddings[mine] - judged.embeddings[theirs], axis=-1))
     share = found / people if people else float("nan")
-    return Agreement(people, share, *(_mean(np.concatenate(parts)) for parts in (joints, vectors)))
+    return Agreement(people, share, *(_mean(np.concatenate(parts)) for parts in (joints, embeddings)))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import torch
@@ -21,6 +21,9 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.deploy.network import PortableMTN
 from fastpose_mtn.estimators.exported import INPUT, import_or_explain
 from fastpose_mtn.systems.mtn.network import MTN
+
+if TYPE_CHECKING:
+    import openvino
 
 _OPSET = 18
 _EXAMPLE_HW = (96, 160)  # of the image that is traced; no number in the graph depends on it
@@ -110,7 +113,7 @@ def _write_openvino(path: Path, network: PortableMTN, metadata: dict[str, str]) 
     save_openvino(path, model, metadata)
 
 
-def save_openvino(path: Path, model: Any, metadata: dict[str, str]) -> None:
+def save_openvino(path: Path, model: openvino.Model, metadata: dict[str, str]) -> None:
     """Writes ``path`` (.xml) and, beside it, the weights in float32 (.bin)."""
     import openvino
 

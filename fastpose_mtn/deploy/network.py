@@ -172,8 +172,11 @@ def _nms_by_group(
 
 
 def _by_level(pooler: RoIPooler, boxes_xyxy: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices that order boxes by the pyramid's level that they are read from, the finest first; and that level of each
-    box in this order."""
+    """Orders boxes by the pyramid level that they are read from, the finest first.
+
+    Returns:
+        Indices in this order, and the level of each box in it.
+    """
     level_of = assign_levels(boxes_xyxy, pooler.min_level, pooler.max_level)
     order = torch.cat([_rows(level_of == level) for level in range(pooler.min_level, pooler.max_level + 1)])
     return order, level_of[order]
@@ -240,8 +243,7 @@ class PointwiseConv(nn.Conv2d):
 
 
 def _upsample_by_convolutions(module: nn.Module) -> None:
-    """Replaces, in place, transposed convolutions, and the ReLU that a module declares after one, by
-    ``UpsamplingConv``."""
+    """Replaces, in place, transposed convolutions, and the ReLU declared after one, by ``UpsamplingConv``."""
     children = list(module.named_children())
     for (name, child), (next_name, after) in zip(children, [*children[1:], ("", None)], strict=False):
         if isinstance(child, nn.ConvTranspose2d):

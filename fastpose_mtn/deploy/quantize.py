@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import INPUT, ExportedEstimator, Feed, import_or_explain
 from fastpose_mtn.estimators.frames import resize_to_test_size
 from fastpose_mtn.video.sources import find_inputs, open_source
+
+if TYPE_CHECKING:
+    import openvino
 
 
 def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
@@ -96,7 +99,7 @@ def quantize_openvino(path: Path, draft: Path, feeds: list[Feed], metadata: dict
     save_openvino(draft, small, metadata)
 
 
-def _round_where_written(model: Any) -> None:
+def _round_where_written(model: openvino.Model) -> None:
     """Moves rounding (FakeQuantize) to where OpenVINO makes it part of the operation that writes the values.
 
     Alone it takes passes of its own, in float32 and in another memory layout. What a convolution and its ReLU give is

@@ -86,11 +86,11 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
         if self.training:
             keypoints = torch.cat([one.gt_keypoints.tensor for one in instances if len(one)])
             return self.losses(prediction, boxes, keypoints, len(instances))
-        report_joints(self, instances, prediction, boxes, self.report_heatmaps)
+        report_keypoints(self, instances, prediction, boxes, self.report_heatmaps)
         return instances
 
 
-def decode_joints(
+def decode_keypoints(
     head: fastpose.KeypointHead, prediction: fastpose.KeypointPrediction, boxes_xyxy: Tensor, scores: Tensor
 ) -> tuple[Tensor, Tensor]:
     """``head.decode``, also where the model is traced: Mask R-CNN's decoder has as many steps as there are sizes
@@ -104,7 +104,7 @@ def decode_joints(
     return torch.cat((position, confidence[..., None]), dim=-1), scores
 
 
-def report_joints(
+def report_keypoints(
     head: fastpose.KeypointHead,
     instances: list[Instances],
     prediction: fastpose.KeypointPrediction,
@@ -121,7 +121,7 @@ def report_joints(
     counts = [one.__len__() for one in instances]  # len() would fix the numbers when the model is traced
     known = all(one.has("scores") for one in instances)
     scores = torch.cat([one.scores for one in instances]) if known else torch.ones_like(boxes_xyxy[:, 0])
-    keypoints, scores = decode_joints(head, prediction, boxes_xyxy, scores)
+    keypoints, scores = decode_keypoints(head, prediction, boxes_xyxy, scores)
     for one, joints, score in zip(instances, keypoints.split(counts), scores.split(counts), strict=True):
         one.pred_keypoints, one.scores = joints, score
     if report_heatmaps:

@@ -15,7 +15,7 @@ from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
-from fastpose_mtn.detectron2.keypoint_head import report_joints
+from fastpose_mtn.detectron2.keypoint_head import report_keypoints
 from fastpose_mtn.detectron2.pooler import pooler_from_shapes
 from fastpose_mtn.detectron2.rpn import in_float32
 from fastpose_mtn.detectron2.targets import tasks_of, to_targets
@@ -225,8 +225,8 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
         levels = [features[name] for name in self.in_features]
         rois = convert_boxes_to_pooler_format([one.pred_boxes for one in instances])
         boxes = rois[:, 1:]
-        prediction = self.predict_joints(levels, boxes, rois[:, 0].to(torch.int64))
-        report_joints(self.keypoint_head, instances, prediction, boxes, self.report_heatmaps)
+        prediction = self.predict_keypoints(levels, boxes, rois[:, 0].to(torch.int64))
+        report_keypoints(self.keypoint_head, instances, prediction, boxes, self.report_heatmaps)
         return instances
 
 

@@ -1,3 +1,3 @@
-"""Parts of networks that several systems share: backbone, pyramid, proposals, box head."""
+"""Parts of networks that several systems share: backbone, feature pyramid, region proposals, box head."""
 
 from fastpose_mtn import libraries  # noqa: F401  (first: what follows imports torchvision and timm)

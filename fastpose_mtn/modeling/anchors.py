@@ -1,4 +1,4 @@
-"""Anchor boxes at every position of the pyramid, in Detectron2's order."""
+"""Anchor boxes: the shapes at every position of the feature pyramid that proposals start from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastpose_mtn.config import CfgNode
 
 
 class AnchorGenerator(nn.Module):
-    """Boxes of given scales and shapes around every position of every level.
+    """Generates anchor boxes of given sizes and shapes around every position of every level, in Detectron2's order.
 
     Args:
         sizes: for each level, square roots of anchor areas in pixels; one entry serves all levels.
@@ -51,6 +51,7 @@ class AnchorGenerator(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, strides: Sequence[int]) -> AnchorGenerator:
+        """The anchors that ``MODEL.ANCHOR_GENERATOR`` describes, for levels of these strides in pixels."""
         return cls(
             sizes=cfg.MODEL.ANCHOR_GENERATOR.SIZES,
             aspect_ratios=cfg.MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS,
@@ -60,7 +61,7 @@ class AnchorGenerator(nn.Module):
         )
 
     def forward(self, grid_sizes_hw: Sequence[tuple[int, int]]) -> list[Tensor]:
-        """Anchors (H * W * A, 4) float32 of each level: rows, then columns, then the cell's anchors."""
+        """Generates each level's anchors (H * W * A, 4) float32: by rows, then columns, then the cell's anchors."""
         out = []
         padded_height, padded_width = (size * self.strides[0] for size in grid_sizes_hw[0])
         for level, ((height, width), stride) in enumerate(zip(grid_sizes_hw, self.strides, strict=True)):

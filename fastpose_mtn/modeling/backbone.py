@@ -1,4 +1,4 @@
-"""timm features with a feature pyramid on top, P2 to P6 (paper, section 3.1; FPN), or without one."""
+"""Backbones: a timm classifier with a feature pyramid on top, P2 to P6 (paper, section 3.1), or without one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastpose_mtn.modeling.layers import ConvNorm, xavier_init
 
 
 class TimmFPN(nn.Module):
-    """A timm classifier's features at strides 4 to 32, merged top-down into P2-P5, and P6 below.
+    """Feature pyramid network: a classifier's features at strides 4 to 32, merged top-down into P2-P5, and P6.
 
     Parameters are named as in Detectron2's FPN: ``bottom_up.*``, ``fpn_lateral2`` ... ``fpn_output5``.
 
@@ -81,7 +81,7 @@ class TimmFPN(nn.Module):
 
 
 class TimmDC5(nn.Module):
-    """A timm classifier's last features at stride 16, its last stage dilated, in one level: p4.
+    """Backbone without a pyramid: a classifier's last features at stride 16, its last stage dilated, as level p4.
 
     A detector without a feature pyramid, after Detectron2's DC5 networks: Table 1d's SNIP training. What
     the heads read has as many channels as a pyramid's levels, by one lateral and one output convolution.
@@ -107,7 +107,7 @@ class TimmDC5(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> TimmDC5:
-        """What ``MODEL.FPN`` describes of it, on the network of ``MODEL.TIMM``, dilated."""
+        """The backbone with ``MODEL.FPN``'s channels and normalisation, on the network of ``MODEL.TIMM``, dilated."""
         bottom_up = bottom_up_from_config(cfg, cls.bottom_up_strides, {"output_stride": 16})
         return cls(bottom_up=bottom_up, out_channels=cfg.MODEL.FPN.OUT_CHANNELS, norm=cfg.MODEL.FPN.NORM)
 
@@ -123,7 +123,7 @@ BACKBONES: dict[str, type[TimmFPN] | type[TimmDC5]] = {
 
 
 def build_backbone(cfg: CfgNode) -> TimmFPN | TimmDC5:
-    """The backbone that ``MODEL.BACKBONE.NAME`` names.
+    """Builds the backbone that ``MODEL.BACKBONE.NAME`` names.
 
     Raises:
         ValueError: there is none, or its settings contradict each other.

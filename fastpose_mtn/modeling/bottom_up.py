@@ -1,4 +1,4 @@
-"""timm's classifiers as bodies of a detector: their four stages' features, with other norms, parts frozen."""
+"""Image classifiers of timm as feature extractors: their four stages, normalisation replaced, stages frozen."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_bottom_up(
     norm: str = "FrozenBN",
     freeze_at: int = 2,
 ) -> FeatureListNet:
-    """timm's network as the features of its four stages.
+    """Builds timm's network as an extractor of its four stages' features.
 
     Args:
         name: timm's model name.
@@ -77,9 +77,11 @@ def build_bottom_up(
 def bottom_up_from_config(
     cfg: CfgNode, strides: Sequence[int], timm_args: Mapping[str, Any] | None = None
 ) -> FeatureListNet:
-    """The network that ``MODEL.TIMM`` and ``MODEL.BACKBONE`` describe; see ``build_bottom_up``.
+    """Builds the network that ``MODEL.TIMM`` and ``MODEL.BACKBONE`` describe; see ``build_bottom_up``.
 
     Args:
+        cfg: the configuration.
+        strides: what the stages' must be, in pixels.
         timm_args: arguments that ``MODEL.TIMM.ARGS`` may overrule.
     """
     return build_bottom_up(

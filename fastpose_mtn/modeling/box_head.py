@@ -1,4 +1,4 @@
-"""The box head: person or background, and a better box (Fast R-CNN, as in Detectron2)."""
+"""The box head: classifies proposals as person or background, and refines their boxes (Fast R-CNN)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastpose_mtn.ops.boxes import clip_boxes, decode_deltas, encode_deltas, vot
 
 
 class BoxHead(nn.Sequential):
-    """Flatten, then fully connected layers with ReLU: ``fc1``, ``fc2``."""
+    """Fully connected layers with ReLU, ``fc1``, ``fc2`` and so on, on the flattened features of a region."""
 
     def __init__(self, *, in_channels: int, resolution: int, num_fc: int = 2, fc_dim: int = 1024) -> None:
         super().__init__()
@@ -31,17 +31,18 @@ class BoxHead(nn.Sequential):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> BoxHead:
+        """The layers that ``MODEL.ROI_BOX_HEAD`` describes."""
         c = cfg.MODEL.ROI_BOX_HEAD
         return cls(in_channels=in_channels, resolution=c.POOLER_RESOLUTION, num_fc=c.NUM_FC, fc_dim=c.FC_DIM)
 
 
 class BoxPredictor(nn.Module):
-    """Class scores and box deltas, their losses and their decoding.
+    """Predicts class scores and box deltas, computes their losses, and decodes them into boxes.
 
     Class indices are Detectron2's: people first (0), background last.
 
     Args:
-        in_channels: of the box head's vectors.
+        in_channels: of the box head's features.
         num_classes: without the background; 1 for people.
         bbox_reg_weights: of dx, dy, dw, dh.
         smooth_l1_beta: 0: L1.
@@ -84,6 +85,7 @@ class BoxPredictor(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> BoxPredictor:
+        """The predictions that ``MODEL.ROI_BOX_HEAD``, ``MODEL.ROI_HEADS`` and ``TEST`` describe."""
         c = cfg.MODEL.ROI_BOX_HEAD
         return cls(
             in_channels=in_channels,
@@ -99,7 +101,7 @@ class BoxPredictor(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (R, classes + 1) and deltas (R, 4 * boxes), float32, from vectors (R, C)."""
+        """Predicts logits (R, classes + 1) and deltas (R, 4 * boxes), float32, from features (R, C)."""
         return self.cls_score(x).float(), self.bbox_pred(x).float()
 
     def losses(
@@ -110,10 +112,11 @@ class BoxPredictor(nn.Module):
         classes: Tensor,
         matched_xyxy: Tensor,
     ) -> dict[str, Tensor]:
-        """Cross-entropy, and smooth L1 on the positives; both divided by the number of proposals.
+        """Computes cross-entropy, and smooth L1 on the positives; both divided by the number of proposals.
 
         Args:
-            logits, deltas: from ``forward``, R rows.
+            logits: from ``forward``, R rows.
+            deltas: from ``forward``, R rows.
             proposals_xyxy: (R, 4).
             classes: (R,) int64, the background being ``num_classes``.
             matched_xyxy: (R, 4) the person matched; read for positives only.
@@ -133,7 +136,7 @@ class BoxPredictor(nn.Module):
     def inference(
         self, logits: Tensor, deltas: Tensor, proposals_xyxy: Tensor, image_size_hw: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """One image's reported people, best first: boxes (D, 4), scores (D,)."""
+        """Decodes one image's reported people, best first: boxes (D, 4), scores (D,)."""
         scores = logits.softmax(dim=1)[:, :-1]
         boxes = decode_deltas(
             deltas.view(-1, self.num_boxes, 4), proposals_xyxy[:, None], self.bbox_reg_weights
@@ -147,11 +150,13 @@ class BoxPredictor(nn.Module):
         return self.vote(keep, chosen, score, cls), score[keep]
 
     def vote(self, keep: Tensor, boxes_xyxy: Tensor, scores: Tensor, classes: Tensor) -> Tensor:
-        """The reported boxes (D, 4): the mean of those of their class that agree.
+        """Box voting: the reported boxes (D, 4) are means of boxes of their class that overlap them closely.
 
         Args:
             keep: (D,) which of the R boxes suppression kept.
-            boxes_xyxy, scores, classes: (R, 4), (R,), (R,) before it.
+            boxes_xyxy: (R, 4) before suppression.
+            scores: (R,) theirs.
+            classes: (R,) theirs.
         """
         if self.vote_thresh >= 1:
             return boxes_xyxy[keep]

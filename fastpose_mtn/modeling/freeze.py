@@ -1,4 +1,4 @@
-"""Training a part of a network only."""
+"""Freezes all of a network but the parts that are to train."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from fastpose_mtn.modeling.bottom_up import freeze
 
 
 def train_only(model: nn.Module, parts: Sequence[str]) -> None:
-    """Fixes, in place, all weights and normalisation statistics of a network but those of some parts.
+    """Freezes, in place, all weights and normalisation statistics of a network but those of some parts.
 
     What lies before the trained parts then costs a forward pass, what lies beside them nothing where the images train
     the parts' tasks only. Normalisation layers are exchanged for others, so it comes before weights are loaded.
 
     Args:
+        model: the network.
         parts: names of modules, such as ``roi_heads.reid_head``; none: everything trains.
 
     Raises:

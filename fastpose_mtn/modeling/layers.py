@@ -1,4 +1,4 @@
-"""Building blocks that the heads and the pyramid share."""
+"""Layers, initialisations and losses that the heads and the pyramid share."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ NORMS = ("", "FrozenBN", "BN", "SyncBN", "GN")
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation with 32 groups, or as many as divide the channels."""
+    """Builds group normalisation with 32 groups, or as many as divide the channels."""
     groups = next(g for g in range(min(32, channels), 0, -1) if channels % g == 0)
     return nn.GroupNorm(groups, channels)
 
 
 def build_norm(name: str, channels: int) -> nn.Module | None:
-    """A normalisation layer by Detectron2's name; None for the empty name.
+    """Builds a normalisation layer by Detectron2's name; None for the empty name.
 
     Raises:
         ValueError: the name is unknown.
@@ -37,7 +37,7 @@ def build_norm(name: str, channels: int) -> nn.Module | None:
 
 
 class ConvNorm(nn.Conv2d):
-    """A "same" convolution, then normalisation, then perhaps ReLU.
+    """A convolution that keeps the map's size, then normalisation if any, then ReLU if any.
 
     The normalisation is a child called ``norm``, so parameters are named as in Detectron2's ``Conv2d``.
     """
@@ -60,6 +60,7 @@ class ConvNorm(nn.Conv2d):
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, out, H, W) of (B, in, H, W)."""
         x = super().forward(x)
         if self.norm is not None:
             x = self.norm(x)
@@ -73,19 +74,28 @@ class ReplacementConv(nn.Conv2d):
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
-        geometry: dict[str, Any] = {
-            name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation", "groups")
-        }
-        # on no device: initial weights would take longer than all the rest, and are not kept
         super().__init__(
-            conv.in_channels, conv.out_channels, padding_mode=conv.padding_mode, device="meta", **geometry
+            conv.in_channels,
+            conv.out_channels,
+            _pair(conv.kernel_size),
+            stride=_pair(conv.stride),
+            padding=conv.padding if isinstance(conv.padding, str) else _pair(conv.padding),
+            dilation=_pair(conv.dilation),
+            groups=conv.groups,
+            padding_mode=conv.padding_mode,
+            device="meta",  # initial weights would take longer than all the rest, and are not kept
         )
         self.weight, self.bias = conv.weight, conv.bias
         self.train(conv.training)
 
 
+def _pair(size: tuple[int, ...]) -> tuple[int, int]:
+    height, width = size
+    return height, width
+
+
 def msra_init(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
-    """He initialisation (fan out, ReLU) and no bias, as in Detectron2's heads."""
+    """Initialises weights by He's rule (fan out, ReLU) and the bias with zeros, as in Detectron2's heads."""
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -101,11 +111,15 @@ def add_convs(
     norm: str = "",
     section: str = "",
 ) -> tuple[list[str], int]:
-    """Gives a head its 3x3 convolutions with ReLU, children ``prefix1``, ``prefix2`` and so on.
+    """Adds 3x3 convolutions with ReLU to a head, as children ``prefix1``, ``prefix2`` and so on.
 
     Args:
+        module: the head.
+        prefix: of the children's names.
+        in_channels: of what the first one reads.
         dims: output channels of each.
         dilations: of each; empty: 1.
+        norm: normalisation of each, see ``build_norm``.
         section: of the configuration that the head is built from, for messages.
 
     Returns:
@@ -128,7 +142,7 @@ def add_convs(
 
 
 def xavier_init(layer: nn.Conv2d | nn.Linear) -> None:
-    """Caffe2's XavierFill and no bias, as in Detectron2's FPN and fully connected layers."""
+    """Initialises weights as Caffe2's XavierFill and the bias with zeros, as in Detectron2's FPN and linear layers."""
     nn.init.kaiming_uniform_(layer.weight, a=1)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

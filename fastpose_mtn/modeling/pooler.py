@@ -1,4 +1,4 @@
-"""Reads each person's features from the pyramid."""
+"""RoI pooling: cuts the features of each person's region out of the feature pyramid."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastpose_mtn.ops.roi import assign_levels, multiscale_roi_align
 
 
 class RoIPooler(nn.Module):
-    """RoIAlign from the right level of the pyramid.
+    """Pools the features of regions by RoIAlign, each from the pyramid level that fits its size.
 
     Args:
         output_size_hw: of the result.
@@ -42,7 +42,14 @@ class RoIPooler(nn.Module):
         image: Tensor,
         regions_xyxy: Tensor | None = None,
     ) -> Tensor:
-        """Features (R, C, h, w) of ``regions_xyxy`` (the boxes themselves if None), read at the boxes' levels."""
+        """Pools features (R, C, h, w) of ``regions_xyxy`` (None: the boxes themselves) from the boxes' levels.
+
+        Args:
+            features: the pyramid's levels (B, C, H, W), from ``min_level`` on.
+            boxes_xyxy: (R, 4) in pixels of the batch; their sizes choose the levels.
+            image: (R,) int64, each box's image in the batch.
+            regions_xyxy: (R, 4) what is read in their place.
+        """
         return multiscale_roi_align(
             features,
             boxes_xyxy if regions_xyxy is None else regions_xyxy,

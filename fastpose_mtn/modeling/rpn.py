@@ -1,4 +1,4 @@
-"""The region proposal network: candidate person boxes from every position of the pyramid."""
+"""The region proposal network (RPN): candidate person boxes from every position of the feature pyramid."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from fastpose_mtn.structures import PersonTargets
 
 
 class Proposals(NamedTuple):
-    """One image's candidates, best first: boxes_xyxy (P, 4) float32, objectness logits (P,) float32."""
+    """One image's proposed boxes, best first: boxes_xyxy (P, 4) float32, objectness logits (P,) float32."""
 
     boxes_xyxy: Tensor
     logits: Tensor
 
 
 class Candidates(NamedTuple):
-    """A batch's best boxes of each level, before suppression: decoded (B, N, 4), logits (B, N), level's place (N,)."""
+    """A batch's best boxes of each level, before non-maximum suppression.
+
+    boxes_xyxy (B, N, 4) decoded; logits (B, N); level (N,), the place of each one's level among the levels read.
+    """
 
     boxes_xyxy: Tensor
     logits: Tensor
@@ -34,7 +37,7 @@ class Candidates(NamedTuple):
 
 
 class RPNHead(nn.Module):
-    """3x3 convolutions and two 1x1 predictions, shared by all levels. Named as in Detectron2."""
+    """The RPN's layers: 3x3 convolutions and two 1x1 predictions, shared by all levels, named as in Detectron2."""
 
     def __init__(self, *, in_channels: int, num_anchors: int, conv_dims: Sequence[int] = (-1,)) -> None:
         super().__init__()
@@ -56,7 +59,7 @@ class RPNHead(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """For each level (B, C, H, W): logits (B, H*W*A) and deltas (B, H*W*A, 4), float32."""
+        """Predicts for each level (B, C, H, W) logits (B, H*W*A) and deltas (B, H*W*A, 4), float32."""
         logits, deltas = [], []
         for feature in features:
             hidden = self.conv(feature)
@@ -71,7 +74,7 @@ class RPNHead(nn.Module):
         return logits, deltas
 
     def merge_predictions(self) -> None:
-        """Makes the two predictions one convolution, for inference: the features are read once."""
+        """Merges the two predictions into one convolution, for inference: the features are read once."""
         layers = [self.objectness_logits, self.anchor_deltas]
         both = nn.Conv2d(layers[0].in_channels, sum(layer.out_channels for layer in layers), 1)
         both.weight.data = torch.cat([layer.weight.detach() for layer in layers])
@@ -82,7 +85,25 @@ class RPNHead(nn.Module):
 
 
 class RPN(nn.Module):
-    """Proposals, and in training their losses, with Detectron2's meaning of every number."""
+    """The region proposal network: proposes boxes and computes its losses.
+
+    Args:
+        head: the layers.
+        anchor_generator: the boxes that deltas refer to.
+        in_features: pyramid levels that are read.
+        iou_thresholds: of anchors with people, as in Detectron2: between the two an anchor is ignored.
+        iou_labels: of the ranges between the thresholds: 0 negative, -1 ignored, 1 positive.
+        batch_size_per_image: anchors drawn for the losses.
+        positive_fraction: of them, at most.
+        bbox_reg_weights: of dx, dy, dw, dh.
+        smooth_l1_beta: 0: L1.
+        loss_weight: of both losses.
+        bbox_reg_loss_weight: of the regression loss, besides.
+        pre_nms_topk: boxes a level that enter suppression, in training and at test time.
+        post_nms_topk: boxes an image that leave it, in training and at test time.
+        nms_thresh: IoU above which the weaker of two boxes of a level is suppressed.
+        min_box_size: pixels; smaller boxes are dropped.
+    """
 
     def __init__(
         self,
@@ -115,6 +136,7 @@ class RPN(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int, strides: dict[str, int]) -> RPN:
+        """The RPN that ``MODEL.RPN`` describes, on levels of these channels and, by name, strides in pixels."""
         c = cfg.MODEL.RPN
         anchors = AnchorGenerator.from_config(cfg, [strides[name] for name in c.IN_FEATURES])
         head = RPNHead(in_channels=in_channels, num_anchors=anchors.num_anchors, conv_dims=c.CONV_DIMS)
@@ -164,7 +186,7 @@ class RPN(nn.Module):
         return self.suppress(self._best(anchors, logits, deltas), image_sizes_hw), losses
 
     def candidates(self, features: dict[str, Tensor]) -> Candidates:
-        """The best of each level, at test time; waits for nothing that a GPU computes, so it can be a CUDA graph."""
+        """Finds the best boxes of each level, at test time, without waiting for a GPU: it can be a CUDA graph."""
         return self._best(*self._predict(features))
 
     def _predict(self, features: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
@@ -227,7 +249,11 @@ class RPN(nn.Module):
 
     @torch.no_grad()
     def suppress(self, candidates: Candidates, image_sizes_hw: Sequence[tuple[int, int]]) -> list[Proposals]:
-        """Each image's proposals: non-maximum suppression within levels, then the best of all; cut at its borders.
+        """Selects each image's proposals: non-maximum suppression within levels, then the best of all.
+
+        Args:
+            candidates: of the batch.
+            image_sizes_hw: each image's size before padding; boxes are cut at its borders.
 
         Raises:
             FloatingPointError: in training, boxes or logits are not finite.

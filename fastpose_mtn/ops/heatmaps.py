@@ -1,4 +1,4 @@
-"""Between joints in the image and positions in an RoI's heatmap, both ways, for all people at once.
+"""Encodes keypoints as heatmap positions, and decodes heatmaps into keypoints, for all people at once.
 
 Convention (Heckbert 1990, as in Detectron2): the region is divided into H x W cells; cell (i, j) covers
 [j, j + 1) x [i, i + 1) in units of cells, so a continuous coordinate c lies in cell floor(c) and a cell
@@ -18,10 +18,10 @@ _MEAN_SHIFTS = 2
 _TINY = 1e-12
 
 
-def encode_joints(
+def encode_keypoints(
     keypoints: Tensor, regions_xyxy: Tensor, heatmap_size_hw: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """The cell of each joint.
+    """Finds the heatmap cell of each keypoint.
 
     Args:
         keypoints: (R, K, 3) x, y in pixels and v (0 unlabelled, 1 hidden, 2 visible).
@@ -45,10 +45,10 @@ def encode_joints(
     return (row * width + column) * valid, valid
 
 
-def decode_joints(
+def decode_keypoints(
     logits: Tensor, regions_xyxy: Tensor, boxes_xyxy: Tensor, sigmas: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The positions of greatest expected similarity to the truth.
+    """Decodes keypoints as the positions of greatest expected OKS.
 
     The network is trained by cross-entropy, so its softmax is a posterior over cells. The expected OKS of a
     position is the mean, under that posterior, of OKS's Gaussian around it: the posterior blurred with the
@@ -109,7 +109,7 @@ def _cell_sizes(regions_xyxy: Tensor, heatmap_size_hw: tuple[int, int]) -> Tenso
     return (regions[:, 2:] - regions[:, :2]) / regions.new_tensor(heatmap_size_hw[::-1])
 
 
-def decode_joints_resized(
+def decode_keypoints_resized(
     logits: Tensor, regions_xyxy: Tensor, boxes_xyxy: Tensor, sigmas: Tensor, *, max_elements: int = 1 << 24
 ) -> tuple[Tensor, Tensor]:
     """Mask R-CNN's joint positions: the highest pixel of each heatmap enlarged to its region.
@@ -118,7 +118,7 @@ def decode_joints_resized(
     matrix along each axis, so people of all sizes are resized in batched products, as many at a time
     as fit ``max_elements`` numbers; the positions are theirs.
 
-    Args and returns: as ``decode_joints``, whose expected OKS it gives.
+    Args and returns: as ``decode_keypoints``, whose expected OKS it gives.
     """
     count, joints, height, width = logits.shape
     heat = logits.float()
@@ -135,7 +135,7 @@ def decode_joints_resized(
         widest = across.shape[1]
         pixel = torch.stack((peak % widest, peak // widest), dim=-1).float() + 0.5
         xy[rows] = pixel * (sizes[rows] / whole[rows])[:, None] + regions_xyxy[rows, None, :2]
-    return xy, decode_joints(heat, regions_xyxy, boxes_xyxy, sigmas)[1]
+    return xy, decode_keypoints(heat, regions_xyxy, boxes_xyxy, sigmas)[1]
 
 
 def _chunks(sizes: Tensor, joints: int, max_elements: int) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Which anchors and proposals are examples of which person, and which are drawn for the loss.
+"""Matches anchors and proposals with labelled people, and draws examples for the losses.
 
 The rules are Detectron2's (``Matcher``, ``subsample_labels``); the treatment of ignored people is ours.
 """

@@ -78,9 +78,10 @@ class PoseNMS:
 
     @classmethod
     def from_config(cls, cfg: CfgNode, skeleton: Skeleton | None = None) -> PoseNMS | None:
-        """None where it is off.
+        """The pose NMS that ``TEST.POSE_NMS`` describes; None where it is off.
 
         Args:
+            cfg: the configuration.
             skeleton: of the people; None: ``MODEL.SKELETON``.
         """
         c = cfg.TEST.POSE_NMS

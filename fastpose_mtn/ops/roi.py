@@ -95,7 +95,7 @@ def gather_roi_align(
     out: Tensor | None = None,
     rows: Tensor | None = None,
 ) -> Tensor:
-    """torchvision's ``roi_align`` as weighted sums of rows of a channels-last map.
+    """Computes torchvision's ``roi_align`` as weighted sums of rows of a channels-last map.
 
     The same numbers, two to five times faster on a CPU, forward and backward: torchvision's kernel
     copies the map to channels-first memory, walks it pixel by pixel and scatters the gradient on one core.
@@ -107,7 +107,8 @@ def gather_roi_align(
         spatial_scale: of the map relative to the image.
         sampling_ratio: samples a bin and axis; 0: as many as the bin has pixels.
         aligned: samples at pixel centres.
-        out, rows: a tensor (N, C, *output_size_hw), and which of its rows (R,) to write; None: a new one.
+        out: a tensor (N, C, *output_size_hw) to write into; None: a new one.
+        rows: (R,) which of its rows to write.
 
     Returns:
         ``out``; a new one is (R, C, *output_size_hw), float32.
@@ -158,7 +159,9 @@ def _taps(start: Tensor, size: Tensor, bins: int, samples: Tensor, limit: int) -
     zero; one less than that is moved onto it.
 
     Args:
-        start, size: (R,) of the regions, pixels of the map.
+        start: (R,) of the regions, pixels of the map.
+        size: (R,) of the regions, pixels of the map.
+        bins: of a region.
         samples: (R,) a bin; 0: the bin is empty.
         limit: pixels of the map.
     """

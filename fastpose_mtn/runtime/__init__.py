@@ -1,1 +1,1 @@
-"""What makes a network fast on a device."""
+"""Makes a network fast on a device: precision, fused layers, streams, CUDA graphs, memory."""

@@ -1,4 +1,4 @@
-"""PyTorch's operators without documentation, all in one place, and whether this PyTorch has them as we know them.
+"""PyTorch's undocumented operators, all in one place, with a test of whether this PyTorch has them as we know them.
 
 Nothing else in ``runtime`` calls them. The versions that they are tested with are in ``setup.cfg``.
 """
@@ -13,14 +13,14 @@ from torch.nn import functional as F
 
 
 class Activation(NamedTuple):
-    """What oneDNN can apply to a result as it writes it: its name of the function, and the function's numbers."""
+    """An activation function that oneDNN applies to a result as it writes it: oneDNN's name of it, and its numbers."""
 
     name: str = "none"
     scalars: tuple[float, ...] = ()
 
 
 class ConvolutionOptions(NamedTuple):
-    """How a convolution moves over its input, as in ``F.conv2d``, and what follows it."""
+    """Options of a convolution, as in ``F.conv2d``, and the activation that follows it."""
 
     stride: tuple[int, ...] = (1, 1)
     padding: tuple[int, ...] = (0, 0)
@@ -51,7 +51,7 @@ def has_onednn() -> bool:
 
 
 def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, options: ConvolutionOptions) -> Tensor:
-    """``F.conv2d``, then an activation, in one pass over the result; all tensors are of one type, on a CPU."""
+    """Computes ``F.conv2d``, then an activation, in one pass; all tensors are of one type, on a CPU."""
     o, (name, scalars) = options, options.activation
     return torch.ops.mkldnn._convolution_pointwise(
         x, weight, bias, o.padding, o.stride, o.dilation, o.groups, name, scalars, ""
@@ -61,7 +61,10 @@ def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, options: Convolu
 def convolution_add(
     x: Tensor, other: Tensor, weight: Tensor, bias: Tensor | None, options: ConvolutionOptions
 ) -> Tensor:
-    """``F.conv2d``, plus ``other``, then nothing or ReLU; see ``convolution``. Both inputs are channels-last in memory."""
+    """Computes ``F.conv2d``, plus ``other``, then nothing or ReLU; see ``convolution``.
+
+    Both inputs are channels-last in memory.
+    """
     o, (name, scalars) = options, options.activation
     return torch.ops.mkldnn._convolution_pointwise.binary(
         x, other, weight, bias, o.padding, o.stride, o.dilation, o.groups, "add", None, name, scalars, ""
@@ -69,7 +72,7 @@ def convolution_add(
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """``F.linear`` by oneDNN, which in float32 is faster than MKL's on some processors."""
+    """Computes ``F.linear`` by oneDNN, which in float32 is faster than MKL's on some processors."""
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 

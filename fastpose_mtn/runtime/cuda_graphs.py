@@ -1,4 +1,4 @@
-"""A function of one tensor as CUDA graphs, where launching a small network's kernels takes longer than their work."""
+"""CUDA graphs: a network's kernels are launched at once, where launching each takes longer than its work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Captured(NamedTuple, Generic[R]):
 
 
 class CudaGraphs(Generic[R]):
-    """Captures a function for each shape of its input, and replays it.
+    """Captures a function of one tensor as a CUDA graph for each shape of its input, and replays it.
 
     A shape is captured when it comes twice in a row, as in a video; pictures of all sizes are computed as usual. Where
     capturing fails, as it may for a network of one's own, it says so once, and everything is computed as usual.
@@ -39,6 +39,7 @@ class CudaGraphs(Generic[R]):
         self._failed = False
 
     def __call__(self, x: Tensor) -> R:
+        """What the function gives for ``x``; it stays as it is until the next call only."""
         captured, again = self._captured.get(x.shape), x.shape == self._last
         self._last = x.shape
         if captured is None:

@@ -1,4 +1,4 @@
-"""Makes a network faster for inference without changing what it computes: fewer, larger operations."""
+"""Fuses layers for inference: the same numbers from fewer, larger operations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastpose_mtn.modeling.layers import ConvNorm
 from fastpose_mtn.modeling.rpn import RPNHead
 from fastpose_mtn.runtime.compat import has_onednn
 from fastpose_mtn.runtime.onednn import OneDNNConv, OneDNNResidualBlock, fuse_box_head
-from fastpose_mtn.runtime.winograd import WinogradConv, gains_by_winograd
+from fastpose_mtn.runtime.winograd import WinogradConv, is_faster_by_winograd
 
 _NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm, FrozenBatchNorm2d, FrozenBatchNormAct2d)
 
@@ -24,7 +24,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def fuse(module: Module, *, activations: bool = False) -> Module:
-    """Folds, in place, normalisation with fixed statistics into the convolutions before it.
+    """Folds batch normalisation into the convolutions before it, in place, for inference.
 
     timm's modules declare layers in the order in which they run, so a convolution directly followed by
     a normalisation of as many channels belongs to it. An activation that a normalisation carries is
@@ -62,7 +62,7 @@ def _fuse_conv_norm(module: ConvNorm, onednn: bool) -> nn.Module:
         module.norm = None
     if not onednn or module.norm is not None:
         return module
-    if gains_by_winograd(module):
+    if is_faster_by_winograd(module):
         return WinogradConv(module)
     return OneDNNConv(module, nn.ReLU() if module.relu else nn.Identity())
 
@@ -75,10 +75,10 @@ def _fuse_children(module: nn.Module, onednn: bool) -> None:
         if before is not None and isinstance(child, _NORMS) and before.conv.out_channels == _channels(child):
             _fold(before.conv, child)
             activation = _activation(child)
-            taken = onednn and before.take_in(activation)
+            taken = onednn and before.fuse_activation(activation)
             setattr(module, name, nn.Identity() if taken else activation)
             bare = before if taken and in_order and isinstance(activation, nn.Identity) else None
-        elif bare is not None and bare.take_in(child):
+        elif bare is not None and bare.fuse_activation(child):
             setattr(module, name, nn.Identity())
             bare = None
         else:
@@ -88,25 +88,26 @@ def _fuse_children(module: nn.Module, onednn: bool) -> None:
 
 
 class _Place(NamedTuple):
-    """Where a convolution stands, so that another can be put there."""
+    """Where in a network a convolution is, so that another can take its place."""
 
     parent: nn.Module
     name: str
 
     @property
     def conv(self) -> nn.Conv2d:
+        """The convolution that is there."""
         return cast(nn.Conv2d, self.parent.get_submodule(self.name))
 
-    def take_in(self, activation: nn.Module) -> bool:
-        """Replaces the convolution by one that applies the activation; false where there is none of this kind."""
-        if not OneDNNConv.can_take_in(self.conv, activation):
+    def fuse_activation(self, activation: nn.Module) -> bool:
+        """Replaces the convolution by one that applies the activation too; False where there is none of this kind."""
+        if not OneDNNConv.supports(self.conv, activation):
             return False
         setattr(self.parent, self.name, OneDNNConv(self.conv, activation))
         return True
 
 
 def _last_convolution(parent: nn.Module, name: str) -> _Place | None:
-    """The child, or where it is a sequence (a deep stem) the last of it, if that is a convolution with nothing after."""
+    """Finds the convolution that a child is or, if a sequence (a deep stem), ends with; None: there is none."""
     child = parent.get_submodule(name)
     while isinstance(child, nn.Sequential) and len(child):
         parent, (name, child) = child, list(child.named_children())[-1]
@@ -125,7 +126,7 @@ def _activation(norm: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def _fold(conv: nn.Conv2d, norm: nn.Module) -> None:
-    """conv := norm after conv: its weights times gamma / sigma, its bias moved alike."""
+    """Makes a convolution compute what the normalisation after it would: weights times gamma / sigma, bias alike."""
     statistics = ("running_mean", "running_var", "weight", "bias")
     mean, var, gamma, beta = (getattr(norm, n).double() for n in statistics)
     scale = gamma / torch.sqrt(var + norm.eps)  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Layers for inference on CPUs, by oneDNN: each holds the weights of the layers that it replaces."""
+"""Layers for inference on CPUs, computed by oneDNN; each holds the weights of the layers that it replaces."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ACTIVATIONS: dict[type[nn.Module], compat.Activation] = {
 
 
 class OneDNNConv(ReplacementConv):
-    """A convolution that applies its activation as it writes its result.
+    """A convolution and the activation after it in one operation.
 
     It does what autocast would do: it computes in the type of its weights.
 
     Args:
         conv: gives its weights.
-        activation: one that ``can_take_in``.
+        activation: one that it ``supports``.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module) -> None:
@@ -35,7 +35,7 @@ class OneDNNConv(ReplacementConv):
         )
 
     @staticmethod
-    def can_take_in(conv: nn.Conv2d, activation: nn.Module) -> bool:
+    def supports(conv: nn.Conv2d, activation: nn.Module) -> bool:
         """Whether oneDNN has a convolution with this padding, followed by this activation."""
         return (
             type(activation) in _ACTIVATIONS
@@ -49,7 +49,12 @@ class OneDNNConv(ReplacementConv):
 
 
 class OneDNNResidualBlock(nn.Module):
-    """A ResNet's block whose last convolution adds the shortcut and applies its activation as it writes."""
+    """A ResNet's residual block whose last convolution also adds the shortcut and applies the activation.
+
+    Args:
+        convs: with their activations; the last one's follows the sum.
+        downsample: of the shortcut; None: the block's input.
+    """
 
     def __init__(self, convs: list[OneDNNConv], downsample: nn.Module | None) -> None:
         super().__init__()
@@ -57,7 +62,7 @@ class OneDNNResidualBlock(nn.Module):
 
     @classmethod
     def from_block(cls, block: BasicBlock | Bottleneck) -> OneDNNResidualBlock | None:
-        """The same block, its normalisation folded; None where it holds more than convolutions and ReLUs."""
+        """Converts a block whose normalisation is folded; None where it holds more than convolutions and ReLUs."""
         children = [child for name, child in block.named_children() if name != "downsample"]
         layers = [child for child in children if not isinstance(child, nn.Identity)]
         convs = [layer for layer in layers[::2] if isinstance(layer, nn.Conv2d)]
@@ -65,7 +70,7 @@ class OneDNNResidualBlock(nn.Module):
         if not len(convs) == len(relus) == len(layers) / 2:
             return None
         pairs = list(zip(convs, relus, strict=True))
-        if not all(OneDNNConv.can_take_in(conv, relu) for conv, relu in pairs):
+        if not all(OneDNNConv.supports(conv, relu) for conv, relu in pairs):
             return None
         return cls([OneDNNConv(conv, relu) for conv, relu in pairs], block.downsample)
 
@@ -94,17 +99,17 @@ class OneDNNLinear(nn.Linear):
 
 
 class FlattenChannelsLast(nn.Module):
-    """(R, C, h, w) to (R, h * w * C): the order in which features lie in channels-last memory."""
+    """Flattens features in the order in which they lie in channels-last memory."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """See above."""
+        """(R, h * w * C) of (R, C, h, w)."""
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
 def fuse_box_head(head: BoxHead) -> None:
-    """Replaces, in place, the fully connected layers; the first takes features as they lie in channels-last memory.
+    """Replaces, in place, the fully connected layers of a box head by oneDNN's.
 
-    They need not be transposed then.
+    The first takes features as they lie in channels-last memory, so that they need not be transposed.
     """
     size = head.resolution
     for name, layer in list(head.named_children()):

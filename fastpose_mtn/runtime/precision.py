@@ -1,4 +1,4 @@
-"""Which device computes, and in which floating-point type."""
+"""Device and floating-point precision: what the user asks for, what the machine can, and layers that stay exact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_device(device: str) -> torch.device:
-    """auto: CUDA where there is one.
+    """The device of a name: auto (CUDA where there is one), cpu, cuda or cuda:N.
 
     Raises:
         ValueError: the name is unknown, or there is no such device here.
@@ -31,7 +31,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """What the convolutions compute in.
+    """The type that convolutions compute in, of a name: auto, fp32, bf16 or fp16.
 
     Raises:
         ValueError: the name is unknown, or the device cannot.
@@ -65,7 +65,7 @@ class Float32Layer(nn.Module):
 
 
 def convert_weights(module: nn.Module, dtype: torch.dtype) -> None:
-    """Converts, in place, once, the weights that autocast would convert in every call; not those in a ``Float32Layer``."""
+    """Converts, in place, the weights that autocast would convert in every call; not those in a ``Float32Layer``."""
     if isinstance(module, Float32Layer):
         return
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):

@@ -1,4 +1,4 @@
-"""Parts of a batch side by side on a CPU, each in threads of its own."""
+"""Runs parts of a batch in parallel on a CPU, each in threads of its own."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ R = TypeVar("R")
 
 
 def in_streams(function: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R]:
-    """What a function gives for all items, called with two or more of them at a time, in as many streams as that makes.
+    """Applies a function to all items, in parallel streams of at least two items each.
 
     Threads that share a layer wait for the slowest of them at its end, and for one that another program or another
     part of this one interrupts. Streams share PyTorch's threads evenly, so there are only as many as divide them.
 
     Args:
         function: gives one result an item, in order; is called from several threads at once.
+        items: of which each stream takes a share, in order.
 
     Raises:
         Exception: what the function raised.

@@ -17,8 +17,8 @@ _GROUPED = ConvolutionOptions(groups=16)
 _TRANSFORM = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 
-def gains_by_winograd(conv: ConvNorm) -> bool:
-    """Is a convolution, its normalisation folded, faster as a ``WinogradConv`` on this CPU?
+def is_faster_by_winograd(conv: ConvNorm) -> bool:
+    """Whether a convolution, its normalisation folded, is faster as a ``WinogradConv`` on this CPU.
 
     Only x86 CPUs were measured; elsewhere grouped convolutions may be slow.
     """

@@ -38,7 +38,7 @@ def test_vectors():
     a, b = np.zeros((1, 128), np.float32), np.zeros((1, 128), np.float32)
     a[0, 0], b[0, 1] = 1, 1
     box = [[0, 0, 10, 10]]
-    assert agreement([people(box, vectors=a)], [people(box, vectors=b)]).vector_distance == pytest.approx(
+    assert agreement([people(box, vectors=a)], [people(box, vectors=b)]).embedding_distance == pytest.approx(
         math.sqrt(2)
     )
 

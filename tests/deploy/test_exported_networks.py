@@ -127,7 +127,7 @@ def test_a_runtime_finds_the_same_people(exported, form):
     assert judged.people >= len(frames)
     assert judged.within_guard
     assert judged.found == 1.0
-    assert judged.vector_distance < 1e-3
+    assert judged.embedding_distance < 1e-3
     assert (estimator.skeleton.name, estimator.embedding_dim) == ("POSETRACK15", 16)
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a.scores, b.scores, atol=1e-4)

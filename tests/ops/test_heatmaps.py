@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fastpose_mtn.ops.heatmaps import decode_joints, decode_joints_resized, encode_joints
+from fastpose_mtn.ops.heatmaps import decode_keypoints, decode_keypoints_resized, encode_keypoints
 from fastpose_mtn.ops.oks import AREA_PER_BOX
 
 SIZE = (88, 64)
@@ -14,7 +14,7 @@ SIGMAS = torch.tensor([0.026, 0.062, 0.107])
 
 def decode(logits, region=CELLS, sigma=0.026):
     """For people whose boxes are their regions, all joints with the same constant."""
-    return decode_joints(logits, region, region, torch.full((logits.shape[1],), sigma))
+    return decode_keypoints(logits, region, region, torch.full((logits.shape[1],), sigma))
 
 
 def expected_oks(logits, xy, sigma):
@@ -35,7 +35,7 @@ def test_encode_by_hand():
     keypoints = torch.tensor(
         [[[100.0, 50.0, 2], [103.9, 52.0, 1], [164.0, 138.0, 2], [99.9, 60, 2], [110, 60, 0], [164.1, 60, 2]]]
     )
-    cell, valid = encode_joints(keypoints, region, SIZE)
+    cell, valid = encode_keypoints(keypoints, region, SIZE)
     assert valid.tolist() == [[True, True, True, False, False, False]]
     assert cell.tolist() == [[0, 2 * 64 + 3, 88 * 64 - 1, 0, 0, 0]]
 
@@ -50,7 +50,7 @@ def test_round_trip_stays_within_half_a_cell():
     share = torch.rand(people, 15, 2)
     xy = region[:, None, :2] + share * (region[:, 2:] - region[:, :2])[:, None]
     keypoints = torch.cat((xy, torch.full((people, 15, 1), 2.0)), dim=-1)
-    cell, valid = encode_joints(keypoints, region, SIZE)
+    cell, valid = encode_keypoints(keypoints, region, SIZE)
     assert valid.all()
     decoded, similarity = decode(one_hot_logits(cell, SIZE), region)
     cell_size = (region[:, 2:] - region[:, :2]) / torch.tensor([64.0, 88.0])
@@ -74,7 +74,7 @@ def test_no_position_is_expected_to_be_nearer():
     spread within blocks, which is left out."""
     torch.manual_seed(0)
     maps = F.interpolate(torch.randn(6, 3, 11, 8) * 5, size=SIZE, mode="bicubic")
-    xy, similarity = decode_joints(maps, CELLS.expand(6, 4), CELLS.expand(6, 4), SIGMAS)
+    xy, similarity = decode_keypoints(maps, CELLS.expand(6, 4), CELLS.expand(6, 4), SIGMAS)
     for person in range(6):
         for joint, sigma in enumerate(SIGMAS):
             heat = maps[person, joint]
@@ -153,7 +153,7 @@ def test_resized_decoding_is_mask_rcnns():
     logits = torch.randn(12, 5, 56, 56)
     expected = reference_positions(logits, regions)
     for limit in (1, 200_000, 1 << 24):  # one at a time, in groups, all at once
-        found, similarity = decode_joints_resized(
+        found, similarity = decode_keypoints_resized(
             logits, regions, regions, torch.full((5,), 0.06), max_elements=limit
         )
         torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
@@ -162,5 +162,5 @@ def test_resized_decoding_is_mask_rcnns():
 
 def test_resized_decoding_of_nobody():
     nobody = torch.zeros(0, 4)
-    xy, _ = decode_joints_resized(torch.zeros(0, 5, 56, 56), nobody, nobody, torch.ones(5))
+    xy, _ = decode_keypoints_resized(torch.zeros(0, 5, 56, 56), nobody, nobody, torch.ones(5))
     assert xy.shape == (0, 5, 2)

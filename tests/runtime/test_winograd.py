@@ -4,7 +4,7 @@ import torch
 from fastpose_mtn.modeling.layers import ConvNorm
 from fastpose_mtn.runtime import winograd
 from fastpose_mtn.runtime.fuse import fuse
-from fastpose_mtn.runtime.winograd import WinogradConv, gains_by_winograd
+from fastpose_mtn.runtime.winograd import WinogradConv, is_faster_by_winograd
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.systems.mtn.keypoint_head import MTNKeypointHead
 
@@ -45,9 +45,9 @@ def test_bfloat16_rounds_little_more():
 ])  # fmt: skip
 def test_which_convolutions_gain(layer, gains, monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    assert gains_by_winograd(layer) == gains
+    assert is_faster_by_winograd(layer) == gains
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
-    assert not gains_by_winograd(layer)
+    assert not is_faster_by_winograd(layer)
 
 
 def test_the_papers_keypoint_head_uses_it(monkeypatch):

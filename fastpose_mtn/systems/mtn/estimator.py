@@ -23,7 +23,7 @@ from fastpose_mtn.systems.mtn.network import MTN, build_model, to_detections
 
 
 class MTNEstimator:
-    """Runs the network without gradients, at its fastest.
+    """FastPose MTN as a pose estimator, without gradients and at its fastest; see ``protocols.PoseEstimator``.
 
     The network is copied, so training may go on with the one given; batch normalisation is folded
     into the copy's convolutions and their weights are kept in the precision that is used.
@@ -83,7 +83,6 @@ class MTNEstimator:
         Raises:
             ValueError: no weights are named, or they do not fit the configuration.
         """
-
         if model is None:
             source = weights or cfg.MODEL.WEIGHTS
             if not source:
@@ -97,8 +96,7 @@ class MTNEstimator:
         return cls(model, frames=FrameAdapter.from_config(cfg), device=device, precision=precision)
 
     def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """See ``protocols.PersonDetector``; all frames go through the network at once, on a CPU in streams, see
-        ``runtime.streams.in_streams``."""
+        """See ``protocols.PersonDetector``; all frames go through the network at once, on a CPU in parallel streams."""
         return self.frames.estimate(frames, self._find)
 
     def estimate_given(
@@ -122,7 +120,7 @@ class MTNEstimator:
     def _find_together(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
         with torch.inference_mode(), self._autocast():
             batch, sizes = self._model.preprocess([self._to_tensor(image) for image in images])
-            return to_detections(self._model.describe_candidates(*self._trunk(batch), sizes))
+            return to_detections(self._model.run_heads(*self._trunk(batch), sizes))
 
     def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
         boxes, score = (torch.from_numpy(array).to(self.device) for array in (boxes_xyxy, scores))

@@ -12,17 +12,20 @@ from torch.nn import functional as F
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import add_convs, msra_init
 from fastpose_mtn.ops.boxes import pad_to_aspect
-from fastpose_mtn.ops.heatmaps import decode_joints, decode_joints_resized, encode_joints
+from fastpose_mtn.ops.heatmaps import decode_keypoints, decode_keypoints_resized, encode_keypoints
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-DECODERS = {"subpixel": decode_joints, "resize": decode_joints_resized}
+DECODERS = {"subpixel": decode_keypoints, "resize": decode_keypoints_resized}
 
 
 class KeypointPrediction(NamedTuple):
-    """heatmaps (R, K, H, W) float32 logits; visibility (R, K) float32 logits of "visible", or None."""
+    """What a keypoint head predicts for R regions.
+
+    heatmaps (R, K, H, W) float32 logits; visibility (R, K) float32 logits of "visible", or None.
+    """
 
     heatmaps: Tensor
     visibility: Tensor | None
@@ -38,7 +41,7 @@ class SharedArguments(TypedDict, total=False):
 
 
 class KeypointHead(nn.Module):
-    """What both heads share: regions, losses, decoding.
+    """Base class of the keypoint heads: regions, losses, decoding.
 
     Args:
         sigmas: OKS's constant of each of the K joints (see ``Skeleton``), by which they are decoded.
@@ -84,7 +87,7 @@ class KeypointHead(nn.Module):
     def losses(
         self, prediction: KeypointPrediction, boxes_xyxy: Tensor, keypoints: Tensor, num_images: int
     ) -> dict[str, Tensor]:
-        """Spatial cross-entropy and visibility cross-entropy over labelled joints inside the region.
+        """Computes spatial and visibility cross-entropy over the labelled joints inside the region.
 
         Args:
             prediction: from ``forward``, R rows.
@@ -93,7 +96,7 @@ class KeypointHead(nn.Module):
             num_images: images that train keypoints.
         """
         heatmaps = prediction.heatmaps
-        cell, valid = encode_joints(
+        cell, valid = encode_keypoints(
             keypoints, self.regions(boxes_xyxy), (heatmaps.shape[2], heatmaps.shape[3])
         )
         spatial = F.cross_entropy(heatmaps.flatten(2)[valid], cell[valid], reduction="sum")
@@ -119,7 +122,7 @@ class KeypointHead(nn.Module):
     def decode(
         self, prediction: KeypointPrediction, boxes_xyxy: Tensor, scores: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The joints of all people at once.
+        """Decodes the joints of all people at once.
 
         A joint's confidence is the probability that it is visible, where there is a visibility branch;
         otherwise it is the expected OKS of its position. Neither depends on the person's size.
@@ -128,6 +131,7 @@ class KeypointHead(nn.Module):
         person's but whose joints are guesses ranks lower. Mask R-CNN (``decoder`` resize) keeps the box's.
 
         Args:
+            prediction: from ``forward``, R rows.
             boxes_xyxy: (R, 4), as found.
             scores: (R,) of the boxes.
 
@@ -200,6 +204,7 @@ class MTNKeypointHead(KeypointHead):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> MTNKeypointHead:
+        """The head that ``MODEL.ROI_KEYPOINT_HEAD`` describes."""
         return cls(**cls.arguments(cfg, in_channels))
 
     @staticmethod
@@ -217,11 +222,12 @@ class MTNKeypointHead(KeypointHead):
         }
 
     def regions(self, boxes_xyxy: Tensor) -> Tensor:
+        """The boxes (R, 4) padded to the features' proportions."""
         height, width = self.resolution_hw
         return pad_to_aspect(boxes_xyxy, height / width)
 
     def forward(self, x: Tensor) -> KeypointPrediction:
-        """Heatmaps four times as fine as the features (R, C, 22, 16)."""
+        """Predicts heatmaps four times as fine as the features (R, C, 22, 16)."""
         for name in self.convs:
             x = getattr(self, name)(x)
         x = self.deconv_relu1(self.deconv1(x))
@@ -256,6 +262,7 @@ class KRCNNConvDeconvUpsampleHead(KeypointHead):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> KRCNNConvDeconvUpsampleHead:
+        """The head that ``MODEL.ROI_KEYPOINT_HEAD`` describes."""
         return cls(
             in_channels=in_channels,
             conv_dims=cfg.MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS,
@@ -263,7 +270,7 @@ class KRCNNConvDeconvUpsampleHead(KeypointHead):
         )
 
     def forward(self, x: Tensor) -> KeypointPrediction:
-        """Heatmaps four times as fine as the features (R, C, 14, 14)."""
+        """Predicts heatmaps four times as fine as the features (R, C, 14, 14)."""
         for name in self.convs:
             x = getattr(self, name)(x)
         x = self.score_lowres(x).float()
@@ -319,7 +326,7 @@ KEYPOINT_HEADS: dict[str, type[MTNKeypointHead] | type[KRCNNConvDeconvUpsampleHe
 
 
 def build_keypoint_head(cfg: CfgNode, in_channels: int) -> KeypointHead:
-    """The head that ``MODEL.ROI_KEYPOINT_HEAD.NAME`` names.
+    """Builds the head that ``MODEL.ROI_KEYPOINT_HEAD.NAME`` names.
 
     Raises:
         ValueError: there is none.

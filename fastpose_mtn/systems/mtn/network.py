@@ -19,7 +19,7 @@ from fastpose_mtn.systems.mtn.roi_heads import MTNROIHeads, People
 
 
 class MTN(nn.Module):
-    """Backbone, proposals and heads.
+    """The multi-task network: backbone, region proposals and heads.
 
     Parameters are named as in Detectron2's GeneralizedRCNN with our heads, so checkpoints are the same.
 
@@ -69,14 +69,17 @@ class MTN(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the network is."""
         return self.pixel_mean.device
 
     @property
     def num_keypoints(self) -> int:
+        """K: joints of the skeleton."""
         return len(self.skeleton)
 
     @property
     def embedding_dim(self) -> int | None:
+        """Numbers of an embedding; None: there is no identity head."""
         return None if self.roi_heads.reid_head is None else self.roi_heads.reid_head.embedding_dim
 
     def forward(
@@ -85,7 +88,7 @@ class MTN(nn.Module):
         targets: Sequence[PersonTargets] | None = None,
         tasks: Sequence[frozenset[str]] | None = None,
     ) -> dict[str, Tensor] | list[PersonDetections]:
-        """Losses in training, people otherwise.
+        """Computes the losses in training, and finds people otherwise.
 
         Args:
             images: each (3, H, W) uint8 or float, 0..255, RGB, of any size.
@@ -105,7 +108,7 @@ class MTN(nn.Module):
             return [one.best_first() for one in to_detections(self.find_people(batch, sizes))]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The weighted losses, by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.
+        """Computes the weighted losses, by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.
 
         Raises:
             ValueError: the targets have another skeleton than the network.
@@ -121,18 +124,18 @@ class MTN(nn.Module):
         return involve(losses, self.parameters())
 
     def find_people(self, batch: Tensor, image_sizes_hw: Sequence[tuple[int, int]]) -> People:
-        """People of a preprocessed batch, on the model's device; coordinates in the batch's pixels."""
-        return self.describe_candidates(*self.trunk(batch), image_sizes_hw)
+        """Finds the people of a preprocessed batch, on the model's device; coordinates in the batch's pixels."""
+        return self.run_heads(*self.trunk(batch), image_sizes_hw)
 
-    def describe_candidates(
+    def run_heads(
         self, features: dict[str, Tensor], candidates: Candidates, image_sizes_hw: Sequence[tuple[int, int]]
     ) -> People:
-        """The people among what ``trunk`` gives: what takes other steps for every batch."""
+        """Finds the people among the candidates that ``trunk`` gives: other steps for every batch."""
         proposals = self.proposal_generator.suppress(candidates, image_sizes_hw)
         return self.roi_heads.inference(features, proposals, image_sizes_hw)
 
     def trunk(self, batch: Tensor) -> tuple[dict[str, Tensor], Candidates]:
-        """Pyramid levels and candidate boxes: what takes the same steps for every batch (B, 3, H, W) of a shape."""
+        """Computes pyramid levels and candidate boxes: the same steps for every batch (B, 3, H, W) of a shape."""
         features = self.backbone(batch)
         return features, self.proposal_generator.candidates(features)
 
@@ -165,7 +168,7 @@ class MTN(nn.Module):
 
 
 def to_detections(people: People) -> list[PersonDetections]:
-    """Each image's people as NumPy arrays, in their order, in one transfer from the device."""
+    """Converts each image's people to NumPy arrays, in their order, in one transfer from the device."""
     boxes, scores, keypoints = (tensor.float().cpu().numpy() for tensor in people[:3])
     embeddings = None if people.embeddings is None else people.embeddings.float().cpu().numpy()
     out, start = [], 0
@@ -184,7 +187,7 @@ def to_detections(people: People) -> list[PersonDetections]:
 
 
 def check_config(cfg: CfgNode) -> Skeleton:
-    """The network's skeleton, where the heads can do what the configuration asks of them.
+    """Checks that the heads can do what the configuration asks of them, and returns the network's skeleton.
 
     Raises:
         ValueError: there are other classes than people, the skeleton is unknown, or it has another number of
@@ -199,7 +202,7 @@ def check_config(cfg: CfgNode) -> Skeleton:
 
 
 def build_model(cfg: CfgNode) -> MTN:
-    """The network that a configuration describes, with initial weights, in channels-last memory.
+    """Builds the network that a configuration describes, with initial weights, in channels-last memory.
 
     Raises:
         ValueError: the configuration contradicts itself or names something unknown.

@@ -1,4 +1,4 @@
-"""What follows the boxes, for both hosts: which proposals train, joints and identities of each person."""
+"""The keypoint and identity branches, for both hosts: which proposals train them, and what they say of people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Samples(NamedTuple):
 
 
 class PersonBranches:
-    """The part of the RoI heads that is ours under either host; mixed into a module that has the fields below.
+    """Mixin of RoI heads: sampling of proposals, and the keypoint and identity branches, the same under both hosts.
 
     Attributes:
         keypoint_pooler, keypoint_head: None: no joints.
@@ -89,17 +89,25 @@ class PersonBranches:
         targets: Sequence[PersonTargets],
         tasks: Sequence[frozenset[str]],
     ) -> dict[str, Tensor]:
+        """Computes the keypoint head's losses over the positive samples of images that train keypoints.
+
+        Args:
+            levels: the pyramid's levels.
+            samples: the proposals drawn.
+            targets: each image's people.
+            tasks: what each image trains.
+        """
         head = self.keypoint_head
         assert head is not None
         people = torch.cat([target.keypoints for target in targets])
         rows = torch.nonzero(samples.positive & has_task(tasks, "keypoints", samples.image)).flatten()
         regions = head.regions(samples.boxes_xyxy[rows])
-        rows = rows[_any_joint_inside(people[samples.person[rows]], regions)]
+        rows = rows[_any_keypoint_inside(people[samples.person[rows]], regions)]
         rows = first_per_image(rows, samples.image[rows], head.batch_size_per_image)
         if len(rows) == 0:
             return head.no_losses()
         boxes = samples.boxes_xyxy[rows]
-        prediction = self.predict_joints(levels, boxes, samples.image[rows])
+        prediction = self.predict_keypoints(levels, boxes, samples.image[rows])
         num_images = sum("keypoints" in task for task in tasks)
         return head.losses(prediction, boxes, people[samples.person[rows]], num_images)
 
@@ -110,6 +118,7 @@ class PersonBranches:
         targets: Sequence[PersonTargets],
         tasks: Sequence[frozenset[str]],
     ) -> dict[str, Tensor]:
+        """Computes the identity head's loss over the positive samples of known identity; see ``keypoint_losses``."""
         head = self.reid_head
         assert head is not None
         rows = torch.nonzero(samples.positive & has_task(tasks, "identities", samples.image)).flatten()
@@ -121,10 +130,10 @@ class PersonBranches:
         embeddings = self.describe_identities(levels, samples.boxes_xyxy[rows], samples.image[rows])
         return head.losses(embeddings, identities[samples.person[rows]])
 
-    def predict_joints(
+    def predict_keypoints(
         self, levels: Sequence[Tensor], boxes_xyxy: Tensor, image: Tensor
     ) -> KeypointPrediction:
-        """What the keypoint head says of given people; its ``decode`` makes joints of it.
+        """Predicts the keypoints of given people, which the head's ``decode`` turns into positions.
 
         Args:
             levels: the pyramid's levels.
@@ -137,18 +146,18 @@ class PersonBranches:
         return head(pooler(levels, boxes_xyxy, image, head.regions(boxes_xyxy)))
 
     def describe_identities(self, levels: Sequence[Tensor], boxes_xyxy: Tensor, image: Tensor) -> Tensor:
-        """Embeddings (R, E) of given people; see ``predict_joints``."""
+        """Computes embeddings (R, E) of given people; see ``predict_keypoints``."""
         assert self.reid_head is not None
         assert self.reid_pooler is not None
         return self.reid_head(self.reid_pooler(levels, boxes_xyxy, image))
 
 
 def has_task(tasks: Sequence[frozenset[str]], task: str, image: Tensor) -> Tensor:
-    """(R,) bool: does the image of each sample train this task?"""
+    """Mask (R,) bool of the samples whose image trains this task."""
     return torch.tensor([task in t for t in tasks], dtype=torch.bool, device=image.device)[image]
 
 
-def _any_joint_inside(keypoints: Tensor, regions_xyxy: Tensor) -> Tensor:
+def _any_keypoint_inside(keypoints: Tensor, regions_xyxy: Tensor) -> Tensor:
     """(R,) bool: has the person a labelled joint inside the region? The others have nothing to teach."""
     xy, labelled = keypoints[..., :2], keypoints[..., 2] > 0
     inside = ((xy >= regions_xyxy[:, None, :2]) & (xy <= regions_xyxy[:, None, 2:])).all(dim=-1)
@@ -156,14 +165,14 @@ def _any_joint_inside(keypoints: Tensor, regions_xyxy: Tensor) -> Tensor:
 
 
 def first_per_image(rows: Tensor, image: Tensor, count: int) -> Tensor:
-    """At most ``count`` rows of each image; ``image`` is sorted and rows come in random order within it."""
+    """Selects at most ``count`` rows of each image; ``image`` is sorted and rows come in random order within it."""
     position = torch.arange(len(rows), device=rows.device)
     start = torch.searchsorted(image, image)
     return rows[position - start < count]
 
 
 def image_index(counts: Sequence[int], device: torch.device) -> Tensor:
-    """(sum of counts,) int64: 0 ``counts[0]`` times, then 1 ``counts[1]`` times, ..."""
+    """Each person's image, (sum of counts,) int64: 0 ``counts[0]`` times, then 1 ``counts[1]`` times, ..."""
     return torch.repeat_interleave(
         torch.arange(len(counts), device=device), torch.tensor(list(counts), device=device)
     )

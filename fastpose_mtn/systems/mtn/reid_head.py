@@ -1,4 +1,4 @@
-"""The identity head: a 128-d vector for each person (paper, sections 3.1 and 3.4)."""
+"""The identity (Re-ID) head: a 128-d embedding of each person (paper, sections 3.1 and 3.4)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastpose_mtn.modeling.layers import add_convs, xavier_init
 
 
 class MTNReIDHead(nn.Module):
-    """3x3 convolutions, flatten, one fully connected layer to the embedding; a classifier in training.
+    """The paper's identity head: 3x3 convolutions, one fully connected layer to the embedding, a training classifier.
 
     Args:
         in_channels: of the pyramid.
@@ -70,6 +70,7 @@ class MTNReIDHead(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> MTNReIDHead:
+        """The head that ``MODEL.ROI_REID_HEAD`` describes."""
         c = cfg.MODEL.ROI_REID_HEAD
         return cls(
             in_channels=in_channels,
@@ -86,14 +87,14 @@ class MTNReIDHead(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Embeddings (R, embedding_dim) float32 from features (R, C, 14, 14)."""
+        """Computes embeddings (R, embedding_dim) float32 from features (R, C, 14, 14)."""
         for name in self.convs:
             x = getattr(self, name)(x)
         embeddings = self.embedding(x.flatten(1)).float()
         return F.normalize(embeddings, dim=1) if self.normalize else embeddings
 
     def losses(self, embeddings: Tensor, identities: Tensor) -> dict[str, Tensor]:
-        """Softmax cross-entropy over the training data's identities.
+        """Computes softmax cross-entropy over the training data's identities.
 
         Args:
             embeddings: (R, embedding_dim).

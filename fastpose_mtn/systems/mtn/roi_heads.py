@@ -1,4 +1,4 @@
-"""The heads on top of the pyramid: boxes, joints, identities, for all images of a batch at once."""
+"""The RoI heads on top of the pyramid: boxes, keypoints and embeddings, for all images of a batch at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastpose_mtn.systems.mtn.reid_head import MTNReIDHead
 
 
 class People(NamedTuple):
-    """A batch's reported people, image after image: what the heads say, on the model's device.
+    """The people found in a batch, image after image, on the model's device.
 
     boxes_xyxy (D, 4), scores (D,), keypoints (D, K, 3), embeddings (D, E) or None, and how many
     people each image has.
@@ -33,7 +33,7 @@ class People(NamedTuple):
 
 
 class MTNROIHeads(PersonBranches, nn.Module):
-    """Samples proposals, pools their features, and runs the three heads (paper, section 3.1).
+    """RoI heads: samples proposals, pools their features, and runs the three heads (paper, section 3.1).
 
     Args:
         in_features: pyramid levels that are read.
@@ -73,6 +73,7 @@ class MTNROIHeads(PersonBranches, nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int) -> MTNROIHeads:
+        """The heads that ``MODEL.ROI_*_HEAD`` describe, sampling as ``MODEL.ROI_HEADS`` says."""
         roi = cfg.MODEL.ROI_HEADS
         levels = [int(name[1:]) for name in roi.IN_FEATURES]
 
@@ -115,7 +116,7 @@ class MTNROIHeads(PersonBranches, nn.Module):
         targets: Sequence[PersonTargets],
         tasks: Sequence[frozenset[str]],
     ) -> dict[str, Tensor]:
-        """The heads' losses; an image that lacks a task adds nothing to that task's loss."""
+        """Computes the heads' losses; an image that lacks a task adds nothing to that task's loss."""
         levels = [features[name] for name in self.in_features]
         samples = self.sample([p.boxes_xyxy for p in proposals], targets)
         losses = self._box_losses(levels, samples, targets, tasks)
@@ -156,7 +157,7 @@ class MTNROIHeads(PersonBranches, nn.Module):
         proposals: Sequence[Proposals],
         image_sizes_hw: Sequence[tuple[int, int]],
     ) -> People:
-        """Boxes first; joints and identities of the reported boxes only (Detectron2's cascade)."""
+        """Finds people: boxes first, then joints and embeddings of the reported boxes only (Detectron2's cascade)."""
         features = {name: features[name].float() for name in self.in_features}  # once, as all poolers read it
         levels = [features[name] for name in self.in_features]
         counts = [len(p.boxes_xyxy) for p in proposals]
@@ -175,9 +176,10 @@ class MTNROIHeads(PersonBranches, nn.Module):
     def describe(
         self, features: dict[str, Tensor], boxes_xyxy: Tensor, scores: Tensor, counts: Sequence[int]
     ) -> People:
-        """Joints and identities of given boxes (D, 4), ``counts[i]`` of them in image i.
+        """Computes joints and embeddings of given boxes (D, 4), ``counts[i]`` of them in image i.
 
-        Their scores become the people's; see ``KeypointHead.decode``."""
+        Their scores become the people's; see ``KeypointHead.decode``.
+        """
         levels = [features[name] for name in self.in_features]
         image = image_index(counts, boxes_xyxy.device)
         keypoints = boxes_xyxy.new_zeros(len(boxes_xyxy), 0, 3)
@@ -185,7 +187,7 @@ class MTNROIHeads(PersonBranches, nn.Module):
         if self.keypoint_head is not None and self.keypoint_pooler is not None:
             keypoints = boxes_xyxy.new_zeros(0, self.keypoint_head.num_keypoints, 3)
             if len(boxes_xyxy):
-                prediction = self.predict_joints(levels, boxes_xyxy, image)
+                prediction = self.predict_keypoints(levels, boxes_xyxy, image)
                 keypoints, scores = self.keypoint_head.decode(prediction, boxes_xyxy, scores)
         if self.reid_head is not None and self.reid_pooler is not None:
             embeddings = boxes_xyxy.new_zeros(0, self.reid_head.embedding_dim)

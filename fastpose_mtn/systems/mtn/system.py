@@ -15,15 +15,18 @@ if TYPE_CHECKING:  # torch takes seconds to import, and configurations do withou
 
 
 class MTNSystem:
-    """See ``protocols.System``."""
+    """The system FastPose MTN; see ``protocols.System``."""
 
     def add_config(self, cfg: CfgNode) -> None:
+        """See ``protocols.System.add_config``."""
         add_mtn_config(cfg)
 
     def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
+        """See ``protocols.System.training_config``."""
         return training_config(cfg, num_identities=num_identities, world_size=world_size)
 
     def build_network(self, cfg: CfgNode) -> MTN:
+        """See ``protocols.System.build_network``."""
         from fastpose_mtn.systems.mtn.network import build_model
 
         return build_model(cfg)
@@ -36,6 +39,7 @@ class MTNSystem:
         device: str | None = None,
         precision: str = "auto",
     ) -> MTNEstimator:
+        """See ``protocols.System.build_estimator``."""
         from fastpose_mtn.systems.mtn.estimator import MTNEstimator
         from fastpose_mtn.systems.mtn.network import MTN
 
