@@ -254,8 +254,9 @@ def test_eight_bits_find_the_same_people(exported, form, tmp_path):
     whole = copy.read_bytes()
     assert quantize(copy, str(tmp_path), frames=3)[0] == copy
     assert copy.read_bytes() != whole
-    expected = MTNEstimator(model, device="cpu", precision="fp32").estimate(frames)
-    found = ExportedEstimator(copy, device="cpu").estimate(frames)
+    estimator = ExportedEstimator(copy, device="cpu")
+    exact = MTNEstimator.from_config(estimator.cfg, model, device="cpu", precision="fp32")
+    expected, found = exact.estimate(frames), estimator.estimate(frames)
     assert [len(people) for people in found] == [len(people) for people in expected]
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a.scores, b.scores, atol=0.1)
