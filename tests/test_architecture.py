@@ -1,6 +1,7 @@
 """Imports go one way: from rooms below to rooms above, on no circle, and ``detectron2`` in its own folder only."""
 
 import ast
+import re
 from collections.abc import Iterator
 from configparser import ConfigParser
 from graphlib import CycleError, TopologicalSorter
@@ -100,6 +101,31 @@ def test_the_engine_knows_systems_by_their_seams_only():
         if other == "systems"
     ]
     assert strays == []
+
+
+def private_names(source: str) -> Iterator[tuple[int, str]]:
+    """Line and name of what a file uses of PyTorch's and timm's without documentation, such as ``torch._foreach_norm``."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute):
+            name = ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            name = node.module
+        else:
+            continue
+        if re.match(r"(torch|nn|timm|torchvision|lightning)\b(\.[a-z]\w*)*\._(?!_)", name):
+            yield node.lineno, name
+
+
+def test_undocumented_parts_of_libraries_are_used_in_one_place():
+    strays = [
+        f"{path.relative_to(PACKAGE)}:{line} {name}"
+        for path in FILES
+        if path != PACKAGE / "runtime" / "compat.py"
+        for line, name in private_names(path.read_text(encoding="utf-8"))
+    ]
+    assert strays == []
+    used = "from timm._models.vit import x\nnn.modules.batchnorm._BatchNorm\ntorch.nn.Linear.__init__"
+    assert [line for line, _ in private_names(used)] == [1, 2]
 
 
 def test_folders_are_two_levels_deep_at_most():
