@@ -35,13 +35,16 @@ class Agreement(NamedTuple):
         return self.found >= 0.99 and self.joint_distance < 0.5
 
 
-def agreement(reference: Sequence[PersonDetections], other: Sequence[PersonDetections]) -> Agreement:
+def agreement(
+    reference: Sequence[PersonDetections], other: Sequence[PersonDetections], *, min_score: float = MIN_SCORE
+) -> Agreement:
     """Compares the people of the same frames, in the same order.
 
     Args:
         reference: of the exact run, usually float32.
         other: of the run that is judged; its weaker detections count as found, so that a score which
             falls from 0.501 to 0.499 is not a person lost.
+        min_score: of the references that count.
 
     Returns:
         NaN where there was nobody to compare.
@@ -54,7 +57,7 @@ def agreement(reference: Sequence[PersonDetections], other: Sequence[PersonDetec
     people, joints, embeddings = 0, [np.zeros(0)], [np.zeros(0)]
     found = 0
     for exact, judged in zip(reference, other, strict=True):
-        exact = exact[exact.scores >= MIN_SCORE]
+        exact = exact[exact.scores >= min_score]
         people += len(exact)
         if not len(exact) or not len(judged):
             continue
