@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Resident memory of the whole job at 1,000 and at 10,000 frames, and what came in between.
 
-    python benchmarks/memory.py [--frames 10000] [--input CLIP] [--weights demo]
+    python benchmarks/memory.py [--frames 10000] [--input CLIP] [--weights people]
 
 Plays the demo's clip over and over, as one video, through decode, network, tracking, overlay and JSON.
 """
@@ -59,7 +59,7 @@ def main() -> None:
     )
     parser.add_argument("--frames", type=int, default=10_000, metavar="F")
     parser.add_argument("--input", default=str(CLIP), metavar="CLIP")
-    parser.add_argument("--weights", default="demo", metavar="FILE|demo")
+    parser.add_argument("--weights", default="people", metavar="FILE|people|drawn")
     options = parser.parse_args()
     marks = sorted({options.frames * share // 10 for share in (1, 2, 5, 10)})
     with exit_on_error(), tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What a faster way to run a network costs in accuracy: the whole job, beside float32, on the same videos.
 
-    python benchmarks/precision.py [--weights demo] [--other bf16 | --other model.onnx ...] [--sequences 20]
+    python benchmarks/precision.py [--weights people] [--other bf16 | --other model.onnx ...] [--sequences 20]
 
 Draws held-out videos, runs ``track_video.py`` on them once in float32 and once for each ``--other`` (a
 precision, or exported weights), and prints how many of float32's people are found again, how far
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", default="demo", metavar="FILE|demo")
+    parser.add_argument("--weights", default="people", metavar="FILE|people|drawn")
     parser.add_argument("--other", nargs="+", default=["bf16"], metavar="PRECISION|FILE")
     parser.add_argument("--sequences", type=int, default=20, metavar="N")
     parser.add_argument("--frames", type=int, default=60, metavar="F")

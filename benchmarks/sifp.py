@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What SIFP is worth: trained with it and without, the same schedule, several seeds, AP by scale.
 
-    OMP_NUM_THREADS=1 python benchmarks/sifp.py [--seeds 1 2 3] [--iterations 500] [--weights demo] [--jobs 2]
+    OMP_NUM_THREADS=1 python benchmarks/sifp.py [--seeds 1 2 3] [--iterations 500] [--weights drawn] [--jobs 2]
 
 Drawn frames of 768x432 with people of some 20 to 600 pixels, other scenes for each seed; the same held-out
 scenes for all. Each pair of trainings starts from the same weights and sees as many images; testing is
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/sifp"), metavar="DIR")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="S")
     parser.add_argument("--iterations", type=int, default=500, metavar="N", help="of 4 images")
-    parser.add_argument("--weights", default="demo", metavar="FILE|demo", help="that all start from")
+    parser.add_argument("--weights", default="drawn", metavar="FILE|drawn", help="that all start from")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at a time")
     options = parser.parse_args()
     runs = list(product(options.seeds, (False, True)))

@@ -25,7 +25,7 @@ class FastPose:
     (0.5, 0.5). Boxes are x1, y1, x2, y2. A joint is x, y and a confidence in [0, 1] that tells visible
     joints from hidden ones; ``skeleton.joints`` names them in order. Everything is NumPy.
 
-        pose = FastPose.from_pretrained("demo")
+        pose = FastPose.from_pretrained()
         for frame in pose.track("walk.mp4"):
             for track_id, box, joints in zip(frame.people.track_ids, frame.people.boxes, frame.people.keypoints):
                 ...
@@ -37,7 +37,7 @@ class FastPose:
     @classmethod
     def from_pretrained(
         cls,
-        weights: str | Path = "demo",
+        weights: str | Path = "people",
         *,
         config_file: str | Path | None = None,
         device: str = "auto",
@@ -48,7 +48,7 @@ class FastPose:
         """Loads a network.
 
         Args:
-            weights: ``"demo"``, the small network that comes with the package; a file, exported networks
+            weights: ``"people"`` or ``"drawn"``, the networks that come with the package; a file, exported networks
                 (.onnx, .xml) too; or ``"torchvision://NAME"``.
             config_file: YAML; None: the configuration that the weights carry.
             device: auto, cpu, cuda or cuda:N.

@@ -21,7 +21,9 @@ from fastpose_mtn.checkpoints.weight_files import (
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.skeletons import COCO17, SKELETONS, Skeleton, get_skeleton
 
-DEMO = "demo"
+# The weights that come with the package, by their names; "demo" is what the drawn ones were called first.
+PACKAGED = {"people": "people.safetensors", "drawn": "drawn.safetensors", "demo": "drawn.safetensors"}
+DEFAULT_WEIGHTS = "people"
 _TORCHVISION = "torchvision://"
 _TORCHVISION_NAMES = {"keypointrcnn_resnet50_fpn": "KeypointRCNN_ResNet50_FPN_Weights"}
 # Trained only: a network finds and describes people without it, and its size depends on the training data.
@@ -152,7 +154,7 @@ def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -
 
     Args:
         model: the network.
-        source: a file (safetensors, PyTorch's, Detectron2's .pkl), ``"demo"`` or ``torchvision://NAME``; of a
+        source: a file (safetensors, PyTorch's, Detectron2's .pkl), a name in ``PACKAGED`` or ``torchvision://NAME``; of a
             detector, or of a classifier that becomes the backbone.
         strict: refuse weights of another architecture. Otherwise what fits is loaded, to fine-tune from.
 
@@ -182,8 +184,8 @@ def read_source(source: str | Path) -> WeightFile:
         ValueError: there is no such source, or it cannot be read safely.
     """
     text = str(source)
-    if text == DEMO:
-        return read_weight_file(_demo_file())
+    if text in PACKAGED:
+        return read_weight_file(_packaged_file(text))
     if text.startswith(_TORCHVISION):
         tensors = _torchvision_tensors(text.removeprefix(_TORCHVISION))
         return WeightFile(tensors, {"skeleton": COCO17.name})
@@ -194,7 +196,8 @@ def inference_config(weights: str | None = None, config_file: str | None = None)
     """The configuration to run weights with; ``MODEL.WEIGHTS`` names them.
 
     Args:
-        weights: a source; None: the configuration's ``MODEL.WEIGHTS``, and without a configuration the demo's.
+        weights: a source; None: the configuration's ``MODEL.WEIGHTS``, and without a configuration
+            ``DEFAULT_WEIGHTS``.
         config_file: YAML; None: the configuration that the weights carry.
 
     Raises:
@@ -207,12 +210,12 @@ def inference_config(weights: str | None = None, config_file: str | None = None)
         if not cfg.MODEL.WEIGHTS:
             raise ValueError(f"{config_file}: it names no MODEL.WEIGHTS; give --weights")
         return cfg
-    source = weights or DEMO
+    source = weights or DEFAULT_WEIGHTS
     if source.startswith(_TORCHVISION):
         _check_torchvision_name(source.removeprefix(_TORCHVISION))
         cfg.merge_from_other_cfg(CfgNode(yaml.safe_load(_TORCHVISION_YAML.read_text())))
     else:
-        text = read_metadata(_demo_file() if source == DEMO else source).get("config")
+        text = read_metadata(_packaged_file(source) if source in PACKAGED else source).get("config")
         if text is None:
             raise ValueError(f"{source}: these weights carry no configuration; give --config-file")
         cfg = config_from_text(text, source)
@@ -237,10 +240,10 @@ def config_from_text(text: str, source: str) -> CfgNode:
     return cfg
 
 
-def _demo_file() -> Path:
-    path = Path(str(resources.files("fastpose_mtn") / "weights" / "demo.safetensors"))
+def _packaged_file(name: str) -> Path:
+    path = Path(str(resources.files("fastpose_mtn") / "weights" / PACKAGED[name]))
     if not path.is_file():
-        raise ValueError(f"the demo's weights are not installed ({path}); give --weights")
+        raise ValueError(f"the weights {name!r} are not installed ({path}); give --weights")
     return path
 
 

@@ -16,7 +16,10 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     add = parser.add_argument
     add("--format", required=True, choices=list(ENDINGS))
     add(
-        "--weights", default="demo", metavar="FILE", help="a file, demo or torchvision://NAME (default: demo)"
+        "--weights",
+        default="people",
+        metavar="FILE",
+        help="a file, people, drawn or torchvision://NAME (default: people)",
     )
     add("--output", metavar="FILE", help=f"the file to write, {', '.join(ENDINGS.values())}")
     add("--config-file", metavar="YAML", help="configuration (default: the one that the weights carry)")

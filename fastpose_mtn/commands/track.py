@@ -25,7 +25,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--weights",
         metavar="FILE",
-        help="a file (.onnx, .xml too), demo or torchvision://NAME (default: demo)",
+        help="a file (.onnx, .xml too), people, drawn or torchvision://NAME (default: people)",
     )
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs (default: auto)")
     add("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])

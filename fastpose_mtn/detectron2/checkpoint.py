@@ -9,7 +9,7 @@ from detectron2.checkpoint import DetectionCheckpointer
 from torch import Tensor, nn
 
 from fastpose_mtn.checkpoints.conversion import convert, to_detectron2
-from fastpose_mtn.checkpoints.loading import DEMO, LoadReport, fill_weights, read_source
+from fastpose_mtn.checkpoints.loading import PACKAGED, LoadReport, fill_weights, read_source
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN
 
@@ -17,7 +17,7 @@ _LOG = logging.getLogger("fastpose_mtn")
 
 
 class FastPoseCheckpointer(DetectionCheckpointer):
-    """Detectron2's checkpointer that also reads safetensors, ``demo`` and ``torchvision://NAME``.
+    """Detectron2's checkpointer that also reads safetensors, ``people``, ``drawn`` and ``torchvision://NAME``.
 
     Names are translated to the model's own backbone, timm's or Detectron2's ResNet. A ``.pkl`` can only hold
     arrays: nothing in it is run.
@@ -45,7 +45,7 @@ class FastPoseCheckpointer(DetectionCheckpointer):
             ValueError: the file is missing or cannot be read safely, or its weights do not fit.
         """
         self._source = path
-        if path and (path == DEMO or path.startswith("torchvision://")):
+        if path and (path in PACKAGED or path.startswith("torchvision://")):
             self._load_model({"model": read_source(path).tensors})
             return {}
         try:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from fastpose_mtn.checkpoints.loading import (
-    DEMO,
+    PACKAGED,
     inference_config,
     load_weights,
     portable_config,
@@ -29,7 +29,7 @@ def convert(source: str, target: str | Path, *, config_file: str | None = None) 
     """Writes weights again for the other host; they must fit their configuration.
 
     Args:
-        source: a file of either host's, of Detectron2's model zoo (.pkl), ``demo`` or ``torchvision://NAME``.
+        source: a file of either host's, of Detectron2's model zoo (.pkl), ``people``, ``drawn`` or ``torchvision://NAME``.
         target: a file whose name ends in .pth or .safetensors.
         config_file: YAML; None: what the weights carry, or for Detectron2's the ``.yaml`` beside them, or
             ``config.yaml`` in their folder.
@@ -61,7 +61,7 @@ def convert(source: str, target: str | Path, *, config_file: str | None = None) 
 
 def _read(source: str, config_file: str | None) -> tuple[Any, MTN]:
     """The default host's configuration and network."""
-    if config_file is None and (source == DEMO or "://" in source or source.endswith(".safetensors")):
+    if config_file is None and (source in PACKAGED or "://" in source or source.endswith(".safetensors")):
         cfg = inference_config(source)
     else:
         theirs = get_cfg()
@@ -88,7 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m fastpose_mtn.detectron2.convert",
         description="Writes weights for the other host: Detectron2 (.pth) or the default one (.safetensors).",
     )
-    parser.add_argument("source", metavar="IN", help="weights to read: a file, demo or torchvision://NAME")
+    parser.add_argument(
+        "source", metavar="IN", help="weights to read: a file, people, drawn or torchvision://NAME"
+    )
     parser.add_argument("target", metavar="OUT", help="the .pth or .safetensors file to write")
     parser.add_argument(
         "--config-file", metavar="YAML", help="default: what the weights carry or lies beside them"

@@ -49,7 +49,7 @@ class Detectron2Estimator:
             ValueError: no weights are named, or they do not fit the configuration.
         """
         if not cfg.MODEL.WEIGHTS:
-            raise InputError("no weights: set MODEL.WEIGHTS to a file, demo or torchvision://NAME")
+            raise InputError("no weights: set MODEL.WEIGHTS to a file, people, drawn or torchvision://NAME")
         cfg = cfg.clone()
         cfg.defrost()
         cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only

@@ -162,6 +162,19 @@ def test_torchvision_needs_no_configuration():
     assert cfg.MODEL.ANCHOR_GENERATOR.ROUND is True
 
 
+@pytest.mark.parametrize(
+    ("name", "skeleton"), [("people", "PERSON19"), ("drawn", "POSETRACK15"), ("demo", "POSETRACK15")]
+)
+def test_packaged_weights_carry_their_configuration_and_nothing_of_their_training(name, skeleton):
+    cfg, default = inference_config(name), get_cfg()
+    assert (skeleton, name) == (cfg.MODEL.SKELETON, cfg.MODEL.WEIGHTS)
+    assert (cfg.DATASETS, cfg.OUTPUT_DIR) == (default.DATASETS, default.OUTPUT_DIR)
+
+
+def test_people_are_looked_for_where_nothing_else_is_asked_for():
+    assert inference_config().MODEL.WEIGHTS == "people"
+
+
 def test_no_way_to_know_the_network(tmp_path, monkeypatch):
     torch.save({"x": torch.zeros(1)}, tmp_path / "w.pth")
     with pytest.raises(ValueError, match=r"w\.pth: these weights carry no configuration; give --config-file"):
@@ -172,7 +185,7 @@ def test_no_way_to_know_the_network(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="torchvision://nonesuch: unknown; known: keypointrcnn_resnet50_fpn"):
         inference_config("torchvision://nonesuch")
     monkeypatch.setattr(checkpoint.resources, "files", lambda _: tmp_path)
-    with pytest.raises(ValueError, match="demo's weights are not installed .* give --weights"):
+    with pytest.raises(ValueError, match="the weights 'people' are not installed .* give --weights"):
         inference_config()
 
 

@@ -77,10 +77,11 @@ def test_configurations_of_the_paper(name, backbone, keypoint_convs, reid_convs)
     assert (cfg.MODEL.RPN.POST_NMS_TOPK_TEST, cfg.TEST.DETECTIONS_PER_IMAGE) == (1000, 100)
 
 
-def test_demo_weights_stay_small():
-    """In float16, without the classifier, they are packaged: at most 16 MB."""
+@pytest.mark.parametrize("name", ["people", "demo"])
+def test_packaged_weights_stay_small(name):
+    """In float16, without the classifier: at most 16 MB."""
     cfg = get_cfg()
-    cfg.merge_from_file(str(CONFIGS / "demo.yaml"))
+    cfg.merge_from_file(str(CONFIGS / f"{name}.yaml"))
     with torch.device("meta"):
         state = build_model(cfg).state_dict()
     assert 2 * sum(v.numel() for n, v in state.items() if "classifier" not in n) <= 16_000_000

@@ -86,7 +86,9 @@ class MTNEstimator:
         if model is None:
             source = weights or cfg.MODEL.WEIGHTS
             if not source:
-                raise ValueError("no weights: set MODEL.WEIGHTS to a file, demo or torchvision://NAME")
+                raise ValueError(
+                    "no weights: set MODEL.WEIGHTS to a file, people, drawn or torchvision://NAME"
+                )
             cfg = cfg.clone()
             cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
             cfg.MODEL.TIMM.PRETRAINED = False
