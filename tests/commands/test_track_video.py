@@ -288,7 +288,7 @@ def test_a_network_that_cannot_be_built_is_told_before_any_weights_are_read(tmp_
     )
     assert "--precision int8: choose from auto, fp32, bf16, fp16" in build_errors(precision="int8", **given)
     assert "TRACKER.NO_SUCH_KEY" in build_errors(options=["TRACKER.NO_SUCH_KEY", "1"], **given)
-    assert "birth_score: expected a number from 0 to 1, got 3.0" in build_errors(
+    assert "TRACKER.BIRTH_SCORE): expected a number from 0 to 1, got 3.0" in build_errors(
         options=["TRACKER.BIRTH_SCORE", "3.0"], **given
     )
     assert "absent.safetensors" in build_errors(**given)
