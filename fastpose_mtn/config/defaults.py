@@ -165,7 +165,8 @@ def get_cfg() -> CfgNode:
     c.TRACKER.DUPLICATE_IOU = 0.9  # nobody new above this overlap with somebody
     c.TRACKER.EMBEDDING_GAIN = 0.15  # share of a new embedding in a track's
     c.TRACKER.POSITION_MEMORY_SECONDS = 0.7  # in which a lost person's POSITION_WEIGHT falls to 1/e
-    c.TRACKER.REACH = 0.4  # heights from the expected place in which a lost person is recovered
+    c.TRACKER.CERTAIN_OVERLAP = 0.1  # with the expected box: people who overlap less must be near and as high
+    c.TRACKER.REACH = 0.6  # heights from the expected place in which a person is found without that overlap
     c.TRACKER.REACH_PER_SECOND = 2.0  # heights more with every second
     c.TRACKER.MIN_HEIGHT_RATIO = 0.6  # of a lost person and who may be them
     c.TRACKER.MIN_APPEARANCE = 0.1  # similarity below which two people in full view are different

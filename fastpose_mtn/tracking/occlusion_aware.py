@@ -116,7 +116,9 @@ class OcclusionAwareTracker:
         people = self._candidates(detections)
         expected = tracklets.predicted_boxes(time_s) if self.parameters.motion else tracklets.boxes
         appearance, comparable = self._appearance(people)
-        similarity = self._similarity(iou_matrix(expected, people.boxes), appearance, comparable, time_s)
+        overlap = iou_matrix(expected, people.boxes)
+        similarity = self._similarity(overlap, appearance, comparable, time_s)
+        similarity[~self._reachable(overlap, expected, people.boxes, time_s)] = 0.0
         rows, columns = match(similarity, self.parameters.min_similarity)
         if self.parameters.strategy == "occlusion_aware":
             rows, columns = self._recover(people, rows, columns, expected, appearance, comparable, time_s)
@@ -226,6 +228,22 @@ class OcclusionAwareTracker:
         weight = self.parameters.position_weight * np.exp(lost_s / -self.parameters.position_memory_seconds)
         return combined_similarity(iou, appearance, comparable, position_weight=weight[:, None])
 
+    def _reachable(
+        self, overlap: np.ndarray, expected: np.ndarray, boxes: np.ndarray, time_s: float
+    ) -> np.ndarray:
+        """Which boxes can show each tracklet's person, (T, N) bool: they overlap, or are near and about as high.
+
+        Without it appearance alone would give an id to whoever looks alike at the other end of the picture.
+        """
+        near = proximity(expected, boxes, self._reach(time_s)) > 0.0
+        alike = height_ratio(expected, boxes) >= self.parameters.min_height_ratio
+        return (overlap >= self.parameters.certain_overlap) | (near & alike)
+
+    def _reach(self, time_s: float) -> np.ndarray:
+        """How far each tracklet's person may be from the predicted place, (T,) in heights."""
+        parameters = self.parameters
+        return parameters.reach + parameters.reach_per_second * (time_s - self._tracklets.last_seen_s)
+
     def _recover(
         self,
         people: _Candidates,
@@ -265,7 +283,7 @@ class OcclusionAwareTracker:
             return rows, columns
         pairs = np.ix_(row, column)
         here, boxes, appearance = expected[row], people.boxes[column], appearance[pairs]
-        reach = parameters.reach + parameters.reach_per_second * (time_s - self._tracklets.last_seen_s[row])
+        reach = self._reach(time_s)[row]
         ratio = height_ratio(here, boxes)
         floor = parameters.appearance_floor
         score = proximity(here, boxes, reach) * ratio**2 * (floor + (1.0 - floor) * appearance)

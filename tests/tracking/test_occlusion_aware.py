@@ -144,7 +144,7 @@ def test_every_embedding_counts_for_reid():
 
 def test_a_hidden_persons_embedding_does_not_change_the_tracklet():
     """Carl stands in front of Anna for a second; the embeddings of her boxes are his."""
-    far = 600
+    far = 230
     for strategy, back in (("occlusion_aware", 0), ("reid", 1)):
         tracker = make(strategy)
         ids(tracker, 0.0, person(100, ANNA))
@@ -159,7 +159,7 @@ def test_a_tracklet_that_was_never_seen_clearly_is_matched_by_position():
     assert ids(tracker, 0.0, person(100, CARL, seen=4)) == [0]
     assert ids(tracker, FRAME, person(101, ANNA)) == [0]
     hide(tracker, 2 * FRAME, 1.0)
-    assert ids(tracker, 1.0, person(500, ANNA)) == [0]  # the first clear look was taken whole
+    assert ids(tracker, 1.0, person(330, ANNA)) == [0]  # the first clear look was taken whole
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -173,9 +173,22 @@ def test_a_short_gap_costs_nobody_their_id(strategy):
 def test_a_return_far_from_the_old_place_by_appearance_alone():
     for strategy, back in (("iou", [2, 3]), ("reid", [1, 0]), ("occlusion_aware", [1, 0])):
         tracker = make(strategy)
-        assert ids(tracker, 0.0, person(100, ANNA), person(400, BERT)) == [0, 1]
+        assert ids(tracker, 0.0, person(100, ANNA), person(600, BERT)) == [0, 1]
         hide(tracker, FRAME, 1.0)
-        assert ids(tracker, 1.0, person(700, BERT), person(1000, ANNA)) == back, strategy
+        assert ids(tracker, 1.0, person(840, BERT), person(340, ANNA)) == back, strategy
+
+
+@pytest.mark.parametrize("strategy", ["reid", "occlusion_aware"])
+@pytest.mark.parametrize(
+    "elsewhere",
+    [person(450, ANNA, height=30.0, width=12.0), person(900, ANNA)],
+    ids=["a third as high", "far"],
+)
+def test_an_id_does_not_jump_across_the_picture(strategy, elsewhere):
+    tracker = make(strategy)
+    ids(tracker, 0.0, person(100, ANNA))
+    hide(tracker, FRAME, 0.6)
+    assert ids(tracker, 0.6, elsewhere) == [1]
 
 
 def test_somebody_else_at_the_place_of_a_lost_person_is_new():
@@ -226,7 +239,7 @@ def test_a_hidden_person_out_of_reach_is_new():
     ids(tracker, 0.0, person(100, ANNA))
     hide(tracker, FRAME, 0.4)
     # two heights a second and 0.4 at once are 120 px
-    assert ids(tracker, 0.4, person(230, ANNA, seen=5)) == [1]
+    assert ids(tracker, 0.4, person(260, ANNA, seen=5)) == [1]
     tracker.reset()
     ids(tracker, 0.0, person(100, ANNA))
     hide(tracker, FRAME, 0.4)
@@ -327,7 +340,7 @@ def test_a_frame_without_embeddings_between_others():
     ids(tracker, 0.0, person(100, ANNA))
     assert ids(tracker, FRAME, person(101), embeddings=False) == [0]
     assert ids(tracker, 2 * FRAME, embeddings=False) == []
-    assert ids(tracker, 3 * FRAME, person(600, ANNA)) == [0]
+    assert ids(tracker, 3 * FRAME, person(170, ANNA)) == [0]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
