@@ -24,7 +24,7 @@ from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.ops.boxes import pairwise_iou
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.tracking.occlusion_aware import STRATEGIES
+from fastpose_mtn.tracking.parameters import STRATEGIES
 from fastpose_mtn.video.sources import open_source
 
 Boxes = tuple[np.ndarray, np.ndarray]  # ids (N,) and boxes (N, 4) xyxy of one frame
