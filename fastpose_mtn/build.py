@@ -65,6 +65,7 @@ def build_tracker(cfg: CfgNode, skeleton: Skeleton | None = None) -> Tracker:
     """A tracker without tracks: the one that ``TRACKER.NAME`` names, with the settings of ``TRACKER``.
 
     Args:
+        cfg: the configuration.
         skeleton: of the people; None: ``MODEL.SKELETON``.
 
     Raises:

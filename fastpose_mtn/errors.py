@@ -17,6 +17,7 @@ class ArgumentParser(argparse.ArgumentParser):
     """Reports a bad argument as ``InputError``; use it within ``exit_on_error``."""
 
     def error(self, message: str) -> NoReturn:
+        """Raises ``InputError`` with argparse's message, where argparse itself would end the process."""
         raise InputError(f"{message}; {self.prog} --help lists the arguments")
 
 

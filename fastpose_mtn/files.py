@@ -60,6 +60,7 @@ class PartialFile:
         self._file = open(self.partial_path, "w", encoding="utf-8", newline="\n", buffering=1)  # noqa: SIM115
 
     def write(self, text: str) -> None:
+        """Appends text; each line is in the partial file as soon as it ends."""
         self._file.write(text)
 
     def finish(self) -> None:
@@ -86,6 +87,7 @@ class JsonArray:
         self._separator = "\n"
 
     def append(self, record: Any) -> None:
+        """Writes one element, any value that JSON can hold, with the comma before it."""
         self._write(self._separator + compact_json(record))
         self._separator = ",\n"
 

@@ -27,9 +27,10 @@ def missing_detectron2() -> str | None:
 
 
 def require_detectron2(remedy: str) -> None:
-    """
+    """Raises an error where Detectron2 was asked for and is not installed.
+
     Args:
-        remedy: what to do without it.
+        remedy: what to do without it, the end of the message.
 
     Raises:
         InputError: Detectron2, which ``--engine detectron2`` asks for, is not there.

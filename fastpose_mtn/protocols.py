@@ -139,6 +139,7 @@ class System(Protocol):
         """The configuration to train with, where what the data decide is filled in.
 
         Args:
+            cfg: the configuration as it was given.
             num_identities: of ``DATASETS.TRAIN``; their people's identities are below it, or -1.
             world_size: processes that train together.
 
@@ -162,6 +163,7 @@ class System(Protocol):
         """The network as a pose estimator.
 
         Args:
+            cfg: of the network; says how images are resized and people selected.
             network: one that is there already, which is copied; None: built, with ``MODEL.WEIGHTS``.
             device: auto, cpu, cuda or cuda:N; None: the network's, or ``MODEL.DEVICE`` for one built here.
             precision: auto, fp32, bf16 or fp16.

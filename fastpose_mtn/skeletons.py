@@ -115,6 +115,7 @@ class Skeleton:
 
     @cached_property
     def limb_indices(self) -> tuple[tuple[int, int], ...]:
+        """The limbs as pairs of joint indices, in the order of ``limbs``."""
         return tuple((self.joints.index(a), self.joints.index(b)) for a, b in self.limbs)
 
     def side(self, joint: str) -> str:

@@ -277,18 +277,22 @@ class TrackedPersons(_Arrays):
 
     @property
     def boxes(self) -> Array:
+        """(N, 4) float32 xyxy of the tracked people, pixels; ``detections.boxes``."""
         return self.detections.boxes
 
     @property
     def scores(self) -> Array:
+        """(N,) float32 confidences of the tracked people, in [0, 1]; ``detections.scores``."""
         return self.detections.scores
 
     @property
     def keypoints(self) -> Array:
+        """(N, K, 3) float32 x, y in pixels and a confidence of each joint; ``detections.keypoints``."""
         return self.detections.keypoints
 
     @property
     def embeddings(self) -> Array | None:
+        """(N, E) float32 identity vectors, or None where the network gives none; ``detections.embeddings``."""
         return self.detections.embeddings
 
 

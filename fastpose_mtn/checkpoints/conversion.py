@@ -28,7 +28,7 @@ _TORCHVISION: tuple[tuple[str, str], ...] = (
 
 
 def from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """torchvision's Keypoint R-CNN under our names.
+    """Renames the weights of torchvision's Keypoint R-CNN to our names.
 
     torchvision's class 0 is the background and Detectron2's last class is; torchvision also predicts
     a box for the background, which nothing reads.
@@ -75,7 +75,7 @@ def _timm_name(name: str) -> str:
 
 
 def to_detectron2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """timm's ResNet-FPN under Detectron2's names, the inverse of ``from_detectron2``."""
+    """Renames timm's ResNet-FPN weights to Detectron2's names, the inverse of ``from_detectron2``."""
     return {_detectron2_name(name): tensor for name, tensor in tensors.items()}
 
 

@@ -95,7 +95,12 @@ class LoadReport:
         return "\n".join(lines)
 
     def check(self, source: str | Path, *, strict: bool) -> None:
-        """
+        """Raises an error where the weights do not fit the network.
+
+        Args:
+            source: where the weights come from, for the message.
+            strict: accept no weight that is missing, left over or of another shape.
+
         Raises:
             ValueError: nothing was loaded, or ``strict`` and not everything fitted; names the first keys.
         """

@@ -65,10 +65,12 @@ def check_dataset(
     """Reads everything that training would read, and goes on after an error.
 
     Args:
+        name: of the dataset, as in ``DATASETS.TRAIN``.
         skeleton: the network's.
         decode: read every image whole; otherwise only look whether it is there.
         workers: processes that decode; 0: this one.
         places: how many of each kind of problem are named.
+        progress: show a progress bar.
 
     Raises:
         ValueError: there is no such dataset.

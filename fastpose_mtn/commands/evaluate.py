@@ -18,6 +18,7 @@ _WARNINGS_SHOWN = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Evaluates result files against PoseTrack's labels, prints the tables and writes the figures to ``--output``."""
     with exit_on_error():
         args = _parser().parse_args(arguments)
         if args.images and not args.images.is_dir():

@@ -35,6 +35,10 @@ def evaluate_synthetic(
 
     Args:
         estimator: its skeleton has the joints of POSETRACK15, the scenes' own, whatever else it has.
+        seeds: of the scenes, one sequence each.
+        config: the scenes' size, length, number of people and so on.
+        batch_size: frames that the network sees at once.
+        progress: show a progress bar.
 
     Raises:
         InputError: the estimator's skeleton lacks one.

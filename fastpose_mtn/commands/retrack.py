@@ -21,6 +21,7 @@ from fastpose_mtn.tracking.retrack import find_detections, track_file
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Tracks saved detections into files, or with ``--ablation`` prints how well each strategy tracks them."""
     with exit_on_error():
         args = _parser().parse_args(arguments)
         if args.ablation and args.gt is None:

@@ -31,6 +31,7 @@ def sifp_picture(image: LabelledImage, sifp: SIFP, *, width: int) -> np.ndarray:
 
     Args:
         image: labelled.
+        sifp: makes the levels and the crops.
         width: pixels of the picture.
 
     Returns:

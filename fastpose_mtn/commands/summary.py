@@ -50,6 +50,7 @@ class Part:
 
     @property
     def total(self) -> float:
+        """Multiply-additions of all runs of the part together."""
         return self.operations * self.runs
 
 
@@ -142,7 +143,7 @@ def _parameters(module: nn.Module) -> int:
 
 
 def _operations(module: nn.Module, *inputs: Tensor) -> float:
-    """fvcore's count of convolutions and matrix products."""
+    """Multiply-additions of the convolutions and matrix products of one forward pass, as fvcore counts them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         count = (

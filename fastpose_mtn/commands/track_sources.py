@@ -47,6 +47,7 @@ def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], Po
 
     Args:
         inputs: see ``find_inputs``.
+        request: what to write, and where.
         build: loads the network; is called once, when there is a source to look at.
 
     Returns:

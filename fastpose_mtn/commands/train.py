@@ -12,6 +12,11 @@ from fastpose_mtn.errors import ArgumentParser, exit_on_error
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line; ``argv`` None: the process's own arguments.
+
+    Raises:
+        InputError: an argument is unknown or malformed.
+    """
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--config-file", metavar="YAML", default="", help="defaults: the paper's FastPose-50")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N", help="GPUs on each machine")
@@ -42,6 +47,7 @@ def setup(args: argparse.Namespace) -> CfgNode:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Trains the configured network, or with ``--eval-only`` evaluates it, under the chosen engine."""
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     log = logging.getLogger("fastpose_mtn")
     with exit_on_error():

@@ -40,7 +40,8 @@ class FrameAdapter:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> FrameAdapter:
-        """
+        """The adapter with the views of ``TEST.AUG``, the pose NMS and the limits of a configuration.
+
         Raises:
             ValueError: ``TEST.AUG`` names no size, or a value of ``TEST.POSE_NMS`` is out of range.
         """

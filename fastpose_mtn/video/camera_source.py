@@ -52,4 +52,5 @@ class CameraSource(Source):
             index += 1
 
     def close(self) -> None:
+        """Gives the camera back to the system."""
         self._capture.release()

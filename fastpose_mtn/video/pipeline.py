@@ -62,6 +62,7 @@ class StageTimes:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
+        """Adds the seconds that the ``with`` block takes to a stage, also where the block raises."""
         began = time.perf_counter()
         try:
             yield
@@ -96,6 +97,8 @@ def track_frames(
     Of a live source the newest frame is looked at, one at a time; ``index`` counts the others too.
 
     Args:
+        source: gives the frames; is closed at the end.
+        estimator: finds the people of each frame.
         tracker: its state goes on from where it is; give a new one, or one that was reset.
         batch_size: frames that the network sees at once; 1 for a live source.
         max_frames: after which to stop, None: never.

@@ -68,8 +68,14 @@ def run_source(
     """Tracks a source from its first frame to its last, to ``max_frames`` or to Ctrl-C.
 
     Args:
+        source: gives the frames; is closed at the end.
+        estimator: finds the people of each frame.
+        tracker: follows them; one without tracks.
         open_outputs: is called at the first frame, so that a source without one leaves no file.
         summary: is filled in; its ``times`` are the outputs'.
+        batch_size: frames that the network sees at once.
+        max_frames: after which to stop; None: never.
+        quiet: show no progress bar.
 
     Raises:
         Exception: what failed in any stage; the files are left as ``NAME.partial``.

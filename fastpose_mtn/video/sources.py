@@ -190,6 +190,7 @@ def open_source(value: str, *, folder_frame_rate: float = 30.0) -> Source:
 
 
 def is_url(value: str) -> bool:
+    """Whether the text begins like an address, ``SCHEME://``, and is not a path."""
     return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", value) is not None
 
 

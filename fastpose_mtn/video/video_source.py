@@ -173,6 +173,7 @@ class VideoSource(Source):
         return None
 
     def close(self) -> None:
+        """Closes the video file or the connection to the stream."""
         self._container.close()
 
 

@@ -48,6 +48,7 @@ class JsonLinesWriter:
         self._skeleton = skeleton.name
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
+        """Adds a frame's line of JSON; a frame that could not be decoded is marked ``skipped``."""
         record: dict[str, Any] = {"frame": frame.index, "time": round(frame.time_s, 6)}
         if frame.number != frame.index:
             record["number"] = frame.number
@@ -67,6 +68,7 @@ class JsonLinesWriter:
         self._file.write(compact_json(record) + "\n")
 
     def close(self, complete: bool) -> None:
+        """Ends the file: under its own name if ``complete``, otherwise it stays as ``NAME.partial``."""
         self._file.finish() if complete else self._file.abandon()
 
 
@@ -81,6 +83,7 @@ class MotChallengeWriter:
         self._file = PartialFile(path)
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
+        """Adds a line for each person, with frames counted from 1; a frame without people adds none."""
         for track_id, (x1, y1, x2, y2), score in zip(
             people.track_ids, people.boxes.tolist(), people.scores, strict=True
         ):
@@ -89,6 +92,7 @@ class MotChallengeWriter:
             )
 
     def close(self, complete: bool) -> None:
+        """Ends the file: under its own name if ``complete``, otherwise it stays as ``NAME.partial``."""
         self._file.finish() if complete else self._file.abandon()
 
 
@@ -112,6 +116,7 @@ class CocoResultsWriter:
         self._file.write("[")
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
+        """Adds a record for each person, with COCO's joints and coordinates; a frame without people adds none."""
         keypoints = self._skeleton.convert(people.keypoints, self._target)
         keypoints[:, self._has, :2] -= 0.5
         for i in range(len(people)):
@@ -127,6 +132,7 @@ class CocoResultsWriter:
             self._array.append(record)
 
     def close(self, complete: bool) -> None:
+        """Closes the array and gives the file its name if ``complete``; otherwise it stays ``NAME.partial``."""
         if complete:
             self._file.write("\n]\n")
             self._file.finish()
@@ -144,9 +150,11 @@ class PoseTrack18Writer:
         self._file = PoseTrack18File(path)
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
+        """Adds a frame and its people, whose joints are converted to PoseTrack18's by name."""
         self._file.add_tracked(self._sequence, frame.number, frame.image_size_hw, people, self._skeleton)
 
     def close(self, complete: bool) -> None:
+        """Ends the file: under its own name if ``complete``, otherwise it stays as ``NAME.partial``."""
         self._file.finish() if complete else self._file.abandon()
 
 
@@ -164,6 +172,8 @@ def open_writer(form: str, folder: Path, *, sequence: str, skeleton: Skeleton) -
     """The writer of ``folder/SEQUENCE`` in a format of ``FORMATS``.
 
     Args:
+        form: a key of ``FORMATS``.
+        folder: where the file goes; it exists.
         sequence: the source's name.
         skeleton: of the people that will be written.
     """

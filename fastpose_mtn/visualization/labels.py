@@ -27,6 +27,7 @@ def draw_labels(
     Args:
         image: (H, W, 3) uint8 RGB.
         targets: in the image's pixels, joints in ``skeleton``'s order; NumPy or torch.
+        skeleton: of the people; says which joints a limb connects.
         caption: a line of text in the lower left corner.
     """
     canvas, people = np.ascontiguousarray(image).copy(), targets.numpy()
