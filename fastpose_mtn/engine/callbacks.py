@@ -16,7 +16,7 @@ from tqdm import tqdm
 from fastpose_mtn.engine.best import BestWeights
 from fastpose_mtn.engine.checkpoints import TrainingFolder
 from fastpose_mtn.engine.module import TrainingModule
-from fastpose_mtn.runtime.memory import peak_process_bytes
+from fastpose_mtn.runtime.memory import peak_process_bytes, release_freed_memory
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -115,6 +115,22 @@ class Checkpoints(lightning.Callback):
         step = trainer.global_step
         if step % self._period == 0 or step == trainer.max_steps:
             self._folder.save(trainer, module, step)
+
+
+class ReleasedMemory(lightning.Callback):
+    """Gives freed memory back every so many steps, for trainings on a CPU; see ``runtime.memory``.
+
+    Args:
+        period: steps.
+    """
+
+    def __init__(self, period: int = 50) -> None:
+        self._period = period
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+        """Gives back after every ``period`` steps."""
+        if trainer.global_step % self._period == 0:
+            release_freed_memory()
 
 
 class PeriodicEvaluation(lightning.Callback):

@@ -17,7 +17,7 @@ from fastpose_mtn.checkpoints.loading import load_weights
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.catalog import build_datasets
 from fastpose_mtn.engine.best import BestWeights
-from fastpose_mtn.engine.callbacks import Checkpoints, PeriodicEvaluation, ProgressLog
+from fastpose_mtn.engine.callbacks import Checkpoints, PeriodicEvaluation, ProgressLog, ReleasedMemory
 from fastpose_mtn.engine.checkpoints import TrainingFolder, check_checkpoint
 from fastpose_mtn.engine.evaluation import evaluate_model
 from fastpose_mtn.engine.launch import LaunchConfiguration, is_first_process
@@ -84,6 +84,8 @@ def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | N
         callbacks.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, evaluate, best))
     if cfg.VIS_PERIOD:
         callbacks.append(SamplePictures(cfg.VIS_PERIOD, get_skeleton(cfg.MODEL.SKELETON)))
+    if not uses_gpu(cfg):
+        callbacks.append(ReleasedMemory())
     callbacks.append(ProgressLog(cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.IMS_PER_BATCH))
     trainer = build_trainer(cfg, folder, callbacks, launch)
     if is_first_process():

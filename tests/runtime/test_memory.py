@@ -39,3 +39,30 @@ def test_the_peak_is_in_bytes():
     block[::4096] = b"x" * len(block[::4096])
     peak = peak_process_bytes()
     assert len(block) < peak < 1 << 40
+
+
+RELEASE = """
+import ctypes
+from fastpose_mtn.runtime.memory import keep_freed_memory, release_freed_memory
+def resident():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")) // 1024
+keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+blocks = []
+for size in range(64):  # every second of 64 blocks stays, so that nothing can be given back at the end
+    block = libc.malloc(4 << 20)
+    ctypes.memset(block, 1, 4 << 20)
+    blocks.append(block)
+for block in blocks[::2]:
+    libc.free(block)
+before = resident()
+assert release_freed_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_gaps_between_blocks_in_use_are_given_back():
+    run = subprocess.run([sys.executable, "-c", RELEASE], capture_output=True, text=True, check=True)
+    assert int(run.stdout) > 100  # of 128 MB
