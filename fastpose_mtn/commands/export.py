@@ -28,6 +28,11 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
         metavar="SOURCE",
         help="quantise to 8 bits, with frames of this video or folder of images to measure ranges on",
     )
+    add(
+        "--given-boxes",
+        action="store_true",
+        help="describe people of given boxes too: a second input, given (N, 4)",
+    )
     add("--int8-frames", type=int, default=100, metavar="N", help="frames to measure on (default: 100)")
     add("options", nargs="*", metavar="KEY VALUE", help="override the configuration")
     args = parser.parse_args(arguments)
@@ -52,7 +57,7 @@ def run(args: Namespace) -> list[Path]:
     cfg.merge_from_list(list(args.options))
     model = build_model(portable_config(cfg))
     load_weights(model, args.weights)
-    files = write(args.format, target, model, cfg)
+    files = write(args.format, target, model, cfg, given_boxes=args.given_boxes)
     if args.int8:
         from fastpose_mtn.deploy.quantize import quantize
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from fastpose_mtn.checkpoints.loading import portable_config
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.deploy.network import PortableMTN
-from fastpose_mtn.estimators.exported import INPUT, import_or_explain
+from fastpose_mtn.estimators.exported import GIVEN, INPUT, import_or_explain
 from fastpose_mtn.systems.mtn.network import MTN
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def metadata_of(cfg: CfgNode) -> dict[str, str]:
     return {"config": config, "skeleton": cfg.MODEL.SKELETON}
 
 
-def write(form: str, target: Path, model: MTN, cfg: CfgNode) -> list[Path]:
+def write(form: str, target: Path, model: MTN, cfg: CfgNode, *, given_boxes: bool = False) -> list[Path]:
     """Writes a network.
 
     Args:
@@ -43,6 +43,7 @@ def write(form: str, target: Path, model: MTN, cfg: CfgNode) -> list[Path]:
         target: the file, whose name ends as ``export.ENDINGS`` says; complete under its name or not there.
         model: with its weights.
         cfg: its configuration, which travels in the file; ``ExportedEstimator`` looks at frames as it says.
+        given_boxes: the network has an input for boxes of people too, see ``network.PortableMTN``.
 
     Returns:
         The files: OpenVINO keeps the weights in one of its own, ``.bin``.
@@ -53,7 +54,7 @@ def write(form: str, target: Path, model: MTN, cfg: CfgNode) -> list[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
         draft = Path(folder) / target.name
-        _WRITERS[form](draft, PortableMTN(model), metadata_of(cfg))
+        _WRITERS[form](draft, PortableMTN(model, given_boxes=given_boxes), metadata_of(cfg))
         return replace_all(draft, target)
 
 
@@ -66,15 +67,18 @@ def replace_all(draft: Path, target: Path) -> list[Path]:
     return [place for _, place in reversed(moved)]
 
 
-def _example() -> Tensor:
+def _example(network: PortableMTN) -> tuple[Tensor, ...]:
+    """Values of the network's inputs, in order."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (*_EXAMPLE_HW, 3), dtype=torch.uint8, generator=generator)
+    image = torch.randint(0, 256, (*_EXAMPLE_HW, 3), dtype=torch.uint8, generator=generator)
+    given = torch.tensor([[10.0, 5.0, 40.0, 80.0], [60.0, 20.0, 100.0, 90.0]])
+    return (image, given)[: len(network.inputs)]
 
 
 def _traced(network: PortableMTN) -> torch.jit.ScriptModule:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of each Python number, such as the count of levels
-        return torch.jit.trace(network, (_example(),), check_trace=False)
+        return torch.jit.trace(network, _example(network), check_trace=False)
 
 
 def _write_torchscript(path: Path, network: PortableMTN, metadata: dict[str, str]) -> None:
@@ -85,19 +89,20 @@ def _write_torchscript(path: Path, network: PortableMTN, metadata: dict[str, str
 
 def _write_onnx(path: Path, network: PortableMTN, metadata: dict[str, str]) -> None:
     onnx = import_or_explain("onnx", "--format onnx")
-    axes = {INPUT: {0: "height", 1: "width"}, **{name: {0: "people"} for name in network.outputs}}
+    axes = {INPUT: {0: "height", 1: "width"}, GIVEN: {0: "given people"}}
+    axes |= {name: {0: "people"} for name in network.outputs}
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # The newer exporter, dynamo=True, wants a bound or a constant for every number of boxes.
         torch.onnx.export(
             network,
-            (_example(),),
+            _example(network),
             str(path),
             dynamo=False,
             opset_version=_OPSET,
-            input_names=[INPUT],
+            input_names=list(network.inputs),
             output_names=list(network.outputs),
-            dynamic_axes=axes,
+            dynamic_axes={name: axes[name] for name in (*network.inputs, *network.outputs)},
         )
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, metadata)

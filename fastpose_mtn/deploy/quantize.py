@@ -13,7 +13,7 @@ import numpy as np
 
 from fastpose_mtn.deploy.formats import metadata_of, replace_all, save_openvino
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import INPUT, ExportedEstimator, Feed, import_or_explain
+from fastpose_mtn.estimators.exported import ExportedEstimator, Feed, import_or_explain
 from fastpose_mtn.estimators.frames import resize_to_test_size
 from fastpose_mtn.video.sources import find_inputs, open_source
 
@@ -52,7 +52,7 @@ def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
     images = [resize_to_test_size(image, *sizes) for image in peopled]
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         draft = Path(folder) / path.name
-        work(path, draft, [{INPUT: image} for image in images], metadata_of(cfg))
+        work(path, draft, [estimator.inputs_of(image) for image in images], metadata_of(cfg))
         return replace_all(draft, path)
 
 

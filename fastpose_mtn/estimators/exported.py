@@ -6,6 +6,7 @@ import importlib
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,13 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.structures import PersonDetections
 
-INPUT = "image"
+INPUT, GIVEN = "image", "given"  # the second only where the network was exported with it
 OUTPUTS = ("boxes", "scores", "keypoints", "embeddings")
 METADATA = ("config", "skeleton")
 
 _AGAIN = "export the network with python -m fastpose_mtn.export"
+
+_NOBODY = np.zeros((0, 4), np.float32)  # boxes
 
 Feed = dict[str, np.ndarray]  # a network's inputs by name
 
@@ -41,9 +44,11 @@ def import_or_explain(name: str, purpose: str) -> Any:
 
 
 class Runtime(NamedTuple):
-    """run: each frame's inputs by name to its ``OUTPUTS``, in order; metadata: what the file says about itself."""
+    """run: each frame's inputs by name to its ``OUTPUTS``, in order; inputs: their names; metadata: what the file says
+    about itself."""
 
     run: Callable[[Sequence[Feed]], Iterable[Sequence[np.ndarray]]]
+    inputs: tuple[str, ...]
     metadata: dict[str, str]
 
 
@@ -75,7 +80,8 @@ class ExportedEstimator:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"weights file not found: {path}")
-        self._run, metadata = open_runtime(path, device, precision)
+        self._path = path
+        self._run, self._inputs, metadata = open_runtime(path, device, precision)
         absent = [name for name in METADATA if not metadata.get(name)]
         if absent:
             raise InputError(f"{path}: it carries no {absent[0]}; {_AGAIN}")
@@ -90,8 +96,39 @@ class ExportedEstimator:
         """See ``protocols.PersonDetector``."""
         return self.frames.estimate(frames, self._find)
 
+    def estimate_given(
+        self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
+    ) -> PersonDetections:
+        """See ``protocols.GivenPersonEstimator``; people are searched for all the same, which takes its time.
+
+        Raises:
+            InputError: the network was exported without an input for boxes.
+        """
+        return self.frames.estimate_given(frame, boxes_xyxy, scores, self._locate)
+
+    def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """See ``protocols.PersonDescriber`` and ``estimate_given``.
+
+        Raises:
+            InputError: the network was exported without an input for boxes.
+            ValueError: it has no identity head.
+        """
+        return self.frames.describe(frame, boxes_xyxy, self._locate)
+
+    def inputs_of(self, image: np.ndarray, given: np.ndarray = _NOBODY) -> Feed:
+        """The network's inputs for an image (H, W, 3), and for boxes (N, 4) in it where it takes any."""
+        return {name: value for name, value in ((INPUT, image), (GIVEN, given)) if name in self._inputs}
+
     def _find(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
-        return [_people(outputs) for outputs in self._run([{INPUT: image} for image in images])]
+        return [_people(outputs) for outputs in self._run([self.inputs_of(image) for image in images])]
+
+    def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
+        if GIVEN not in self._inputs:
+            raise InputError(f"{self._path}: it takes no boxes of people; {_AGAIN} --given-boxes")
+        (outputs,) = self._run([self.inputs_of(image, boxes_xyxy)])
+        people = _people(outputs)
+        located = people[len(people) - len(boxes_xyxy) :]  # behind those found
+        return replace(located, scores=located.scores * scores)
 
 
 def _people(outputs: Sequence[np.ndarray]) -> PersonDetections:
@@ -137,6 +174,7 @@ def _onnx_runtime(path: Path, device: str, precision: str) -> Runtime:
         raise InputError(f"{path}: ONNX Runtime cannot read it: {_first_line(error)}; {_AGAIN}") from error
     return Runtime(
         lambda feeds: (session.run(None, feed) for feed in feeds),
+        tuple(port.name for port in session.get_inputs()),
         dict(session.get_modelmeta().custom_metadata_map),
     )
 
@@ -165,7 +203,7 @@ def _openvino(path: Path, device: str, precision: str) -> Runtime:
         except RuntimeError as error:
             raise _unreadable(path, error) from error
 
-    return Runtime(_SideBySide(compile_for), metadata)
+    return Runtime(_SideBySide(compile_for), tuple(port.get_any_name() for port in model.inputs), metadata)
 
 
 class _SideBySide:
