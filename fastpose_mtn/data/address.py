@@ -15,6 +15,7 @@ def read_address(
     """The place, and the values of the parts behind the question mark.
 
     Args:
+        name: of the dataset, as the user wrote it.
         parsers: of each key that may stand there; a value that cannot be meant is their ``ValueError``.
         form: how such a name is written, for the error.
 

@@ -58,6 +58,7 @@ def register_coco_json(
     """Makes a dataset known under a name.
 
     Args:
+        name: that ``DATASETS.TRAIN`` and ``DATASETS.TEST`` will use; no address.
         annotations: a COCO-style JSON file, or a folder of them.
         images: the folder that their ``file_name`` starts from.
         form: what differs between such datasets and is not in their files.
@@ -74,6 +75,7 @@ def register_coco_json(
 
 
 def datasets_folder() -> Path:
+    """Where relative paths start: ``FASTPOSE_DATASETS``, or ``DETECTRON2_DATASETS``, or the folder ``datasets``."""
     return Path(os.environ.get("FASTPOSE_DATASETS") or os.environ.get("DETECTRON2_DATASETS") or "datasets")
 
 
@@ -152,6 +154,7 @@ def build_dataset(
     """The dataset of this name.
 
     Args:
+        name: a registered one, or an address such as ``synthetic://...``, ``crops://...`` and ``json://...``.
         training: refuse what is kept for acceptance.
         filter_empty: leave out images without anybody to learn from.
         skip_missing: leave out images that are missing, and say how many.

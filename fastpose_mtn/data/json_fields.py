@@ -66,6 +66,7 @@ def expect_list(value: Any, place: str) -> list[Any]:
 
 
 def expect_object(value: Any, place: str) -> dict[str, Any]:
+    """The value, which has to be a JSON object; otherwise an ``InputError`` that names the place."""
     if not isinstance(value, dict):
         wrong(place, "an object", value)
     return value

@@ -171,10 +171,12 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
 
     @property
     def num_identities(self) -> int:
+        """People that all datasets together tell apart; identities of the samples are -1 or lie below it."""
         return int(self._first_identity[-1])
 
     @property
     def group_sizes(self) -> np.ndarray:
+        """(G,) int64 images in each group of consecutive indices that are cheap to read together."""
         return np.concatenate([d.group_sizes for d in self._datasets])
 
     @property

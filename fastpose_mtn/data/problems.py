@@ -52,9 +52,17 @@ class Problems:
         return iter(sorted(self._found.values(), key=lambda problem: SEVERITIES.index(problem.severity)))
 
     def count(self, severity: str) -> int:
+        """How often problems of a severity were found."""
         return sum(problem.count for problem in self if problem.severity == severity)
 
     def add(self, severity: str, kind: str, place: str) -> None:
+        """Counts a problem, and keeps its place while there are few of its kind.
+
+        Args:
+            severity: one of ``SEVERITIES``.
+            kind: what is wrong, in words that are the same for every place.
+            place: file and record where it was found.
+        """
         problem = self._found.setdefault((severity, kind), Problem(severity, kind))
         problem.count += 1
         if len(problem.places) < self._places:

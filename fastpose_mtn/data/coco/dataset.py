@@ -102,10 +102,12 @@ class CocoJsonDataset(PoseDataset):
 
     @property
     def domain(self) -> str:
+        """Whose way of labelling it is: the format's ``domain``, or else the dataset's name."""
         return self.form.domain or super().domain
 
     @property
     def num_identities(self) -> int:
+        """People that the files tell apart; 0 where the dataset does not train identities."""
         return self._num_identities if "identities" in self.tasks else 0
 
     def __len__(self) -> int:
@@ -117,12 +119,15 @@ class CocoJsonDataset(PoseDataset):
         return (width, height) if width > 0 else (1, 1)
 
     def image_file(self, index: int) -> Path:
+        """The image's path: the folder of images and the record's ``file_name``."""
         return self.folder / str(self._file_names[index])
 
     def image_id(self, index: int) -> int:
+        """The image's ``id`` in its JSON file."""
         return int(self._image_ids[index])
 
     def targets(self, index: int) -> PersonTargets:
+        """Copies of the image's labels, in its pixels; the image itself is not read."""
         rows = slice(int(self._ends[index - 1]) if index else 0, int(self._ends[index]))
         return PersonTargets(
             boxes=self._boxes[rows].copy(),
@@ -150,16 +155,27 @@ class CocoJsonDataset(PoseDataset):
         )
 
     def annotations_file(self, skeleton: Skeleton) -> Path | None:
+        """The JSON file, if it is a single one and its joints have sigmas and are all in ``skeleton``; or None."""
         measured = bool(self.skeleton.sigmas) and all(map(skeleton.has, self.skeleton.joints))
         return self.annotations if measured and self.annotations.is_file() else None
 
     @property
     def has_sequences(self) -> bool:
+        """Whether each file of the format is one video sequence."""
         return self.form.sequences
 
     def sequences(
         self, *, warn: Callable[[str], None], frame_rate: float = FRAME_RATE
     ) -> list[LabelledSequence]:
+        """Reads each file as one sequence of PoseTrack18; an empty list where the format has no sequences.
+
+        Args:
+            warn: takes one line of text for each oddity of a file.
+            frame_rate: frames a second, which the files do not say.
+
+        Raises:
+            InputError: a file holds something else than one sequence; names the file.
+        """
         if not self.form.sequences:
             return []
         index_of = {self.image_file(index): index for index in range(len(self))}
@@ -167,6 +183,7 @@ class CocoJsonDataset(PoseDataset):
         return sequences_in_files(files, self.folder, index_of, warn=warn, frame_rate=frame_rate)
 
     def queries(self, gallery_size: int | None) -> list[PersonSearchQuery] | None:
+        """The people to find of the format's own search protocol; None: it has none, or its files are not there."""
         return None if self.form.queries is None else self.form.queries(self.folder, gallery_size)
 
     def _labelled_tasks(self) -> frozenset[str]:

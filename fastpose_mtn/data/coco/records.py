@@ -55,6 +55,8 @@ class CocoJsonFormat:
 
 @dataclass(frozen=True)
 class LabelledPerson:
+    """A person as a file labels them, joints in the order of ``CocoJsonReader.joints``."""
+
     box: Sequence[float]  # xyxy
     keypoints: np.ndarray  # (J, 3) of the joints that were known when the person was read
     identity: int
@@ -63,6 +65,8 @@ class LabelledPerson:
 
 @dataclass
 class ImageRecord:
+    """An image as a file describes it, with its people."""
+
     image_id: int
     file_name: str
     size_wh: tuple[int, int]  # (0, 0) where the file does not say
@@ -89,7 +93,8 @@ class CocoJsonReader:
         self._position: dict[str, int] = {}  # in joints, by the name that files are matched by
 
     def read(self, path: Path) -> None:
-        """
+        """Reads one more file: adds its images and people to those of the files before.
+
         Raises:
             InputError: the file or one of its records cannot be meant; names the file and the record.
         """

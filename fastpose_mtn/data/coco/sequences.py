@@ -23,6 +23,7 @@ def sequences_in_files(
     """One sequence a file.
 
     Args:
+        files: PoseTrack18's JSON, one sequence in each.
         folder: that ``file_name`` starts from.
         index_of: of each image's path its index in the dataset.
         warn: takes one line of text for each oddity of a file.

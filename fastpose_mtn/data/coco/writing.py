@@ -57,6 +57,7 @@ class CocoJsonWriter:
         """Adds a person.
 
         Args:
+            image_id: what ``image`` gave for the image that shows the person.
             box_xywh: x, y, width, height, pixels; 0, 0 is the corner of the first pixel.
             keypoints: x, y, v of each of the skeleton's joints, pixel indices from 0 as COCO's.
             crowd: neither a positive nor a negative example.

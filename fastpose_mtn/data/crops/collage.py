@@ -17,6 +17,7 @@ def pairs_together(identities: np.ndarray, *, collages: int, people: int, seed: 
         identities: (N,) of the crops.
         collages: how many.
         people: crops in each of them.
+        seed: of the random order; the same seed gives the same collages.
 
     Returns:
         For each collage the numbers of its crops, (people,).
@@ -70,6 +71,7 @@ def place(
     Args:
         sizes_wh: of N pictures, whose proportions are kept.
         canvas_wh: pixels.
+        rng: gives the random sizes and places.
 
     Returns:
         (N, 4) int64 xyxy; all zeros for a picture for which no room was found.

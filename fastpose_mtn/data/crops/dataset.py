@@ -132,19 +132,23 @@ class CropsDataset(PoseDataset):
 
     @property
     def domain(self) -> str:
+        """Whose way of labelling it is: the address's ``domain``, or else the dataset's name."""
         return self.spec.domain or super().domain
 
     @property
     def num_identities(self) -> int:
+        """People in the folder; 0 where the dataset does not train identities."""
         return self.people_count if "identities" in self.tasks else 0
 
     def __len__(self) -> int:
         return len(self._collages)
 
     def image_size_wh(self, index: int) -> tuple[int, int]:
+        """The size of every collage, pixels."""
         return self.spec.size
 
     def targets(self, index: int) -> PersonTargets:
+        """The people of a collage with their boxes in its pixels; no crop is read for it."""
         crops, rectangles = self._layout(index)
         return self._targets(crops, rectangles)
 

@@ -42,6 +42,7 @@ def read_crop_folder(
     """The crops of the chosen people in order of their names; people without one get no number.
 
     Args:
+        folder: holds one folder for each person.
         split: positions of the first and last person among the folders, sorted by name, from 0 up; None: all.
             It counts empty folders too, so that splits that are apart stay so whatever a folder holds.
         name: of the dataset.

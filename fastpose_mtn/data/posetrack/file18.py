@@ -59,8 +59,11 @@ class PoseTrack18File:
         """Adds a frame of tracked people.
 
         Args:
+            sequence: the sequence's name, such as ``000001_mpii_test``; ids are made from it.
             number: of the frame: counted from 0, or the number in the file name of a numbered image.
+            size_hw: (height, width) of the frame, pixels.
             people: NumPy, joints in ``skeleton``'s order.
+            skeleton: of the people; joints are converted to PoseTrack18's by name.
         """
         frame = sequence_frame(sequence, number, size_hw)
         records = PoseTrackPeople.predicted(people, skeleton).records(

@@ -119,10 +119,12 @@ class PoseTrackPeople:
 def sequence_of(
     name: str, frames: Sequence[PoseTrackFrame], people: Mapping[int, PoseTrackPeople]
 ) -> PoseTrackSequence:
-    """What reading the file of these frames and people would give.
+    """The sequence of these frames and people, equal to what reading their file would give.
 
     Args:
-        people: by the position of their frame in ``frames``, in rising order.
+        name: of the sequence.
+        frames: in order.
+        people: by the position of their frame in ``frames``, in rising order; frames without people may be absent.
     """
     parts = [_NOBODY, *people.values()]
     joints = np.concatenate([part.joints for part in parts])

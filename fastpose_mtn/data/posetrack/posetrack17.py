@@ -46,6 +46,7 @@ def parse_posetrack17(
     """A sequence from the content of a PoseTrack17 file.
 
     Args:
+        data: the file's JSON value.
         path: of the file, for messages.
         name: of the sequence.
         warn: takes a line of text for each oddity that does not stop reading.

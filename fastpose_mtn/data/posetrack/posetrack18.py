@@ -50,6 +50,7 @@ def parse_posetrack18(
     Frames are in the order of ``images``; a frame's people in the order of ``annotations``.
 
     Args:
+        data: the file's JSON value.
         path: of the file, for messages.
         name: of the sequence.
         warn: takes a line of text for each oddity that does not stop reading.

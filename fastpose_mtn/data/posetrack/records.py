@@ -95,7 +95,9 @@ def sequence_frame(sequence: str, frame: int, size_hw: tuple[int, int]) -> PoseT
     """A frame of a sequence, with the id and the file name that poseval computes.
 
     Args:
+        sequence: the sequence's name, from which the id and the file name are made.
         frame: counted from 0, or the number in the file name of a numbered image.
+        size_hw: (height, width) of the frame, pixels.
     """
     return PoseTrackFrame(
         name=posetrack18_file_name(sequence, frame),

@@ -41,6 +41,7 @@ def action_angles(action: str, phase: np.ndarray, time: np.ndarray, left_handed:
         action: one of ``ACTIONS``.
         phase: (T,) of the gait, radians; one cycle is two steps.
         time: (T,) seconds.
+        left_handed: whether the left arm does what one arm does, such as waving.
 
     Returns:
         (T, len(ANGLES)) radians (``hop``: metres).
@@ -129,6 +130,7 @@ def solve(angles: np.ndarray, look: Appearance) -> np.ndarray:
 
     Args:
         angles: (T, len(ANGLES)).
+        look: the person's height and proportions.
 
     Returns:
         (T, len(POINTS), 3) forward, left, up, metres; unit vectors from ``FIRST_AXIS`` on. The lowest

@@ -45,8 +45,10 @@ def capsules(
     """Outlines of tapered limbs.
 
     Args:
-        start, end: (L, 2) pixels.
-        start_radius, end_radius: (L,) pixels.
+        start: (L, 2) pixels, one end of each limb.
+        end: (L, 2) pixels, the other end.
+        start_radius: (L,) pixels, half the limb's width at its start.
+        end_radius: (L,) pixels, the same at its end.
 
     Returns:
         (L, 12, 2) pixels, convex.

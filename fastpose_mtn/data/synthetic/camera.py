@@ -53,6 +53,7 @@ class Camera:
 
         Args:
             canvas: (h, w, 4) uint8; OpenCV warps four channels more than twice as fast as three.
+            index: of the frame.
             exposure: the open shutter's share of a frame.
 
         Returns:

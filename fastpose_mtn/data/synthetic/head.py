@@ -11,6 +11,7 @@ from fastpose_mtn.data.synthetic.figure import Figure
 
 
 def draw_head(figure: Figure, look: Appearance, brush: Brush, h: float) -> None:
+    """Paints the head with hair, face and hat as the camera sees it; ``h``: the person's height, pixels."""
     axes, xy = figure.axes, figure.xy
     head, top, neck = xy[POINT["head"]], xy[POINT["head_top"]], xy[POINT["neck"]]
     forward = axes[POINT["head_forward"]]

@@ -122,7 +122,13 @@ class SyntheticDataset(PoseDataset):
     """
 
     def __init__(self, name: str, spec: SyntheticSpec, *, training: bool) -> None:
-        """
+        """Describes the scenes; nothing is drawn yet.
+
+        Args:
+            name: as in ``DATASETS``.
+            spec: which scenes, and which of their frames.
+            training: whether the images will be trained on, so that acceptance scenes are refused.
+
         Raises:
             ValueError: ``training`` on scenes that are kept for acceptance.
         """
@@ -142,20 +148,24 @@ class SyntheticDataset(PoseDataset):
 
     @property
     def domain(self) -> str:
+        """Whose way of labelling it is: the address's ``domain``, or else the dataset's name."""
         return self.spec.domain or super().domain
 
     @property
     def num_identities(self) -> int:
+        """People of all scenes together; 0 where the dataset does not train identities."""
         return int(self._first_identity[-1]) if "identities" in self.tasks else 0
 
     @property
     def group_sizes(self) -> np.ndarray:
+        """(scenes,) int64: the frames of a scene are cheap to draw together."""
         return np.full(self._scene_count, self._frames_a_scene)
 
     def __len__(self) -> int:
         return self._scene_count * self._frames_a_scene
 
     def image_size_wh(self, index: int) -> tuple[int, int]:
+        """The size of every frame, pixels."""
         return self.spec.size_wh
 
     def __getitem__(self, index: int) -> LabelledImage:
@@ -182,11 +192,13 @@ class SyntheticDataset(PoseDataset):
 
     @property
     def has_sequences(self) -> bool:
+        """Always true: each scene is a sequence."""
         return True
 
     def sequences(
         self, *, warn: Callable[[str], None], frame_rate: float = FRAME_RATE
     ) -> list[LabelledSequence]:
+        """One sequence a scene, with the scene's own times; both arguments are for files and have no effect here."""
         return [self._sequence(number) for number in range(self._scene_count)]
 
     def _sequence(self, number: int) -> LabelledSequence:

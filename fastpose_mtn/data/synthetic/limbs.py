@@ -85,9 +85,13 @@ def _has_bare_legs(look: Appearance) -> bool:
 def queue_limbs(
     jobs: Jobs, figure: Figure, look: Appearance, brush: Brush, h: float, girth: float
 ) -> None:  # fmt: skip
-    """Legs, feet and arms; what is farther than the trunk is a little darker.
+    """Queues what draws legs, feet and arms; what is farther than the trunk is a little darker.
 
     Args:
+        jobs: gets a job for each limb, with its distance.
+        figure: the person as seen in this frame.
+        look: the person's clothes and colours.
+        brush: paints the limbs.
         h: the person's height, pixels.
         girth: the same, wider for a stout person: what limbs' radii are shares of.
     """

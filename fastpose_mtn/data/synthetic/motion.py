@@ -65,11 +65,16 @@ def plan_course(
     hiding_places: list[tuple[float, float, float]],
     config: SceneConfig,
 ) -> Course:
-    """One person's course.
+    """Plans one person's walk through the scene: place, heading, action and pose in every frame.
 
     Args:
+        seed: of the scene.
+        person: number in the scene; with the seed it decides everything random.
+        look: the person's height and proportions.
+        view: the camera at rest.
         base_z: metres; the person stays within about a third of this distance.
         hiding_places: (x, z, half width) of each occluder, metres.
+        config: the scene's settings.
     """
     rng = np.random.default_rng([seed, 2, person])
     box = bool(rng.random() < 0.12)

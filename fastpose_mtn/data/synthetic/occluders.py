@@ -41,6 +41,9 @@ def place_occluders(
     """Occluders in front of some of the people.
 
     Args:
+        rng: gives kinds, places and shapes.
+        place: street, field or indoor; decides which kinds there are.
+        view: the camera at rest.
         distances: (N,) metres, of the people.
         occlusion: 0 to 1; none at 0, about six at 1.
     """

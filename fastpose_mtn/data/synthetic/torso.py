@@ -14,6 +14,7 @@ from fastpose_mtn.data.synthetic.figure import Figure
 
 
 def has_hem(look: Appearance) -> bool:
+    """Whether the clothes end in a hem around both thighs: a dress, a coat or a skirt."""
     return look.top in ("dress", "coat") or look.bottom == "skirt"
 
 
@@ -76,6 +77,17 @@ def draw_torso(
     at: Callable[..., np.ndarray],
     heights: np.ndarray,
 ) -> None:
+    """Paints the trunk with its clothes and their patterns, and the neck.
+
+    Args:
+        figure: the person as seen in this frame.
+        look: the person's clothes and colours.
+        brush: paints.
+        h: the person's height, pixels.
+        girth: the same, wider for a stout person.
+        at: maps (share of the width, height along the trunk) to pixels, see ``torso_surface``.
+        heights: along the trunk, of its sections, 0 pelvis to 1 shoulders.
+    """
     axes, xy = figure.axes, figure.xy
     left, forward = axes[POINT["torso_left"]], axes[POINT["torso_forward"]]
     chest = xy[POINT["chest"]]

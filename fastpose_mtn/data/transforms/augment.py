@@ -50,6 +50,7 @@ def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
 def augment(
     image: LabelledImage, augmentations: Sequence[Augmentation], rng: np.random.Generator
 ) -> LabelledImage:
+    """The image after all augmentations, one after the other."""
     for augmentation in augmentations:
         image = augmentation(image, rng)
     return image
@@ -86,6 +87,7 @@ class RandomFlip:
             )
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        """The image mirrored left to right with probability ``probability``, otherwise the image itself."""
         return flip_horizontally(image, self.skeleton) if rng.random() < self.probability else image
 
 
@@ -121,6 +123,7 @@ class RandomScaleCrop:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> RandomScaleCrop:
+        """The one that ``INPUT.MIN_SIZE_TRAIN``, ``INPUT.MAX_SIZE_TRAIN`` and ``INPUT.AUG`` describe."""
         return cls(
             short_sides=tuple(cfg.INPUT.MIN_SIZE_TRAIN),
             max_side=cfg.INPUT.MAX_SIZE_TRAIN,
@@ -132,6 +135,7 @@ class RandomScaleCrop:
         )
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        """The image turned, resized, cropped and padded at random, with its labels."""
         height, width = image.image.shape[:2]
         turn = None if self.rotation is None else self.rotation.draw((width, height), rng)
         if turn is not None:
@@ -168,6 +172,7 @@ class RandomColor:
     gray_probability: float = 0.0
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        """The image with random colours; its labels stay."""
         s = self.strength
         brightness, contrast, saturation = rng.uniform(1 - s, 1 + s, 3)
         channels = rng.uniform(1 - s / 2, 1 + s / 2, 3)
@@ -189,6 +194,7 @@ class RandomBlur:
     probability: float
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        """The image blurred with probability ``probability``, otherwise the image itself; its labels stay."""
         if rng.random() >= self.probability:
             return image
         sigma = float(rng.uniform(0.3, 1.5))

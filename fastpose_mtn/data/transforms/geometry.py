@@ -35,6 +35,7 @@ def crop_resize_pad(
         scale: result pixels per source pixel; each side is rounded to whole pixels and the labels
             follow the rounded size exactly.
         size_hw: the canvas, or None for the resized window's own size.
+        fill_rgb: colour of the canvas where the window does not cover it, 0 to 255.
         place: where the window lies in the room that is left, 0 left (top) to 1 right (bottom).
         turn: of the source, made in the same step.
     """

@@ -18,7 +18,9 @@ def convert_people(image: LabelledImage, own: Skeleton, skeleton: Skeleton) -> L
     A joint that the dataset lacks is unlabelled; an image of a dataset that names none of them trains no joints.
 
     Args:
+        image: with its people's joints in ``own``.
         own: of the image's people.
+        skeleton: to convert to, the network's.
     """
     if own.joints == skeleton.joints:
         return image

@@ -39,6 +39,7 @@ class OcclusionPaste:
             raise ValueError(f"INPUT.AUG.OCCLUSION: expected a probability, got {self.probability}")
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        """The image with some of its people partly covered, and their hidden joints labelled so."""
         people = np.flatnonzero(~image.targets.ignore & (rng.random(len(image.targets)) < self.probability))
         pixels, targets = image.image, image.targets
         for person in people:
@@ -61,10 +62,11 @@ def hide(
     mask: np.ndarray,
     most_covered: float = _COVERED,
 ) -> PersonTargets:
-    """The labels of people behind something.
+    """The labels after people were covered: joints behind it are hidden, people mostly behind it ignored.
 
     Args:
-        window_xyxy: whole pixels.
+        targets: the image's people, NumPy.
+        window_xyxy: where the thing lies, whole pixels.
         mask: (window's height, its width) bool: where the window is covered.
         most_covered: share of a box; with more of it covered its person is ignored.
     """

@@ -100,6 +100,7 @@ class PersonPaste:
             raise ValueError(f"INPUT.AUG.PASTE: expected a probability, got {self.probability}")
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        """The image with other people pasted in front of some of its own, and the joints below them hidden."""
         targets = image.targets
         people = np.flatnonzero(~targets.ignore & (rng.random(len(targets)) < self.probability))
         for person in people:
@@ -128,8 +129,10 @@ def _pasted(
     """The image with a person in front of everybody, as far as they lie in it.
 
     Args:
+        image: is not changed.
         pixels: (h, w, 3) uint8.
         mask: (h, w) uint8, 255 inside, greys at a soft edge.
+        place_xyxy: where the person goes, whole pixels; may reach beyond the image.
     """
     x1, y1, x2, y2 = place_xyxy
     size = (x2 - x1, y2 - y1)

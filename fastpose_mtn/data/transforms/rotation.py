@@ -105,6 +105,7 @@ class RandomRotation:
         return cls(degrees=aug.ROTATION, probability=aug.ROTATION_PROBABILITY, fill_rgb=fill)
 
     def draw(self, image_wh: tuple[int, int], rng: np.random.Generator) -> Turn | None:
+        """The turn of an image of this size by a random angle, or None where the image is not turned."""
         turns, angle = rng.random() < self.probability, float(rng.uniform(-self.degrees, self.degrees))
         return Turn(angle, image_wh, self.fill_rgb) if turns else None
 

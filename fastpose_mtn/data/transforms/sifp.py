@@ -90,6 +90,11 @@ class SIFP:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> SIFP:
+        """The pyramid that ``INPUT.SIFP`` describes.
+
+        Raises:
+            ValueError: ``INPUT.MIN_SIZE_TRAIN`` is not one size, or ``INPUT.AUG.SCALE`` resizes too.
+        """
         sizes, aug = tuple(cfg.INPUT.MIN_SIZE_TRAIN), cfg.INPUT.AUG
         if len(sizes) != 1:
             raise ValueError(
@@ -138,6 +143,7 @@ class SIFP:
         return PyramidLevel(factor, size, window, targets)
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        """One training image: a random crop of a random level at which somebody trains."""
         image_wh = (image.image.shape[1], image.image.shape[0])
         turn = None if self.rotation is None else self.rotation.draw(image_wh, rng)
         if turn is not None:
@@ -165,6 +171,7 @@ class SIFP:
 
         Args:
             image: its targets are not looked at.
+            level: what is cut.
             corner_xy: the window's upper left pixel in the level.
             place: where a level smaller than the canvas lies on it, 0 left (top) to 1 right (bottom).
             turn: of the image, made in the same step; the level's targets are turned already.
@@ -204,6 +211,7 @@ def resized_window(
 
     Args:
         image: (H, W, 3) uint8.
+        size_wh: (width, height) of the whole resized image, pixels.
         window_xyxy: pixels of the resized image, within it.
     """
     x1, y1, x2, y2 = window_xyxy
