@@ -142,7 +142,7 @@ def _track_exported(
     strategy: str | None,
     options: Sequence[str],
 ) -> PoseTracking:
-    """See ``build_pose_tracking``; what the network computes is fixed in its file."""
+    """An exported network with its tracker; what the network computes is fixed in its file."""
     if config_file is not None:
         raise InputError(
             f"--config-file {config_file}: {weights} carries its own configuration; leave it out"

@@ -85,7 +85,7 @@ class PortableMTN(nn.Module):
         return (boxes, *(value[: boxes.shape[0]] for value in self._describe(features, box, score)))
 
     def _preprocess(self, image: Tensor) -> Tensor:
-        """See ``MTN.preprocess``."""
+        """Normalises an RGB image (H, W, 3) and pads it like ``MTN.preprocess``: (1, 3, H', W') float32."""
         below, right = ((self.unit - size % self.unit) % self.unit for size in image.shape[:2])
         picture = image.permute(2, 0, 1)
         if self.model._reverse_channels:

@@ -50,22 +50,31 @@ class CatalogDataset(PoseDataset):
 
     @property
     def num_identities(self) -> int:
+        """One more than the greatest ``identity`` of a record's people; 0 where nobody has one."""
         return self._num_identities
 
     def __len__(self) -> int:
         return len(self._records)
 
     def image_size_wh(self, index: int) -> tuple[int, int]:
+        """The record's (width, height), pixels; 1 for what it does not say."""
         record = self._records[index]
         return record.get("width", 1), record.get("height", 1)
 
     def image_id(self, index: int) -> int:
+        """The record's ``image_id``."""
         return self._records[index]["image_id"]
 
     def image_file(self, index: int) -> Path:
+        """The record's ``file_name``."""
         return Path(self._records[index]["file_name"])
 
     def targets(self, index: int) -> PersonTargets:
+        """The people of the image's record; the image itself is not read.
+
+        Raises:
+            InputError: a person has another number of joints than ``skeleton``.
+        """
         return read_people(self._records[index], self.skeleton, self._said_by)
 
     def __getitem__(self, index: int) -> LabelledImage:
@@ -75,10 +84,12 @@ class CatalogDataset(PoseDataset):
 def read_record(
     record: dict[str, Any], skeleton: Skeleton, said_by: str, tasks: frozenset[str] | None = None
 ) -> LabelledImage:
-    """The image of a record of Detectron2's and its people.
+    """Reads the image of one of Detectron2's records, with its people.
 
     Args:
-        skeleton, said_by: see ``read_people``.
+        record: with ``file_name``, ``image_id`` and, where there are people, ``annotations``.
+        skeleton: of its joints.
+        said_by: what names that skeleton, for a message.
         tasks: what it trains; None: whatever it has labels for.
 
     Raises:
@@ -102,11 +113,12 @@ def read_record(
 
 
 def read_people(record: dict[str, Any], skeleton: Skeleton, said_by: str) -> PersonTargets:
-    """The people of a record of Detectron2's, NumPy.
+    """The people of one of Detectron2's records, as NumPy arrays.
 
     Args:
+        record: with ``annotations``, of which ``keypoints``, ``identity`` and ``iscrowd`` may be absent.
         skeleton: of its joints.
-        said_by: what says so, for a message.
+        said_by: what names that skeleton, for a message.
 
     Raises:
         InputError: a person has another number of joints.
@@ -143,7 +155,11 @@ def build_any_dataset(
     """The dataset of this name: of our catalog (see ``fastpose_mtn.data.catalog``), or else of Detectron2's.
 
     Args:
+        name: as in ``DATASETS``.
         skeleton: the network's, of joints without names.
+        training: refuse what is kept for acceptance.
+        filter_empty: leave out images without anybody to learn from.
+        skip_missing: leave out images that are missing; has no effect on Detectron2's datasets.
 
     Raises:
         ValueError: neither has it, or its files cannot be used.

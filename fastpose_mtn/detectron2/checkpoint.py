@@ -39,7 +39,7 @@ class FastPoseCheckpointer(DetectionCheckpointer):
         self.report: LoadReport | None = None
 
     def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """See Detectron2's.
+        """Loads weights, or a checkpoint with optimizer and step, and gives what else is in the file.
 
         Raises:
             ValueError: the file is missing or cannot be read safely, or its weights do not fit.

@@ -44,6 +44,7 @@ class FastPoseCfgNode(fastpose.CfgNode, _Detectron2CfgNode):
             super().merge_from_file(cfg_filename)
 
     def merge_from_other_cfg(self, cfg_other: Any) -> None:
+        """Takes over another configuration's values; a ``POOLER_RESOLUTION`` may be Detectron2's single number."""
         other = copy.deepcopy(cfg_other)
         _own(self, type(self))
         _own(other, type(self))
@@ -54,6 +55,7 @@ class FastPoseCfgNode(fastpose.CfgNode, _Detectron2CfgNode):
         _resolve_device(self)
 
     def merge_from_list(self, cfg_list: list[str]) -> None:
+        """Takes over ``[KEY, VALUE, ...]``; a ``POOLER_RESOLUTION`` may be Detectron2's single number."""
         _own(self, type(self))
         values = list(cfg_list)
         for i in range(0, len(values) - 1, 2):

@@ -127,6 +127,7 @@ class FastPoseMapper:
 
     @classmethod
     def from_config(cls, cfg: Any, is_train: bool = True) -> FastPoseMapper:
+        """The mapper that ``INPUT`` and ``MODEL.SKELETON`` describe, for training or for testing."""
         return cls(
             augmentations=build_augmentations(cfg) if is_train else (),
             skeleton=get_skeleton(cfg.MODEL.SKELETON),

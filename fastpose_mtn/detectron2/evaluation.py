@@ -39,10 +39,12 @@ class MeasureEvaluator(DatasetEvaluator):
         self._entries: list[Any] = []
 
     def reset(self) -> None:
+        """Forgets everything that was processed."""
         self._measure.reset()
         self._entries = []
 
     def process(self, inputs: Sequence[dict[str, Any]], outputs: Sequence[dict[str, Any]]) -> None:
+        """Adds one entry for each image: the network's people, best first, against the image's labels."""
         for record, output in zip(inputs, outputs, strict=True):
             found = to_detections(output["instances"]).best_first()
             found = found if self._pose_nms is None else self._pose_nms(found)

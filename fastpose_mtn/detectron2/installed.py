@@ -13,7 +13,8 @@ class Detectron2Missing(ImportError, InputError):
 
 
 def check_detectron2() -> None:
-    """
+    """Raises an error where Detectron2 cannot be used.
+
     Raises:
         Detectron2Missing: it is not installed, cannot be imported, or lacks what newer versions have.
     """

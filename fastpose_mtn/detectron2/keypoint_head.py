@@ -42,6 +42,15 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
 
     @classmethod
     def from_config(cls, cfg: Any, input_shape: ShapeSpec | dict[str, ShapeSpec]) -> dict[str, Any]:  # type: ignore[override]
+        """The constructor's arguments from ``MODEL.ROI_KEYPOINT_HEAD``.
+
+        Args:
+            cfg: the configuration.
+            input_shape: of the pooled features, or of each level by name where the head reads the pyramid itself.
+
+        Raises:
+            ValueError: Detectron2's pooler would have to give features that are not square.
+        """
         pooler = None
         resolution_hw = tuple(cfg.MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION)
         if isinstance(input_shape, dict):
@@ -65,6 +74,7 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
         }
 
     def regions(self, boxes_xyxy: Tensor) -> Tensor:
+        """The part of the image (R, 4) that heatmaps cover: padded boxes, or the boxes that Detectron2 pooled."""
         return boxes_xyxy if self.pooler is None else super().regions(boxes_xyxy)
 
     def forward(self, x: Any, instances: list[Instances]) -> Any:  # type: ignore[override]
@@ -93,8 +103,11 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
 def decode_keypoints(
     head: fastpose.KeypointHead, prediction: fastpose.KeypointPrediction, boxes_xyxy: Tensor, scores: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """``head.decode``, also where the model is traced: Mask R-CNN's decoder has as many steps as there are sizes
-    of people, which a trace would fix; Detectron2's, which finds the same places, is a script."""
+    """Turns heatmaps into joints and people's scores as ``head.decode`` does, also where the model is traced.
+
+    Mask R-CNN's decoder has as many steps as there are sizes of people, which a trace would fix; Detectron2's,
+    which finds the same places, is a script.
+    """
     if head.decoder != "resize" or not torch.jit.is_tracing():
         return head.decode(prediction, boxes_xyxy, scores)
     regions = head.regions(boxes_xyxy)
@@ -115,8 +128,10 @@ def report_keypoints(
 
     Args:
         head: that predicted.
+        instances: of each image; are changed. Without ``scores`` their boxes count as certain.
         prediction: of all images' people, one image after another.
         boxes_xyxy: (R, 4) theirs.
+        report_heatmaps: set ``pred_keypoint_heatmaps`` too.
     """
     counts = [one.__len__() for one in instances]  # len() would fix the numbers when the model is traced
     known = all(one.has("scores") for one in instances)

@@ -20,6 +20,9 @@ def pooler_from_shapes(
 
     Args:
         input_shape: the levels that are read, finest first; strides are powers of two, each twice the last.
+        output_size_hw: (height, width) of the pooled features.
+        sampling_ratio: samples a bin and axis; 0: as many as its pixels.
+        pooler_type: ``ROIAlignV2`` (samples at pixel centres) or ``ROIAlign``.
 
     Raises:
         ValueError: the levels are no pyramid.

@@ -44,6 +44,7 @@ class VotingOutputLayers(FastRCNNOutputLayers):
 
     @classmethod
     def from_config(cls, cfg: Any, input_shape: ShapeSpec) -> dict[str, Any]:
+        """The constructor's arguments: Detectron2's, and ``MODEL.ROI_HEADS.VOTE_THRESH_TEST``."""
         return {
             **super().from_config(cfg, input_shape),
             "vote_thresh": cfg.MODEL.ROI_HEADS.VOTE_THRESH_TEST,
@@ -52,7 +53,7 @@ class VotingOutputLayers(FastRCNNOutputLayers):
     def inference(
         self, predictions: tuple[Tensor, Tensor], proposals: list[Instances]
     ) -> tuple[list[Instances], list[Tensor]]:
-        """See Detectron2."""
+        """Each image's people, with the means of boxes that agree, and the (N,) indices of their proposals."""
         found, kept = super().inference(predictions, proposals)
         if self.vote_thresh >= 1:
             return found, kept
@@ -109,6 +110,11 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
 
     @classmethod
     def from_config(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+        """The constructor's arguments: Detectron2's, and with ``MODEL.REID_ON`` the identity head.
+
+        Raises:
+            ValueError: the configuration asks for what these heads do not do.
+        """
         _check(cfg)
         arguments = super().from_config(cfg, input_shape)
         if cfg.MODEL.REID_ON:
@@ -153,7 +159,11 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
         proposals: list[Instances],
         targets: list[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
-        """See Detectron2's ``ROIHeads.forward``; an image that lacks a task adds nothing to its loss."""
+        """Finds people, or in training computes the losses, as Detectron2's ``ROIHeads.forward``.
+
+        In training it gives the proposals and the losses, otherwise each image's people, best first, and no loss.
+        An image that lacks a task adds nothing to that task's loss.
+        """
         if not self.training:
             found, losses = super().forward(images, features, proposals, targets)
             # joints weigh in the scores, so the best boxes are not the best people
@@ -241,7 +251,8 @@ def _without_joints(instances: Instances) -> Instances:
 
 
 def _check(cfg: Any) -> None:
-    """
+    """Refuses a configuration that these heads cannot follow.
+
     Raises:
         ValueError: the configuration asks for what these heads do not do.
     """

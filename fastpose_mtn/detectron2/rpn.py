@@ -59,6 +59,7 @@ class MTNRPN(RPN):
 
     @classmethod
     def from_config(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+        """The constructor's arguments: Detectron2's, and ``MODEL.RPN.IOU_THRESHOLDS`` and ``IOU_LABELS``."""
         return {
             **super().from_config(cfg, input_shape),
             "iou_thresholds": cfg.MODEL.RPN.IOU_THRESHOLDS,
@@ -68,6 +69,11 @@ class MTNRPN(RPN):
     def forward(
         self, images: Any, features: dict[str, Tensor], gt_instances: list[Instances] | None = None
     ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """Detectron2's proposals and losses; only images with the task "boxes" count in the losses' mean.
+
+        Raises:
+            FloatingPointError: the proposals are not finite: training has diverged.
+        """
         try:
             proposals, losses = super().forward(images, features, gt_instances)
         except FloatingPointError as error:
@@ -82,7 +88,7 @@ class MTNRPN(RPN):
     def label_and_sample_anchors(
         self, anchors: list[Boxes], gt_instances: list[Instances]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """See Detectron2's ``RPN``: each image's labels (A,) -1, 0 or 1, and the boxes (A, 4) they belong to."""
+        """Draws the anchors to train on: each image's labels (A,) -1, 0 or 1, and the boxes (A, 4) they belong to."""
         candidates = Boxes.cat(anchors)
         boxes = candidates.tensor
         labels, matched = [], []

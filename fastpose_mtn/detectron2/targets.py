@@ -34,13 +34,15 @@ class ImageTasks:
         return ImageTasks(self.tasks, len(torch.arange(self.count)[torch.as_tensor(item).cpu()]))
 
     def to(self, *args: Any, **kwargs: Any) -> ImageTasks:
+        """The object itself: it holds no tensor to move to a device."""
         return self
 
 
 def to_instances(
     targets: PersonTargets, image_size_hw: tuple[int, int], tasks: frozenset[str] | None = None
 ) -> Instances:
-    """
+    """The labelled people of an image as Detectron2's ``Instances``.
+
     Args:
         targets: torch tensors.
         image_size_hw: of the image that they are in.
@@ -58,8 +60,10 @@ def to_instances(
 
 
 def to_targets(instances: Instances, num_keypoints: int) -> PersonTargets:
-    """
+    """The labelled people of Detectron2's ``Instances``, the inverse of ``to_instances``.
+
     Args:
+        instances: with ``gt_boxes``; ``gt_keypoints``, ``gt_identities`` and ``gt_ignore`` may be absent.
         num_keypoints: K of the network; without ``gt_keypoints`` all joints are unlabelled.
 
     Raises:

@@ -34,6 +34,7 @@ class OcclusionAwareTracker(BaseTracker):
 
     @classmethod
     def from_config(cls, cfg: Any) -> dict[str, Any]:
+        """The constructor's arguments from ``TRACKER``, ``TEST.POSE_NMS`` and ``VIDEO.FOLDER_FRAME_RATE``."""
         return {
             "tracker": build_tracker(cfg),
             "frame_rate": cfg.VIDEO.FOLDER_FRAME_RATE,

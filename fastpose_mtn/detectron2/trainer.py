@@ -87,8 +87,9 @@ class FastPoseTrainer(DefaultTrainer):
         self.register_hooks(self.build_hooks())
 
     def resume_or_load(self, resume: bool = True) -> None:
-        """Goes on from ``OUTPUT_DIR``'s last checkpoint, with exactly the images that come next, or begins
-        from what fits of ``MODEL.WEIGHTS``.
+        """Goes on from ``OUTPUT_DIR``'s last checkpoint, or begins from what fits of ``MODEL.WEIGHTS``.
+
+        A resumed run sees exactly the images that come next.
 
         Raises:
             ValueError: the checkpoint or the weights are of another network.
@@ -130,7 +131,7 @@ class FastPoseTrainer(DefaultTrainer):
             return self.test(self.cfg, self.model)
 
     def train(self) -> Any:
-        """See Detectron2's; at the end the weights are exported.
+        """Trains to the last step, with Detectron2's hooks, and writes the weights to ``OUTPUT_DIR``.
 
         Raises:
             ValueError: training has diverged.
@@ -142,8 +143,10 @@ class FastPoseTrainer(DefaultTrainer):
         return results
 
     def export(self, path: Path) -> None:
-        """Writes the (averaged) weights for either host, where the default host has such a network; see
-        ``engine.checkpoints.TrainingFolder.export``."""
+        """Writes the (averaged) weights for either host, where the default host has such a network.
+
+        See ``engine.checkpoints.TrainingFolder.export``.
+        """
         try:
             cfg = portable_config(to_default_host(self.cfg))
         except ValueError as error:
@@ -158,6 +161,7 @@ class FastPoseTrainer(DefaultTrainer):
 
     @classmethod
     def build_optimizer(cls, cfg: Any, model: nn.Module) -> torch.optim.Optimizer:
+        """The same optimizer as under Lightning, from ``SOLVER``."""
         return build_optimizer(cfg, model)
 
     @classmethod
@@ -169,11 +173,13 @@ class FastPoseTrainer(DefaultTrainer):
 
     @classmethod
     def build_train_loader(cls, cfg: Any) -> TrainingImages:
+        """The endless training batches of ``DATASETS.TRAIN``, from the first step on."""
         seed = max(cfg.SEED, 0)
         return TrainingImages(cfg, training_images(cfg, seed, training_datasets(cfg)), seed)
 
     @classmethod
     def build_test_loader(cls, cfg: Any, dataset_name: str) -> Any:
+        """The images of a test dataset, each once, resized as at test time and with their labels."""
         register_dataset(dataset_name, get_skeleton(cfg.MODEL.SKELETON))
         return build_detection_test_loader(
             dataset_records(dataset_name, cfg.MODEL.SKELETON),

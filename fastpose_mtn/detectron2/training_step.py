@@ -66,6 +66,11 @@ class TrainingStep(SimpleTrainer):
         self._trained = [p for p in model.parameters() if p.requires_grad]
 
     def run_step(self) -> None:
+        """Trains on the next batch: losses, gradients, clipping, one step of the optimizer.
+
+        Raises:
+            FloatingPointError: a loss is not finite: training has diverged.
+        """
         start = time.perf_counter()
         data = next(self._data_loader_iter)
         waited = time.perf_counter() - start
@@ -88,9 +93,11 @@ class TrainingStep(SimpleTrainer):
         self._scaler.update()
 
     def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the step: Detectron2's own, the gradient scaler's state and the seed."""
         return {**super().state_dict(), "grad_scaler": self._scaler.state_dict(), "seed": self._seed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over what ``state_dict`` gave, the seed included."""
         super().load_state_dict(state_dict)
         self._scaler.load_state_dict(state_dict["grad_scaler"])
         self._seed = state_dict["seed"]
@@ -104,16 +111,20 @@ class Averaging(HookBase):
         self.average = WeightAverage(self._model, decay)
 
     def before_train(self) -> None:
+        """Begins the average at the starting weights, unless a checkpoint has brought one."""
         if self.average.steps == 0:  # now the starting weights are there
             self.average = WeightAverage(self._model, self.average.decay)
 
     def after_step(self) -> None:
+        """Takes the step's weights into the average."""
         self.average.update(self._model)
 
     def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the average."""
         return self.average.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a checkpoint's average."""
         self.average.load_state_dict(state_dict)
 
 

@@ -65,9 +65,11 @@ class WeightAverage:
             model.load_state_dict(own, strict=False)
 
     def state_dict(self) -> dict[str, object]:
+        """What a checkpoint keeps: the number of steps taken in and the averaged weights."""
         return {"steps": self.steps, "average": self._average}
 
     def load_state_dict(self, state: dict) -> None:
+        """Takes over what ``state_dict`` gave, on whatever device the average is."""
         self.steps = int(state["steps"])
         for name, value in self._average.items():
             value.copy_(state["average"][name])

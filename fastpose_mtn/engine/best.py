@@ -32,9 +32,11 @@ class BestWeights:
         self._folder, self._metric, self._record = folder, metric, folder.path / "best.json"
 
     def offer(self, module: Any, step: int, metrics: Mapping[str, float]) -> bool:
-        """Whether the (averaged) weights after ``step`` are better than all before, and were written.
+        """Writes the (averaged) weights if they are better than all before; whether it did.
 
         Args:
+            module: the ``TrainingModule`` that has the weights.
+            step: after which they were evaluated.
             metrics: by ``DATASET/METRIC``.
         """
         found = [value for name, value in metrics.items() if name.endswith(f"/{self._metric}")]

@@ -37,6 +37,7 @@ class ProgressLog(lightning.Callback):
         self._steps, self._since, self._waited, self._step_ended = 0, 0.0, 0.0, 0.0
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
+        """Starts the clock and, on a terminal, the progress bar."""
         if trainer.is_global_zero and sys.stderr.isatty():
             self._bar = tqdm(total=trainer.max_steps, initial=trainer.global_step, unit="step")
         self._begin()
@@ -46,9 +47,11 @@ class ProgressLog(lightning.Callback):
         self._since = self._step_ended = time.perf_counter()
 
     def on_train_batch_start(self, *args: Any) -> None:
+        """Counts the time since the last step's end as waiting for data."""
         self._waited += time.perf_counter() - self._step_ended
 
     def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+        """Adds the step's losses, and reports their means every ``period`` steps and after the last one."""
         self._steps += 1
         for name, loss in module.losses.items():
             self._sums[name] = self._sums[name] + loss if name in self._sums else loss
@@ -93,6 +96,7 @@ class ProgressLog(lightning.Callback):
             _LOG.info("step %d/%d %s", trainer.global_step, trainer.max_steps, text)
 
     def teardown(self, *args: Any, **kwargs: Any) -> None:
+        """Closes the progress bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -112,6 +116,7 @@ class Checkpoints(lightning.Callback):
         self._folder, self._period = folder, period
 
     def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+        """Saves a checkpoint where one is due."""
         step = trainer.global_step
         if step % self._period == 0 or step == trainer.max_steps:
             self._folder.save(trainer, module, step)
@@ -152,6 +157,7 @@ class PeriodicEvaluation(lightning.Callback):
         self._period, self._evaluate, self._best = period, evaluate, best
 
     def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+        """Evaluates, logs the metrics and keeps the best weights, where an evaluation is due."""
         step = trainer.global_step
         if step % self._period or step == trainer.max_steps:
             return

@@ -69,7 +69,12 @@ class TrainingFolder:
 
 
 def check_checkpoint(path: Path, model: nn.Module) -> None:
-    """
+    """Refuses a checkpoint that training cannot go on from, before Lightning loads it.
+
+    Args:
+        path: the checkpoint.
+        model: the network that will go on.
+
     Raises:
         InputError: the checkpoint is damaged or of another network; the message says how to go on.
     """

@@ -11,7 +11,8 @@ from fastpose_mtn.errors import InputError
 
 
 def check_finite(losses: Mapping[str, torch.Tensor], total: torch.Tensor) -> None:
-    """
+    """Ends the training where the losses are no longer finite numbers.
+
     Args:
         losses: scalars by name, named in the message.
         total: what they make together.

@@ -50,6 +50,9 @@ def evaluate_dataset(
 
     Args:
         estimator: with vectors of given boxes (a ``PersonDescriber``), person search is measured too.
+        dataset: in its own skeleton; joints that the estimator lacks are told in a warning.
+        batch_size: images that the network sees at once.
+        num_workers: processes that read images; 0: this one.
         new_tracker: makes a tracker without tracks, for sequences; None: the configuration's defaults.
 
     Returns:
@@ -158,7 +161,12 @@ def evaluate_all(
     """Evaluates each dataset, prints a table and writes ``output``.
 
     Args:
+        estimator: finds the people.
+        datasets: each has a name of its own.
+        batch_size: images that the network sees at once.
+        num_workers: processes that read images; 0: this one.
         output: the JSON file: ``{dataset: {metric: value}}``, null where there was nothing to measure.
+        new_tracker: makes a tracker without tracks, for sequences; None: the configuration's defaults.
     """
     metrics = {}
     for dataset in datasets:

@@ -65,6 +65,7 @@ class LaunchConfiguration:
 
     @property
     def processes_per_machine(self) -> int:
+        """Training processes on each machine: one a GPU, and one where there is no GPU."""
         return max(self.num_gpus, 1)
 
     @property

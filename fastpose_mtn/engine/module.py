@@ -71,6 +71,11 @@ class TrainingModule(lightning.LightningModule):
         self._trained = [p for p in self.parameters() if p.requires_grad]
 
     def on_before_batch_transfer(self, batch: Batch | LoadFailure, dataloader_idx: int) -> Batch:
+        """Logs the images that were left out of a batch, before it goes to the device.
+
+        Raises:
+            InputError: an image could not be read, and was not to be left out.
+        """
         batch = check_read(batch)
         for message in batch.left_out:
             self.images_left_out += 1
@@ -78,6 +83,11 @@ class TrainingModule(lightning.LightningModule):
         return batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """One step: the gradients of all parts of the batch, the optimizer, the schedule and the weights' average.
+
+        Raises:
+            InputError: training has diverged.
+        """
         trainer, optimizer, schedule = self.trainer, self.optimizers(), self.lr_schedulers()
         assert isinstance(optimizer, LightningOptimizer)
         assert isinstance(schedule, LRScheduler)
@@ -112,6 +122,7 @@ class TrainingModule(lightning.LightningModule):
         return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clips the gradients as ``SOLVER.CLIP_GRADIENTS`` says."""
         if self._clip.ENABLED:
             clip_gradients(
                 self._trained,
@@ -141,6 +152,7 @@ class TrainingModule(lightning.LightningModule):
             yield self.model
 
     def configure_optimizers(self) -> Any:
+        """The optimizer, which trains learned loss weights too, and the learning rate's schedule by steps."""
         optimizer = build_optimizer(self.cfg, self.model)
         if self.weighting is not None:
             optimizer.add_param_group({"params": list(self.weighting.parameters()), "weight_decay": 0.0})
@@ -148,22 +160,30 @@ class TrainingModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_train_start(self) -> None:
+        """Begins the average at the starting weights, unless a checkpoint has brought one."""
         # Now the weights are the same in all processes, and those of a checkpoint are there.
         if self.average is not None and self.average.steps == 0:
             self.average = WeightAverage(self.model, self.average.decay)
 
     def train_dataloader(self) -> Any:
+        """The training batches from the current step on, of which each process gets its share."""
         # Lightning asks after it has restored a checkpoint, so the seed and the step are those of the run.
         trainer = self.trainer
         self.seed = trainer.strategy.broadcast(self.seed)
         return self._make_loader(self.seed, trainer.global_step, trainer.global_rank, trainer.world_size)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the seed and the weights' average to a checkpoint."""
         checkpoint["seed"] = self.seed
         if self.average is not None:
             checkpoint["average"] = self.average.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the seed and the weights' average from a checkpoint.
+
+        Raises:
+            InputError: the checkpoint was trained with other loss weights.
+        """
         self.seed = int(checkpoint["seed"])
         _count_steps_by_hand(checkpoint)
         learned = any(name.startswith("weighting.") for name in checkpoint["state_dict"])

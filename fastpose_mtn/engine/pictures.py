@@ -22,6 +22,7 @@ class SamplePictures(lightning.Callback):
         self._period, self._skeleton, self._shown = period, skeleton, False
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Batch, *args: Any) -> None:
+        """Writes a sheet of the step's images with their labels to TensorBoard, where one is due."""
         step = trainer.global_step
         if not trainer.is_global_zero or (self._shown and step % self._period):
             return

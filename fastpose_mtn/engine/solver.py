@@ -39,7 +39,16 @@ def parameter_groups(
     """Trainable parameters by their weight decay; a bias of a norm counts as the norm's.
 
     Args:
-        weight_decay_bias: None: as ``weight_decay``.
+        model: the network.
+        weight_decay: of everything that is neither a norm nor a bias.
+        weight_decay_norm: of the parameters of norms, such as ``BatchNorm2d``.
+        weight_decay_bias: of biases; None: as ``weight_decay``.
+
+    Returns:
+        An optimizer's groups.
+
+    Raises:
+        ValueError: every parameter is frozen.
     """
     bias_decay = weight_decay if weight_decay_bias is None else weight_decay_bias
     by_decay: dict[float, list[nn.Parameter]] = {}
@@ -63,7 +72,11 @@ def parameter_groups(
 
 
 def learning_rate_factor(cfg: CfgNode) -> Callable[[int], float]:
-    """step -> the learning rate as a multiple of ``SOLVER.BASE_LR``."""
+    """The learning rate's schedule: maps a step to a multiple of ``SOLVER.BASE_LR``.
+
+    Raises:
+        ValueError: ``SOLVER`` names no schedule or no warm-up that there is.
+    """
     solver = cfg.SOLVER
     name = solver.LR_SCHEDULER_NAME
     if name not in ("WarmupMultiStepLR", "WarmupCosineLR"):

@@ -42,7 +42,9 @@ def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | N
     """Trains what ``cfg`` describes; writes ``OUTPUT_DIR/model_final.safetensors`` and its evaluation.
 
     Args:
+        cfg: the whole configuration.
         resume: go on from the newest checkpoint in ``OUTPUT_DIR``; from the start where there is none.
+        launch: the processes that train together; None: one process on this machine.
 
     Returns:
         The final weights.

@@ -19,10 +19,16 @@ from fastpose_mtn.errors import InputError
 def build_trainer(
     cfg: CfgNode, output: Path, callbacks: list[lightning.Callback], launch: LaunchConfiguration
 ) -> lightning.Trainer:
-    """
+    """The Lightning trainer of a run: device, processes, precision, number of steps and logs.
+
     Args:
+        cfg: the whole configuration.
         output: the folder of the run; tables and TensorBoard's files go to ``logs/version_N`` in it.
         callbacks: in the order in which they are called after a step.
+        launch: the processes that train together.
+
+    Raises:
+        InputError: the machine has fewer GPUs than it should use.
     """
     on_gpu = uses_gpu(cfg)
     if on_gpu and launch.processes_per_machine > torch.cuda.device_count():
@@ -49,6 +55,11 @@ def build_trainer(
 
 
 def uses_gpu(cfg: CfgNode) -> bool:
+    """Whether ``MODEL.DEVICE`` means a GPU on this machine.
+
+    Raises:
+        InputError: it is cuda where there is no GPU, or none of auto, cuda and cpu.
+    """
     if cfg.MODEL.DEVICE == "cuda" and not torch.cuda.is_available():
         raise InputError("MODEL.DEVICE is cuda, but torch finds no GPU; use auto or cpu")
     if cfg.MODEL.DEVICE not in ("auto", "cuda", "cpu"):

@@ -44,8 +44,13 @@ def import_or_explain(name: str, purpose: str) -> Any:
 
 
 class Runtime(NamedTuple):
-    """run: each frame's inputs by name to its ``OUTPUTS``, in order; inputs: their names; metadata: what the file says
-    about itself."""
+    """A network's file, opened in the runtime that executes it.
+
+    Attributes:
+        run: maps each frame's inputs, by name, to that frame's ``OUTPUTS``, in order.
+        inputs: names of the network's inputs.
+        metadata: what the file says about itself.
+    """
 
     run: Callable[[Sequence[Feed]], Iterable[Sequence[np.ndarray]]]
     inputs: tuple[str, ...]
@@ -93,7 +98,7 @@ class ExportedEstimator:
         self.embedding_dim: int | None = head.EMBEDDING_DIM if self.cfg.MODEL.REID_ON else None
 
     def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """See ``protocols.PersonDetector``."""
+        """Finds the people of each frame, best first, in its pixels, as NumPy arrays."""
         return self.frames.estimate(frames, self._find)
 
     def estimate_given(

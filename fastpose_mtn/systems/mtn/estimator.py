@@ -98,17 +98,23 @@ class MTNEstimator:
         return cls(model, frames=FrameAdapter.from_config(cfg), device=device, precision=precision)
 
     def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """See ``protocols.PersonDetector``; all frames go through the network at once, on a CPU in parallel streams."""
+        """Finds the people of each frame, best first, in its pixels, as NumPy arrays.
+
+        All frames go through the network at once, on a CPU in parallel streams.
+        """
         return self.frames.estimate(frames, self._find)
 
     def estimate_given(
         self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
     ) -> PersonDetections:
-        """See ``protocols.GivenPersonEstimator``; joints weigh in the scores as in those of people found."""
+        """Locates the keypoints of the people in given boxes, in their order, none left out.
+
+        Joints weigh in the scores as in those of people found.
+        """
         return self.frames.estimate_given(frame, boxes_xyxy, scores, self._locate)
 
     def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """See ``protocols.PersonDescriber``.
+        """Identity vectors (N, E) of the people in given boxes (N, 4), in the frame's pixels.
 
         Raises:
             ValueError: the frame is not an image, or the network has no identity head.

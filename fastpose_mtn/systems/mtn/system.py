@@ -18,15 +18,19 @@ class MTNSystem:
     """The system FastPose MTN; see ``protocols.System``."""
 
     def add_config(self, cfg: CfgNode) -> None:
-        """See ``protocols.System.add_config``."""
+        """Adds the keys of this network, and their defaults, to ``cfg``."""
         add_mtn_config(cfg)
 
     def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
-        """See ``protocols.System.training_config``."""
+        """The configuration to train with: the identity head classifies as many identities as the data have.
+
+        Raises:
+            InputError: the network cannot be trained so.
+        """
         return training_config(cfg, num_identities=num_identities, world_size=world_size)
 
     def build_network(self, cfg: CfgNode) -> MTN:
-        """See ``protocols.System.build_network``."""
+        """The network that a configuration describes, with initial weights."""
         from fastpose_mtn.systems.mtn.network import build_model
 
         return build_model(cfg)
@@ -39,7 +43,11 @@ class MTNSystem:
         device: str | None = None,
         precision: str = "auto",
     ) -> MTNEstimator:
-        """See ``protocols.System.build_estimator``."""
+        """The network as a pose estimator on a device.
+
+        Raises:
+            TypeError: ``network`` is not an ``MTN``.
+        """
         from fastpose_mtn.systems.mtn.estimator import MTNEstimator
         from fastpose_mtn.systems.mtn.network import MTN
 
