@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Trackers on the same people, on sequences labelled as MOTChallenge's: MOTA, IDF1 and identity switches.
 
-    python benchmarks/trackers.py FOLDER [--weights people] [--strategies iou reid occlusion_aware] [KEY VALUE ...]
+    python benchmarks/trackers.py [--weights people] [--strategies iou reid occlusion_aware] -- FOLDER [KEY VALUE ...]
 
 FOLDER holds ``SEQUENCE/img1/*.jpg``, ``SEQUENCE/gt/gt.txt`` and ``SEQUENCE/seqinfo.ini``. The network runs once;
 what it found is tracked by each strategy. py-motmetrics counts, people matched at an overlap of 0.5.
