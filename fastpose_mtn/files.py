@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 
 def partial_path(path: Path) -> Path:
@@ -82,16 +81,16 @@ class JsonArray:
         write: takes the text.
     """
 
-    def __init__(self, write: Callable[[str], Any]) -> None:
+    def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self._separator = "\n"
 
-    def append(self, record: Any) -> None:
+    def append(self, record: object) -> None:
         """Writes one element, any value that JSON can hold, with the comma before it."""
         self._write(self._separator + compact_json(record))
         self._separator = ",\n"
 
 
-def compact_json(record: Any) -> str:
+def compact_json(record: object) -> str:
     """JSON on one line, without spaces."""
     return json.dumps(record, separators=(",", ":"))

@@ -9,7 +9,7 @@ torch, everything behind the network is NumPy.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -46,7 +46,7 @@ class _Arrays:
         """The same people as torch tensors on ``device``."""
         return self._map(lambda v: torch.as_tensor(v).to(device, non_blocking=True), check=False)
 
-    def _map(self: _Self, function: Any, *, check: bool = True) -> _Self:
+    def _map(self: _Self, function: Callable[[Array], Array], *, check: bool = True) -> _Self:
         """Every array changed; ``check=False``: to the same values elsewhere, as a GPU would wait for each check."""
         changed = {}
         for field in fields(self):  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ _DTYPES = {
 }
 
 
-def _is_as_wanted(value: Any, dtype: str, shape: tuple[int | None, ...]) -> bool:
+def _is_as_wanted(value: object, dtype: str, shape: tuple[int | None, ...]) -> bool:
     """``_check`` without its words: a training image makes some thirty of these objects, and text is slow."""
     if isinstance(value, np.ndarray):
         if value.dtype != _DTYPES[dtype][0]:
@@ -86,7 +86,7 @@ def _is_as_wanted(value: Any, dtype: str, shape: tuple[int | None, ...]) -> bool
     return bool((np.isfinite(value) if isinstance(value, np.ndarray) else torch.isfinite(value)).all())
 
 
-def _check(owner: Any, name: str, dtype: str, shape: tuple[int | None, ...]) -> None:
+def _check(owner: object, name: str, dtype: str, shape: tuple[int | None, ...]) -> None:
     """Raises ValueError unless ``owner.name`` has this dtype and shape (None: any) and is finite."""
     value = getattr(owner, name)
     if _is_as_wanted(value, dtype, shape):
@@ -114,7 +114,7 @@ def _check(owner: Any, name: str, dtype: str, shape: tuple[int | None, ...]) -> 
             )
 
 
-def _check_unit_interval(owner: Any, name: str, value: Array) -> None:
+def _check_unit_interval(owner: object, name: str, value: Array) -> None:
     if len(value) and not (float(value.min()) >= 0.0 and float(value.max()) <= 1.0):
         raise ValueError(
             f"{type(owner).__name__}.{name}: expected values in [0, 1], got {float(value.min())} to {float(value.max())}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY
 from detectron2.modeling.backbone import Backbone
@@ -42,7 +41,7 @@ class TimmDC5Backbone(_Interface, TimmDC5, Backbone):
 
 
 @BACKBONE_REGISTRY.register()
-def build_timm_fpn_backbone(cfg: Any, input_shape: ShapeSpec) -> TimmFPNBackbone:
+def build_timm_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> TimmFPNBackbone:
     """The network that ``MODEL.TIMM.NAME`` names: MobileNet-V2 and the ResNets, of three input channels.
 
     Raises:
@@ -53,7 +52,7 @@ def build_timm_fpn_backbone(cfg: Any, input_shape: ShapeSpec) -> TimmFPNBackbone
 
 
 @BACKBONE_REGISTRY.register()
-def build_timm_dc5_backbone(cfg: Any, input_shape: ShapeSpec) -> TimmDC5Backbone:
+def build_timm_dc5_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> TimmDC5Backbone:
     """The same without a pyramid (paper, Table 1d); see ``build_timm_fpn_backbone``."""
     _check(input_shape)
     return TimmDC5Backbone.from_config(cfg).to(memory_format=torch.channels_last)  # type: ignore[return-value,call-overload]

@@ -32,13 +32,13 @@ class FastPoseCheckpointer(DetectionCheckpointer):
     """
 
     def __init__(
-        self, model: nn.Module, save_dir: str = "", *, strict: bool = False, **checkpointables: Any
+        self, model: nn.Module, save_dir: str = "", *, strict: bool = False, **checkpointables: object
     ) -> None:
         super().__init__(model, save_dir, **checkpointables)
         self.strict = strict
         self.report: LoadReport | None = None
 
-    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def load(self, path: str, *args: object, **kwargs: object) -> dict[str, Any]:
         """Loads weights, or a checkpoint with optimizer and step, and gives what else is in the file.
 
         Raises:
@@ -64,7 +64,7 @@ class FastPoseCheckpointer(DetectionCheckpointer):
             return {"model": tensors, "__author__": "Caffe2", "matching_heuristics": True}
         return {"model": tensors}
 
-    def _load_model(self, checkpoint: dict[str, Any]) -> Any:
+    def _load_model(self, checkpoint: dict[str, Any]) -> object:
         if checkpoint.get("matching_heuristics"):
             return super()._load_model(checkpoint)
         model: Any = self.model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from detectron2.config import CfgNode as _Detectron2CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
@@ -43,7 +42,7 @@ class FastPoseCfgNode(fastpose.CfgNode, _Detectron2CfgNode):
             self.update(before)
             super().merge_from_file(cfg_filename)
 
-    def merge_from_other_cfg(self, cfg_other: Any) -> None:
+    def merge_from_other_cfg(self, cfg_other: fastpose.CfgNode) -> None:
         """Takes over another configuration's values; a ``POOLER_RESOLUTION`` may be Detectron2's single number."""
         other = copy.deepcopy(cfg_other)
         _own(self, type(self))
@@ -57,7 +56,7 @@ class FastPoseCfgNode(fastpose.CfgNode, _Detectron2CfgNode):
     def merge_from_list(self, cfg_list: list[str]) -> None:
         """Takes over ``[KEY, VALUE, ...]``; a ``POOLER_RESOLUTION`` may be Detectron2's single number."""
         _own(self, type(self))
-        values = list(cfg_list)
+        values: list = list(cfg_list)
         for i in range(0, len(values) - 1, 2):
             if values[i] == "MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION":
                 values[i + 1] = _height_and_width(values[i + 1])
@@ -128,7 +127,7 @@ def to_default_host(cfg: _Detectron2CfgNode) -> fastpose.CfgNode:
     return own
 
 
-def _copy_known(own: Any, cfg: Any) -> None:
+def _copy_known(own: dict, cfg: fastpose.CfgNode) -> None:
     for name, value in own.items():
         if name not in cfg:
             continue
@@ -140,7 +139,7 @@ def _copy_known(own: Any, cfg: Any) -> None:
             own[name] = copy.deepcopy(cfg[name])
 
 
-def _use_defaults(cfg: Any, *, old: Any, new: Any) -> None:
+def _use_defaults(cfg: fastpose.CfgNode, *, old: dict, new: dict) -> None:
     """Gives each key its ``new`` default where it is absent or has its ``old`` one."""
     for name, value in new.items():
         if isinstance(value, dict):
@@ -155,14 +154,14 @@ def _use_defaults(cfg: Any, *, old: Any, new: Any) -> None:
             cfg[name] = copy.deepcopy(value)
 
 
-def _same(value: Any, default: Any) -> bool:
+def _same(value: object, default: object) -> bool:
     if isinstance(value, (list, tuple)):
         one = isinstance(default, int) and list(value) == [default, default]
         return one or (isinstance(default, (list, tuple)) and list(value) == list(default))
     return type(value) is type(default) and value == default
 
 
-def _own(cfg: Any, kind: type) -> None:
+def _own(cfg: dict, kind: type) -> None:
     """Makes every node of the tree of one class; merging refuses a node of another."""
     object.__setattr__(cfg, "__class__", kind)  # past yacs, which takes an attribute for a key
     for value in cfg.values():
@@ -170,18 +169,18 @@ def _own(cfg: Any, kind: type) -> None:
             _own(value, kind)
 
 
-def _height_and_width(resolution: Any) -> Any:
+def _height_and_width(resolution: object) -> object:
     """Detectron2 writes one number where the features are square."""
     if isinstance(resolution, str) and resolution.strip().isdigit():
         resolution = int(resolution)
     return [resolution, resolution] if isinstance(resolution, int) else resolution
 
 
-def _is_ours(cfg: Any) -> bool:
+def _is_ours(cfg: fastpose.CfgNode) -> bool:
     return cfg.MODEL.META_ARCHITECTURE == "GeneralizedRCNN" and cfg.MODEL.ROI_HEADS.NAME == "MTNROIHeads"
 
 
-def _resolve_device(cfg: Any) -> None:
+def _resolve_device(cfg: fastpose.CfgNode) -> None:
     """Detectron2 takes a device as it is written."""
     if cfg.get("MODEL", {}).get("DEVICE") == "auto":
         cfg.MODEL.DEVICE = str(resolve_device("auto"))

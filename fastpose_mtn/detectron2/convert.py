@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -19,6 +18,7 @@ from fastpose_mtn.checkpoints.loading import (
     portable_config,
     save_weights,
 )
+from fastpose_mtn.config import CfgNode
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg, to_default_host
 from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.files import whole_file
@@ -59,7 +59,7 @@ def convert(source: str, target: str | Path, *, config_file: str | None = None) 
     return [target, settings]
 
 
-def _read(source: str, config_file: str | None) -> tuple[Any, MTN]:
+def _read(source: str, config_file: str | None) -> tuple[CfgNode, MTN]:
     """The default host's configuration and network."""
     if config_file is None and (source in PACKAGED or "://" in source or source.endswith(".safetensors")):
         cfg = inference_config(source)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
@@ -126,7 +127,7 @@ class FastPoseMapper:
         self._rng: np.random.Generator | None = None
 
     @classmethod
-    def from_config(cls, cfg: Any, is_train: bool = True) -> FastPoseMapper:
+    def from_config(cls, cfg: CfgNode, is_train: bool = True) -> FastPoseMapper:
         """The mapper that ``INPUT`` and ``MODEL.SKELETON`` describe, for training or for testing."""
         return cls(
             augmentations=build_augmentations(cfg) if is_train else (),

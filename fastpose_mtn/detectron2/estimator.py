@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from detectron2.modeling import build_model
+from detectron2.config import CfgNode
+from detectron2.modeling import GeneralizedRCNN, build_model
 
 from fastpose_mtn.checkpoints.loading import inference_config
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
@@ -33,7 +33,7 @@ class Detectron2Estimator:
         ValueError: the device cannot compute in that precision.
     """
 
-    def __init__(self, model: Any, cfg: Any, *, precision: str = "auto") -> None:
+    def __init__(self, model: GeneralizedRCNN, cfg: CfgNode, *, precision: str = "auto") -> None:
         self.model, self.frames = model.eval(), FrameAdapter.from_config(cfg)
         self.skeleton = self.frames.skeleton
         self.image_format, self.device = cfg.INPUT.FORMAT, model.device
@@ -42,7 +42,7 @@ class Detectron2Estimator:
         self.dtype = resolve_precision(precision, self.device)
 
     @classmethod
-    def from_config(cls, cfg: Any, *, precision: str = "auto") -> Detectron2Estimator:
+    def from_config(cls, cfg: CfgNode, *, precision: str = "auto") -> Detectron2Estimator:
         """Builds the model and loads ``MODEL.WEIGHTS``.
 
         Raises:
@@ -98,7 +98,7 @@ class Detectron2Estimator:
         return torch.autocast(self.device.type, self.dtype)
 
 
-def detectron2_inference_config(weights: str | None, config_file: str | None) -> Any:
+def detectron2_inference_config(weights: str | None, config_file: str | None) -> CfgNode:
     """As ``checkpoints.loading.inference_config``, for Detectron2."""
     if config_file is None:
         return from_default_host(inference_config(weights))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
+from detectron2.modeling import GeneralizedRCNN
 from detectron2.utils import comm
 
 from fastpose_mtn.data.dataset import FRAME_RATE, PoseDataset
@@ -33,7 +34,9 @@ class MeasureEvaluator(DatasetEvaluator):
         pose_nms: leaves people found twice out, as the estimators do; None: they are measured too.
     """
 
-    def __init__(self, measure: Measure, model: Any = None, *, pose_nms: PoseNMS | None = None) -> None:
+    def __init__(
+        self, measure: Measure, model: GeneralizedRCNN | None = None, *, pose_nms: PoseNMS | None = None
+    ) -> None:
         self._measure, self._model = measure, getattr(model, "module", model)
         self._pose_nms = pose_nms
         self._entries: list[Any] = []
@@ -125,7 +128,7 @@ class ReIDEvaluator(MeasureEvaluator):
     def __init__(
         self,
         dataset: PoseDataset,
-        model: Any,
+        model: GeneralizedRCNN,
         gallery_size: int | None = GALLERY_SIZE,
         *,
         pose_nms: PoseNMS | None = None,
@@ -155,7 +158,7 @@ class FastPoseEvaluators(DatasetEvaluators):
         super().__init__([MeasureEvaluator(measure, pose_nms=pose_nms) for measure in measures])
         self._dataset, self._pose_nms = dataset, pose_nms
 
-    def search_with(self, model: Any) -> None:
+    def search_with(self, model: GeneralizedRCNN) -> None:
         """Adds person search, where the dataset's people have identities, with a model that describes them."""
         if "identities" in self._dataset.tasks:
             self._evaluators.append(ReIDEvaluator(self._dataset, model, pose_nms=self._pose_nms))

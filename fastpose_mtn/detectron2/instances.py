@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
+from detectron2.modeling import GeneralizedRCNN
 from detectron2.structures import Boxes, Instances
 
 from fastpose_mtn.estimators.frames import image_to_frame_scale
@@ -33,7 +32,7 @@ def to_detections(instances: Instances) -> PersonDetections:
 
 @torch.no_grad()
 def people_of_boxes(
-    model: Any, image: torch.Tensor, boxes_xyxy: np.ndarray, scores: np.ndarray
+    model: GeneralizedRCNN, image: torch.Tensor, boxes_xyxy: np.ndarray, scores: np.ndarray
 ) -> PersonDetections:
     """Joints and identities of given people, in their order.
 
@@ -52,7 +51,7 @@ def people_of_boxes(
 
 
 def describe_boxes(
-    model: Any, image: torch.Tensor, frame_size_hw: tuple[int, int], boxes_xyxy: np.ndarray
+    model: GeneralizedRCNN, image: torch.Tensor, frame_size_hw: tuple[int, int], boxes_xyxy: np.ndarray
 ) -> np.ndarray:
     """Identity vectors (N, E) float32 of given people.
 

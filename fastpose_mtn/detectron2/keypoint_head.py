@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from detectron2.config import configurable
+from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import ROI_KEYPOINT_HEAD_REGISTRY
 from detectron2.modeling.poolers import convert_boxes_to_pooler_format
@@ -41,7 +41,7 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
         self.pooler, self.report_heatmaps = pooler, report_heatmaps
 
     @classmethod
-    def from_config(cls, cfg: Any, input_shape: ShapeSpec | dict[str, ShapeSpec]) -> dict[str, Any]:  # type: ignore[override]
+    def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec | dict[str, ShapeSpec]) -> dict[str, object]:  # type: ignore[override]
         """The constructor's arguments from ``MODEL.ROI_KEYPOINT_HEAD``.
 
         Args:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from detectron2.config import configurable
+from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import ROI_HEADS_REGISTRY
 from detectron2.modeling.poolers import convert_boxes_to_pooler_format
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
-from detectron2.structures import Boxes, Instances
+from detectron2.structures import Boxes, ImageList, Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
@@ -38,12 +38,12 @@ class VotingOutputLayers(FastRCNNOutputLayers):
     """
 
     @configurable
-    def __init__(self, *args: Any, vote_thresh: float, **kwargs: Any) -> None:
+    def __init__(self, *args: object, vote_thresh: float, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.vote_thresh = vote_thresh
 
     @classmethod
-    def from_config(cls, cfg: Any, input_shape: ShapeSpec) -> dict[str, Any]:
+    def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict[str, object]:
         """The constructor's arguments: Detectron2's, and ``MODEL.ROI_HEADS.VOTE_THRESH_TEST``."""
         return {
             **super().from_config(cfg, input_shape),
@@ -91,7 +91,7 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
         reid_pooler: RoIPooler | None = None,
         reid_head: MTNReIDHead | None = None,
         report_heatmaps: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
         if not self.keypoint_on:
@@ -109,7 +109,7 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
                 head.to(memory_format=torch.channels_last)
 
     @classmethod
-    def from_config(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, object]:
         """The constructor's arguments: Detectron2's, and with ``MODEL.REID_ON`` the identity head.
 
         Raises:
@@ -133,12 +133,12 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
         }
 
     @classmethod
-    def _init_box_head(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+    def _init_box_head(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, object]:
         arguments = super()._init_box_head(cfg, input_shape)
         return {**arguments, "box_predictor": VotingOutputLayers(cfg, arguments["box_head"].output_shape)}
 
     @classmethod
-    def _init_keypoint_head(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+    def _init_keypoint_head(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, object]:
         if not cfg.MODEL.KEYPOINT_ON:
             return {}
         levels = {name: input_shape[name] for name in cfg.MODEL.ROI_HEADS.IN_FEATURES}
@@ -154,7 +154,7 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
 
     def forward(
         self,
-        images: Any,
+        images: ImageList,
         features: dict[str, Tensor],
         proposals: list[Instances],
         targets: list[Instances] | None = None,
@@ -250,7 +250,7 @@ def _without_joints(instances: Instances) -> Instances:
     return Instances(instances.image_size, **fields)
 
 
-def _check(cfg: Any) -> None:
+def _check(cfg: CfgNode) -> None:
     """Refuses a configuration that these heads cannot follow.
 
     Raises:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from detectron2.config import configurable
+from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import ANCHOR_GENERATOR_REGISTRY, PROPOSAL_GENERATOR_REGISTRY
 from detectron2.modeling.proposal_generator import RPN
-from detectron2.structures import Boxes, Instances
-from torch import Tensor
+from detectron2.structures import Boxes, ImageList, Instances
+from torch import Tensor, nn
 
 from fastpose_mtn.detectron2.targets import tasks_of, to_targets
 from fastpose_mtn.modeling.anchors import AnchorGenerator
@@ -24,7 +24,7 @@ class MTNAnchorGenerator(AnchorGenerator):
 
     box_dim = 4
 
-    def __init__(self, cfg: Any, input_shape: Sequence[ShapeSpec]) -> None:
+    def __init__(self, cfg: CfgNode, input_shape: Sequence[ShapeSpec]) -> None:
         c = cfg.MODEL.ANCHOR_GENERATOR
         super().__init__(
             sizes=c.SIZES,
@@ -51,14 +51,16 @@ class MTNRPN(RPN):
     """
 
     @configurable
-    def __init__(self, *, iou_thresholds: Sequence[float], iou_labels: Sequence[int], **kwargs: Any) -> None:
+    def __init__(
+        self, *, iou_thresholds: Sequence[float], iou_labels: Sequence[int], **kwargs: object
+    ) -> None:
         super().__init__(**kwargs)
         self.iou_thresholds, self.iou_labels = list(iou_thresholds), list(iou_labels)
         self.rpn_head.to(memory_format=torch.channels_last)
         self.rpn_head.register_forward_hook(in_float32)
 
     @classmethod
-    def from_config(cls, cfg: Any, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, object]:
         """The constructor's arguments: Detectron2's, and ``MODEL.RPN.IOU_THRESHOLDS`` and ``IOU_LABELS``."""
         return {
             **super().from_config(cfg, input_shape),
@@ -67,7 +69,7 @@ class MTNRPN(RPN):
         }
 
     def forward(
-        self, images: Any, features: dict[str, Tensor], gt_instances: list[Instances] | None = None
+        self, images: ImageList, features: dict[str, Tensor], gt_instances: list[Instances] | None = None
     ) -> tuple[list[Instances], dict[str, Tensor]]:
         """Detectron2's proposals and losses; only images with the task "boxes" count in the losses' mean.
 
@@ -120,6 +122,6 @@ def _joints(instances: Instances) -> int:
     return instances.gt_keypoints.tensor.shape[1] if instances.has("gt_keypoints") else 0
 
 
-def in_float32(module: Any, arguments: Any, output: Any) -> Any:
+def in_float32(module: nn.Module, arguments: object, output: Sequence[Tensor | list[Tensor]]) -> tuple:
     """A forward hook: scores and deltas leave mixed precision here, as in the default host."""
     return tuple([o.float() for o in one] if isinstance(one, list) else one.float() for one in output)

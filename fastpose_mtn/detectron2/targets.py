@@ -7,7 +7,6 @@ unknown; ``gt_ignore`` (N,) bool; ``gt_tasks``, what the image trains. All three
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from detectron2.structures import Boxes, Instances, Keypoints
@@ -30,10 +29,10 @@ class ImageTasks:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, item: Any) -> ImageTasks:
+    def __getitem__(self, item: slice | torch.Tensor | list[int]) -> ImageTasks:
         return ImageTasks(self.tasks, len(torch.arange(self.count)[torch.as_tensor(item).cpu()]))
 
-    def to(self, *args: Any, **kwargs: Any) -> ImageTasks:
+    def to(self, *args: object, **kwargs: object) -> ImageTasks:
         """The object itself: it holds no tensor to move to a device."""
         return self
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from detectron2.modeling import GeneralizedRCNNWithTTA
+from detectron2.config import CfgNode
+from detectron2.modeling import GeneralizedRCNN, GeneralizedRCNNWithTTA
 from detectron2.modeling.postprocessing import detector_postprocess
 from detectron2.structures import Boxes, Instances
 
@@ -23,7 +24,7 @@ class FastPoseWithTTA(GeneralizedRCNNWithTTA):
         See Detectron2's ``GeneralizedRCNNWithTTA`` for the others.
     """
 
-    def __init__(self, cfg: Any, model: Any, **kwargs: Any) -> None:
+    def __init__(self, cfg: CfgNode, model: GeneralizedRCNN, **kwargs: object) -> None:
         boxes_only = cfg.clone()
         boxes_only.defrost()
         boxes_only.MODEL.KEYPOINT_ON = False  # or Detectron2 refuses

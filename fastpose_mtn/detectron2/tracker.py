@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from detectron2.config import configurable
+from detectron2.config import CfgNode, configurable
 from detectron2.structures import Instances
 from detectron2.tracking.base_tracker import TRACKER_HEADS_REGISTRY, BaseTracker
 
@@ -33,7 +31,7 @@ class OcclusionAwareTracker(BaseTracker):
         self._time_s = -1.0 / frame_rate
 
     @classmethod
-    def from_config(cls, cfg: Any) -> dict[str, Any]:
+    def from_config(cls, cfg: CfgNode) -> dict[str, object]:
         """The constructor's arguments from ``TRACKER``, ``TEST.POSE_NMS`` and ``VIDEO.FOLDER_FRAME_RATE``."""
         return {
             "tracker": build_tracker(cfg),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from detectron2.config import CfgNode
 from detectron2.engine import launch as launch_processes
 from detectron2.modeling import build_model
 from detectron2.utils import comm
@@ -57,7 +58,7 @@ def run(
         sys.exit(stop.exit_code)
 
 
-def load_config(config_file: str, opts: list[str], *, carried: bool) -> Any:
+def load_config(config_file: str, opts: list[str], *, carried: bool) -> CfgNode:
     """The configuration; with ``carried`` and without a file, weights bring their own."""
     cfg = get_cfg()
     if config_file:
@@ -69,7 +70,7 @@ def load_config(config_file: str, opts: list[str], *, carried: bool) -> Any:
     return cfg
 
 
-def _check(cfg: Any, eval_only: bool, resume: bool) -> None:
+def _check(cfg: CfgNode, eval_only: bool, resume: bool) -> None:
     """Says what is wrong before other processes are started: theirs would be told by a traceback."""
     folder = Path(cfg.OUTPUT_DIR)
     if eval_only:
@@ -104,7 +105,7 @@ def _check(cfg: Any, eval_only: bool, resume: bool) -> None:
         )
 
 
-def _worker(cfg: Any, eval_only: bool, resume: bool) -> None:
+def _worker(cfg: CfgNode, eval_only: bool, resume: bool) -> None:
     """One process of the run."""
     with exit_on_error():
         _prepare(cfg)
@@ -125,7 +126,7 @@ def _worker(cfg: Any, eval_only: bool, resume: bool) -> None:
         _LOG.info("weights: %s", Path(cfg.OUTPUT_DIR) / FINAL_WEIGHTS)
 
 
-def evaluate_only(cfg: Any) -> dict[str, Any]:
+def evaluate_only(cfg: CfgNode) -> dict[str, Any]:
     """Evaluates ``MODEL.WEIGHTS`` on ``DATASETS.TEST``; see ``FastPoseTrainer.test``.
 
     Raises:
@@ -151,7 +152,7 @@ def evaluate_only(cfg: Any) -> dict[str, Any]:
     return FastPoseTrainer.test(cfg, model)
 
 
-def _prepare(cfg: Any) -> None:
+def _prepare(cfg: CfgNode) -> None:
     folder = Path(cfg.OUTPUT_DIR)
     if comm.is_main_process():
         folder.mkdir(parents=True, exist_ok=True)

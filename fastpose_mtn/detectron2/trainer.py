@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from detectron2.config import CfgNode
 from detectron2.data import build_detection_test_loader
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, create_ddp_model, hooks
 from detectron2.evaluation import DatasetEvaluator, inference_on_dataset
@@ -63,7 +64,7 @@ class FastPoseTrainer(DefaultTrainer):
         ValueError: the configuration or the data cannot be used.
     """
 
-    def __init__(self, cfg: Any) -> None:
+    def __init__(self, cfg: CfgNode) -> None:
         TrainerBase.__init__(self)
         if not cfg.DATASETS.TRAIN:
             raise InputError("DATASETS.TRAIN names no dataset to train on")
@@ -160,25 +161,25 @@ class FastPoseTrainer(DefaultTrainer):
             save_weights(path, model, cfg, classifier=True)
 
     @classmethod
-    def build_optimizer(cls, cfg: Any, model: nn.Module) -> torch.optim.Optimizer:
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         """The same optimizer as under Lightning, from ``SOLVER``."""
         return build_optimizer(cfg, model)
 
     @classmethod
-    def build_lr_scheduler(cls, cfg: Any, optimizer: torch.optim.Optimizer) -> Any:
+    def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer) -> Any:
         """The schedule as under Lightning, or any other of Detectron2's."""
         if cfg.SOLVER.LR_SCHEDULER_NAME not in ("WarmupMultiStepLR", "WarmupCosineLR"):
             return build_lr_scheduler(cfg, optimizer)
         return torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(cfg))
 
     @classmethod
-    def build_train_loader(cls, cfg: Any) -> TrainingImages:
+    def build_train_loader(cls, cfg: CfgNode) -> TrainingImages:
         """The endless training batches of ``DATASETS.TRAIN``, from the first step on."""
         seed = max(cfg.SEED, 0)
         return TrainingImages(cfg, training_images(cfg, seed, training_datasets(cfg)), seed)
 
     @classmethod
-    def build_test_loader(cls, cfg: Any, dataset_name: str) -> Any:
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> Any:
         """The images of a test dataset, each once, resized as at test time and with their labels."""
         register_dataset(dataset_name, get_skeleton(cfg.MODEL.SKELETON))
         return build_detection_test_loader(
@@ -189,7 +190,7 @@ class FastPoseTrainer(DefaultTrainer):
         )
 
     @classmethod
-    def build_evaluator(cls, cfg: Any, dataset_name: str) -> DatasetEvaluator:
+    def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> DatasetEvaluator:
         """All that apply to the dataset but person search, which needs the model; ``test`` adds it."""
         return FastPoseEvaluators(
             dataset_of(dataset_name, cfg.MODEL.SKELETON),
@@ -199,7 +200,7 @@ class FastPoseTrainer(DefaultTrainer):
         )
 
     @classmethod
-    def test(cls, cfg: Any, model: nn.Module, evaluators: Any = None) -> dict[str, Any]:
+    def test(cls, cfg: CfgNode, model: nn.Module, evaluators: Any = None) -> dict[str, Any]:
         """The numbers on ``DATASETS.TEST``; prints a table and writes ``OUTPUT_DIR/evaluation.json``."""
         results = {}
         for number, name in enumerate(cfg.DATASETS.TEST):
@@ -219,7 +220,7 @@ class FastPoseTrainer(DefaultTrainer):
         return results if len(results) > 1 else next(iter(results.values()), {})
 
 
-def training_datasets(cfg: Any) -> list[PoseDataset]:
+def training_datasets(cfg: CfgNode) -> list[PoseDataset]:
     """``DATASETS.TRAIN``, of our catalog or else of Detectron2's."""
     return [
         build_any_dataset(
@@ -233,7 +234,7 @@ def training_datasets(cfg: Any) -> list[PoseDataset]:
     ]
 
 
-def _check_keys(cfg: Any) -> None:
+def _check_keys(cfg: CfgNode) -> None:
     for key, only in _NOT_OURS.items():
         value = functools.reduce(getattr, key.split("."), cfg)
         if value != only:

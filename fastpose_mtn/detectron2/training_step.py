@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from detectron2.config import CfgNode
 from detectron2.engine import HookBase, SimpleTrainer
 from detectron2.utils import comm
 from torch import nn
@@ -26,7 +27,7 @@ _LOG = logging.getLogger("fastpose_mtn")
 class TrainingImages:
     """The endless training batches as Detectron2's models take them; begins at ``start_step``."""
 
-    def __init__(self, cfg: Any, images: AugmentedImages, seed: int) -> None:
+    def __init__(self, cfg: CfgNode, images: AugmentedImages, seed: int) -> None:
         self._cfg, self._images, self._seed, self.start_step = cfg, images, seed, 0
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
@@ -57,7 +58,9 @@ class TrainingStep(SimpleTrainer):
         seed: of the network's samplers.
     """
 
-    def __init__(self, model: nn.Module, data_loader: Any, optimizer: Any, *, cfg: Any, seed: int) -> None:
+    def __init__(
+        self, model: nn.Module, data_loader: Any, optimizer: Any, *, cfg: CfgNode, seed: int
+    ) -> None:
         super().__init__(model, data_loader, optimizer)
         self._cfg, self._seed = cfg, seed
         self._device = torch.device(cfg.MODEL.DEVICE).type
@@ -92,7 +95,7 @@ class TrainingStep(SimpleTrainer):
         self._scaler.step(self.optimizer)
         self._scaler.update()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """What a checkpoint keeps of the step: Detectron2's own, the gradient scaler's state and the seed."""
         return {**super().state_dict(), "grad_scaler": self._scaler.state_dict(), "seed": self._seed}
 
@@ -119,7 +122,7 @@ class Averaging(HookBase):
         """Takes the step's weights into the average."""
         self.average.update(self._model)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """What a checkpoint keeps of the average."""
         return self.average.state_dict()
 
@@ -128,7 +131,7 @@ class Averaging(HookBase):
         self.average.load_state_dict(state_dict)
 
 
-def training_precision(cfg: Any) -> torch.dtype:
+def training_precision(cfg: CfgNode) -> torch.dtype:
     """What ``SOLVER.AMP`` computes in.
 
     Raises:

@@ -6,10 +6,10 @@ import json
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from fastpose_mtn.engine.checkpoints import TrainingFolder
 from fastpose_mtn.engine.evaluation import is_count
+from fastpose_mtn.engine.module import TrainingModule
 from fastpose_mtn.files import write_text
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -31,7 +31,7 @@ class BestWeights:
     def __init__(self, folder: TrainingFolder, metric: str) -> None:
         self._folder, self._metric, self._record = folder, metric, folder.path / "best.json"
 
-    def offer(self, module: Any, step: int, metrics: Mapping[str, float]) -> bool:
+    def offer(self, module: TrainingModule, step: int, metrics: Mapping[str, float]) -> bool:
         """Writes the (averaged) weights if they are better than all before; whether it did.
 
         Args:

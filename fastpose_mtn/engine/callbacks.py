@@ -64,13 +64,15 @@ class ProgressLog(lightning.Callback):
             self._begin()
         self._step_ended = time.perf_counter()
 
-    def _mean_losses(self, trainer: Any) -> dict[str, float]:
+    def _mean_losses(self, trainer: lightning.Trainer) -> dict[str, float]:
         """Over the steps since the last report and over all processes."""
         means = torch.stack(list(self._sums.values())) / self._steps
         means = trainer.strategy.reduce(means, reduce_op="mean")
         return dict(zip(self._sums, means.tolist(), strict=True))
 
-    def _report(self, trainer: Any, losses: dict[str, float], weights: dict[str, float]) -> None:
+    def _report(
+        self, trainer: lightning.Trainer, losses: dict[str, float], weights: dict[str, float]
+    ) -> None:
         seconds, memory = time.perf_counter() - self._since, _memory_gb()
         metrics = {
             "total_loss": sum(losses.values()),

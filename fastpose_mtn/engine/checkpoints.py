@@ -5,13 +5,14 @@ from __future__ import annotations
 import pickle
 import re
 from pathlib import Path
-from typing import Any
 
+import lightning
 import torch
 from torch import nn
 
 from fastpose_mtn.checkpoints.loading import portable_config, save_weights
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.engine.module import TrainingModule
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.files import finish, partial_path
 
@@ -41,7 +42,7 @@ class TrainingFolder:
         found = [p for p in folder.glob("checkpoint_*.ckpt") if _CHECKPOINT.fullmatch(p.name)]
         return sorted(found, key=lambda p: p.name)
 
-    def save(self, trainer: Any, module: Any, step: int) -> None:
+    def save(self, trainer: lightning.Trainer, module: TrainingModule, step: int) -> None:
         """The run's state and the (averaged) weights after ``step``; the oldest beyond ``kept`` go."""
         target = self.path / f"checkpoint_{step:07d}.ckpt"
         trainer.save_checkpoint(partial_path(target))
@@ -56,7 +57,7 @@ class TrainingFolder:
                     missing_ok=True
                 )
 
-    def export(self, module: Any, name: str) -> Path:
+    def export(self, module: TrainingModule, name: str) -> Path:
         """Writes the weights to use: the average where there is one.
 
         The identities' classifier is among them, for another training on the same people; nothing else reads it, and
