@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError
@@ -37,6 +37,18 @@ class PoseTracking:
     estimator: PoseEstimator
     new_tracker: Callable[[], Tracker]
     batch_size: int
+
+
+class NetworkArguments(TypedDict):
+    """The arguments of ``build_pose_tracking``, which says what they mean: plain values that other processes can be sent."""
+
+    weights: str | None
+    config_file: str | None
+    device: str
+    precision: str
+    strategy: str | None
+    options: Sequence[str]
+    host: str
 
 
 def build_network(cfg: CfgNode) -> nn.Module:

@@ -6,10 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastpose_mtn.errors import ArgumentParser, exit_on_error
 from fastpose_mtn.hosts import HOSTS
 from fastpose_mtn.runtime.memory import share_one_arena
+
+if TYPE_CHECKING:
+    from fastpose_mtn.build import NetworkArguments
+    from fastpose_mtn.video.job import Request
 
 DEMO_CLIP = Path(__file__).parents[1] / "assets" / "demo.mp4"
 SOURCES = "videos, images, folders of either, a camera's number or streams' URLs (default: the demo's clip)"
@@ -21,6 +26,23 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--input", nargs="+", action="extend", metavar="SOURCE", help=SOURCES)
     add("--output", default="output", metavar="DIR", help="folder for the results (default: output)")
+    add_tracking_flags(parser)
+    add(
+        "--live",
+        default="auto",
+        choices=["auto", "on", "off"],
+        help="newest frame first: of cameras and streams (auto), of recordings at their own pace too, or of none",
+    )
+    add("--quiet", action="store_true", help="print errors and warnings only")
+    add("options", nargs="*", metavar="KEY VALUE", help="override the configuration")
+    args = parser.parse_args(arguments)
+    check_tracking_flags(parser, args)
+    return args
+
+
+def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
+    """What every command that tracks whole videos asks: which network, which tracker, which files."""
+    add = parser.add_argument
     add("--config-file", metavar="YAML", help="configuration (default: the one that the weights carry)")
     add(
         "--weights",
@@ -41,52 +63,58 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--save-detections", action="store_true", help="save what python -m fastpose_mtn.tracking reads")
     add("--strategy", choices=["occlusion_aware", "reid", "iou"], help="how people are followed")
     add("--max-frames", type=int, metavar="N", help="stop each source after N frames")
-    add(
-        "--live",
-        default="auto",
-        choices=["auto", "on", "off"],
-        help="newest frame first: of cameras and streams (auto), of recordings at their own pace too, or of none",
-    )
-    add("--quiet", action="store_true", help="print errors and warnings only")
-    add("options", nargs="*", metavar="KEY VALUE", help="override the configuration")
-    args = parser.parse_args(arguments)
+
+
+def check_tracking_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Ends with the parser's error where one of ``add_tracking_flags`` is out of range."""
     for name in ("batch_size", "max_frames"):
         value = getattr(args, name)
         if value is not None and value < 1:
             parser.error(f"--{name.replace('_', '-')} {value}: expected at least 1")
-    return args
 
 
-def run(args: argparse.Namespace) -> int:
-    """Tracks what the command line asks for; returns the exit status."""
-    share_one_arena()  # the network runs in a thread
-    from fastpose_mtn import build
-    from fastpose_mtn.commands.track_sources import Request, split_options, track_inputs
+def network_arguments(args: argparse.Namespace, options: Sequence[str]) -> NetworkArguments:
+    """What ``build.build_pose_tracking`` is to be called with."""
+    return {
+        "weights": args.weights,
+        "config_file": args.config_file,
+        "device": args.device,
+        "precision": args.precision,
+        "strategy": args.strategy,
+        "options": options,
+        "host": args.engine,
+    }
+
+
+def make_request(args: argparse.Namespace, folder: Path, *, live: str = "off") -> Request:
+    """What the command line asks to be made of each source; see ``video.job.Request``."""
+    from fastpose_mtn.video.job import Request
     from fastpose_mtn.video.outputs import check_formats
 
-    inputs, options = split_options(args.input or [str(DEMO_CLIP)], args.options)
-    request = Request(
-        folder=Path(args.output),
+    return Request(
+        folder=folder,
         formats=check_formats(args.formats),
         video=not args.no_video,
         detections=args.save_detections,
         batch_size=args.batch_size,
         max_frames=args.max_frames,
         quiet=args.quiet,
-        live=args.live,
+        live=live,
     )
 
-    def load() -> build.PoseTracking:
-        return build.build_pose_tracking(
-            weights=args.weights,
-            config_file=args.config_file,
-            device=args.device,
-            precision=args.precision,
-            strategy=args.strategy,
-            options=options,
-            host=args.engine,
-        )
 
+def run(args: argparse.Namespace) -> int:
+    """Tracks what the command line asks for; returns the exit status."""
+    share_one_arena()  # the network runs in a thread
+    from fastpose_mtn import build
+    from fastpose_mtn.commands.track_sources import split_options, track_inputs
+
+    inputs, options = split_options(args.input or [str(DEMO_CLIP)], args.options)
+
+    def load() -> build.PoseTracking:
+        return build.build_pose_tracking(**network_arguments(args, options))
+
+    request = make_request(args, Path(args.output), live=args.live)
     return track_inputs(inputs or [str(DEMO_CLIP)], request, load)
 
 

@@ -6,40 +6,15 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from fastpose_mtn.build import PoseTracking
 from fastpose_mtn.errors import error_line
+from fastpose_mtn.video.job import Request, track_source
 from fastpose_mtn.video.live import ReconnectingSource, as_live
-from fastpose_mtn.video.outputs import Outputs, check_output_folder
-from fastpose_mtn.video.run import Summary, remarks, run_source, table
+from fastpose_mtn.video.outputs import check_output_folder
+from fastpose_mtn.video.run import Summary, remarks, table
 from fastpose_mtn.video.sources import Source, find_inputs, open_source
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to make of each input.
-
-    Attributes:
-        folder: for the results.
-        formats: keys of ``fastpose_mtn.video.writers.FORMATS``.
-        video: whether to draw the people into a video.
-        detections: whether to save the people before tracking.
-        batch_size: frames that the network sees at once; None: as many as its device likes.
-        max_frames: of each source; None: all.
-        quiet: whether to print errors and warnings only.
-        live: one of ``fastpose_mtn.video.live.MODES``.
-    """
-
-    folder: Path
-    formats: Sequence[str] = ("posetrack",)
-    video: bool = True
-    detections: bool = False
-    batch_size: int | None = None
-    max_frames: int | None = None
-    quiet: bool = False
-    live: str = "auto"
 
 
 def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], PoseTracking]) -> int:
@@ -77,7 +52,7 @@ def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], Po
             opened.patience_s = float(tracking.cfg.VIDEO.RECONNECT_SECONDS)
         summary = Summary(_unused(opened.name, names))
         try:
-            _track(opened, tracking, request, summary)
+            track_source(opened, tracking, request, summary)
         except (ValueError, OSError) as error:
             failed = True
             print(error_line(error), file=sys.stderr)
@@ -125,32 +100,6 @@ def _open_all(inputs: Sequence[str], live: str) -> Iterator[Source | ValueError 
                 yield error
             else:
                 yield source
-
-
-def _track(source: Source, tracking: PoseTracking, request: Request, summary: Summary) -> None:
-    def open_outputs() -> Outputs:
-        return Outputs(
-            request.folder,
-            summary.name,
-            source=source,
-            skeleton=tracking.estimator.skeleton,
-            formats=request.formats,
-            video=request.video,
-            detections=request.detections,
-            joint_thresh=float(tracking.cfg.TRACKER.JOINT_THRESH),
-            times=summary.times,
-        )
-
-    run_source(
-        source,
-        tracking.estimator,
-        tracking.new_tracker(),
-        open_outputs,
-        summary,
-        batch_size=request.batch_size or tracking.batch_size,
-        max_frames=request.max_frames,
-        quiet=request.quiet,
-    )
 
 
 def _warn(text: str) -> None:

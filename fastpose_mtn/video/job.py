@@ -1,0 +1,75 @@
+"""One source's whole job: its people tracked into the files that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastpose_mtn.build import PoseTracking
+from fastpose_mtn.video.outputs import Outputs
+from fastpose_mtn.video.run import Summary, run_source
+from fastpose_mtn.video.sources import Source
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to make of each input.
+
+    Attributes:
+        folder: for the results.
+        formats: keys of ``fastpose_mtn.video.writers.FORMATS``.
+        video: whether to draw the people into a video.
+        detections: whether to save the people before tracking.
+        batch_size: frames that the network sees at once; None: as many as its device likes.
+        max_frames: of each source; None: all.
+        quiet: whether to print errors and warnings only.
+        live: one of ``fastpose_mtn.video.live.MODES``.
+    """
+
+    folder: Path
+    formats: Sequence[str] = ("posetrack",)
+    video: bool = True
+    detections: bool = False
+    batch_size: int | None = None
+    max_frames: int | None = None
+    quiet: bool = False
+    live: str = "auto"
+
+
+def track_source(source: Source, tracking: PoseTracking, request: Request, summary: Summary) -> None:
+    """Tracks a source into files called ``summary.name``, which is filled in.
+
+    Args:
+        source: gives the frames; is closed at the end.
+        tracking: the network, and what makes a tracker.
+        request: what to write, and where; the folder exists.
+        summary: of this source; holds its name and nothing else yet.
+
+    Raises:
+        Exception: what failed in any stage; the files are left as ``NAME.partial``.
+    """
+
+    def open_outputs() -> Outputs:
+        return Outputs(
+            request.folder,
+            summary.name,
+            source=source,
+            skeleton=tracking.estimator.skeleton,
+            formats=request.formats,
+            video=request.video,
+            detections=request.detections,
+            joint_thresh=float(tracking.cfg.TRACKER.JOINT_THRESH),
+            times=summary.times,
+        )
+
+    run_source(
+        source,
+        tracking.estimator,
+        tracking.new_tracker(),
+        open_outputs,
+        summary,
+        batch_size=request.batch_size or tracking.batch_size,
+        max_frames=request.max_frames,
+        quiet=request.quiet,
+    )
