@@ -118,7 +118,9 @@ class OcclusionAwareTracker:
         appearance, comparable = self._appearance(people)
         overlap = iou_matrix(expected, people.boxes)
         similarity = self._similarity(overlap, appearance, comparable, time_s)
-        similarity[~self._reachable(overlap, expected, people.boxes, time_s)] = 0.0
+        doubtful = (similarity >= self.parameters.min_similarity) & (overlap < self.parameters.certain_overlap)
+        if doubtful.any():
+            similarity[doubtful & ~self._reachable(expected, people.boxes, time_s)] = 0.0
         rows, columns = match(similarity, self.parameters.min_similarity)
         if self.parameters.strategy == "occlusion_aware":
             rows, columns = self._recover(people, rows, columns, expected, appearance, comparable, time_s)
@@ -228,16 +230,14 @@ class OcclusionAwareTracker:
         weight = self.parameters.position_weight * np.exp(lost_s / -self.parameters.position_memory_seconds)
         return combined_similarity(iou, appearance, comparable, position_weight=weight[:, None])
 
-    def _reachable(
-        self, overlap: np.ndarray, expected: np.ndarray, boxes: np.ndarray, time_s: float
-    ) -> np.ndarray:
-        """Which boxes can show each tracklet's person, (T, N) bool: they overlap, or are near and about as high.
+    def _reachable(self, expected: np.ndarray, boxes: np.ndarray, time_s: float) -> np.ndarray:
+        """Which boxes can show each tracklet's person, (T, N) bool: those near and about as high.
 
         Without it appearance alone would give an id to whoever looks alike at the other end of the picture.
         """
         near = proximity(expected, boxes, self._reach(time_s)) > 0.0
         alike = height_ratio(expected, boxes) >= self.parameters.min_height_ratio
-        return (overlap >= self.parameters.certain_overlap) | (near & alike)
+        return near & alike
 
     def _reach(self, time_s: float) -> np.ndarray:
         """How far each tracklet's person may be from the predicted place, (T,) in heights."""
