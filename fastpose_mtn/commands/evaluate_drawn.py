@@ -16,6 +16,7 @@ from tqdm import tqdm
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticFrame, SyntheticScene
 from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
 from fastpose_mtn.evaluation.drawn_metrics import SyntheticEvaluator
+from fastpose_mtn.files import write_text
 from fastpose_mtn.protocols import PoseEstimator
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(metrics_text(metrics))
         if options.output:
             plain = {name: None if np.isnan(value) else value for name, value in metrics.items()}
-            Path(options.output).write_text(json.dumps(plain, indent=2) + "\n")
+            write_text(Path(options.output), json.dumps(plain, indent=2) + "\n")
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:

@@ -21,7 +21,7 @@ from fastpose_mtn.checkpoints.loading import (
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg, to_default_host
 from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
-from fastpose_mtn.files import whole_file
+from fastpose_mtn.files import whole_file, write_text
 from fastpose_mtn.systems.mtn.network import MTN, build_model
 
 
@@ -53,7 +53,7 @@ def convert(source: str, target: str | Path, *, config_file: str | None = None) 
     theirs = from_default_host(cfg)
     theirs.MODEL.WEIGHTS = str(target)
     settings = target.with_suffix(".yaml")
-    settings.write_text(theirs.dump())
+    write_text(settings, theirs.dump())
     with whole_file(target) as partial:
         torch.save({"model": dict(model.state_dict()), "__author__": "FastPose MTN"}, partial)
     return [target, settings]

@@ -28,6 +28,7 @@ from fastpose_mtn.engine.evaluation import evaluate_all, evaluation_batch_size
 from fastpose_mtn.engine.launch import LaunchConfiguration
 from fastpose_mtn.engine.training_data import FINAL_WEIGHTS
 from fastpose_mtn.errors import InputError, exit_on_error
+from fastpose_mtn.files import write_text
 from fastpose_mtn.runtime.memory import keep_freed_memory
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -116,7 +117,7 @@ def _worker(cfg: CfgNode, eval_only: bool, resume: bool) -> None:
             cfg.MODEL.TIMM.PRETRAINED = False  # nothing to download for what a checkpoint will fill
         trainer = FastPoseTrainer(cfg)
         if comm.is_main_process():
-            (Path(cfg.OUTPUT_DIR) / "config.yaml").write_text(trainer.cfg.dump())
+            write_text(Path(cfg.OUTPUT_DIR) / "config.yaml", trainer.cfg.dump())
         trainer.resume_or_load(resume=resume)
         _LOG.info(
             "%s: %d steps of %d images from step %d", ", ".join(cfg.DATASETS.TRAIN), cfg.SOLVER.MAX_ITER,

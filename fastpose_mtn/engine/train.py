@@ -30,6 +30,7 @@ from fastpose_mtn.engine.training_data import (
     training_images,
 )
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.files import write_text
 from fastpose_mtn.modeling.freeze import train_only
 from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.runtime.memory import keep_freed_memory
@@ -91,7 +92,7 @@ def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | N
     callbacks.append(ProgressLog(cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.IMS_PER_BATCH))
     trainer = build_trainer(cfg, folder, callbacks, launch)
     if is_first_process():
-        (folder / "config.yaml").write_text(cfg.dump())
+        write_text(folder / "config.yaml", cfg.dump())
     _LOG.info(
         "%s: %d images, %d identities, seed %d, %d steps of %d images%s",
         ", ".join(cfg.DATASETS.TRAIN), len(images), images.num_identities, seed, cfg.SOLVER.MAX_ITER,

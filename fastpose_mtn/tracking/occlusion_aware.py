@@ -118,7 +118,9 @@ class OcclusionAwareTracker:
         appearance, comparable = self._appearance(people)
         overlap = iou_matrix(expected, people.boxes)
         similarity = self._similarity(overlap, appearance, comparable, time_s)
-        doubtful = (similarity >= self.parameters.min_similarity) & (overlap < self.parameters.certain_overlap)
+        doubtful = (similarity >= self.parameters.min_similarity) & (
+            overlap < self.parameters.certain_overlap
+        )
         if doubtful.any():
             similarity[doubtful & ~self._reachable(expected, people.boxes, time_s)] = 0.0
         rows, columns = match(similarity, self.parameters.min_similarity)
