@@ -13,6 +13,7 @@ from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.video.image_order import ARRANGEMENTS
 from fastpose_mtn.video.live import MODES, as_live
 from fastpose_mtn.video.pipeline import TrackedFrame, track_frames
 from fastpose_mtn.video.sources import ArraySource, Source, check_image, find_inputs, open_source
@@ -89,6 +90,7 @@ class FastPose:
         batch_size: int | None = None,
         max_frames: int | None = None,
         live: str = "auto",
+        images: str = "auto",
     ) -> Generator[TrackedFrame, None, None]:
         """Follows everyone through a video, frame by frame.
 
@@ -103,6 +105,9 @@ class FastPose:
             max_frames: after which to stop; None: never.
             live: auto: of a camera or stream the newest frame is looked at, and it is opened again when it breaks
                 off; on: a recording is played at its own pace and treated alike; off: every frame is looked at.
+            images: what the images of a folder are to each other: sequence; independent: photographs, where nobody is
+                followed from one to the next and ids begin anew; auto: what their names tell, numbered ones are a
+                sequence.
 
         Yields:
             Each frame in order, with ``index``, ``time_s`` (seconds since the first), ``image`` (H, W, 3)
@@ -118,12 +123,14 @@ class FastPose:
         """
         if live not in MODES:
             raise ValueError(f"live {live!r}: choose from {', '.join(MODES)}")
+        if images not in ARRANGEMENTS:
+            raise ValueError(f"images {images!r}: choose from {', '.join(ARRANGEMENTS)}")
         if max_frames is not None and max_frames < 0:
             raise ValueError(f"max_frames: expected 0 or more, or None for all, got {max_frames}")
         size = self._batch_size(batch_size)
-        opened = self._open(source, frame_rate)
+        opened = self._open(source, frame_rate, images)
         if isinstance(source, (str, Path, int)):
-            opened = as_live(opened, live, lambda: self._open(source, frame_rate))
+            opened = as_live(opened, live, lambda: self._open(source, frame_rate, images))
         return self._track(opened, size, max_frames)
 
     def _track(
@@ -180,11 +187,13 @@ class FastPose:
         check_image(image, f"image {index}")
         return np.ascontiguousarray(image)
 
-    def _open(self, source: str | Path | int | Iterable[np.ndarray], frame_rate: float | None) -> Source:
+    def _open(
+        self, source: str | Path | int | Iterable[np.ndarray], frame_rate: float | None, images: str
+    ) -> Source:
         rate = float(frame_rate or self.cfg.VIDEO.FOLDER_FRAME_RATE)
         if not isinstance(source, (str, Path, int)):
             return ArraySource(source, frame_rate=rate)
         found = find_inputs(str(source))
-        if found != [str(source)]:
+        if len(found) > 1:
             raise InputError(f"{source}: a folder of {len(found)} videos; track one after the other")
-        return open_source(found[0], folder_frame_rate=rate)
+        return open_source(found[0], folder_frame_rate=rate, images=images)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fastpose_mtn.errors import ArgumentParser, exit_on_error
 from fastpose_mtn.hosts import HOSTS
 from fastpose_mtn.runtime.memory import share_one_arena
+from fastpose_mtn.video.image_order import ARRANGEMENTS
 
 if TYPE_CHECKING:
     from fastpose_mtn.build import NetworkArguments
@@ -62,6 +63,12 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
     add("--no-video", action="store_true", help="do not draw the people into a video")
     add("--save-detections", action="store_true", help="save what python -m fastpose_mtn.tracking reads")
     add("--strategy", choices=["occlusion_aware", "reid", "iou"], help="how people are followed")
+    add(
+        "--images",
+        default="auto",
+        choices=ARRANGEMENTS,
+        help="what a folder's images are: one sequence, independent photographs, or what their names tell (auto)",
+    )
     add("--max-frames", type=int, metavar="N", help="stop each source after N frames")
 
 
@@ -100,6 +107,7 @@ def make_request(args: argparse.Namespace, folder: Path, *, live: str = "off") -
         max_frames=args.max_frames,
         quiet=args.quiet,
         live=live,
+        images=args.images,
     )
 
 

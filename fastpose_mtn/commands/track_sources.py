@@ -36,7 +36,7 @@ def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], Po
     summaries: list[Summary] = []
     names: set[str] = set()
     failed = False
-    for opened in _open_all(inputs, request.live):
+    for opened in _open_all(inputs, request):
         if not isinstance(opened, Source):
             failed = True
             print(error_line(opened), file=sys.stderr)
@@ -85,17 +85,19 @@ def split_options(inputs: Sequence[str], options: Sequence[str]) -> tuple[list[s
     return list(inputs), list(options)
 
 
-def _open_all(inputs: Sequence[str], live: str) -> Iterator[Source | ValueError | OSError]:
+def _open_all(inputs: Sequence[str], request: Request) -> Iterator[Source | ValueError | OSError]:
     """Each input's sources, opened when their turn comes, or what was wrong with it."""
+    note = _ignore if request.quiet else _note
     for given in inputs:
         try:
-            found = find_inputs(given)
+            found = find_inputs(given, note)
         except (ValueError, OSError) as error:
             yield error
             continue
         for one in found:
             try:
-                source = as_live(open_source(one), live, functools.partial(open_source, one), _warn)
+                opened = open_source(one, images=request.images, report=note)
+                source = as_live(opened, request.live, functools.partial(open_source, one), _warn)
             except (ValueError, OSError) as error:
                 yield error
             else:
@@ -104,6 +106,14 @@ def _open_all(inputs: Sequence[str], live: str) -> Iterator[Source | ValueError 
 
 def _warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _ignore(text: str) -> None:
+    """``--quiet``."""
 
 
 def _unused(name: str, names: set[str]) -> str:

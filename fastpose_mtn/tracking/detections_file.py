@@ -3,7 +3,8 @@
 An uncompressed NumPy archive of plain arrays over the F frames and over the N people of all frames, in order:
 ``frame_numbers`` (F,), ``times_s`` (F,), ``image_sizes_hw`` (F, 2), ``people`` (F,): how many in each frame;
 ``boxes`` (N, 4), ``scores`` (N,), ``keypoints`` (N, K, 3) and, where there are any, ``embeddings`` (N, D);
-and the texts ``skeleton``, ``source`` and ``format``. It is read without pickle: a file that somebody
+and the texts ``skeleton``, ``source`` and ``format``. Of images there are ``file_names`` (F,), and where they are
+unrelated photographs ``independent`` is true. It is read without pickle: a file that somebody
 hands you cannot run code.
 """
 
@@ -37,12 +38,14 @@ class SavedFrame:
         time_s: seconds since the video's first frame.
         image_size_hw: pixels.
         detections: everyone found in it, NumPy.
+        file_name: of the image file that it is; None for a video's frame.
     """
 
     number: int
     time_s: float
     image_size_hw: tuple[int, int]
     detections: PersonDetections
+    file_name: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +56,13 @@ class SavedDetections:
         source: the video's name, the stem of its result files.
         skeleton: of the people.
         frames: in order of time.
+        independent: whether they are unrelated photographs, of which none goes on from another.
     """
 
     source: str
     skeleton: Skeleton
     frames: tuple[SavedFrame, ...]
+    independent: bool = False
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -77,11 +82,15 @@ class DetectionsWriter:
         path: should end in ``.detections.npz``.
         source: the video's name.
         skeleton: of the people.
+        independent: whether the frames are unrelated photographs.
     """
 
-    def __init__(self, path: Path | str, *, source: str, skeleton: Skeleton) -> None:
+    def __init__(
+        self, path: Path | str, *, source: str, skeleton: Skeleton, independent: bool = False
+    ) -> None:
         self.path = Path(path)
-        self._source, self._skeleton = source, skeleton
+        self._source, self._skeleton, self._independent = source, skeleton, independent
+        self._file_names: list[str] = []
         self._numbers: list[int] = []
         self._times: list[float] = []
         self._sizes: list[tuple[int, int]] = []
@@ -93,25 +102,25 @@ class DetectionsWriter:
         }
         self._closed = False
 
-    def write(
-        self, frame_number: int, time_s: float, image_size_hw: tuple[int, int], detections: PersonDetections
-    ) -> None:
+    def write(self, frame: SavedFrame) -> None:
         """Adds a frame, with or without people.
 
         Raises:
             ValueError: the file is closed, time goes backwards, or the people have other joints or
                 embeddings than the file's.
         """
+        frame_number, time_s, image_size_hw = frame.number, frame.time_s, frame.image_size_hw
         if self._closed:
             raise ValueError(f"{self.path}: closed; frame {frame_number} comes too late")
         if self._times and not time_s >= self._times[-1]:
             raise ValueError(
                 f"{self.path}: frame {frame_number}: time went back from {self._times[-1]} to {time_s} s"
             )
-        detections = detections.numpy()
+        detections = frame.detections.numpy()
         self._check(frame_number, detections)
         self._numbers.append(int(frame_number))
         self._times.append(float(time_s))
+        self._file_names.append(frame.file_name or "")
         self._sizes.append((int(image_size_hw[0]), int(image_size_hw[1])))
         self._people.append(len(detections))
         for name, spool in self._spools.items():
@@ -160,6 +169,9 @@ class DetectionsWriter:
             "image_sizes_hw": np.array(self._sizes, np.int64).reshape(-1, 2),
             "people": np.array(self._people, np.int64),
         }
+        if any(self._file_names):
+            small["file_names"] = np.array(self._file_names)
+            small["independent"] = np.array(self._independent)
         shapes: dict[str, tuple[int, ...]] = {"boxes": (n, 4), "scores": (n,), "keypoints": (n, joints, 3)}
         if dim:
             shapes["embeddings"] = (n, dim)
@@ -182,7 +194,7 @@ def save(path: Path | str, frames: Iterable[SavedFrame], *, source: str, skeleto
     complete = False
     try:
         for frame in frames:
-            writer.write(frame.number, frame.time_s, frame.image_size_hw, frame.detections)
+            writer.write(frame)
         complete = True
     finally:
         writer.close(complete)
@@ -216,10 +228,15 @@ def load(path: Path | str) -> SavedDetections:
         height, width = arrays["image_sizes_hw"][i].tolist()
         frames.append(
             SavedFrame(
-                int(arrays["frame_numbers"][i]), float(arrays["times_s"][i]), (height, width), detections
+                number=int(arrays["frame_numbers"][i]),
+                time_s=float(arrays["times_s"][i]),
+                image_size_hw=(height, width),
+                detections=detections,
+                file_name=(str(arrays["file_names"][i]) or None) if "file_names" in arrays else None,
             )
         )
-    return SavedDetections(str(arrays["source"]), SKELETONS[name], tuple(frames))
+    independent = bool(arrays.get("independent", False))
+    return SavedDetections(str(arrays["source"]), SKELETONS[name], tuple(frames), independent)
 
 
 # Each array's kinds of dtype and its axes: F frames, N people, K joints, or a number; "*" is anything.
@@ -235,7 +252,10 @@ _LAYOUT: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "scores": ("f", ("N",)),
     "keypoints": ("f", ("N", "K", 3)),
     "embeddings": ("f", ("N", "*")),
+    "file_names": ("U", ("F",)),
+    "independent": ("b", ()),
 }
+_OPTIONAL = {"embeddings", "file_names", "independent"}
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -244,7 +264,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise InputError(f"{path}: expected an archive of arrays, got a single array")
         with loaded as archive:
-            missing = sorted(set(_LAYOUT) - {"embeddings"} - set(archive.files))
+            missing = sorted(set(_LAYOUT) - _OPTIONAL - set(archive.files))
             if missing:
                 raise InputError(f"{path}: not a file of saved detections: it lacks {', '.join(missing)}")
             return {name: archive[name] for name in _LAYOUT if name in archive.files}

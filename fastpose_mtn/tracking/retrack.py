@@ -23,7 +23,7 @@ class TrackedVideo:
         source: its name.
         frames: how many there are.
         people: how many were on a track, over all frames.
-        tracks: how many there are.
+        tracks: how many there are; none of unrelated photographs.
         path: the file of results.
     """
 
@@ -58,6 +58,8 @@ def track_saved(
 ) -> Iterator[tuple[SavedFrame, TrackedPersons]]:
     """Tracks saved people: each frame and those of them on a track; the tracker is reset first.
 
+    Ids begin anew with each of unrelated photographs.
+
     Args:
         saved: of one video.
         tracker: for people of its skeleton.
@@ -66,6 +68,8 @@ def track_saved(
     """
     tracker.reset()
     for frame in saved:
+        if saved.independent:
+            tracker.reset()
         people = frame.detections if pose_nms is None else pose_nms(frame.detections)
         try:
             yield frame, tracker.update(people, frame.time_s)
@@ -99,7 +103,10 @@ def track_file(
     result, count, ids = folder / f"{saved.source}.json", 0, set()
     with PoseTrack18File(result) as file:
         for frame, people in track_saved(saved, new_tracker(saved.skeleton), new_pose_nms(saved.skeleton)):
-            file.add_tracked(saved.source, frame.number, frame.image_size_hw, people, saved.skeleton)
+            file.add_tracked(
+                saved.source, frame.number, frame.image_size_hw, people, saved.skeleton, frame.file_name
+            )
             count += len(people)
-            ids.update(people.track_ids.tolist())
+            if not saved.independent:
+                ids.update(people.track_ids.tolist())
     return TrackedVideo(saved.source, len(saved), count, len(ids), result)

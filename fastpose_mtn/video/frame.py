@@ -18,6 +18,7 @@ class Frame:
         duration_s: seconds for which it is shown.
         image: (H, W, 3) uint8 RGB, C-contiguous and upright; None where it could not be decoded.
         image_size_hw: pixels, as displayed; of the nearest frame before it where ``image`` is None.
+        file_name: of the image file that it is, without its folder; None for a video's frame.
         arrived_s: ``time.monotonic()`` when a live source gave it; None for what was recorded.
     """
 
@@ -27,4 +28,5 @@ class Frame:
     duration_s: float
     image: np.ndarray | None
     image_size_hw: tuple[int, int]
+    file_name: str | None = None
     arrived_s: float | None = None

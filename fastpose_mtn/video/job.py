@@ -25,6 +25,7 @@ class Request:
         max_frames: of each source; None: all.
         quiet: whether to print errors and warnings only.
         live: one of ``fastpose_mtn.video.live.MODES``.
+        images: one of ``fastpose_mtn.video.image_order.ARRANGEMENTS``.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Request:
     max_frames: int | None = None
     quiet: bool = False
     live: str = "auto"
+    images: str = "auto"
 
 
 def track_source(source: Source, tracking: PoseTracking, request: Request, summary: Summary) -> None:

@@ -35,7 +35,8 @@ def as_live(
         return source
     if source.live:
         return ReconnectingSource(source, open_again, report)
-    return PacedSource(source) if mode == "on" and not source.still else source
+    recording = not (source.still or source.independent)
+    return PacedSource(source) if mode == "on" and recording else source
 
 
 class _Wrapper(Source):

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.files import finish, partial_path
+from fastpose_mtn.files import finish, partial_path, whole_file
 from fastpose_mtn.skeletons import Skeleton
-from fastpose_mtn.tracking.detections_file import ENDING, DetectionsWriter
+from fastpose_mtn.tracking.detections_file import ENDING, DetectionsWriter, SavedFrame
 from fastpose_mtn.video.background import Consumer
 from fastpose_mtn.video.encoder import VideoEncoder
 from fastpose_mtn.video.frame import Frame
@@ -59,7 +59,8 @@ class Outputs:
         source: whose clock the overlay keeps; its own file is never written over.
         skeleton: of the people.
         formats: keys of ``FORMATS``.
-        video: whether to make the overlay, ``NAME.mp4``, or ``NAME.jpg`` for a single picture.
+        video: whether to make the overlay, ``NAME.mp4``, ``NAME.jpg`` of a single picture, or a picture a
+            photograph in the folder ``NAME``.
         detections: whether to save the untracked people too, for ``python -m fastpose_mtn.tracking``.
         joint_thresh: the confidence above which the overlay shows a joint as visible.
         times: is added to, under "write", "draw" and "encode".
@@ -82,9 +83,7 @@ class Outputs:
         joint_thresh: float,
         times: StageTimes,
     ) -> None:
-        endings = [FORMATS[form][1] for form in formats] + (
-            [".jpg" if source.still else ".mp4"] if video else []
-        )
+        endings = [FORMATS[form][1] for form in formats] + ([_overlay_ending(source)] if video else [])
         for ending in endings:
             _check_not_the_source(folder / f"{name}{ending}", source)
         self._times = times
@@ -92,22 +91,25 @@ class Outputs:
             open_writer(form, folder, sequence=name, skeleton=skeleton) for form in formats
         ]
         self._detections = (
-            DetectionsWriter(folder / f"{name}{ENDING}", source=name, skeleton=skeleton)
+            DetectionsWriter(
+                folder / f"{name}{ENDING}", source=name, skeleton=skeleton, independent=source.independent
+            )
             if detections
             else None
         )
         self._overlay = None
-        self._encoder: VideoEncoder | _PictureEncoder | None = None
+        self._independent = source.independent
+        self._encoder: VideoEncoder | _Picture | _Pictures | None = None
         self._encoding: Consumer[tuple[Frame, np.ndarray]] | None = None
         if video:
             self._overlay = Overlay(skeleton, joint_thresh=joint_thresh)
-            self._encoder = (
-                _PictureEncoder(folder / f"{name}.jpg")
-                if source.still
-                else VideoEncoder(
-                    folder / f"{name}.mp4", frame_rate=source.frame_rate, time_base=source.time_base
-                )
-            )
+            path = folder / f"{name}{_overlay_ending(source)}"
+            if source.independent:
+                self._encoder = _Pictures(path)
+            elif source.still:
+                self._encoder = _Picture(path)
+            else:
+                self._encoder = VideoEncoder(path, frame_rate=source.frame_rate, time_base=source.time_base)
             self._encoding = Consumer(self._encode, capacity=_WAITING, name="encode")
         self._writing: Consumer[TrackedFrame] = Consumer(self._write, capacity=_WAITING, name="write")
 
@@ -140,8 +142,18 @@ class Outputs:
             for writer in self._writers:
                 writer.write(frame, tracked.people)
             if self._detections:
-                self._detections.write(frame.number, frame.time_s, frame.image_size_hw, tracked.detections)
+                self._detections.write(
+                    SavedFrame(
+                        frame.number,
+                        frame.time_s,
+                        frame.image_size_hw,
+                        tracked.detections,
+                        frame.file_name,
+                    )
+                )
         if self._overlay and self._encoding and frame.image is not None:
+            if self._independent:
+                self._overlay.reset()
             with self._times.measure("draw"):
                 drawn = self._overlay.draw(frame.image, tracked.people, frame.time_s)
             self._encoding.put((frame, drawn))
@@ -149,24 +161,56 @@ class Outputs:
     def _encode(self, item: tuple[Frame, np.ndarray]) -> None:
         frame, drawn = item
         with self._times.measure("encode"):
-            assert self._encoder is not None
-            self._encoder.write(drawn, frame.time_s, frame.duration_s)
+            if isinstance(self._encoder, VideoEncoder):
+                self._encoder.write(drawn, frame.time_s, frame.duration_s)
+            elif self._encoder is not None:
+                self._encoder.write(drawn, frame)
 
 
-class _PictureEncoder:
+class _Picture:
     """The overlay of a single picture."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._partial = partial_path(path)
 
-    def write(self, image: np.ndarray, time_s: float, duration_s: float) -> None:
-        encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
-        self._partial.write_bytes(encoded.tobytes())
+    def write(self, image: np.ndarray, frame: Frame) -> None:
+        self._partial.write_bytes(_jpeg(image))
 
     def close(self, complete: bool) -> None:
         if complete and self._partial.exists():
             finish(self.path)
+
+
+class _Pictures:
+    """The overlays of unrelated photographs, in a folder and under their own names: ``anna.png`` is ``anna.jpg``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        folder.mkdir(exist_ok=True)
+        self._taken: set[str] = set()
+
+    def write(self, image: np.ndarray, frame: Frame) -> None:
+        original = Path(frame.file_name or f"{frame.number:06d}")
+        name = f"{original.stem}.jpg"
+        if name.lower() in self._taken:  # anna.png beside anna.jpg
+            name = f"{original.name}.jpg"
+        self._taken.add(name.lower())
+        with whole_file(self.path / name) as partial:
+            partial.write_bytes(_jpeg(image))
+
+    def close(self, complete: bool) -> None:
+        """Each picture is whole when it is there."""
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    """An image (H, W, 3) RGB as a JPEG file's content."""
+    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def _overlay_ending(source: Source) -> str:
+    """Of the overlay's name: unrelated photographs have a folder."""
+    return "" if source.independent else ".jpg" if source.still else ".mp4"
 
 
 def _check_not_the_source(path: Path, source: Source) -> None:

@@ -94,6 +94,8 @@ def track_frames(
     A frame that could not be decoded comes with nobody in it, so that the numbering and the tracker's
     time go on. Ending the iteration early ends the threads and closes the source.
 
+    Of unrelated photographs nobody is followed from one to the next: ids begin anew with each.
+
     Of a live source the newest frame is looked at, one at a time; ``index`` counts the others too.
 
     Args:
@@ -130,6 +132,8 @@ def track_frames(
         ):
             try:
                 for frame, detections in itertools.islice(estimated, max_frames):
+                    if source.independent:
+                        tracker.reset()
                     with times.measure("track"):
                         people = tracker.update(detections, frame.time_s, frame.image)
                     yield TrackedFrame(frame, detections, people)

@@ -31,7 +31,7 @@ class Summary:
         name: of the source.
         frames: read, those that could not be decoded among them.
         people: tracked, summed over frames.
-        track_ids: of all people.
+        track_ids: of all people; none of unrelated photographs.
         seconds: that passed from the first frame to the closed files.
         times: seconds that each stage worked; stages overlap.
         skipped: indices of the frames that could not be decoded.
@@ -106,7 +106,8 @@ def run_source(
                     outputs.write(tracked)
                     summary.frames += 1
                     summary.people += len(tracked.people)
-                    summary.track_ids.update(tracked.people.track_ids.tolist())
+                    if not source.independent:
+                        summary.track_ids.update(tracked.people.track_ids.tolist())
                     if (age_s := tracked.age_s) is not None:
                         summary.ages_s.append(age_s)
                         summary.passed_over = tracked.index + 1 - summary.frames

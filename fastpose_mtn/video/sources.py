@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,11 +13,13 @@ import numpy as np
 from fastpose_mtn.data.image_file import is_image, read_image
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.image_order import image_order
 
 VIDEO_SUFFIXES = frozenset((
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
     ".ogv", ".mjpeg", ".gif", ".h264", ".hevc",
 ))  # fmt: skip
+Report = Callable[[str], None]  # is told, in a line, what was decided
 _FINE_TIME_BASE = Fraction(1, 90_000)  # MPEG's clock: a multiple of every common frame rate
 
 
@@ -33,11 +35,13 @@ class Source:
         time_base: the tick in seconds that the frames' times are multiples of.
         live: frames come at their own pace: the newest is looked at, and those that nobody had time for are not.
         still: a single picture.
+        independent: the frames are unrelated photographs: nobody is followed from one to the next.
         skipped: indices of the frames that could not be decoded, so far.
         problem: once all frames were read: why there are fewer than there should be, or None.
     """
 
     frame_rate_is_a_choice = False
+    independent = False
 
     def __init__(
         self,
@@ -71,15 +75,25 @@ class Source:
 
 
 class ImageSource(Source):
-    """Images in the order given: one file, or a folder's, which are one sequence.
+    """Images in the order given: one file, or a folder's.
 
     Where every file is numbered, results call a frame by its file's number.
+
+    Args:
+        name: of the source.
+        files: the images.
+        path: the folder, or the one file.
+        frame_rate: frames a second that a folder stands for.
+        independent: the images are unrelated photographs; otherwise one sequence.
     """
 
     frame_rate_is_a_choice = True
 
-    def __init__(self, name: str, files: list[Path], *, path: Path, frame_rate: float) -> None:
+    def __init__(
+        self, name: str, files: list[Path], *, path: Path, frame_rate: float, independent: bool = False
+    ) -> None:
         super().__init__(name, path=path, frame_count=len(files), frame_rate=frame_rate, still=path.is_file())
+        self.independent = independent
         self._files = files
         self._numbers = _numbers_of(files)
         if self.still:
@@ -101,6 +115,7 @@ class ImageSource(Source):
                 duration_s=1.0 / self.frame_rate,
                 image=image,
                 image_size_hw=size_hw,
+                file_name=file.name,
             )
         if len(self.skipped) == len(self._files):
             raise InputError(
@@ -138,8 +153,15 @@ def check_image(image: np.ndarray, what: str) -> None:
         raise ValueError(f"{what}: expected an image of at least one pixel, got {image.shape}")
 
 
-def find_inputs(value: str) -> list[str]:
+def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
     """The sources that one ``--input`` stands for: the videos of a folder of videos, else itself.
+
+    Where videos and images lie together the images are thumbnails or posters, unless they are many more and numbered:
+    then they are the frames of what lies beside them.
+
+    Args:
+        value: what was given.
+        report: is told which of the two is passed over.
 
     Raises:
         InputError: it does not exist, or is a folder without images and videos.
@@ -149,25 +171,42 @@ def find_inputs(value: str) -> list[str]:
     path = Path(value)
     if not value.strip() or not path.exists():  # "" would be the folder where one is
         raise InputError(f"{value}: no such file or folder; check the path")
-    if not path.is_dir() or any(is_image(file) for file in path.iterdir()):
+    if not path.is_dir():
         return [value]
+    images = _images_of(path)
     videos = sorted(
         (f for f in path.iterdir() if f.suffix.lower() in VIDEO_SUFFIXES and not f.name.startswith(".")),
         key=_natural_order,
     )
-    if not videos:
+    if not images and not videos:
         raise InputError(
             f"{value}: a folder without images and videos; give one that holds files such as .jpg, .png or .mp4"
         )
+    if not videos:
+        return [value]
+    if len(images) > 2 * len(videos) and not image_order([file.name for file in images]).independent:
+        report(f"{value}: {_count(images, 'image')}; {_count(videos, 'video')} beside them passed over")
+        return [value]
+    if images:
+        report(f"{value}: {_count(videos, 'video')}; {_count(images, 'image')} beside them passed over")
     return [str(video) for video in videos]
 
 
-def open_source(value: str, *, folder_frame_rate: float = 30.0) -> Source:
+def open_source(
+    value: str,
+    *,
+    folder_frame_rate: float = 30.0,
+    images: str = "auto",
+    report: Report = lambda text: None,
+) -> Source:
     """The source that one of ``find_inputs``'s values names.
 
     Args:
         value: a file, a folder of images, a camera's number or a stream's URL.
         folder_frame_rate: frames a second of a folder of images.
+        images: what the images of a folder are to each other, one of ``image_order.ARRANGEMENTS``; auto: what their
+            names tell.
+        report: is told what they tell.
 
     Raises:
         InputError: it cannot be opened; the message names it, says why and what to do.
@@ -180,10 +219,16 @@ def open_source(value: str, *, folder_frame_rate: float = 30.0) -> Source:
         return _video_source(value, name=_url_name(value))
     path = Path(value)
     if path.is_dir():
-        files = sorted((file for file in path.iterdir() if is_image(file)), key=_natural_order)
+        files = _images_of(path)
         if not files:
             raise InputError(f"{value}: a folder without images")
-        return ImageSource(path.resolve().name or "root", files, path=path, frame_rate=folder_frame_rate)
+        return ImageSource(
+            path.resolve().name or "root",
+            files,
+            path=path,
+            frame_rate=folder_frame_rate,
+            independent=_are_independent(value, files, images, report),
+        )
     if is_image(path):
         return ImageSource(path.stem, [path], path=path, frame_rate=folder_frame_rate)
     return _video_source(value, name=path.stem, path=path)
@@ -205,6 +250,26 @@ def _url_name(url: str) -> str:
     parts = urlsplit(url)
     name = Path(parts.path).stem or parts.hostname or "stream"
     return re.sub(r"[^\w.-]+", "_", name)
+
+
+def _images_of(folder: Path) -> list[Path]:
+    return sorted((file for file in folder.iterdir() if is_image(file)), key=_natural_order)
+
+
+def _are_independent(value: str, files: list[Path], images: str, report: Report) -> bool:
+    if images != "auto":
+        return images == "independent"
+    order = image_order([file.name for file in files])
+    if order.independent:
+        what, other = "unrelated photographs", "sequence follows people through them"
+    else:
+        what, other = "one sequence", "independent takes each by itself"
+    report(f"{value}: {_count(files, 'image')}, taken as {what}: {order.reason}; --images {other}")
+    return order.independent
+
+
+def _count(files: list[Path], what: str) -> str:
+    return f"{len(files)} {what}{'' if len(files) == 1 else 's'}"
 
 
 def _natural_order(path: Path) -> list[tuple[int, int | str]]:

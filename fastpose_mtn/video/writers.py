@@ -39,7 +39,7 @@ class JsonLinesWriter:
 
     ``{"frame": 0, "time": 0.0, "skeleton": "POSETRACK15", "people": [{"track_id": 1, "score": 0.98,
     "box": [x1, y1, x2, y2], "joints": [[x, y], ...], "confidences": [...]}]}``; time in seconds since the
-    first frame. A numbered image has its ``number``; a frame that could not be decoded is ``"skipped"``.
+    first frame. An image has its ``file_name``, a numbered one its ``number``; a frame that could not be decoded is ``"skipped"``.
     """
 
     def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
@@ -50,6 +50,8 @@ class JsonLinesWriter:
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a frame's line of JSON; a frame that could not be decoded is marked ``skipped``."""
         record: dict[str, Any] = {"frame": frame.index, "time": round(frame.time_s, 6)}
+        if frame.file_name is not None:
+            record["file_name"] = frame.file_name
         if frame.number != frame.index:
             record["number"] = frame.number
         if frame.image is None:
@@ -97,7 +99,7 @@ class MotChallengeWriter:
 
 
 class CocoResultsWriter:
-    """COCO's list of results, as ``COCO.loadRes`` reads it, with a ``track_id`` more.
+    """COCO's list of results, as ``COCO.loadRes`` reads it, with a ``track_id`` and an image's ``file_name`` more.
 
     An image's id is its number (``000000000785.jpg`` is 785), PoseTrack's id for a sequence that has
     one, else the frame's index. COCO counts joints in pixel indices, so 0.5 is taken off. Skeletons of
@@ -121,7 +123,7 @@ class CocoResultsWriter:
         keypoints[:, self._has, :2] -= 0.5
         for i in range(len(people)):
             x1, y1, x2, y2 = people.boxes[i].tolist()
-            record = {
+            record: dict[str, Any] = {
                 "image_id": posetrack18_image_id(self._sequence, frame.number),
                 "category_id": 1,
                 "bbox": _rounded(np.array([x1, y1, x2 - x1, y2 - y1])),
@@ -129,6 +131,8 @@ class CocoResultsWriter:
                 "score": round(float(people.scores[i]), 5),
                 "track_id": int(people.track_ids[i]),
             }
+            if frame.file_name is not None:
+                record["file_name"] = frame.file_name
             self._array.append(record)
 
     def close(self, complete: bool) -> None:
@@ -151,7 +155,9 @@ class PoseTrack18Writer:
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a frame and its people, whose joints are converted to PoseTrack18's by name."""
-        self._file.add_tracked(self._sequence, frame.number, frame.image_size_hw, people, self._skeleton)
+        self._file.add_tracked(
+            self._sequence, frame.number, frame.image_size_hw, people, self._skeleton, frame.file_name
+        )
 
     def close(self, complete: bool) -> None:
         """Ends the file: under its own name if ``complete``, otherwise it stays as ``NAME.partial``."""

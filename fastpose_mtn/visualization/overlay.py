@@ -44,6 +44,10 @@ class Overlay:
         self._trail_s = trail_s
         self._trails: dict[int, deque[tuple[float, np.ndarray]]] = {}  # time, place of the feet
 
+    def reset(self) -> None:
+        """Forgets where people were: the next frame has nothing to do with the last."""
+        self._trails.clear()
+
     def draw(self, image: np.ndarray, people: TrackedPersons, time_s: float) -> np.ndarray:
         """A copy of the frame with its people drawn on it.
 

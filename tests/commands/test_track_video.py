@@ -12,7 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from rectangles import RectangleEstimator, damage, moving, scene, stand_in, write_video
+from rectangles import ColourTracker, RectangleEstimator, damage, moving, scene, stand_in, write_video
 
 from fastpose_mtn import build
 from fastpose_mtn.commands import track as track_video
@@ -91,6 +91,52 @@ def test_folders_images_and_several_inputs(run, tmp_path):
     ]
     assert names("output") == sorted(expected)
     assert len(json.loads(Path("output/images.json").read_text())["images"]) == 4
+
+
+def photographs(folder):
+    """The same two people walk through all of them; names say that they are unrelated."""
+    folder.mkdir()
+    for i, name in enumerate(("anna.jpg", "bob.png", "bob.jpg")):
+        cv2.imwrite(str(folder / name), moving(4 * i)[..., ::-1])
+    return folder
+
+
+def test_photographs_keep_their_names_and_have_a_picture_and_ids_of_their_own(run, tmp_path):
+    photographs(tmp_path / "friends")
+    done = run("--input", "friends", "--formats", "posetrack,jsonl,coco", "--save-detections")
+    assert done.status == 0
+    assert "friends: 3 images, taken as unrelated photographs" in done.err
+    result = json.loads(Path("output/friends.json").read_text())
+    names_in_order = ["anna.jpg", "bob.jpg", "bob.png"]
+    assert [Path(image["file_name"]).name for image in result["images"]] == names_in_order
+    lines = [json.loads(line) for line in Path("output/friends.jsonl").read_text().splitlines()]
+    assert [line["file_name"] for line in lines] == names_in_order
+    assert names("output") == [
+        "friends", "friends.coco.json", "friends.detections.npz", "friends.json", "friends.jsonl",
+    ]  # fmt: skip
+    assert names("output/friends") == ["anna.jpg", "bob.jpg", "bob.png.jpg"]
+    drawn = cv2.imread("output/friends/anna.jpg")[..., ::-1]
+    assert (np.abs(drawn.astype(int) - moving(0)).max(axis=2) > 60).any()
+
+
+def test_nobody_is_followed_from_one_photograph_to_the_next(run, tmp_path, monkeypatch):
+    photographs(tmp_path / "friends")
+    resets = []
+    monkeypatch.setattr(ColourTracker, "reset", lambda tracker: resets.append(len(tracker.times)))
+    run("--input", "friends", "--quiet", "--no-video")
+    assert resets == [0, 1, 2]  # before each
+    run("--input", "friends", "--quiet", "--images", "sequence")
+    assert len(resets) == 3
+    assert "friends.mp4" in names("output")
+
+
+def test_pictures_never_take_the_place_of_the_photographs(run, tmp_path):
+    folder = photographs(tmp_path / "friends")
+    before = (folder / "anna.jpg").read_bytes()
+    done = run("--input", "friends", "--output", ".", "--quiet")
+    assert done.status == 2
+    assert "friends: its result would take its place; choose another folder with --output" in done.err
+    assert (folder / "anna.jpg").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_an_empty_frame_of_an_estimator_that_does_not_know_its_dimension(tmp_pat
 def test_the_name_appears_only_when_the_file_is_whole(tmp_path):
     path = tmp_path / "a.detections.npz"
     writer = DetectionsWriter(path, source="a", skeleton=POSETRACK15)
-    writer.write(0, 0.0, (48, 64), people(2))
+    writer.write(SavedFrame(0, 0.0, (48, 64), people(2)))
     assert not path.exists()
     writer.close(complete=False)
     writer.close()
@@ -95,16 +95,16 @@ def test_the_arrays_are_plain_numpy(tmp_path):
 
 def test_the_writer_refuses_what_does_not_fit(tmp_path):
     writer = DetectionsWriter(tmp_path / "a.detections.npz", source="a", skeleton=POSETRACK15)
-    writer.write(0, 1.0, (48, 64), people(1))
+    writer.write(SavedFrame(0, 1.0, (48, 64), people(1)))
     with pytest.raises(ValueError, match=r"frame 1: time went back from 1\.0 to 0\.5 s"):
-        writer.write(1, 0.5, (48, 64), people(1))
+        writer.write(SavedFrame(1, 0.5, (48, 64), people(1)))
     with pytest.raises(ValueError, match="expected the 15 joints of POSETRACK15, got 17"):
-        writer.write(1, 2.0, (48, 64), people(1, joints=len(COCO17)))
+        writer.write(SavedFrame(1, 2.0, (48, 64), people(1, joints=len(COCO17))))
     with pytest.raises(ValueError, match="frame 1: embeddings have 0 values, those of earlier frames have 4"):
-        writer.write(1, 2.0, (48, 64), people(1, dim=None))
+        writer.write(SavedFrame(1, 2.0, (48, 64), people(1, dim=None)))
     writer.close()
     with pytest.raises(ValueError, match="closed; frame 1 comes too late"):
-        writer.write(1, 2.0, (48, 64), people(1))
+        writer.write(SavedFrame(1, 2.0, (48, 64), people(1)))
     assert [len(frame.detections) for frame in load(tmp_path / "a.detections.npz")] == [1]
 
 

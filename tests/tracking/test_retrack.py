@@ -1,6 +1,7 @@
 import functools
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from fastpose_mtn.config import get_cfg
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import COCO17, HALPE136, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.tracking.detections_file import SavedDetections, SavedFrame, save
+from fastpose_mtn.tracking.detections_file import DetectionsWriter, SavedDetections, SavedFrame, save
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 from fastpose_mtn.tracking.parameters import STRATEGIES, TrackerParameters
 from fastpose_mtn.tracking.retrack import find_detections, track_file, track_saved
@@ -32,6 +33,25 @@ def walkers(count, frames, *, skeleton=POSETRACK15, first_number=0):
         nobody = i == 2
         detections = PersonDetections(boxes, rng.uniform(0.75, 1, count).astype(np.float32), joints, looks)
         yield SavedFrame(first_number + i, i / 8, (480, 640), detections[:0] if nobody else detections)
+
+
+@pytest.mark.parametrize(("independent", "ids"), [(True, [0, 1, 0]), (False, [0, 1, 1])])
+def test_saved_photographs_keep_their_names_and_are_not_tracked_through(tmp_path, independent, ids):
+    """The second of two people is in the second picture too."""
+    first, second = walkers(2, 2)
+    path = tmp_path / "friends.detections.npz"
+    writer = DetectionsWriter(path, source="friends", skeleton=POSETRACK15, independent=independent)
+    writer.write(replace(first, file_name="anna.png"))
+    writer.write(replace(second, file_name="bob.png", detections=second.detections[1:]))
+    writer.close()
+    video = track_file(path, lambda skeleton: OcclusionAwareTracker(skeleton=skeleton), tmp_path)
+    content = json.loads(video.path.read_text())
+    assert [image["file_name"] for image in content["images"]] == [
+        "images/friends/anna.png",
+        "images/friends/bob.png",
+    ]
+    assert [person["track_id"] for person in content["annotations"]] == ids
+    assert video.tracks == (0 if independent else 2)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ def folder_of(path, names, size_hw=(8, 12)):
 def test_a_folder_of_images_is_one_sequence_in_natural_order(tmp_path):
     folder = folder_of(tmp_path / "walk", ["f0.png", "f1.png", "f2.png", "f10.png"])
     (folder / "walk.mp4").write_bytes(b"whatever lies beside the images")
-    assert find_inputs(str(folder)) == [str(folder)]
+    told = []
+    assert find_inputs(str(folder), told.append) == [str(folder)]
+    assert told == [f"{folder}: 4 images; 1 video beside them passed over"]
     source = open_source(str(folder), folder_frame_rate=10)
     frames = list(source)
     assert (source.name, source.frame_count, source.frame_rate) == ("walk", 4, 10)
@@ -27,6 +29,40 @@ def test_a_folder_of_images_is_one_sequence_in_natural_order(tmp_path):
     assert [f.time_s for f in frames] == [0.0, 0.1, 0.2, 0.3]
     assert [f.number for f in frames] == [0, 1, 2, 3]
     assert frames[0].image_size_hw == (8, 12)
+
+
+def test_the_images_names_tell_whether_they_are_a_sequence_unless_that_is_said(tmp_path):
+    people = str(folder_of(tmp_path / "people", ["anna.png", "bob.png"]))
+    walk = str(folder_of(tmp_path / "walk", ["f0.png", "f1.png", "f10.png"]))
+    told = []
+    assert open_source(people, report=told.append).independent
+    assert not open_source(walk, report=told.append).independent
+    assert told == [
+        f"{people}: 2 images, taken as unrelated photographs: anna.png and bob.png differ by more than a number; "
+        "--images sequence follows people through them",
+        f"{walk}: 3 images, taken as one sequence: their names are numbered; --images independent takes each by itself",
+    ]
+    assert not open_source(people, images="sequence", report=told.append).independent
+    assert open_source(walk, images="independent", report=told.append).independent
+    assert len(told) == 2
+
+
+def test_images_keep_their_names(tmp_path):
+    folder = folder_of(tmp_path / "people", ["bob.png", "Anna K.jpg"])
+    assert [frame.file_name for frame in open_source(str(folder))] == ["Anna K.jpg", "bob.png"]
+    assert [frame.file_name for frame in open_source(str(folder / "bob.png"))] == ["bob.png"]
+
+
+@pytest.mark.parametrize(
+    "images", [["poster.jpg"], ["a.jpg", "b2.jpg"], ["thumb1.jpg", "thumb2.jpg"], list("xyz")]
+)
+def test_images_beside_videos_are_their_thumbnails(tmp_path, images):
+    for name in ("a.mp4", "b2.mp4", *(name if "." in name else f"{name}.png" for name in images)):
+        (tmp_path / name).touch()
+    told = []
+    assert find_inputs(str(tmp_path), told.append) == [str(tmp_path / "a.mp4"), str(tmp_path / "b2.mp4")]
+    count = f"{len(images)} image{'s' if len(images) > 1 else ''}"
+    assert told == [f"{tmp_path}: 2 videos; {count} beside them passed over"]
 
 
 def test_numbered_images_keep_their_numbers(tmp_path):

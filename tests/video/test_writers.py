@@ -25,7 +25,7 @@ def people(ids, skeleton=POSETRACK15):
     return TrackedPersons(detections, np.array(ids, np.int64))
 
 
-def frame(index, *, number=None, image=True):
+def frame(index, *, number=None, image=True, file_name=None):
     return Frame(
         index=index,
         number=index if number is None else number,
@@ -33,6 +33,7 @@ def frame(index, *, number=None, image=True):
         duration_s=1 / 25,
         image=np.zeros((48, 64, 3), np.uint8) if image else None,
         image_size_hw=(48, 64),
+        file_name=file_name,
     )
 
 
@@ -61,6 +62,19 @@ def test_json_lines_hold_every_frame(tmp_path):
     assert (person["track_id"], person["score"], person["box"]) == (7, 0.75, [70, 20, 75, 40])
     assert person["joints"][14] == [84, 34]
     assert person["confidences"] == [0.5] * 15
+
+
+def test_images_keep_their_file_names_in_every_format_that_has_names(tmp_path):
+    frames = [(frame(0, file_name="anna.png"), people([1])), (frame(1, file_name="bob.jpg"), people([1, 2]))]
+    content = json.loads(write(tmp_path, "posetrack", frames, sequence="friends").read_text())
+    assert [i["file_name"] for i in content["images"]] == [
+        "images/friends/anna.png",
+        "images/friends/bob.jpg",
+    ]
+    lines = write(tmp_path, "jsonl", frames).read_text().splitlines()
+    assert [json.loads(line)["file_name"] for line in lines] == ["anna.png", "bob.jpg"]
+    results = json.loads(write(tmp_path, "coco", frames).read_text())
+    assert [person["file_name"] for person in results] == ["anna.png", "bob.jpg", "bob.jpg"]
 
 
 def test_motchallenge_rows_count_frames_from_one(tmp_path):

@@ -55,6 +55,7 @@ class PoseTrack18File:
         size_hw: tuple[int, int],
         people: TrackedPersons,
         skeleton: Skeleton,
+        file_name: str | None = None,
     ) -> None:
         """Adds a frame of tracked people.
 
@@ -64,8 +65,9 @@ class PoseTrack18File:
             size_hw: (height, width) of the frame, pixels.
             people: NumPy, joints in ``skeleton``'s order.
             skeleton: of the people; joints are converted to PoseTrack18's by name.
+            file_name: of the image file that the frame is; None: it is no file.
         """
-        frame = sequence_frame(sequence, number, size_hw)
+        frame = sequence_frame(sequence, number, size_hw, file_name)
         records = PoseTrackPeople.predicted(people, skeleton).records(
             frame.image_id, posetrack18_annotation_id(frame.image_id, 0)
         )

@@ -91,16 +91,19 @@ def image_record(frame: PoseTrackFrame, *, video_id: str, frame_count: int | Non
     return record
 
 
-def sequence_frame(sequence: str, frame: int, size_hw: tuple[int, int]) -> PoseTrackFrame:
+def sequence_frame(
+    sequence: str, frame: int, size_hw: tuple[int, int], file_name: str | None = None
+) -> PoseTrackFrame:
     """A frame of a sequence, with the id and the file name that poseval computes.
 
     Args:
         sequence: the sequence's name, from which the id and the file name are made.
         frame: counted from 0, or the number in the file name of a numbered image.
         size_hw: (height, width) of the frame, pixels.
+        file_name: of the image file that it is, which it keeps: ``images/SEQUENCE/anna.png``; None: it is no file.
     """
     return PoseTrackFrame(
-        name=posetrack18_file_name(sequence, frame),
+        name=f"images/{sequence}/{file_name}" if file_name else posetrack18_file_name(sequence, frame),
         image_id=posetrack18_image_id(sequence, frame),
         size_hw=size_hw,
     )
