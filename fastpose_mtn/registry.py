@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import operator
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
-from fastpose_mtn.errors import InputError
+from fastpose_mtn.errors import InputError, did_you_mean
 from fastpose_mtn.protocols import System, TrackerFactory
 
 T = TypeVar("T")
@@ -48,9 +47,8 @@ class Registry(Generic[T]):
         if name in self._registered:
             return self._registered[name]
         if name not in self._builtin:
-            close = difflib.get_close_matches(name, list(self), n=1)
-            hint = f"; did you mean {close[0]}?" if close else ";"
-            raise InputError(f"{self.key}: unknown {name!r}{hint} known: {', '.join(self)}")
+            hint = did_you_mean(name, self)
+            raise InputError(f"{self.key}: unknown {name!r}{hint or ';'} known: {', '.join(self)}")
         module, _, attribute = self._builtin[name].partition(":")
         value: T = operator.attrgetter(attribute)(importlib.import_module(module))
         return self._registered.setdefault(name, value)

@@ -19,12 +19,14 @@ from fastpose_mtn.checkpoints.weight_files import (
     write_weight_file,
 )
 from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.config.files import PACKAGED as PACKAGED_CONFIGS
 from fastpose_mtn.skeletons import COCO17, SKELETONS, Skeleton, get_skeleton
 
 # The weights that come with the package, by their names; "demo" is what the drawn ones were called first.
 PACKAGED = {"people": "people.safetensors", "drawn": "drawn.safetensors", "demo": "drawn.safetensors"}
 DEFAULT_WEIGHTS = "people"
 _TORCHVISION = "torchvision://"
+_TORCHVISION_CONFIG = str(PACKAGED_CONFIGS / "keypoint_rcnn_R50_FPN_torchvision.yaml")
 _TORCHVISION_NAMES = {"keypointrcnn_resnet50_fpn": "KeypointRCNN_ResNet50_FPN_Weights"}
 # Trained only: a network finds and describes people without it, and its size depends on the training data.
 _TRAINING_ONLY = ("roi_heads.reid_head.classifier.",)
@@ -218,7 +220,7 @@ def inference_config(weights: str | None = None, config_file: str | None = None)
     source = weights or DEFAULT_WEIGHTS
     if source.startswith(_TORCHVISION):
         _check_torchvision_name(source.removeprefix(_TORCHVISION))
-        cfg.merge_from_other_cfg(CfgNode(yaml.safe_load(_TORCHVISION_YAML.read_text())))
+        cfg.merge_from_file(_TORCHVISION_CONFIG)
     else:
         text = read_metadata(_packaged_file(source) if source in PACKAGED else source).get("config")
         if text is None:
@@ -226,9 +228,6 @@ def inference_config(weights: str | None = None, config_file: str | None = None)
         cfg = config_from_text(text, source)
     cfg.MODEL.WEIGHTS = source
     return cfg
-
-
-_TORCHVISION_YAML = resources.files("fastpose_mtn") / "weights" / "keypoint_rcnn_R50_FPN_torchvision.yaml"
 
 
 def config_from_text(text: str, source: str) -> CfgNode:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import difflib
 import functools
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeGuard
 
 import yaml
 from fvcore.common.config import BASE_KEY
 from fvcore.common.config import CfgNode as _CfgNode
+
+from fastpose_mtn.config.files import find_config
+from fastpose_mtn.errors import did_you_mean
 
 
 class CfgNode(_CfgNode):
@@ -22,6 +23,8 @@ class CfgNode(_CfgNode):
     def merge_from_file(self, cfg_filename: str, allow_unsafe: bool = False) -> None:
         """Merges a YAML file: its keys on top of those of its ``_BASE_``, a path or several, relative to the file.
 
+        Files are found by ``find_config``: those that come with the package by their names alone.
+
         A mapping for a key that may hold any names (``MODEL.TIMM.ARGS``) takes the place of the one that was there;
         all others are merged key by key.
 
@@ -29,15 +32,13 @@ class CfgNode(_CfgNode):
             ValueError: the file is missing, is not YAML, or sets a key that does not exist or a
                 value of the wrong type; the message names the file, the key and the nearest one.
         """
-        path = Path(cfg_filename)
-        if not path.is_file():
-            raise ValueError(f"configuration file not found: {path}")
+        path = find_config(str(cfg_filename))
         try:
-            loaded = self._load(str(path))
+            loaded = self._load(path)
         except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
             raise ValueError(f"{path}: not a readable YAML configuration: {error}") from error
-        self._check_keys(loaded, "", str(path))
-        self._merge(lambda: self.merge_from_other_cfg(type(self)(loaded)), str(path))
+        self._check_keys(loaded, "", path)
+        self._merge(lambda: self.merge_from_other_cfg(type(self)(loaded)), path)
 
     def _load(self, path: str, derived: tuple[str, ...] = ()) -> dict[str, object]:
         """Reads a file's keys on top of those of its bases.
@@ -57,7 +58,10 @@ class CfgNode(_CfgNode):
         merged: dict[str, object] = {}
         for base in [bases] if isinstance(bases, str) else bases:
             if "://" not in base:
-                base = os.path.normpath(os.path.join(os.path.dirname(path), os.path.expanduser(base)))
+                try:
+                    base = find_config(base, os.path.dirname(path))
+                except ValueError as error:
+                    raise ValueError(f"{path}: _BASE_: {error}") from error
             _put_on_top(self._load(base, (*derived, path)), merged, self)
         _put_on_top(loaded, merged, self)
         return merged
@@ -91,6 +95,15 @@ class CfgNode(_CfgNode):
             else:
                 self._merge(functools.partial(super().merge_from_list, [key, value]), "command line")
 
+    def keys_with_dots(self) -> list[str]:
+        """All keys, sections included, as they are written on a command line."""
+        keys: list[str] = []
+        for name, value in self.items():
+            keys.append(name)
+            if isinstance(value, CfgNode):
+                keys += [f"{name}.{inner}" for inner in value.keys_with_dots()]
+        return keys
+
     def _at(self, key: str) -> object:
         """What a key holds, or None."""
         node: object = self
@@ -116,8 +129,8 @@ class CfgNode(_CfgNode):
         node: object = self
         for part in parts:
             if not isinstance(node, dict) or part not in node:
-                close = difflib.get_close_matches(key, _leaves(self), n=1, cutoff=0.0)
-                raise ValueError(f"{where}: unknown configuration key {key}; did you mean {close[0]}?")
+                hint = did_you_mean(key, self.keys_with_dots(), cutoff=0.0)
+                raise ValueError(f"{where}: unknown configuration key {key}{hint}")
             node = node[part]
             if _is_open(node):
                 return
@@ -173,13 +186,3 @@ def _mapping(key: str, value: object) -> dict[str, object]:
     if not isinstance(mapping, dict):
         raise ValueError(f'command line: {key}: expected a mapping such as "{{name: value}}", got {value}')
     return mapping
-
-
-def _leaves(node: CfgNode, prefix: str = "") -> list[str]:
-    """All keys, inner ones included, with dots."""
-    keys: list[str] = []
-    for name, value in node.items():
-        keys.append(prefix + name)
-        if isinstance(value, dict):
-            keys += _leaves(value, f"{prefix}{name}.")  # type: ignore[arg-type]
-    return keys

@@ -1,7 +1,5 @@
 """Our baseline with torchvision's weights finds what torchvision's own network finds."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -74,10 +72,3 @@ def test_same_people_as_torchvision(theirs, ours, size_hw):
     assert np.mean(distance < 0.01) > 0.99  # a near tie between two pixels may go either way
     assert found.keypoints[..., 2].min() >= 0
     assert found.keypoints[..., 2].max() <= 1
-
-
-def test_packaged_configuration_is_the_published_one():
-    """``torchvision://`` works where only the package is installed."""
-    root = Path(__file__).parents[2]
-    name = "keypoint_rcnn_R50_FPN_torchvision.yaml"
-    assert (root / "configs" / name).read_text() == (root / "fastpose_mtn" / "weights" / name).read_text()
