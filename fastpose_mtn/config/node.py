@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import functools
+import copy
 import os
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeGuard
 
 import yaml
@@ -14,6 +13,7 @@ from fvcore.common.config import BASE_KEY
 from fvcore.common.config import CfgNode as _CfgNode
 
 from fastpose_mtn.config.files import find_config
+from fastpose_mtn.config.values import convert, decode
 from fastpose_mtn.errors import did_you_mean
 
 
@@ -38,7 +38,8 @@ class CfgNode(_CfgNode):
         except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
             raise ValueError(f"{path}: not a readable YAML configuration: {error}") from error
         self._check_keys(loaded, "", path)
-        self._merge(lambda: self.merge_from_other_cfg(type(self)(loaded)), path)
+        with _in(path):
+            self.merge_from_other_cfg(loaded)
 
     def _load(self, path: str, derived: tuple[str, ...] = ()) -> dict[str, object]:
         """Reads a file's keys on top of those of its bases.
@@ -66,10 +67,13 @@ class CfgNode(_CfgNode):
         _put_on_top(loaded, merged, self)
         return merged
 
-    def merge_from_other_cfg(self, cfg_other: _CfgNode) -> None:
-        """Merges another configuration; see ``merge_from_file`` for what is replaced as a whole."""
-        _clear_replaced(self, cfg_other)
-        super().merge_from_other_cfg(cfg_other)
+    def merge_from_other_cfg(self, cfg_other: Mapping[str, object]) -> None:
+        """Merges another configuration, or a mapping; see ``merge_from_file`` for what is replaced as a whole.
+
+        Raises:
+            ValueError: it sets a key that does not exist, or to a value of the wrong type; the message names the key.
+        """
+        _merge(self, cfg_other, "")
 
     def merge_from_list(self, cfg_list: list[str]) -> None:
         """Merges ``[KEY, VALUE, KEY, VALUE, ...]``, as given on a command line.
@@ -81,19 +85,17 @@ class CfgNode(_CfgNode):
             raise ValueError(
                 f"configuration overrides come as KEY VALUE pairs; {cfg_list[-1]!r} has no value"
             )
-        pairs = list(zip(cfg_list[::2], cfg_list[1::2], strict=True))
-        for key, value in pairs:
-            self._check_key_exists(key.split("."), key, "command line")
-            if isinstance(self._at(key), (list, tuple)):
-                _check_list(key, value)
-        for key, value in pairs:
-            node = self._at(key)
-            if _is_open(node):
-                mapping = type(self)(_mapping(key, value))
-                node.clear()
-                node.update(mapping)
-            else:
-                self._merge(functools.partial(super().merge_from_list, [key, value]), "command line")
+        with _in("command line"):
+            for key, value in zip(cfg_list[::2], cfg_list[1::2], strict=True):
+                self._check_key_exists(key.split("."), key)
+                *inside, name = key.split(".")
+                node: _CfgNode = self
+                for part in inside:
+                    if not isinstance(node.get(part), _CfgNode):  # below a mapping of any names
+                        raise ValueError(f"unknown configuration key {key}")
+                    node = node[part]
+                written = _mapping(key, value) if _is_open(node.get(name)) else value
+                _merge(node, {name: written}, "".join(f"{part}." for part in inside))
 
     def keys_with_dots(self) -> list[str]:
         """All keys, sections included, as they are written on a command line."""
@@ -104,36 +106,37 @@ class CfgNode(_CfgNode):
                 keys += [f"{name}.{inner}" for inner in value.keys_with_dots()]
         return keys
 
-    def _at(self, key: str) -> object:
-        """What a key holds, or None."""
-        node: object = self
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        return node
-
-    @staticmethod
-    def _merge(merge: Callable[[], object], where: str) -> None:
-        try:
-            merge()
-        except (AssertionError, KeyError, ValueError, TypeError) as error:
-            raise ValueError(f"{where}: {error.args[0] if error.args else error}") from error
-
     def _check_keys(self, loaded: dict[str, object], prefix: str, where: str) -> None:
         for name, value in loaded.items():
             key = f"{prefix}{name}"
-            self._check_key_exists(key.split("."), key, where)
+            with _in(where):
+                self._check_key_exists(key.split("."), key)
             if isinstance(value, dict):
                 self._check_keys(value, f"{key}.", where)
 
-    def _check_key_exists(self, parts: list[str], key: str, where: str) -> None:
+    def _check_key_exists(self, parts: list[str], key: str) -> None:
         node: object = self
         for part in parts:
             if not isinstance(node, dict) or part not in node:
                 hint = did_you_mean(key, self.keys_with_dots(), cutoff=0.0)
-                raise ValueError(f"{where}: unknown configuration key {key}{hint}")
+                raise ValueError(f"unknown configuration key {key}{hint}")
             node = node[part]
             if _is_open(node):
                 return
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if type(self.get(name)) is float and type(value) is int:
+            value = float(value)  # else it would refuse a number with a fraction from here on
+        super().__setattr__(name, value)
+
+
+@contextmanager
+def _in(where: str) -> Iterator[None]:
+    """Puts the name of a file or of the command line before what is wrong in it."""
+    try:
+        yield
+    except (AssertionError, KeyError, ValueError, TypeError) as error:
+        raise ValueError(f"{where}: {error.args[0] if error.args else error}") from error
 
 
 def _is_open(node: object) -> TypeGuard[_CfgNode]:
@@ -152,30 +155,38 @@ def _put_on_top(derived: dict[str, object], base: dict[str, object], node: objec
     for name, value in derived.items():
         inner = node.get(name) if isinstance(node, dict) else None
         below = base.get(name)
+        if value is None and isinstance(inner, dict):
+            continue  # a section without keys
         if isinstance(value, dict) and isinstance(below, dict) and not _is_open(inner):
             _put_on_top(value, below, inner)
         else:
             base[name] = value
 
 
-def _clear_replaced(cfg: dict[str, object], other: dict[str, object]) -> None:
-    """Empties, in place, the mappings of any names for which ``other`` has one."""
-    for name, value in other.items():
-        node = cfg.get(name)
-        if isinstance(node, dict) and isinstance(value, dict):
-            if _is_open(node):
-                node.clear()
-            else:
-                _clear_replaced(node, value)
+def _merge(node: _CfgNode, values: Mapping[str, object], prefix: str) -> None:
+    """Merges values into a part of the configuration, in place.
 
-
-def _check_list(key: str, value: object) -> None:
-    """A lone word where a list belongs is the commonest slip, and a shell takes the brackets' quotes away."""
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError, SyntaxError):
-            value = ast.literal_eval(value)
-    if isinstance(value, str):
-        raise ValueError(f"command line: {key}: expected a list, got {value}; write \"['{value}']\"")
+    Args:
+        node: the part.
+        values: by its keys; not changed.
+        prefix: of the keys: those above the part, with dots.
+    """
+    for name, value in values.items():
+        inner = node.get(name)
+        if node.is_new_allowed():
+            node.update(type(node)({name: decode(value)}))
+        elif name not in node:
+            raise ValueError(f"unknown configuration key {prefix}{name}")
+        elif isinstance(inner, _CfgNode) and value is None:
+            continue  # a section without keys
+        elif isinstance(inner, _CfgNode) and isinstance(value, dict):
+            if _is_open(inner):
+                inner.clear()
+            _merge(inner, value, f"{prefix}{name}.")
+        elif isinstance(value, dict):
+            raise ValueError(f"{prefix}{name}: expected a value such as {inner}, got a mapping")
+        else:
+            node[name] = convert(f"{prefix}{name}", copy.deepcopy(value), inner)
 
 
 def _mapping(key: str, value: object) -> dict[str, object]:
@@ -184,5 +195,5 @@ def _mapping(key: str, value: object) -> dict[str, object]:
     except yaml.YAMLError:
         mapping = None
     if not isinstance(mapping, dict):
-        raise ValueError(f'command line: {key}: expected a mapping such as "{{name: value}}", got {value}')
+        raise ValueError(f'{key}: expected a mapping such as "{{name: value}}", got {value}')
     return mapping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 from detectron2.config import CfgNode as _Detectron2CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
@@ -42,12 +43,10 @@ class FastPoseCfgNode(fastpose.CfgNode, _Detectron2CfgNode):
             self.update(before)
             super().merge_from_file(cfg_filename)
 
-    def merge_from_other_cfg(self, cfg_other: fastpose.CfgNode) -> None:
+    def merge_from_other_cfg(self, cfg_other: Mapping[str, object]) -> None:
         """Takes over another configuration's values; a ``POOLER_RESOLUTION`` may be Detectron2's single number."""
-        other = copy.deepcopy(cfg_other)
-        _own(self, type(self))
-        _own(other, type(self))
-        head = other.get("MODEL", {}).get("ROI_KEYPOINT_HEAD", {})
+        other: Mapping = copy.deepcopy(cfg_other)
+        head = (other.get("MODEL") or {}).get("ROI_KEYPOINT_HEAD") or {}
         if "POOLER_RESOLUTION" in head:
             head["POOLER_RESOLUTION"] = _height_and_width(head["POOLER_RESOLUTION"])
         super().merge_from_other_cfg(other)
@@ -55,7 +54,6 @@ class FastPoseCfgNode(fastpose.CfgNode, _Detectron2CfgNode):
 
     def merge_from_list(self, cfg_list: list[str]) -> None:
         """Takes over ``[KEY, VALUE, ...]``; a ``POOLER_RESOLUTION`` may be Detectron2's single number."""
-        _own(self, type(self))
         values: list = list(cfg_list)
         for i in range(0, len(values) - 1, 2):
             if values[i] == "MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION":
@@ -162,7 +160,7 @@ def _same(value: object, default: object) -> bool:
 
 
 def _own(cfg: dict, kind: type) -> None:
-    """Makes every node of the tree of one class; merging refuses a node of another."""
+    """Makes every node of the tree of one class."""
     object.__setattr__(cfg, "__class__", kind)  # past yacs, which takes an attribute for a key
     for value in cfg.values():
         if isinstance(value, dict):

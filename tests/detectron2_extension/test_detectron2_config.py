@@ -69,6 +69,25 @@ def test_a_mapping_of_any_names_replaces_the_bases(cfg, tmp_path):
     assert from_default_host(to_default_host(cfg)).MODEL.TIMM.ARGS == {"stem_width": 16}
 
 
+def test_a_number_stands_for_a_number(cfg, tmp_path):
+    """Of FastPose's keys, of Detectron2's own, and of another project's."""
+    cfg.OTHER_PROJECT = CfgNode({"RATE": 0.5, "SIZES": (1, 2)})
+    cfg.merge_from_list(
+        ["TRACKER.MAX_LOST_SECONDS", "4", "SOLVER.MAX_ITER", "9e4", "OTHER_PROJECT.RATE", "2"]
+    )
+    assert (cfg.TRACKER.MAX_LOST_SECONDS, cfg.SOLVER.MAX_ITER, cfg.OTHER_PROJECT.RATE) == (4.0, 90000, 2.0)
+    assert type(cfg.OTHER_PROJECT.RATE) is float
+    (tmp_path / "a.yaml").write_text(
+        "MODEL:\n  RETINANET:\n    FOCAL_LOSS_GAMMA: 3\nINPUT:\n  MIN_SIZE_TRAIN: [640.0]\n"
+        "OTHER_PROJECT:\n  SIZES: [3, 4]\n"
+    )
+    cfg.merge_from_file(str(tmp_path / "a.yaml"))
+    assert (cfg.MODEL.RETINANET.FOCAL_LOSS_GAMMA, cfg.INPUT.MIN_SIZE_TRAIN) == (3.0, (640,))
+    assert cfg.OTHER_PROJECT.SIZES == (3, 4)
+    with pytest.raises(ValueError, match="SOLVER.MAX_ITER: expected a whole number such as 90000, got 5.5"):
+        cfg.merge_from_list(["SOLVER.MAX_ITER", "5.5"])
+
+
 def test_detectron2s_own_files_keep_detectron2s_defaults(cfg):
     name = "COCO-Keypoints/keypoint_rcnn_R_50_FPN_1x.yaml"
     theirs = get_cfg()
