@@ -29,6 +29,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, RGB
 def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
     """The training augmentations that ``INPUT`` asks for, in order."""
     aug = cfg.INPUT.AUG
+    _check_sizes(cfg)
     chain: list[Augmentation] = [
         SIFP.from_config(cfg) if cfg.INPUT.SIFP.ENABLED else RandomScaleCrop.from_config(cfg)
     ]
@@ -45,6 +46,23 @@ def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
     if aug.BLUR > 0:
         chain.append(RandomBlur(probability=aug.BLUR))
     return chain
+
+
+def _check_sizes(cfg: CfgNode) -> None:
+    """Sizes of no pixels would fail in the middle of the first step."""
+    aug, sizes = cfg.INPUT.AUG, tuple(cfg.INPUT.MIN_SIZE_TRAIN)
+    if aug.SIZE and (len(aug.SIZE) != 2 or min(aug.SIZE) < 1):
+        raise ValueError(
+            f"INPUT.AUG.SIZE: expected [height, width] in pixels, or [] to crop nothing, got {list(aug.SIZE)}"
+        )
+    if not sizes or min(sizes) < 1:
+        raise ValueError(
+            f"INPUT.MIN_SIZE_TRAIN: expected pixels of the shorter side, such as [640], got {sizes}"
+        )
+    if cfg.INPUT.MAX_SIZE_TRAIN < 1:
+        raise ValueError(
+            f"INPUT.MAX_SIZE_TRAIN: expected pixels of the longer side, got {cfg.INPUT.MAX_SIZE_TRAIN}"
+        )
 
 
 def augment(
