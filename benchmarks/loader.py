@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -37,7 +36,7 @@ Chain = Callable[[int, int], torch.Tensor]  # (image index, number of the draw) 
 _SHORT_SIDES, _LONG_SIDE = (640, 672, 704, 736, 768, 800), 1333
 
 
-def ours(dataset: PoseDataset, **changes: Any) -> Chain:
+def ours(dataset: PoseDataset, **changes: object) -> Chain:
     """Our loader's work on one image."""
     cfg: CfgNode = get_cfg()
     cfg.merge_from_list(["MODEL.SKELETON", "COCO17", *(item for pair in changes.items() for item in pair)])

@@ -70,7 +70,7 @@ class TorchvisionKeypointRCNN(Peer):
         self.model = model.to(memory_format=torch.channels_last) if best else model
         find = model.roi_heads.postprocess_detections
 
-        def given(*arguments: Any) -> tuple[list, list, list]:
+        def given(*arguments: object) -> tuple[list, list, list]:
             images = len(find(*arguments)[0])
             ones = torch.ones(len(self.boxes), device=self.device)
             return [self.boxes] * images, [ones] * images, [ones.long()] * images
@@ -98,7 +98,7 @@ class Detectron2KeypointRCNN(Peer):
         self.model = model.to(memory_format=torch.channels_last) if best else model
         find = model.roi_heads._forward_box
 
-        def given(features: Any, proposals: Any) -> list:
+        def given(features: object, proposals: object) -> list:
             people = []
             for one in find(features, proposals):
                 instances = Instances(one.image_size)
@@ -153,7 +153,7 @@ class Ours(Peer):
         heads: Any = self.estimator._model.roi_heads
         describe = heads.describe
 
-        def given(features: Any, boxes: Any, scores: Any, counts: Sequence[int]) -> Any:
+        def given(features: object, boxes: object, scores: object, counts: Sequence[int]) -> Any:
             people = len(self.boxes)
             scores = torch.ones(people * len(counts), device=self.device)
             return describe(features, self.boxes.repeat(len(counts), 1), scores, [people] * len(counts))
@@ -231,7 +231,9 @@ def _export_with_given_people(
             self.given = given
             return super().forward(image)
 
-        def _find(self, features: Any, proposals: Any, limit: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        def _find(
+            self, features: object, proposals: object, limit: object
+        ) -> tuple[torch.Tensor, torch.Tensor]:
             found, scores = super()._find(features, proposals, limit)
             # what was found still counts, or the graph would drop the work of finding it
             trace = (found.sum() + scores.sum()) * 1e-20

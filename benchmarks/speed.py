@@ -22,12 +22,15 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from worker import Worker, size_hw
 
 from fastpose_mtn.errors import InputError, exit_on_error
+
+if TYPE_CHECKING:
+    from peers import Peer
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 REFERENCE = "torchvision R50"
@@ -35,14 +38,14 @@ REFERENCE = "torchvision R50"
 
 def settings(
     networks: Sequence[str], device: str, folder: Path | None = None
-) -> dict[str, tuple[str, Callable[[tuple[int, int]], Any]]]:
+) -> dict[str, tuple[str, Callable[[tuple[int, int]], Peer]]]:
     """Each setting's name, whose Python it needs, and how it is built; exported networks are kept in ``folder``."""
     import peers
 
-    def of(cls: Any, *arguments: Any, best: bool = False) -> Callable[[tuple[int, int]], Any]:
+    def of(cls: type, *arguments: object, best: bool = False) -> Callable[[tuple[int, int]], Peer]:
         return lambda size_hw: cls(*arguments, size_hw, device, best)
 
-    all_settings: dict[str, tuple[str, Callable[[tuple[int, int]], Any]]] = {}
+    all_settings: dict[str, tuple[str, Callable[[tuple[int, int]], Peer]]] = {}
     for name, python, cls in (
         (REFERENCE, "this", peers.TorchvisionKeypointRCNN),
         ("detectron2 R50", "detectron2", peers.Detectron2KeypointRCNN),
@@ -82,7 +85,7 @@ def work(options: argparse.Namespace) -> None:
         print(json.dumps({"seconds": measure(peer, frames, question["frames"], options.clip)}), flush=True)
 
 
-def _network(peer: Any, frames: list[np.ndarray], count: int, clip: str) -> float:
+def _network(peer: Peer, frames: list[np.ndarray], count: int, clip: str) -> float:
     calls = max(1, count // peer.batch_size)
     began = time.perf_counter()
     for call in range(calls):
@@ -91,7 +94,7 @@ def _network(peer: Any, frames: list[np.ndarray], count: int, clip: str) -> floa
     return (time.perf_counter() - began) / (calls * peer.batch_size)
 
 
-def _job(peer: Any, frames: list[np.ndarray], count: int, clip: str) -> float:
+def _job(peer: Peer, frames: list[np.ndarray], count: int, clip: str) -> float:
     from fastpose_mtn.config import get_cfg
     from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
     from fastpose_mtn.video.outputs import Outputs

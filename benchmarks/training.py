@@ -110,7 +110,7 @@ def torchvision_losses(options: argparse.Namespace, channels_last: bool) -> tupl
     examples = Examples(options)
     propose = model.rpn.forward
 
-    def given(*arguments: Any) -> tuple[list[torch.Tensor], dict]:
+    def given(*arguments: object) -> tuple[list[torch.Tensor], dict]:
         return list(examples.proposals), propose(*arguments)[1]
 
     model.rpn.forward = given  # type: ignore[assignment,method-assign]
@@ -149,7 +149,7 @@ def our_losses(options: argparse.Namespace) -> tuple[torch.nn.Module, Callable]:
     generator: Any = model.proposal_generator
     propose = generator.forward
 
-    def given(*arguments: Any) -> tuple[list[Proposals], dict]:
+    def given(*arguments: object) -> tuple[list[Proposals], dict]:
         return [Proposals(boxes, torch.zeros_like(boxes[:, 0])) for boxes in examples.proposals], propose(
             *arguments
         )[1]

@@ -9,7 +9,6 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from typing import Any
 
 from fastpose_mtn.errors import InputError
 
@@ -29,7 +28,7 @@ class Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
         )  # fmt: skip
 
-    def ask(self, **question: Any) -> dict[str, float]:
+    def ask(self, **question: object) -> dict[str, float]:
         """The answer.
 
         Raises:
