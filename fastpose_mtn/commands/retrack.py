@@ -79,7 +79,7 @@ def _track(cfg: CfgNode, files: list[Path], folder: Path) -> None:
     new_pose_nms = functools.partial(PoseNMS.from_config, cfg)
     for file in files:
         done = track_file(file, new_tracker, folder, new_pose_nms)
-        print(f"{done.path}: {done.frames} frames, {done.people} people, {done.tracks} tracks")
+        print(f"{done.path}: {done.frames} frames, {done.boxes} boxes, {done.tracks} tracks")
 
 
 def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:

@@ -58,7 +58,7 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
         "--formats",
         default="posetrack",
         metavar="LIST",
-        help="of posetrack,jsonl,mot,coco (default: posetrack)",
+        help="of posetrack,jsonl,csv,mot,coco (default: posetrack)",
     )
     add("--no-video", action="store_true", help="do not draw the people into a video")
     add("--save-detections", action="store_true", help="save what python -m fastpose_mtn.tracking reads")

@@ -22,14 +22,14 @@ class TrackedVideo:
     Attributes:
         source: its name.
         frames: how many there are.
-        people: how many were on a track, over all frames.
+        boxes: of people on tracks, summed over frames.
         tracks: how many there are; none of unrelated photographs.
         path: the file of results.
     """
 
     source: str
     frames: int
-    people: int
+    boxes: int
     tracks: int
     path: Path
 

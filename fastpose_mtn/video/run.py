@@ -30,7 +30,8 @@ class Summary:
     Attributes:
         name: of the source.
         frames: read, those that could not be decoded among them.
-        people: tracked, summed over frames.
+        boxes: of people on tracks, summed over frames.
+        most_people: on tracks in one frame.
         track_ids: of all people; none of unrelated photographs.
         seconds: that passed from the first frame to the closed files.
         times: seconds that each stage worked; stages overlap.
@@ -43,7 +44,8 @@ class Summary:
 
     name: str
     frames: int = 0
-    people: int = 0
+    boxes: int = 0
+    most_people: int = 0
     track_ids: set[int] = field(default_factory=set)
     seconds: float = 0.0
     times: StageTimes = field(default_factory=StageTimes)
@@ -105,7 +107,8 @@ def run_source(
                     outputs = outputs or open_outputs()
                     outputs.write(tracked)
                     summary.frames += 1
-                    summary.people += len(tracked.people)
+                    summary.boxes += len(tracked.people)
+                    summary.most_people = max(summary.most_people, len(tracked.people))
                     if not source.independent:
                         summary.track_ids.update(tracked.people.track_ids.tolist())
                     if (age_s := tracked.age_s) is not None:
@@ -134,17 +137,22 @@ def run_source(
 
 
 def table(summaries: Sequence[Summary]) -> str:
-    """One line a source: what was found, how fast, and the seconds that each stage worked."""
+    """One line a source: what was found, how fast, and the seconds that each stage worked.
+
+    ``boxes`` are people counted in every frame anew, ``people`` the most of them in one frame, ``tracks`` how many
+    identities they were followed as.
+    """
     stages = [stage for stage in _STAGES if any(s.times.seconds[stage] for s in summaries)]
     live = any(summary.ages_s for summary in summaries)
-    head = ["source", "frames", "people", "tracks", "frames/s"]
+    head = ["source", "frames", "boxes", "people", "tracks", "frames/s"]
     head += ["latency ms", "95 % below"] if live else []
     head += [f"{stage} s" for stage in stages]
     rows = [
         [
             summary.name,
             str(summary.frames),
-            str(summary.people),
+            str(summary.boxes),
+            str(summary.most_people),
             str(len(summary.track_ids)),
             f"{summary.frames / summary.seconds:.1f}" if summary.seconds else "-",
             *(_latency(summary) if live else ()),

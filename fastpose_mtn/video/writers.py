@@ -6,6 +6,7 @@ the source, upright; see ``fastpose_mtn.structures`` for the conventions that a 
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,17 +36,18 @@ class ResultWriter(Protocol):
 
 
 class JsonLinesWriter:
-    """One line a frame, also where nobody is in it.
-
-    ``{"frame": 0, "time": 0.0, "skeleton": "POSETRACK15", "people": [{"track_id": 1, "score": 0.98,
-    "box": [x1, y1, x2, y2], "joints": [[x, y], ...], "confidences": [...]}]}``; time in seconds since the
-    first frame. An image has its ``file_name``, a numbered one its ``number``; a frame that could not be decoded is ``"skipped"``.
-    """
+    """A header, then one line a frame, also where nobody is in it; ``docs/formats.md`` has the fields."""
 
     def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
         self.path = path
         self._file = PartialFile(path)
-        self._skeleton = skeleton.name
+        header = {
+            "source": sequence,
+            "skeleton": skeleton.name,
+            "joints": skeleton.joints,
+            "limbs": skeleton.limbs,
+        }
+        self._file.write(compact_json(header) + "\n")
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a frame's line of JSON; a frame that could not be decoded is marked ``skipped``."""
@@ -56,7 +58,6 @@ class JsonLinesWriter:
             record["number"] = frame.number
         if frame.image is None:
             record["skipped"] = True
-        record["skeleton"] = self._skeleton
         record["people"] = [
             {
                 "track_id": int(people.track_ids[i]),
@@ -68,6 +69,32 @@ class JsonLinesWriter:
             for i in range(len(people))
         ]
         self._file.write(compact_json(record) + "\n")
+
+    def close(self, complete: bool) -> None:
+        """Ends the file: under its own name if ``complete``, otherwise it stays as ``NAME.partial``."""
+        self._file.finish() if complete else self._file.abandon()
+
+
+class CsvWriter:
+    """A heading, then one line a person and frame, for spreadsheets and data frames; frames without people add none."""
+
+    def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
+        self.path = path
+        self._file = PartialFile(path)
+        self._rows = csv.writer(self._file, lineterminator="\n")  # a file's name may have commas
+        joints = [f"{joint}_{value}" for joint in skeleton.joints for value in ("x", "y", "confidence")]
+        self._rows.writerow(
+            ["frame", "number", "file_name", "time", "track_id", "score", "x1", "y1", "x2", "y2", *joints]
+        )
+
+    def write(self, frame: Frame, people: TrackedPersons) -> None:
+        """Adds a line for each person."""
+        place = [frame.index, frame.number, frame.file_name, round(frame.time_s, 6)]
+        for i in range(len(people)):
+            person = [int(people.track_ids[i]), round(float(people.scores[i]), 5), *_rounded(people.boxes[i])]
+            for x, y, confidence in people.keypoints[i].astype(np.float64).tolist():
+                person += [round(x, 3), round(y, 3), round(confidence, 5)]
+            self._rows.writerow(place + person)
 
     def close(self, complete: bool) -> None:
         """Ends the file: under its own name if ``complete``, otherwise it stays as ``NAME.partial``."""
@@ -169,6 +196,7 @@ class PoseTrack18Writer:
 FORMATS: dict[str, tuple[Callable[..., ResultWriter], str]] = {
     "posetrack": (PoseTrack18Writer, ".json"),
     "jsonl": (JsonLinesWriter, ".jsonl"),
+    "csv": (CsvWriter, ".csv"),
     "mot": (MotChallengeWriter, ".txt"),
     "coco": (CocoResultsWriter, ".coco.json"),
 }

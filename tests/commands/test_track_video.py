@@ -37,6 +37,11 @@ def run(monkeypatch, capsys, tmp_path):
     return run
 
 
+def frame_lines(path):
+    """The frames of a file of JSON lines, without its header."""
+    return [json.loads(line) for line in Path(path).read_text().splitlines()[1:]]
+
+
 def names(folder):
     return sorted(file.name for file in Path(folder).iterdir())
 
@@ -44,23 +49,23 @@ def names(folder):
 def test_a_video_becomes_results_and_an_overlay_of_its_length(run, tmp_path):
     times = [0.0, 0.1, 0.15, 0.4, 1.0, 1.05]
     write_video(tmp_path / "walk.mp4", [moving(i) for i in range(6)], times)
-    done = run("--input", "walk.mp4", "--formats", "posetrack,jsonl,mot,coco", "--save-detections")
+    done = run("--input", "walk.mp4", "--formats", "posetrack,jsonl,csv,mot,coco", "--save-detections")
     assert done.status == 0
     assert names("output") == [
-        "walk.coco.json", "walk.detections.npz", "walk.json", "walk.jsonl", "walk.mp4", "walk.txt",
+        "walk.coco.json", "walk.csv", "walk.detections.npz", "walk.json", "walk.jsonl", "walk.mp4", "walk.txt",
     ]  # fmt: skip
     result = json.loads(Path("output/walk.json").read_text())
     assert len(result["images"]) == 6
     assert len(result["annotations"]) == 12
-    lines = [json.loads(line) for line in Path("output/walk.jsonl").read_text().splitlines()]
+    lines = frame_lines("output/walk.jsonl")
     np.testing.assert_allclose([line["time"] for line in lines], times, atol=1e-3)
     assert len(Path("output/walk.txt").read_text().splitlines()) == 12
     assert len(json.loads(Path("output/walk.coco.json").read_text())) == 12
     with av.open("output/walk.mp4") as overlay:
         np.testing.assert_allclose([f.time for f in overlay.decode(video=0)], times, atol=1e-3)
     header, row = done.out.splitlines()[:2]
-    assert header.split()[:5] == ["source", "frames", "people", "tracks", "frames/s"]
-    assert row.split()[:4] == ["walk", "6", "12", "2"]
+    assert header.split()[:6] == ["source", "frames", "boxes", "people", "tracks", "frames/s"]
+    assert row.split()[:5] == ["walk", "6", "12", "2", "2"]
     assert "6/6" in done.err
 
 
@@ -109,7 +114,7 @@ def test_photographs_keep_their_names_and_have_a_picture_and_ids_of_their_own(ru
     result = json.loads(Path("output/friends.json").read_text())
     names_in_order = ["anna.jpg", "bob.jpg", "bob.png"]
     assert [Path(image["file_name"]).name for image in result["images"]] == names_in_order
-    lines = [json.loads(line) for line in Path("output/friends.jsonl").read_text().splitlines()]
+    lines = frame_lines("output/friends.jsonl")
     assert [line["file_name"] for line in lines] == names_in_order
     assert names("output") == [
         "friends", "friends.coco.json", "friends.detections.npz", "friends.json", "friends.jsonl",
@@ -202,7 +207,7 @@ def test_a_folders_frame_rate_is_configured(run, tmp_path):
     for i in range(3):
         cv2.imwrite(str(tmp_path / "f" / f"{i}.png"), moving(i))
     run("--input", "f", "--formats", "jsonl", "--no-video", "VIDEO.FOLDER_FRAME_RATE", "5.0")
-    lines = [json.loads(line) for line in Path("output/f.jsonl").read_text().splitlines()]
+    lines = frame_lines("output/f.jsonl")
     assert [line["time"] for line in lines] == [0.0, 0.2, 0.4]
 
 
@@ -299,7 +304,7 @@ def test_an_output_folder_that_cannot_be_written_to(run, tmp_path):
     [
         (
             ["--formats", "posetrack,xml"],
-            "--formats: unknown format 'xml'; choose from posetrack,jsonl,mot,coco",
+            "--formats: unknown format 'xml'; choose from posetrack,jsonl,csv,mot,coco",
         ),
         (["--batch-size", "0"], "--batch-size 0: expected at least 1"),
         (["--max-frames", "none"], "argument --max-frames: invalid int value: 'none'"),
@@ -404,13 +409,13 @@ def test_ctrl_c_leaves_valid_files_of_what_was_done(tmp_path):
         write_video(tmp_path / f"{name}.mp4", [moving(i) for i in range(200)])
     process = start(tmp_path, "--input", "walk.mp4", "later.mp4", "--formats", "posetrack,jsonl,mot,coco")
     output = tmp_path / "output"
-    wait_for_lines(output / "walk.jsonl.partial", 5, process)
+    wait_for_lines(output / "walk.jsonl.partial", 6, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert names(output) == ["walk.coco.json", "walk.json", "walk.jsonl", "walk.mp4", "walk.txt"]
-    lines = [json.loads(line) for line in (output / "walk.jsonl").read_text().splitlines()]
+    lines = frame_lines(output / "walk.jsonl")
     assert 5 <= len(lines) < 200
     assert [line["frame"] for line in lines] == list(range(len(lines)))
     assert len(json.loads((output / "walk.json").read_text())["images"]) == len(lines)
@@ -447,4 +452,4 @@ def test_a_recording_played_as_if_it_happened_now_tells_its_latency(run, tmp_pat
     done = run("--input", "walk.mp4", "--live", "on", "--no-video", "--formats", "jsonl")
     assert done.status == 0
     assert "latency ms  95 % below" in done.out
-    assert Path("output/walk.jsonl").read_text().splitlines()
+    assert frame_lines("output/walk.jsonl")

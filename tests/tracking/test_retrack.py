@@ -70,7 +70,7 @@ def test_the_file_is_the_one_that_track_video_writes(tmp_path, name, skeleton, f
     save(tmp_path / f"{name}.detections.npz", frames, source=name, skeleton=skeleton)
     # a tracker that has seen another video begins anew
     video = track_file(tmp_path / f"{name}.detections.npz", lambda skeleton: tracker, tmp_path)
-    assert (video.source, video.frames, video.people, video.tracks) == (name, 5, 12, 3)
+    assert (video.source, video.frames, video.boxes, video.tracks) == (name, 5, 12, 3)
     assert video.path == tmp_path / f"{name}.json"
     assert video.path.read_text() == (tmp_path / "expected.json").read_text()
     content = json.loads(video.path.read_text())
@@ -94,7 +94,7 @@ def test_the_files_skeleton_counts_not_the_configurations(tmp_path, capsys):
     ]
     save(tmp_path / "halpe.detections.npz", frames, source="halpe", skeleton=HALPE136)
     main(["--detections", str(tmp_path), "--output", str(tmp_path)])  # whose MODEL.SKELETON is POSETRACK15
-    assert "2 frames, 4 people, 2 tracks" in capsys.readouterr().out
+    assert "2 frames, 4 boxes, 2 tracks" in capsys.readouterr().out
     people = json.loads((tmp_path / "halpe.json").read_text())["annotations"]
     assert [(a["bbox"][0], a["track_id"]) for a in people] == [(100, 0), (112, 1), (112, 0), (100, 1)]
 
@@ -127,8 +127,8 @@ def test_people_who_were_saved_twice_are_one_for_every_strategy(tmp_path):
     for strategy in STRATEGIES:
         tracker = OcclusionAwareTracker(TrackerParameters(strategy=strategy))
         once = track_file(path, lambda _, tracker=tracker: tracker, tmp_path, PoseNMS)
-        assert (once.people, once.tracks) == (6, 2)
-        assert track_file(path, lambda _, tracker=tracker: tracker, tmp_path).people > 6
+        assert (once.boxes, once.tracks) == (6, 2)
+        assert track_file(path, lambda _, tracker=tracker: tracker, tmp_path).boxes > 6
 
 
 def test_files_are_found_in_order(tmp_path):

@@ -1,4 +1,5 @@
 import contextlib
+import csv
 import io
 import json
 
@@ -52,7 +53,11 @@ THREE = [(frame(0), people([3, 7])), (frame(1), people([])), (frame(2), people([
 def test_json_lines_hold_every_frame(tmp_path):
     path = write(tmp_path, "jsonl", [*THREE, (frame(3, number=12, image=False), people([]))])
     assert path.name == "walk.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    header, *lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert (header["source"], header["skeleton"]) == ("walk", "POSETRACK15")
+    assert header["joints"] == list(POSETRACK15.joints)
+    assert ["left_knee", "left_ankle"] in header["limbs"]
+    assert len(header["limbs"]) == len(POSETRACK15.limbs)
     assert [line["frame"] for line in lines] == [0, 1, 2, 3]
     assert [line["time"] for line in lines] == [0.0, 0.04, 0.08, 0.12]
     assert [len(line["people"]) for line in lines] == [2, 0, 1, 0]
@@ -71,10 +76,30 @@ def test_images_keep_their_file_names_in_every_format_that_has_names(tmp_path):
         "images/friends/anna.png",
         "images/friends/bob.jpg",
     ]
-    lines = write(tmp_path, "jsonl", frames).read_text().splitlines()
+    lines = write(tmp_path, "jsonl", frames).read_text().splitlines()[1:]
     assert [json.loads(line)["file_name"] for line in lines] == ["anna.png", "bob.jpg"]
     results = json.loads(write(tmp_path, "coco", frames).read_text())
     assert [person["file_name"] for person in results] == ["anna.png", "bob.jpg", "bob.jpg"]
+    frames[0] = (frame(0, file_name='anna, "7".png'), people([1]))
+    with open(write(tmp_path, "csv", frames), newline="") as file:
+        assert [row["file_name"] for row in csv.DictReader(file)] == ['anna, "7".png', "bob.jpg", "bob.jpg"]
+
+
+def test_csv_has_a_line_a_person_and_frame(tmp_path):
+    path = write(tmp_path, "csv", [*THREE, (frame(3, number=12), people([7]))])
+    assert path.name == "walk.csv"
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["frame"], row["number"], row["track_id"]) for row in rows] == [
+        ("0", "0", "3"), ("0", "0", "7"), ("2", "2", "7"), ("3", "12", "7"),
+    ]  # fmt: skip
+    assert [float(row["time"]) for row in rows] == [0.0, 0.0, 0.08, 0.12]
+    assert {row.pop("file_name") for row in rows} == {""}
+    row = {name: float(value) for name, value in rows[1].items()}
+    assert [row[name] for name in ("score", "x1", "y1", "x2", "y2")] == [0.75, 70, 20, 75, 40]
+    for k, joint in enumerate(POSETRACK15.joints):
+        assert [row[f"{joint}_{value}"] for value in ("x", "y", "confidence")] == [70 + k, 20 + k, 0.5]
+    assert len(row) == 9 + 3 * 15
 
 
 def test_motchallenge_rows_count_frames_from_one(tmp_path):
@@ -144,8 +169,9 @@ def test_one_network_gives_cocos_and_posetracks_joints(tmp_path):
         else:  # PoseTrack labels no ears
             assert (joint.tolist(), score) == ([0, 0, 0], 0)
 
-    line = json.loads(write(tmp_path, "jsonl", frames, skeleton=PERSON19).read_text())
-    assert (line["skeleton"], len(line["people"][0]["joints"])) == ("PERSON19", 19)
+    lines = write(tmp_path, "jsonl", frames, skeleton=PERSON19).read_text().splitlines()
+    header, line = map(json.loads, lines)
+    assert (header["skeleton"], len(line["people"][0]["joints"])) == ("PERSON19", 19)
     assert write(tmp_path, "mot", frames, skeleton=PERSON19).read_text().startswith("6,1,10.00,20.00")
 
 
@@ -159,6 +185,7 @@ def test_no_people_at_all_is_a_valid_file(tmp_path):
     assert json.loads(write(tmp_path, "coco", frames).read_text()) == []
     assert json.loads(write(tmp_path, "posetrack", frames).read_text())["annotations"] == []
     assert write(tmp_path, "mot", frames).read_text() == ""
+    assert write(tmp_path, "csv", frames).read_text().count("\n") == 1
     assert json.loads(write(tmp_path, "posetrack", [], sequence="none").read_text())["images"] == []
 
 
@@ -220,5 +247,6 @@ def test_an_earlier_result_stays_until_the_new_one_is_whole(tmp_path, form):
 def test_results_are_on_disk_as_they_come(tmp_path):
     writer = open_writer("jsonl", tmp_path, sequence="walk", skeleton=POSETRACK15)
     writer.write(*THREE[0])
-    assert json.loads((tmp_path / "walk.jsonl.partial").read_text())["frame"] == 0
+    header, line = map(json.loads, (tmp_path / "walk.jsonl.partial").read_text().splitlines())
+    assert (header["source"], line["frame"]) == ("walk", 0)
     writer.close(True)
