@@ -59,18 +59,23 @@ def _check_tasks(cfg: CfgNode, datasets: Sequence[PoseDataset], skeleton: Skelet
         for task, key in (("keypoints", "KEYPOINT_ON"), ("identities", "REID_ON"))
         if not cfg.MODEL[key]
     }
+    alone = sum(dataset.num_identities for dataset in datasets) == 1  # nobody to tell this person from
     problem, useful = "", False
     for dataset in datasets:
         if "keypoints" not in switched_off:
             warn_without_joints(dataset, skeleton)
         offered = tasks_in(dataset, skeleton)
-        trained = sorted(offered - switched_off.keys())
+        trained = sorted(offered - switched_off.keys() - ({"identities"} if alone else set()))
         if trained:
             useful = True
             _LOG.info("dataset %s: %d images train %s", dataset.name, len(dataset), ", ".join(trained))
             continue
         problem = f"dataset {dataset.name}: trains nothing: "
-        if offered:
+        if alone and "identities" in offered - switched_off.keys():
+            problem += (
+                "its people are one person, and identities are told apart; give people of two and more, "
+            )
+        elif offered:
             problem += f"its images train {', '.join(sorted(offered))}, which the network does not learn; "
             problem += f"set {' and '.join(switched_off[task] for task in sorted(offered))}, "
         else:

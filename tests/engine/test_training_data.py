@@ -118,6 +118,19 @@ def test_a_dataset_without_the_labels_that_it_is_asked_for_trains_nothing(tmp_pa
         told(cfg, [name], caplog)
 
 
+def test_one_person_is_nobody_to_tell_apart(tmp_path, cfg, caplog):
+    """The classifier of one identity is always right: the loss would be 0 in every step."""
+    one = f"crops://{write_crops(tmp_path / 'one', [2])}"
+    with pytest.raises(
+        ValueError, match="trains nothing: its people are one person, and identities are told"
+    ):
+        told(cfg, [one], caplog)
+    caplog.clear()
+    one = f"crops://{write_crops(tmp_path / 'two', [2, 1])}"
+    _, lines = told(cfg, [one], caplog)
+    assert any(line.endswith("images train identities") for line in lines)
+
+
 def test_photographs_without_people_are_trained_on_and_evaluated(tmp_path, cfg):
     """Alone in a batch, beside people, and in testing."""
     nobody = write(tmp_path / "nobody", [])
