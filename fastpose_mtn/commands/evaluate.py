@@ -27,7 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args.output.mkdir(parents=True, exist_ok=True)
         notes: list[str] = []
         result = evaluate_posetrack(
-            args.gt, args.pred, workers=args.workers, progress=not args.quiet, warn=notes.append
+            args.gt,
+            args.pred,
+            workers=args.workers,
+            tracking=not args.ap_only,
+            progress=not args.quiet,
+            warn=notes.append,
         )
         for text in notes[:_WARNINGS_SHOWN]:
             print(f"warning: {text}", file=sys.stderr)
@@ -40,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         print(latex_tables(metrics) if args.latex else text_tables(metrics))
         if args.output:
-            written = [_write_metrics(result, args.output), _write_report(result, args)]
+            written = [_write_metrics(result, args.output)]
+            if not args.ap_only:  # the report is about what happened over time
+                written.append(_write_report(result, args))
             print("\nwritten: " + ", ".join(map(str, written)))
 
 
@@ -64,6 +71,11 @@ def _parser() -> ArgumentParser:
         type=Path,
         metavar="DIR",
         help="the frames, for the report's pictures (default: the folder images beside the ground truth's)",
+    )
+    parser.add_argument(
+        "--ap-only",
+        action="store_true",
+        help="AP alone, which needs no track ids; writes no report.html",
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument(

@@ -162,12 +162,21 @@ def shuffled(content: dict[str, Any]) -> dict[str, Any]:
         (
             file_content([[{k: v for k, v in person(0, 100).items() if k != "bbox_head"}]] * 3),
             file_content(FOUND),
-            at_frame(0) + r"person 0, bbox_head \(x1, y1, x2, y2\): expected a head box",
+            at_frame(0)
+            + r"person 0, bbox_head \[x, y, width, height\] \(PoseTrack17: .*\): expected a head box",
         ),
         (
             file_content(LABELS),
             file_content([FOUND[0], [person(None, 100, **SCORED)], FOUND[2]]),  # type: ignore[arg-type]
-            at_frame(1) + r"person 0, track_id: expected the person's id, got none",
+            at_frame(1)
+            + r"person 0, track_id: expected the person's id, got none; add ids, or evaluate AP alone: --ap-only",
+        ),
+        (
+            file_content([[person(i, 100, bbox_head=[9, 9, 0, 0]) for i in (0, 1)]] * 3),
+            file_content(FOUND),
+            at_frame(0)
+            + r"person 0, bbox_head .*: expected a box with an extent, .* got one without for 6 of 6 "
+            "labelled people; nobody could be found: label the heads' boxes",
         ),
         (
             file_content(LABELS),
@@ -175,7 +184,7 @@ def shuffled(content: dict[str, Any]) -> dict[str, Any]:
             at_frame(1) + r"annotations\[2\]\.keypoints\[0\]: expected a finite number, got NaN",
         ),
     ],
-    ids=["frames", "order", "ids", "polygon", "head", "no id", "nan"],
+    ids=["frames", "order", "ids", "polygon", "head", "no id", "heads without extent", "nan"],
 )
 def test_what_cannot_be_compared_is_named(
     gt: Any, predictions: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -223,8 +232,20 @@ def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
             file_content([]),
             "expected 3 frames, got none; evaluated as a prediction of nobody",
         ),
+        (
+            file_content([[person(0, 100), person(1, 400, bbox_head=[9, 9, 0, 0])]] * 3),
+            file_content(FOUND),
+            "person 1, bbox_head [x, y, width, height] (PoseTrack17: x1, y1, x2, y2): expected a box with an extent, "
+            "which PCKh's scale is measured on, got one without for 3 of 6 labelled people; they count as never found",
+        ),
+        (
+            file_content([[person(0, 100, bbox_head=[400, 300, 460, 380])]] * 3),  # corners
+            file_content(FOUND),
+            "expected heads of 0.03 to 1.2 of the people's boxes, got 5.5 in the middle (diagonals); AP and MOTA mean "
+            "little then: are they in pixels, and in this order?",
+        ),
     ],
-    ids=["no scores", "ids of the ground truth", "no frames"],
+    ids=["no scores", "ids of the ground truth", "no frames", "some heads without extent", "corners"],
 )
 def test_what_poseval_lets_pass_gets_a_warning(
     gt: Any, predictions: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -234,6 +255,67 @@ def test_what_poseval_lets_pass_gets_a_warning(
     assert "MOTA" in out
     assert err.startswith("warning: ")
     assert message in err
+
+
+def test_labels_of_some_of_the_frames_are_compared_with_these(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody labels every other frame; the results are of all, with people elsewhere in the others."""
+    people = [[person(7, 100, **SCORED)], [person(8, 900, **SCORED)]] * 3
+    labels = file_content([[person(0, 100)]] * 3)
+    for image, number in zip(labels["images"], (0, 2, 4), strict=True):
+        image["file_name"] = f"frames\\{number}.png"
+    main([*write(tmp_path, labels, file_content(people)), "--output", str(tmp_path / "out")])
+    out, err = capsys.readouterr()
+    assert "3 of its 6 frames are in the ground truth, paired by file_name; the others are not" in err
+    assert "1 sequences, 3 frames, 3 of them labelled" in out
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["ap"]["total"] == metrics["mota"]["total"] == 100.0
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["000000.jpg", "000007.jpg"],
+            "got 3, and none of them is 000007.jpg; labels of some of the frames need",
+        ),
+        (
+            ["000002.jpg", "000000.jpg"],
+            "frame 1 (000000.jpg), file_name: the frames are in another order than in",
+        ),
+        (["", ""], "got 3, and their file_name does not tell which is which"),
+        (["000001.jpg", "1.jpg"], "got 3, and their file_name does not tell which is which"),
+        (["a.jpg"] * 4, "got 3, for example not a.jpg; frames without people must be there too"),
+    ],
+)
+def test_labels_of_frames_that_are_not_there_are_named(
+    names: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = file_content([[person(0, 100)]] * len(names))
+    for image, name in zip(labels["images"], names, strict=True):
+        image["file_name"] = name
+    assert message in error_of(write(tmp_path, labels, file_content(FOUND)), capsys)
+
+
+def test_ap_alone_needs_no_track_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels, found = file_content(LABELS), file_content(FOUND)
+    for content in (labels, found):
+        for annotation in content["annotations"]:
+            del annotation["track_id"]
+    arguments = [*write(tmp_path, labels, found), "--output", str(tmp_path / "out")]
+    assert (
+        "track_id: expected the person's id, got none; add ids, or evaluate AP alone: --ap-only"
+        in error_of(arguments, capsys)
+    )
+    main([*arguments, "--ap-only"])
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "MOTA" not in out
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["ap"]["total"], metrics["mota"]["total"]) == (100.0, None)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
 
 
 def test_a_sequence_too_many_gets_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

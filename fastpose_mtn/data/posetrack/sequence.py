@@ -8,7 +8,7 @@ would move joints that lie exactly on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -133,6 +133,24 @@ class PoseTrackSequence:
         """The rows of the people of a frame."""
         first = self._first_person
         return slice(int(first[frame]), int(first[frame + 1]))
+
+    def at_frames(self, frames: np.ndarray) -> PoseTrackSequence:
+        """The sequence of some of the frames, (L,) int64 positions that increase, and their people."""
+        position = np.full(len(self), -1, np.int64)
+        position[frames] = np.arange(len(frames))
+        frame_index = position[self.frame_index]
+        kept = np.flatnonzero(frame_index >= 0)
+        arrays = {
+            name: value[kept]
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray) and name[0] != "_"
+        }
+        return replace(
+            self,
+            **{**arrays, "frame_index": frame_index[kept]},
+            frames=tuple(self.frames[i] for i in frames),
+            person_extra=tuple(self.person_extra[i] for i in kept) if self.person_extra else (),
+        )
 
     @property
     def people_per_frame(self) -> np.ndarray:

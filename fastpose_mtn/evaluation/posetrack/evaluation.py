@@ -39,7 +39,8 @@ def evaluate_posetrack(
 
     Args:
         gt: a folder of JSON files, one a sequence, in PoseTrack17's or PoseTrack18's format; or sequences.
-        predictions: a folder with a file of the same name for each; or sequences of the same names.
+        predictions: a folder with a file of the same name for each; or sequences of the same names. Of a
+            sequence of which some frames are labelled, only those are compared.
         workers: processes that read and compare; more than one only for folders. Each starts Python anew,
             so a script that asks for more needs the usual ``if __name__ == "__main__":``.
         tracking: also MOT, IDF1 and HOTA. Without, predictions need no track ids.
@@ -78,11 +79,11 @@ def evaluate_sequence(
     """Compares the predictions of one sequence with its ground truth.
 
     Raises:
-        InputError: the frames are not those of the ground truth, or something is missing that the
-            comparison needs; the text names file, sequence, frame and field.
+        InputError: frames of the ground truth are missing, or something else that the comparison needs;
+            the text names file, sequence, frame and field.
     """
     notes: list[str] = []
-    _check_frames(gt, predictions, notes.append)
+    predictions = _paired(gt, predictions, notes.append)
     people = select_people(gt, predictions, tracking=tracking, warn=notes.append)
     matches = match_people(people)
     tracked = track_sequence(people, matches) if tracking else None
@@ -191,17 +192,53 @@ def _place(source: Source, role: str) -> str:
     return str(source) if isinstance(source, (str, os.PathLike)) else role
 
 
-def _check_frames(gt: PoseTrackSequence, predictions: PoseTrackSequence, warn: Callable[[str], None]) -> None:
-    """Frames are paired by their position: there must be as many, and in the same order."""
+def _paired(
+    gt: PoseTrackSequence, predictions: PoseTrackSequence, warn: Callable[[str], None]
+) -> PoseTrackSequence:
+    """The predictions of the ground truth's frames.
+
+    As many frames are paired by their position, as in poseval. Labels of some of the frames, which poseval refuses, are
+    paired by the images' names.
+    """
     where = f"{predictions.path}: sequence {gt.name}" if predictions.path else f"sequence {gt.name}"
     if not len(predictions) and len(gt):
         warn(f"{where}: expected {len(gt)} frames, got none; evaluated as a prediction of nobody")
-        return
-    if len(gt) != len(predictions):
-        raise InputError(
-            f"{where}: expected {len(gt)} frames as in the ground truth, got {len(predictions)}; frames "
-            "without people must be there too"
+        return predictions
+    if len(gt) == len(predictions):
+        _check_order(gt, predictions, warn)
+        return predictions
+    position = {_frame_key(frame.name): i for i, frame in enumerate(predictions.frames)}
+    keys = [_frame_key(frame.name) for frame in gt.frames]
+    absent = [frame.name for frame, key in zip(gt.frames, keys, strict=True) if key not in position]
+    counts = f"expected {len(gt)} frames as in the ground truth, got {len(predictions)}"
+    if len(predictions) < len(gt):
+        missing = f", for example not {absent[0]}" if absent and absent[0] else ""
+        raise InputError(f"{where}: {counts}{missing}; frames without people must be there too")
+    if absent or len(position) < len(predictions) or len(set(keys)) < len(keys):
+        why = (
+            f"none of them is {absent[0]}"
+            if absent and absent[0]
+            else "their file_name does not tell which is which"
         )
+        raise InputError(
+            f"{where}: {counts}, and {why}; labels of some of the frames need their images' names"
+        )
+    chosen = np.array([position[key] for key in keys], np.int64)
+    falling = np.flatnonzero(np.diff(chosen) < 0)
+    if len(falling):
+        raise InputError(
+            f"{frame_place(gt, int(falling[0]) + 1)}, file_name: the frames are in another order than in "
+            f"{predictions.path or 'the predictions'}; sort them as there"
+        )
+    warn(
+        f"{where}: {len(gt)} of its {len(predictions)} frames are in the ground truth, paired by file_name; the others "
+        f"are not evaluated"
+    )
+    return predictions.at_frames(chosen)
+
+
+def _check_order(gt: PoseTrackSequence, predictions: PoseTrackSequence, warn: Callable[[str], None]) -> None:
+    """As many frames must be in the same order, which their names tell."""
     names, expected = ([_frame_key(f.name) for f in s.frames] for s in (predictions, gt))
     differing = [i for i, (a, b) in enumerate(zip(names, expected, strict=True)) if a != b and a and b]
     if not differing:
@@ -215,7 +252,7 @@ def _check_frames(gt: PoseTrackSequence, predictions: PoseTrackSequence, warn: C
 
 def _frame_key(file_name: str) -> str:
     """What tells a frame from the others of its sequence: the number in its name, or the name."""
-    stem = os.path.basename(file_name).split(".")[0]
+    stem = os.path.splitext(os.path.basename(file_name.replace("\\", "/")))[0]
     return stem.lstrip("0") or "0" if stem.isdigit() else stem
 
 

@@ -25,6 +25,12 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.posetrack.protocol import FALLBACK_SCORE, HEAD_SIZE_OF_DIAGONAL, POSEVAL_ORDER
 from fastpose_mtn.evaluation.posetrack.regions import inside_any
 
+_HEAD_BOX = "bbox_head [x, y, width, height] (PoseTrack17: x1, y1, x2, y2)"
+_LIKELY_HEADS = (
+    0.03,
+    1.2,
+)  # diagonals of head and person: standing people have 0.15, those seen to the chest 0.6
+
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedPeople:
@@ -83,7 +89,7 @@ def select_people(
 
     Raises:
         InputError: a polygon has one or two points, a head box or a track id is missing where one is
-            needed, or two predicted people of a frame share an id.
+            needed, no labelled head box has an extent, or two predicted people of a frame share an id.
     """
     frames = np.flatnonzero(gt.people_per_frame > 0)
     regions = {int(f): gt.frames[f].ignore_regions for f in frames if gt.frames[f].ignore_regions}
@@ -95,6 +101,7 @@ def select_people(
         frames=frames, gt=_people(gt, frames, regions), predictions=_people(predictions, frames, regions)
     )
     _check_needed_fields(gt, predictions, selected, tracking)
+    _check_head_sizes(gt, selected.gt, warn)
     _warn_of_missing_scores(predictions, selected.predictions, warn)
     return selected
 
@@ -188,13 +195,40 @@ def _check_needed_fields(
         needed = compared[people.frame] & people.has_joint.any(axis=1)
         for person in np.flatnonzero(needed & np.isnan(people.head_sizes))[:1] if is_gt else ():
             raise InputError(
-                f"{sequence.place(people.row[person])}, bbox_head (x1, y1, x2, y2): expected a head box, which "
-                "PCKh's scale is measured on, got none; add it to the ground truth"
+                f"{sequence.place(people.row[person])}, {_HEAD_BOX}: expected a head box, which PCKh's scale is "
+                "measured on, got none; add it to the ground truth"
             )
         for person in np.flatnonzero(needed & (people.track_ids == NO_TRACK_ID))[:1] if tracking else ():
             raise InputError(
                 f"{sequence.place(people.row[person])}, track_id: expected the person's id, got none; add ids, "
-                "or evaluate AP alone"
+                "or evaluate AP alone: --ap-only (in Python: tracking=False)"
+            )
+
+
+def _check_head_sizes(gt: PoseTrackSequence, people: EvaluatedPeople, warn: Callable[[str], None]) -> None:
+    """Labels alone decide, so that what cannot be evaluated is told before anybody is predicted."""
+    measured = people.has_joint.any(axis=1) & ~np.isnan(people.head_sizes)
+    flat = np.flatnonzero(measured & (people.head_sizes <= 0))
+    if len(flat):
+        text = (
+            f"{gt.place(people.row[flat[0]])}, {_HEAD_BOX}: expected a box with an extent, which PCKh's scale is "
+            f"measured on, got one without for {len(flat)} of {int(measured.sum())} labelled people"
+        )
+        if len(flat) == measured.sum():
+            raise InputError(f"{text}; nobody could be found: label the heads' boxes")
+        warn(f"{text}; they count as never found, as in poseval: label their heads' boxes")
+    corners = people.boxes_xyxy[measured]
+    extents = np.hypot(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    known = (extents > 0) & (people.head_sizes[measured] > 0)
+    if known.any():
+        shares = people.head_sizes[measured][known] / HEAD_SIZE_OF_DIAGONAL / extents[known]
+        share = float(np.median(shares))
+        if not _LIKELY_HEADS[0] <= share <= _LIKELY_HEADS[1]:
+            first = int(np.flatnonzero(measured)[known][0])
+            warn(
+                f"{gt.place(people.row[first])}, {_HEAD_BOX}: expected heads of {_LIKELY_HEADS[0]} to "
+                f"{_LIKELY_HEADS[1]} of the people's boxes, got {share:.2g} in the middle (diagonals); AP and MOTA mean "
+                "little then: are they in pixels, and in this order?"
             )
 
 
