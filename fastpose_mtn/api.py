@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+import itertools
+import math
+import os
+import pickle
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from fastpose_mtn.build import PoseTracking, build_pose_tracking
+from fastpose_mtn.arguments import key_values, number, path_argument, shown, whole_number
+from fastpose_mtn.build import PRECISIONS, PoseTracking, build_pose_tracking
+from fastpose_mtn.checkpoints.loading import PACKAGED
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.data.image_file import read_image
+from fastpose_mtn.config.files import find_config
+from fastpose_mtn.data.image_values import (
+    ImageValue,
+    as_image,
+    check_image,
+    is_iterable_of_images,
+    is_single,
+)
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.video.image_order import ARRANGEMENTS
 from fastpose_mtn.video.live import MODES, as_live
 from fastpose_mtn.video.pipeline import TrackedFrame, track_frames
-from fastpose_mtn.video.sources import ArraySource, Source, check_image, find_inputs, open_source
+from fastpose_mtn.video.sources import ArraySource, Source, find_inputs, open_source
 
 
 class FastPose:
@@ -30,17 +41,20 @@ class FastPose:
         for frame in pose.track("walk.mp4"):
             for track_id, box, joints in zip(frame.people.track_ids, frame.people.boxes, frame.people.keypoints):
                 ...
+
+    What ``from_pretrained`` made can be pickled, for other processes too: it is loaded there again, from the same files.
     """
 
     def __init__(self, tracking: PoseTracking) -> None:
         self._tracking = tracking
+        self._arguments: dict[str, object] | None = None  # of from_pretrained
 
     @classmethod
     def from_pretrained(
         cls,
-        weights: str | Path = "people",
+        weights: str | os.PathLike[str] = "people",
         *,
-        config_file: str | Path | None = None,
+        config_file: str | os.PathLike[str] | None = None,
         device: str = "auto",
         precision: str = "auto",
         strategy: str | None = None,
@@ -61,16 +75,42 @@ class FastPose:
             ValueError: a file cannot be read or used, weights and configuration do not fit, a key does
                 not exist, or there is no such device; the message says which and what to do.
         """
-        return cls(
+        source = path_argument("weights", weights)
+        file = None if config_file is None else path_argument("config_file", config_file)
+        if precision not in PRECISIONS:
+            raise InputError(f"precision: choose from {', '.join(PRECISIONS)}, got {precision!r}")
+        keys = key_values("options", options)
+        pose = cls(
             build_pose_tracking(
-                weights=str(weights),
-                config_file=None if config_file is None else str(config_file),
-                device=device,
+                weights=source,
+                config_file=file,
+                device=str(device),
                 precision=precision,
                 strategy=strategy,
-                options=options,
+                options=keys,
             )
         )
+        pose._arguments = {
+            "weights": source if source in PACKAGED else _absolute(source),
+            "config_file": None if file is None else _absolute(find_config(file)),
+            "device": str(device),
+            "precision": precision,
+            "strategy": strategy,
+            "options": keys,
+        }
+        return pose
+
+    def __reduce__(self) -> tuple[Callable[..., FastPose], tuple[type[FastPose], dict[str, object]]]:
+        """For ``pickle`` and ``copy``: how to load the same network again.
+
+        Raises:
+            pickle.PicklingError: it was not made by ``from_pretrained``.
+        """
+        if self._arguments is None:
+            raise pickle.PicklingError(
+                "FastPose: only what FastPose.from_pretrained made can be pickled, as other processes load it again"
+            )
+        return _load, (type(self), self._arguments)
 
     @property
     def skeleton(self) -> Skeleton:
@@ -84,7 +124,7 @@ class FastPose:
 
     def track(
         self,
-        source: str | Path | int | Iterable[np.ndarray],
+        source: str | os.PathLike[str] | int | Iterable[ImageValue],
         *,
         frame_rate: float | None = None,
         batch_size: int | None = None,
@@ -97,8 +137,8 @@ class FastPose:
         Decoding and network run ahead of the caller in threads of their own; leaving the loop ends them.
 
         Args:
-            source: a video, a folder of images, an image, a camera's number, a stream's URL, or RGB
-                frames (H, W, 3) uint8 in memory.
+            source: a video, a folder of images, an image, a camera's number, a stream's URL, or frames: a list, a
+                generator, an array (N, H, W, 3), of what ``detect`` takes.
             frame_rate: of images and frames in memory, a second; None: ``VIDEO.FOLDER_FRAME_RATE``. Videos
                 have clocks of their own.
             batch_size: frames that the network sees at once; None: 8 on a GPU, 4 without.
@@ -122,16 +162,17 @@ class FastPose:
                 that there is.
         """
         if live not in MODES:
-            raise ValueError(f"live {live!r}: choose from {', '.join(MODES)}")
+            raise InputError(f"live: choose from {', '.join(MODES)}, got {live!r}")
         if images not in ARRANGEMENTS:
-            raise ValueError(f"images {images!r}: choose from {', '.join(ARRANGEMENTS)}")
-        if max_frames is not None and max_frames < 0:
-            raise ValueError(f"max_frames: expected 0 or more, or None for all, got {max_frames}")
+            raise InputError(f"images: choose from {', '.join(ARRANGEMENTS)}, got {images!r}")
+        most = None if max_frames is None else whole_number("max_frames", max_frames, 0, "all")
         size = self._batch_size(batch_size)
-        opened = self._open(source, frame_rate, images)
-        if isinstance(source, (str, Path, int)):
-            opened = as_live(opened, live, lambda: self._open(source, frame_rate, images))
-        return self._track(opened, size, max_frames)
+        rate = self._frame_rate(frame_rate)
+        if isinstance(source, bool) or not isinstance(source, (str, os.PathLike, int)):
+            return self._track(ArraySource(_images("track", "frame", source), frame_rate=rate), size, most)
+        name = str(source) if isinstance(source, int) else os.fsdecode(source)
+        opened = as_live(_open(name, rate, images), live, lambda: _open(name, rate, images))
+        return self._track(opened, size, most)
 
     def _track(
         self, source: Source, batch_size: int, max_frames: int | None
@@ -148,12 +189,15 @@ class FastPose:
             raise InputError(source.problem)
 
     def detect(
-        self, images: Sequence[np.ndarray | str | Path], *, batch_size: int | None = None
+        self, images: Iterable[ImageValue], *, min_score: float | None = None, batch_size: int | None = None
     ) -> list[PersonDetections]:
         """Finds the people of each image, without following them.
 
         Args:
-            images: RGB arrays (H, W, 3) uint8, or image files, each of any size.
+            images: each of any size: RGB arrays (H, W, 3) uint8; PIL images; torch tensors of uint8, (3, H, W) as
+                torchvision reads images or (H, W, 3); or image files. A list, a generator, or an array (N, H, W, 3).
+            min_score: people with a lower score are left out, in [0, 1]; None: ``TRACKER.MIN_SCORE``, below which
+                ``track`` and ``track_video.py`` follow nobody.
             batch_size: images that the network sees at once; None: 8 on a GPU, 4 without.
 
         Returns:
@@ -161,39 +205,69 @@ class FastPose:
             ``keypoints`` (N, K, 3), ``embeddings`` (N, D) or None, float32, in the image's pixels.
 
         Raises:
-            ValueError: an image cannot be read or has another shape or dtype, the message says which; or
-                ``batch_size`` is below 1.
+            ValueError: an image cannot be read or has another shape or dtype, the message says which, before any is
+                looked at where they are a list; or ``min_score`` or ``batch_size`` is out of range.
         """
-        if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim == 3):
-            raise ValueError("detect: expected a list of images, got a single one; put it into a list")
         size = self._batch_size(batch_size)
+        least = self.cfg.TRACKER.MIN_SCORE if min_score is None else number("min_score", min_score)
+        if not 0 <= least <= 1:
+            raise InputError(f"min_score: expected a number from 0 to 1, got {min_score}")
+        arrays = (as_image(image, f"image {i}") for i, image in enumerate(_images("detect", "image", images)))
         people: list[PersonDetections] = []
-        for start in range(0, len(images), size):
-            batch = [self._image(images[i], i) for i in range(start, min(start + size, len(images)))]
+        while batch := list(itertools.islice(arrays, size)):
             people += self._tracking.estimator.estimate(batch)
-        return people
+        return [found[found.scores >= least] for found in people]
 
     def _batch_size(self, wanted: int | None) -> int:
         if wanted is None:
             return self._tracking.batch_size
-        if wanted < 1:
-            raise ValueError(f"batch_size: expected 1 or more, or None for the device's own, got {wanted}")
-        return wanted
+        return whole_number("batch_size", wanted, 1, "the device's own")
 
-    @staticmethod
-    def _image(image: np.ndarray | str | Path, index: int) -> np.ndarray:
-        if isinstance(image, (str, Path)):
-            return read_image(Path(image))
-        check_image(image, f"image {index}")
-        return np.ascontiguousarray(image)
+    def _frame_rate(self, wanted: float | None) -> float:
+        name, rate = "VIDEO.FOLDER_FRAME_RATE", self.cfg.VIDEO.FOLDER_FRAME_RATE
+        if wanted is not None:
+            name, rate = "frame_rate", number("frame_rate", wanted)
+        if not (rate > 0 and math.isfinite(rate)):
+            raise InputError(f"{name}: expected frames a second, more than 0, got {rate}")
+        return float(rate)
 
-    def _open(
-        self, source: str | Path | int | Iterable[np.ndarray], frame_rate: float | None, images: str
-    ) -> Source:
-        rate = float(frame_rate or self.cfg.VIDEO.FOLDER_FRAME_RATE)
-        if not isinstance(source, (str, Path, int)):
-            return ArraySource(source, frame_rate=rate)
-        found = find_inputs(str(source))
-        if len(found) > 1:
-            raise InputError(f"{source}: a folder of {len(found)} videos; track one after the other")
-        return open_source(found[0], folder_frame_rate=rate, images=images)
+
+def _open(source: str, frame_rate: float, images: str) -> Source:
+    found = find_inputs(source)
+    if len(found) > 1:
+        raise InputError(f"{source}: a folder of {len(found)} videos; track one after the other")
+    return open_source(found[0], folder_frame_rate=frame_rate, images=images)
+
+
+def _images(call: str, word: str, images: object) -> Iterable[ImageValue]:
+    """What can be gone through for images; those of a list are checked already.
+
+    Args:
+        call: the method, for messages.
+        word: what one of them is called.
+        images: what was given.
+
+    Raises:
+        InputError: it is no such thing, or one of them is no image.
+    """
+    if is_single(images):
+        raise InputError(f"{call}: expected a list of {word}s, got a single one; put it into a list")
+    if not is_iterable_of_images(images):
+        what = (
+            f"a list of {word}s" if call == "detect" else f"a video, a folder, a camera's number or {word}s"
+        )
+        raise InputError(f"{call}: expected {what}, got {shown(images)}")
+    if isinstance(images, Sequence) or hasattr(images, "ndim"):
+        for i, image in enumerate(images):
+            check_image(image, f"{word} {i}")
+    return images
+
+
+def _absolute(path: str) -> str:
+    """The same file from any folder; what names no file stays."""
+    return str(Path(path).resolve()) if os.path.exists(path) else path
+
+
+def _load(cls: type[FastPose], arguments: dict[str, str]) -> FastPose:
+    """What ``pickle`` calls."""
+    return cls.from_pretrained(**arguments)  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ class _Arrays:
 
     def to(self: _Self, device: torch.device | str = "cpu") -> _Self:
         """The same people as torch tensors on ``device``."""
-        return self._map(lambda v: torch.as_tensor(v).to(device, non_blocking=True), check=False)
+        return self._map(lambda v: _tensor(v).to(device, non_blocking=True), check=False)
 
     def _map(self: _Self, function: Callable[[Array], Array], *, check: bool = True) -> _Self:
         """Every array changed; ``check=False``: to the same values elsewhere, as a GPU would wait for each check."""
@@ -61,6 +61,11 @@ class _Arrays:
         for name, value in changed.items():
             object.__setattr__(moved, name, value)
         return moved
+
+
+def _tensor(value: Array) -> torch.Tensor:
+    """The values as a tensor; memory that cannot be written to is copied, of which PyTorch would warn."""
+    return torch.as_tensor(np.require(value, requirements="W") if isinstance(value, np.ndarray) else value)
 
 
 _DTYPES = {

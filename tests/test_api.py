@@ -1,6 +1,13 @@
+import pickle
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from rectangles import ColourTracker, RectangleEstimator, moving, write_video
 
 import fastpose_mtn
@@ -62,16 +69,156 @@ def test_people_are_found_in_files_and_arrays_of_any_size(pose, tmp_path):
     [
         (
             [np.zeros((4, 4), np.uint8)],
-            r"image 0: expected an RGB image \(H, W, 3\) uint8, got \(4, 4\) uint8",
+            r"image 0: expected an RGB image \(H, W, 3\) uint8, .*, got \(4, 4\) uint8",
         ),
         (np.zeros((4, 4, 3), np.uint8), "expected a list of images, got a single one"),
         ("a.png", "expected a list of images, got a single one"),
+        (Image.fromarray(np.zeros((4, 4, 3), np.uint8)), "expected a list of images, got a single one"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8), "expected a list of images, got a single one"),
+        (None, "detect: expected a list of images, got None"),
+        (3, "detect: expected a list of images, got 3"),
+        ({"a": 1}, "detect: expected a list of images, got dict"),
+        ([moving(0), None], "image 1: expected an RGB image .*, got None, which cv2.imread gives"),
+        ((image for image in [moving(0), 3]), "image 1: expected an RGB image .*, got int"),
         (["absent.png"], "absent.png: cannot read the image: No such file or directory"),
     ],
 )
 def test_bad_images_are_named(pose, images, message):
     with pytest.raises(ValueError, match=message):
         pose.detect(images)
+
+
+def test_a_bad_image_of_a_list_is_told_before_any_is_looked_at(pose):
+    images = [moving(0)] * 5 + ["absent.png"]
+    with pytest.raises(ValueError, match="absent.png: cannot read the image"):
+        pose.detect(images)
+    assert pose._tracking.estimator.batches == []
+
+
+def test_images_of_every_kind_are_looked_at(pose, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), moving(0)[..., ::-1])
+    kinds = [moving(0), Image.fromarray(moving(0)), torch.from_numpy(moving(0)), tmp_path / "a.png",
+             torch.from_numpy(moving(0)).permute(2, 0, 1), str(tmp_path / "a.png")]  # fmt: skip
+    several = (kinds, tuple(kinds), (kind for kind in kinds), np.stack([moving(0)] * 3), [])
+    for images, count in zip(several, (6, 6, 6, 3, 0), strict=True):
+        found = pose.detect(images, batch_size=4)
+        assert [len(people) for people in found] == [2] * count
+    assert pose._tracking.estimator.batches == [4, 2] * 3 + [3]
+    frames = list(pose.track(kinds, frame_rate=5))
+    assert [len(frame.people) for frame in frames] == [2] * 6
+    assert all(frame.image.shape == (48, 64, 3) for frame in frames)
+
+
+def test_people_below_the_trackers_threshold_are_left_out(pose):
+    """The rectangles' scores are 0.9 and 0.3."""
+    estimate = pose._tracking.estimator.estimate
+    pose._tracking.estimator.estimate = lambda frames: [
+        replace(people, scores=np.array([0.9, 0.3], np.float32)) for people in estimate(frames)
+    ]
+    for least, count in ((None, 1), (0, 2), (0.3, 2), (np.float32(0.31), 1), (1, 0)):
+        assert [len(people) for people in pose.detect([moving(0)], min_score=least)] == [count]
+    pose.cfg.TRACKER.MIN_SCORE = 0.2
+    assert len(pose.detect([moving(0)])[0]) == 2
+    for wrong in (-0.1, 1.5, float("nan"), "0.5", True, [0.5]):
+        with pytest.raises(ValueError, match="min_score: expected a number"):
+            pose.detect([moving(0)], min_score=wrong)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "track: expected a video, a folder, a camera's number or frames, got None"),
+        (1.5, "track: expected a video, .* got 1.5"),
+        (True, "track: expected a video, .* got True"),
+        (b"a.mp4", "track: expected a video, .* got bytes"),
+        ({"a": 1}, "track: expected a video, .* got dict"),
+        (np.zeros((4, 4, 3), np.uint8), "track: expected a list of frames, got a single one"),
+        ([moving(0), None], "frame 1: expected an RGB image .*, got None"),
+        ([moving(0), "absent.png"], "absent.png: cannot read the image"),
+        (-1, "-1: no such file or folder"),
+        ("", "no such file or folder"),
+    ],
+)
+def test_what_cannot_be_tracked_is_named_by_the_call_itself(pose, source, message):
+    with pytest.raises(ValueError, match=message):
+        pose.track(source)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"frame_rate": 0}, "frame_rate: expected frames a second, more than 0, got 0"),
+        ({"frame_rate": -5.0}, "frame_rate: expected frames a second, more than 0, got -5"),
+        ({"frame_rate": float("inf")}, "frame_rate: expected frames a second"),
+        ({"frame_rate": "25"}, "frame_rate: expected a number, got '25'"),
+        ({"batch_size": 2.5}, "batch_size: expected 1 or more, or None for the device's own, got 2.5"),
+        ({"batch_size": True}, "batch_size: expected 1 or more, .* got True"),
+        ({"max_frames": "3"}, "max_frames: expected 0 or more, or None for all, got '3'"),
+        ({"live": True}, "live: choose from .*, got True"),
+        ({"images": None}, "images: choose from .*, got None"),
+    ],
+)
+def test_bad_arguments_are_named_by_the_call_itself(pose, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pose.track([moving(0)], **arguments)
+
+
+def test_a_frame_rate_of_the_configuration_is_named_by_its_key(pose):
+    pose.cfg.VIDEO.FOLDER_FRAME_RATE = 0.0
+    with pytest.raises(ValueError, match="VIDEO.FOLDER_FRAME_RATE: expected frames a second"):
+        pose.track([moving(0)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"weights": None}, "weights: expected a name or a path, got None"),
+        ({"weights": 3}, "weights: expected a name or a path, got 3"),
+        ({"config_file": b"a.yaml"}, "config_file: expected a name or a path, got bytes"),
+        ({"precision": "int8"}, "precision: choose from auto, fp32, bf16, fp16, got 'int8'"),
+        ({"options": "TRACKER.MIN_SCORE 0.3"}, r'options: expected \["KEY", "VALUE", ...\], got \'TRACKER'),
+        ({"options": {"TRACKER.MIN_SCORE": 0.3}}, r'options: expected \["KEY", "VALUE", ...\], got dict'),
+        ({"options": [3, 4]}, r'options: expected \["KEY", "VALUE", ...\], got 3 for a key'),
+        ({"options": ["TRACKER.MIN_SCORE", "much"]}, "TRACKER.MIN_SCORE: expected a number"),
+    ],
+)
+def test_bad_arguments_of_loading_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        FastPose.from_pretrained(**{"weights": "drawn", **arguments})
+
+
+def test_what_was_loaded_can_be_pickled_and_a_read_only_image_costs_no_warning(tmp_path, monkeypatch):
+    drawn = tmp_path / "mine.safetensors"
+    drawn.write_bytes((Path(fastpose_mtn.__file__).parent / "weights" / "drawn.safetensors").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    pose = FastPose.from_pretrained(
+        Path("mine.safetensors"), device="cpu", options=["TRACKER.MIN_SCORE", 0, "INPUT.MIN_SIZE_TEST", 0]
+    )
+    monkeypatch.chdir("/")  # another process may run elsewhere
+    again = pickle.loads(pickle.dumps(pose))
+    assert again.cfg.TRACKER == pose.cfg.TRACKER
+    image = np.asarray(Image.fromarray(moving(0, (64, 64))))
+    image.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first, second = (network.detect([image])[0] for network in (pose, again))
+        first.to("cpu")
+    assert len(first) > 0
+    np.testing.assert_array_equal(first.boxes, second.boxes)
+
+
+def test_results_can_be_pickled_and_what_cannot_says_so(pose):
+    (frame,) = pose.track([moving(0)])
+    (found,) = pose.detect([moving(0)])
+    copies = pickle.loads(pickle.dumps((frame, found, pose.skeleton, pose.cfg)))
+    np.testing.assert_array_equal(copies[0].people.track_ids, frame.people.track_ids)
+    np.testing.assert_array_equal(copies[0].image, frame.image)
+    np.testing.assert_array_equal(copies[1].keypoints, found.keypoints)
+    assert copies[2:] == (pose.skeleton, pose.cfg)
+    with pytest.raises(pickle.PicklingError, match=r"only what FastPose.from_pretrained made can be pickled"):
+        pickle.dumps(pose)
+    with pytest.raises(TypeError, match="cannot pickle 'generator'"):
+        pickle.dumps(pose.track([moving(0)]))
 
 
 def test_bad_sources_are_named_by_the_call_itself(pose, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastpose_mtn"
 LAYERS = (
-    {"structures", "skeletons", "protocols", "registry", "errors", "files", "hosts", "libraries", "ops", "config"},
+    {"structures", "skeletons", "protocols", "registry", "errors", "arguments", "files", "hosts", "libraries", "ops", "config"},
     {"modeling", "data", "tracking", "visualization"},
     {"runtime", "checkpoints", "estimators"},
     {"systems", "evaluation"},

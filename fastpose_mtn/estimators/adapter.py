@@ -84,10 +84,10 @@ class FrameAdapter:
             ValueError: the frame is not an image, or boxes and scores are not such.
         """
         check_frames([frame])
-        boxes = np.asarray(boxes_xyxy, np.float32)
+        boxes = np.require(boxes_xyxy, np.float32, "W")  # PyTorch warns of memory that cannot be written to
         given = PersonDetections(
             boxes=boxes,
-            scores=np.asarray(scores, np.float32),
+            scores=np.require(scores, np.float32, "W"),
             keypoints=np.zeros((len(boxes), 0, 3), np.float32),
         )
         image = view_image(frame, self.views[0]._replace(mirrored=False))

@@ -36,13 +36,13 @@ def test_size(height: int, width: int, min_size: int, max_size: int) -> tuple[in
 
 
 def resize_to_test_size(image: np.ndarray, min_size: int, max_size: int) -> np.ndarray:
-    """The image (H, W, 3) as the network sees it at test time, see ``test_size``; contiguous."""
+    """The image (H, W, 3) as the network sees it at test time, see ``test_size``; contiguous, and writable."""
     height, width = test_size(image.shape[0], image.shape[1], min_size, max_size)
     if (height, width) != image.shape[:2]:
         # area averaging does not alias when it shrinks; linear does not blur when it enlarges
         how = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_LINEAR
         image = cv2.resize(image, (width, height), interpolation=how)
-    return np.ascontiguousarray(image)
+    return np.require(image, requirements=("C", "W"))  # PyTorch warns of memory that cannot be written to
 
 
 test_size.__test__ = False  # type: ignore[attr-defined]  # a name that pytest would collect

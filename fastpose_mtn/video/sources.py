@@ -8,9 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from fastpose_mtn.data.image_file import is_image, read_image
+from fastpose_mtn.data.image_values import ImageValue, as_image
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.image_order import image_order
@@ -124,33 +123,24 @@ class ImageSource(Source):
 
 
 class ArraySource(Source):
-    """Frames that are in memory already, RGB uint8 (H, W, 3)."""
+    """Frames that are in memory already, or come from elsewhere; see ``as_image`` for what each may be."""
 
-    def __init__(self, frames: Iterable[np.ndarray], *, name: str = "frames", frame_rate: float) -> None:
+    def __init__(self, frames: Iterable[ImageValue], *, name: str = "frames", frame_rate: float) -> None:
         count = len(frames) if isinstance(frames, Sized) else None
         super().__init__(name, frame_count=count, frame_rate=frame_rate)
         self._frames = frames
 
     def __iter__(self) -> Iterator[Frame]:
         for index, image in enumerate(self._frames):
-            check_image(image, f"frame {index}")
+            pixels = as_image(image, f"frame {index}")
             yield Frame(
                 index=index,
                 number=index,
                 time_s=index / self.frame_rate,
                 duration_s=1.0 / self.frame_rate,
-                image=np.ascontiguousarray(image),
-                image_size_hw=image.shape[:2],
+                image=pixels,
+                image_size_hw=pixels.shape[:2],
             )
-
-
-def check_image(image: np.ndarray, what: str) -> None:
-    """Raises ValueError unless ``image`` is (H, W, 3) uint8; the message names ``what``."""
-    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        got = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"{what}: expected an RGB image (H, W, 3) uint8, got {got}")
-    if not image.size:
-        raise ValueError(f"{what}: expected an image of at least one pixel, got {image.shape}")
 
 
 def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
