@@ -1,4 +1,4 @@
-"""``python -m fastpose_mtn.evaluation``: PoseTrack's figures for folders of results."""
+"""``python -m fastpose_mtn.evaluation``: PoseTrack's or MOTChallenge's figures for results."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ _WARNINGS_SHOWN = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Evaluates result files against PoseTrack's labels, prints the tables and writes the figures to ``--output``."""
+    """Evaluates result files against labels, prints the tables and writes the figures to ``--output``."""
     with exit_on_error():
         args = _parser().parse_args(arguments)
+        if args.format == "mot":
+            _evaluate_mot(args)
+            return
+        if args.benchmark:
+            raise InputError(
+                f"--benchmark {args.benchmark}: is MOTChallenge's; add --format mot, or leave it out"
+            )
         if args.images and not args.images.is_dir():
             raise InputError(f"--images {args.images}: expected a folder of images, got none of that name")
         if args.output:
@@ -51,17 +58,60 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print("\nwritten: " + ", ".join(map(str, written)))
 
 
+def _evaluate_mot(args: Namespace) -> None:
+    """MOTChallenge's files: prints the table, and writes ``metrics.json``."""
+    from fastpose_mtn.evaluation.mot.sequences import evaluate_mot, table
+
+    for flag in ("images", "ap_only", "latex"):
+        if getattr(args, flag):
+            raise InputError(
+                f"--{flag.replace('_', '-')}: is of PoseTrack's evaluation; leave it out with --format mot"
+            )
+    figures = evaluate_mot(
+        args.gt,
+        args.pred,
+        benchmark=args.benchmark,
+        warn=lambda text: print(f"warning: {text}", file=sys.stderr),
+    )
+    print(table(figures))
+    if args.output:
+        args.output.mkdir(parents=True, exist_ok=True)
+        path = args.output / "metrics.json"
+        write_text(path, json.dumps(figures, indent=1, allow_nan=False) + "\n")
+        print(f"\nwritten: {path}")
+
+
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m fastpose_mtn.evaluation",
-        description="Compares PoseTrack results with ground truth: AP and MOT as poseval gives them, and "
-        "identity switches, IDF1 and HOTA beside them.",
+        description="Compares results with ground truth. PoseTrack's: AP and MOT as poseval gives them, and identity "
+        "switches, IDF1 and HOTA beside them. MOTChallenge's (--format mot): HOTA, MOTA and IDF1 as TrackEval gives "
+        "them.",
     )
     parser.add_argument(
-        "--gt", required=True, type=Path, metavar="DIR", help="ground truth, one JSON file a sequence"
+        "--format",
+        choices=("posetrack", "mot"),
+        default="posetrack",
+        help="of the files (default: posetrack)",
     )
     parser.add_argument(
-        "--pred", required=True, type=Path, metavar="DIR", help="results, files of the same names"
+        "--gt",
+        required=True,
+        type=Path,
+        metavar="DIR|gt.txt",
+        help="ground truth, one JSON file a sequence; of MOTChallenge gt.txt, or a folder of SEQUENCE/gt/gt.txt",
+    )
+    parser.add_argument(
+        "--pred",
+        required=True,
+        type=Path,
+        metavar="DIR|FILE",
+        help="results, files of the same names; of MOTChallenge a file, or a folder of SEQUENCE.txt",
+    )
+    parser.add_argument(
+        "--benchmark",
+        choices=("MOT15", "MOT16", "MOT17", "MOT20"),
+        help="which of MOTChallenge's rules for classes hold (default: MOT17, or MOT15 without classes)",
     )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="where to write metrics.json and report.html"

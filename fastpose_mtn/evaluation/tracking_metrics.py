@@ -134,8 +134,10 @@ def identity_true_positives(gt: Presence, predictions: Presence, candidates: Can
     return int(together[linear_sum_assignment(together, maximize=True)].sum())
 
 
-def hota_counts(gt: Presence, predictions: Presence, pairs: Candidates) -> tuple[np.ndarray, np.ndarray]:
-    """HOTA's true positives and association scores at each of its 19 thresholds.
+def hota_counts(
+    gt: Presence, predictions: Presence, pairs: Candidates
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """HOTA's true positives, association scores and similarities at each of its 19 thresholds.
 
     Args:
         gt: occurrences of the objects.
@@ -143,10 +145,11 @@ def hota_counts(gt: Presence, predictions: Presence, pairs: Candidates) -> tuple
         pairs: all pairs that are at all similar; their similarity is ``1 - distance``, in (0, 1].
 
     Returns:
-        (19,) true positives and (19,) the sum over them of their association score.
+        (19,) true positives, (19,) the sum over them of their association score and (19,) of their similarity.
     """
     if not len(pairs):
-        return np.zeros(len(HOTA_ALPHAS)), np.zeros(len(HOTA_ALPHAS))
+        nothing = np.zeros(len(HOTA_ALPHAS))
+        return nothing, nothing, nothing
     similarity = 1.0 - pairs.distance
     gt_ids, gt_index = np.unique(gt.ids, return_inverse=True)
     prediction_ids, prediction_index = np.unique(predictions.ids, return_inverse=True)
@@ -157,7 +160,7 @@ def hota_counts(gt: Presence, predictions: Presence, pairs: Candidates) -> tuple
     overlap = np.bincount(cell, similarity / (of_gt + of_prediction - similarity), shape[0] * shape[1])
     lengths = np.add.outer(np.bincount(gt_index), np.bincount(prediction_index)).ravel()
     alignment = overlap / (lengths - overlap)
-    chosen = _best_scores(gt, pairs, alignment[cell] * similarity)
+    chosen = best_scores(gt, pairs, alignment[cell] * similarity)
     # A matched pair counts at the thresholds up to its similarity: one histogram gives all 19 of them.
     cells, matched_cell = np.unique(cell[chosen], return_inverse=True)
     levels = np.searchsorted(HOTA_ALPHAS - _EPSILON, similarity[chosen], side="right")
@@ -165,7 +168,8 @@ def hota_counts(gt: Presence, predictions: Presence, pairs: Candidates) -> tuple
     at_least = np.cumsum(histogram.reshape(-1, _NUM_LEVELS)[:, ::-1], axis=1)[:, ::-1]
     counts = at_least[:, 1:].astype(float)
     association = counts**2 / (lengths[cells][:, None] - counts)
-    return counts.sum(axis=0), association.sum(axis=0)
+    located = np.bincount(levels, similarity[chosen], _NUM_LEVELS)[::-1].cumsum()[::-1][1:]
+    return counts.sum(axis=0), association.sum(axis=0), located
 
 
 def _previous(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -253,8 +257,8 @@ def _nearest_pairs(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows[good], columns[good]
 
 
-def _best_scores(gt: Presence, pairs: Candidates, score: np.ndarray) -> np.ndarray:
-    """The positions of the pairs that, frame by frame, make a one-to-one matching of the largest score."""
+def best_scores(gt: Presence, pairs: Candidates, score: np.ndarray) -> np.ndarray:
+    """The positions of the pairs that, frame by frame, make a one-to-one matching of the largest score (M,)."""
     contested = _contested(gt, pairs)
     chosen = [np.flatnonzero(~contested)]
     open_pairs = np.flatnonzero(contested)
@@ -262,15 +266,26 @@ def _best_scores(gt: Presence, pairs: Candidates, score: np.ndarray) -> np.ndarr
     for group in np.split(open_pairs, np.flatnonzero(np.diff(frame)) + 1):
         if not len(group):
             continue
-        rows, i = np.unique(pairs.gt[group], return_inverse=True)
-        columns, j = np.unique(pairs.prediction[group], return_inverse=True)
-        scores = np.zeros((len(rows), len(columns)))
-        scores[i, j] = score[group]
-        position = np.full(scores.shape, -1, np.int64)
-        position[i, j] = group
-        best = position[linear_sum_assignment(scores, maximize=True)]
-        chosen.append(best[best >= 0])
+        chosen.append(group[best_pairs(pairs.gt[group], pairs.prediction[group], score[group])])
     return np.concatenate(chosen)
+
+
+def best_pairs(rows: np.ndarray, columns: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The positions of the pairs of one frame that make a one-to-one matching of the largest sum of scores.
+
+    Args:
+        rows: (M,) int64; those of a frame lie close together.
+        columns: (M,) int64, likewise.
+        scores: (M,) above 0.
+    """
+    i, j = rows - rows.min(), columns - columns.min()
+    table = np.zeros((i.max() + 1, j.max() + 1))
+    table[i, j] = scores
+    row, column = linear_sum_assignment(table, maximize=True)
+    position = np.full(table.shape, -1, np.int64)
+    position[i, j] = np.arange(len(scores))
+    best = position[row, column]
+    return best[best >= 0]
 
 
 def _table(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

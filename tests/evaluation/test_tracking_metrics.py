@@ -94,7 +94,7 @@ def test_one_pair_more_is_worth_a_greater_distance() -> None:
 
 def test_hota_of_a_track_cut_in_two() -> None:
     gt, predictions = presence([[0]] * 4), presence([[1], [1], [2], [2]])
-    true_positives, association = hota_counts(gt, predictions, everyone(gt, predictions))
+    true_positives, association, _ = hota_counts(gt, predictions, everyone(gt, predictions))
     # Every frame is found; of each, 2 of the track's 4 frames have the same id and none is foreign: 2 / 4.
     assert true_positives.tolist() == [4.0] * 19
     assert association == pytest.approx([4 * 0.5] * 19)
@@ -104,7 +104,7 @@ def test_hota_of_a_track_cut_in_two() -> None:
 def test_hota_of_two_tracks_that_change_places() -> None:
     gt, predictions = presence([[0, 1]] * 4), presence([[7, 8], [7, 8], [8, 7], [8, 7]])
     pairs = Candidates(np.arange(8), np.arange(8), np.zeros(8))
-    true_positives, association = hota_counts(gt, predictions, pairs)
+    true_positives, association, _ = hota_counts(gt, predictions, pairs)
     # Each pair of ids meets twice, in tracks of 4 and 4: 2 / (4 + 4 - 2).
     assert true_positives.tolist() == [8.0] * 19
     assert association == pytest.approx([8 * (2 / 6)] * 19)
@@ -115,7 +115,7 @@ def test_hota_of_two_tracks_that_change_places() -> None:
 
 def test_hota_counts_a_pair_at_the_thresholds_up_to_its_similarity() -> None:
     gt, predictions = presence([[0]] * 2), presence([[0]] * 2)
-    true_positives, association = hota_counts(gt, predictions, everyone(gt, predictions, 0.7))
+    true_positives, association, _ = hota_counts(gt, predictions, everyone(gt, predictions, 0.7))
     expected = np.where(HOTA_ALPHAS <= 0.7 + 1e-9, 2.0, 0.0)  # 0.05 to 0.70: fourteen of nineteen
     assert expected.sum() == 28
     assert true_positives.tolist() == expected.tolist()
@@ -128,7 +128,7 @@ def test_hota_prefers_the_pairs_that_last() -> None:
     pairs = Candidates(
         np.array([0, 1, 1, 2, 3]), np.array([0, 1, 2, 3, 4]), np.array([0.2, 0.2, 0.15, 0.2, 0.2])
     )
-    true_positives, association = hota_counts(gt, predictions, pairs)
+    true_positives, association, _ = hota_counts(gt, predictions, pairs)
     assert true_positives[0] == 4
     assert association[0] == pytest.approx(4.0)
 

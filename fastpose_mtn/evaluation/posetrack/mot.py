@@ -190,7 +190,7 @@ def _track_positions(
     events = clear_events(gt, predictions, candidates)
     distance = events.matches.distance
     again = [distance[noted].sum() for noted in (events.ascend, events.transfer, events.migrate)]
-    hota_tp, hota_association = hota_counts(gt, predictions, pairs)
+    hota_tp, hota_association, _ = hota_counts(gt, predictions, pairs)
     sums = TrackingSums(
         num_objects=np.array([len(gt)], float),
         num_predictions=np.array([len(predictions)], float),

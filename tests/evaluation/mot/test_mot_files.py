@@ -1,0 +1,83 @@
+"""MOTChallenge's files: what is read, and what is refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.evaluation.mot.files import read_ground_truth, read_results
+from fastpose_mtn.evaluation.mot.sequences import evaluate_mot
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_boxes_come_in_the_frames_order(tmp_path: Path) -> None:
+    read = read_results(write(tmp_path / "a.txt", "2,5,10,20,30,40,0.5", "", "1,7,1,2,3,4,0.9"))
+    assert read.frame.tolist() == [1, 2]
+    assert read.ids.tolist() == [7, 5]
+    assert read.boxes.tolist() == [[1, 2, 4, 6], [10, 20, 40, 60]]
+    spaced = read_results(write(tmp_path / "b.txt", "1 7 1 2 3 4 0.9"))
+    assert spaced.boxes.tolist() == [[1, 2, 4, 6]]
+
+
+def test_ground_truth_has_classes_and_people_that_do_not_count(tmp_path: Path) -> None:
+    read = read_ground_truth(write(tmp_path / "gt.txt", "1,1,0,0,9,9,1,1,1", "1,2,0,0,9,9,0,8,0.2"))
+    assert read.counts.tolist() == [True, False]
+    assert read.classes is not None
+    assert read.classes.tolist() == [1, 8]
+    assert read_ground_truth(write(tmp_path / "old.txt", "1,1,0,0,9,9,1,-1,-1,-1")).classes is None
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1,2,3,4", "line 2: expected frame,id,left,top,width,height,score, got 4 columns"),
+        ("1,2,3,4,x,6,1", "line 2: expected .* all of them numbers, got 'x'"),
+        ("1,2,3,4,nan,6,1", "line 2: expected finite numbers"),
+        ("0,2,3,4,5,6,1", "expected frames from 1, got 0"),
+        ("1.5,2,3,4,5,6,1", "expected a whole number as frame, got 1.5"),
+        ("1,2,3,4,-5,6,1", "expected a width and height of 0 or more"),
+        ("1,1,3,4,5,6,1", "id 1 stands twice in frame 1"),
+        ("1,2,3,4,5,6,1,7", "expected lines of the same number of columns|expected pedestrians"),
+    ],
+)
+def test_a_wrong_line_is_named(line: str, message: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "results.txt", "1,1,0,0,9,9,1", line)
+    with pytest.raises(InputError, match=message) as error:
+        read_results(path)
+    assert str(path) in str(error.value)
+
+
+def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
+    gt = write(tmp_path / "data" / "walk" / "gt" / "gt.txt", "1,1,0,0,9,9,1,1,1", "2,1,0,0,9,9,1,1,1")
+    later = write(tmp_path / "later.txt", "7,1,0,0,9,9,1")
+    with pytest.raises(InputError, match=r"none of its frames 7 to 7 is labelled in .* \(1 to 2\)"):
+        evaluate_mot(gt, later)
+    write(tmp_path / "data" / "walk" / "seqinfo.ini", "[Sequence]", "seqLength=2")
+    with pytest.raises(InputError, match="1 boxes are beyond frame 2, the sequence's last, first in frame 7"):
+        evaluate_mot(gt, later)
+    with pytest.raises(InputError, match=r"expected walk.txt, the results of .* 1 of 1 are missing"):
+        evaluate_mot(tmp_path / "data", tmp_path / "data")
+    with pytest.raises(InputError, match="has no classes in column 8"):
+        evaluate_mot(write(tmp_path / "gt.txt", "1,1,0,0,9,9,1,-1,-1,-1"), later, benchmark="MOT20")
+    with pytest.raises(InputError, match="nobody is labelled"):
+        evaluate_mot(write(tmp_path / "none.txt", "1,1,0,0,9,9,0,1,1"), later)
+
+
+def test_what_is_found_after_the_labels_is_told_and_counts(tmp_path: Path) -> None:
+    gt = write(tmp_path / "gt.txt", "1,1,0,0,9,9,1,1,1")
+    notes: list[str] = []
+    figures = evaluate_mot(
+        gt, write(tmp_path / "walk.txt", "1,4,0,0,9,9,1", "5,4,0,0,9,9,1"), warn=notes.append
+    )
+    assert figures["walk"]["FP"] == 1
+    assert figures["walk"]["MOTA"] == 0.0
+    assert len(notes) == 1
+    assert "1 boxes are after frame 1" in notes[0]
+    empty = evaluate_mot(gt, write(tmp_path / "empty.txt", ""), warn=notes.append)
+    assert empty["empty"]["FN"] == 1
+    assert "nobody is found" in notes[1]
