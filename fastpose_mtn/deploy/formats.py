@@ -167,8 +167,8 @@ def _is_layer(layer: ElementTree.Element) -> bool:
 
 _NO_ARITHMETIC = ("Const", "Parameter", "Result", "FakeQuantize")
 # names that operations of the network have, after its modules; not of those that say where boxes are, and how sure,
-# which the estimator keeps in float32, too
-_LAYERS = re.compile("/(backbone|rpn_head/conv|box_head|reid_head|keypoint_head)")
+# nor of what a Float32Layer holds, which the estimator keeps in float32, too
+_LAYERS = re.compile("/(?!.*/layer/)(backbone|rpn_head/conv|box_head|reid_head|keypoint_head)")
 
 _WRITERS: dict[str, Callable[[Path, PortableMTN, dict[str, str]], None]] = {
     "onnx": _write_onnx,

@@ -20,6 +20,7 @@ from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.ops.boxes import decode_deltas, nonempty
 from fastpose_mtn.ops.roi import assign_levels
 from fastpose_mtn.runtime.fuse import fuse
+from fastpose_mtn.runtime.precision import cancelling_parts, keep_float32
 from fastpose_mtn.systems.mtn.network import MTN
 
 _NO_CANDIDATE = -1e6  # a logit below every real one
@@ -47,7 +48,12 @@ class PortableMTN(nn.Module):
                 "MODEL.ROI_KEYPOINT_HEAD.DECODER resize: it cannot be exported; choose "
                 "MODEL.ROI_KEYPOINT_HEAD.DECODER subpixel"
             )
-        self.model = fuse(copy.deepcopy(model).float().eval().requires_grad_(False))
+        own = copy.deepcopy(model).float().eval().requires_grad_(False)
+        cancelling = cancelling_parts(
+            own.backbone.bottom_up, torch.bfloat16
+        )  # the coarsest that runtimes use
+        self.model = fuse(own)
+        keep_float32(self.model.backbone.bottom_up, cancelling)
         _upsample_by_convolutions(self.model)
         predictor = self.model.roi_heads.box_predictor
         for name in ("cls_score", "bbox_pred"):

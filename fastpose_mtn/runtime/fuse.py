@@ -18,7 +18,7 @@ from fastpose_mtn.runtime.compat import has_onednn
 from fastpose_mtn.runtime.onednn import OneDNNConv, OneDNNResidualBlock, fuse_box_head
 from fastpose_mtn.runtime.winograd import WinogradConv, is_faster_by_winograd
 
-_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm, FrozenBatchNorm2d, FrozenBatchNormAct2d)
+NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm, FrozenBatchNorm2d, FrozenBatchNormAct2d)
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -57,7 +57,7 @@ def _fuse(module: nn.Module, onednn: bool) -> nn.Module:
 
 
 def _fuse_conv_norm(module: ConvNorm, onednn: bool) -> nn.Module:
-    if isinstance(module.norm, _NORMS):
+    if isinstance(module.norm, NORMS):
         _fold(module, module.norm)
         module.norm = None
     if not onednn or module.norm is not None:
@@ -72,7 +72,7 @@ def _fuse_children(module: nn.Module, onednn: bool) -> None:
     before: _Place | None = None  # of the convolution that ran last
     bare: _Place | None = None  # the same where it has no activation yet
     for name, child in list(module.named_children()):
-        if before is not None and isinstance(child, _NORMS) and before.conv.out_channels == _channels(child):
+        if before is not None and isinstance(child, NORMS) and before.conv.out_channels == _channels(child):
             _fold(before.conv, child)
             activation = _activation(child)
             taken = onednn and before.fuse_activation(activation)

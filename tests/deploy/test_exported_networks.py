@@ -1,6 +1,7 @@
 """Exported networks find the same people as PyTorch: small untrained networks, images of many sizes, nobody too."""
 
 import json
+import re
 import shutil
 import types
 from xml.etree import ElementTree
@@ -199,6 +200,24 @@ def test_openvino_is_told_to_compute_coordinates_exactly(exported):
     assert {next(part for part in where if name.startswith(part)) for name in layers} == set(where)
     assert {"Convolution", "MatMul", "ROIAlign", "Const"} <= {kind for kind, _ in exact[""]}
     assert not {"Gather", "Exp"} & {kind for kind, _ in exact[""]}
+
+
+def test_openvino_is_told_to_compute_exactly_what_rounding_would_change(tmp_path):
+    """The second stage's first normalisation takes away a mean of a thousand deviations: all up to there keeps its digits."""
+    needs("openvino")
+    model, cfg = network()
+    model.backbone.bottom_up.layer1[0].bn1.running_mean[0] = 1000.0
+    write("openvino", tmp_path / "small.xml", model, cfg)
+    marked = {True: set(), False: set()}
+    for layer in ElementTree.parse(tmp_path / "small.xml").iterfind("layers/layer"):
+        part = re.match(r"/backbone/bottom_up/(?:\w+/)??(conv1|layer\d\.\d)/", layer.get("name"))
+        if part and layer.get("type") in ("Convolution", "Add", "ReLU"):
+            marks = {mark.get("name") for mark in layer.iterfind("rt_info/attribute")}
+            marked["precise" in marks].add(part[1])
+    assert marked[True] == {"conv1", "layer1.0"}
+    assert marked[False] == {f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1)} - {
+        "layer1.0"
+    }
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino"])

@@ -16,7 +16,13 @@ from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
 from fastpose_mtn.runtime.fuse import fuse
 from fastpose_mtn.runtime.memory import keep_freed_memory
-from fastpose_mtn.runtime.precision import Float32Layer, convert_weights, resolve_device, resolve_precision
+from fastpose_mtn.runtime.precision import (
+    cancelling_parts,
+    convert_weights,
+    keep_float32,
+    resolve_device,
+    resolve_precision,
+)
 from fastpose_mtn.runtime.streams import in_streams
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.systems.mtn.network import MTN, build_model, to_detections
@@ -54,8 +60,10 @@ class MTNEstimator:
         if self.device.type == "cpu":
             keep_freed_memory()
         own = copy.deepcopy(model).eval().requires_grad_(False)
+        cancelling = cancelling_parts(own.backbone.bottom_up, self.dtype)
         self._model = fuse(own, activations=self.device.type == "cpu").to(self.device)
         if self.dtype != torch.float32:
+            keep_float32(self._model.backbone.bottom_up, cancelling)
             _locate_in_float32(self._model)
             convert_weights(self._model, self.dtype)
         trunk = self._model.trunk
@@ -157,8 +165,7 @@ def _locate_in_float32(model: MTN) -> None:
     They are little work, and rounding their results to 8 bits would move small boxes, and change which of two boxes
     suppresses the other.
     """
-    head, predictor = model.proposal_generator.rpn_head, model.roi_heads.box_predictor
+    head = model.proposal_generator.rpn_head
     assert head.predictions is not None  # fused
-    head.predictions = Float32Layer(head.predictions)
-    predictor.cls_score = Float32Layer(predictor.cls_score)
-    predictor.bbox_pred = Float32Layer(predictor.bbox_pred)
+    keep_float32(head, ["predictions"])
+    keep_float32(model.roi_heads.box_predictor, ["cls_score", "bbox_pred"])
