@@ -11,17 +11,17 @@ the dataset's own evaluation.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.coco.writing import CocoJsonWriter
 from fastpose_mtn.data.matlab import load_matlab, number, records, shown
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.ops.overlap import box_iou
 
 _SAME_BOX = 0.7  # IoU at which a named person's box is one of the image's, where none is equal
@@ -176,7 +176,7 @@ def _corners(boxes_xywh: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument(
         "--root", type=Path, help="the dataset's folder (default: cuhk_sysu in the datasets' folder)"
     )

@@ -11,17 +11,17 @@ no visibility in MPII and count as visible.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.coco.writing import CocoJsonWriter
 from fastpose_mtn.data.matlab import load_matlab, number, records
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.skeletons import MPII16
 
 _MATLAB_FILE = "mpii_human_pose_v1_u12_1.mat"
@@ -162,7 +162,7 @@ def _find(root: Path) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument(
         "--root", type=Path, help="the dataset's folder (default: mpii in the datasets' folder)"
     )

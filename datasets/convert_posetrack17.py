@@ -8,18 +8,18 @@ around the head. Sizes of images are taken from the images.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.image_file import image_size_wh
 from fastpose_mtn.data.posetrack.files import read_posetrack, write_posetrack
 from fastpose_mtn.data.posetrack.sequence import PoseTrackFrame, PoseTrackSequence
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 
 SPLITS = ("train", "val")
 
@@ -83,7 +83,7 @@ def _with_size(frame: PoseTrackFrame, root: Path, skip_missing: bool) -> PoseTra
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument(
         "--root", type=Path, help="the dataset's folder (default: posetrack17 in the datasets' folder)"
     )

@@ -11,16 +11,16 @@ are cut to it.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.coco.writing import CocoJsonWriter
 from fastpose_mtn.data.matlab import load_matlab, shown
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 
 
 def convert_prw(root: Path, *, skip_missing: bool = False) -> list[tuple[Path, str]]:
@@ -83,7 +83,7 @@ def _identities(path: Path, names: Sequence[str]) -> frozenset[int]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument(
         "--root", type=Path, help="the dataset's folder (default: prw in the datasets' folder)"
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastpose_mtn.version import __version__
+
 if TYPE_CHECKING:
     from fastpose_mtn.api import FastPose
 
-__version__ = "0.1.0"
 __all__ = ["FastPose", "__version__"]
 
 

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
 
 
 class InputError(ValueError):
     """Something a user gave cannot be used; the text names what, where, what was expected and the remedy."""
-
-
-class ArgumentParser(argparse.ArgumentParser):
-    """Reports a bad argument as ``InputError``; use it within ``exit_on_error``."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises ``InputError`` with argparse's message, where argparse itself would end the process."""
-        raise InputError(f"{message}; {self.prog} --help lists the arguments")
 
 
 @contextmanager

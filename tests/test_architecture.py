@@ -11,13 +11,16 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastpose_mtn"
 LAYERS = (
-    {"structures", "skeletons", "protocols", "registry", "errors", "arguments", "files", "hosts", "libraries", "ops", "config"},
+    {
+        "structures", "skeletons", "protocols", "registry", "version", "errors", "arguments", "command_line", "files",
+        "hosts", "libraries", "ops", "config",
+    },
     {"modeling", "data", "tracking", "visualization"},
     {"runtime", "checkpoints", "estimators"},
     {"systems", "evaluation"},
     {"build"},
     {"video", "engine", "detectron2", "deploy"},
-    {"commands", "export", "api", "__init__"},
+    {"commands", "export", "api", "__init__", "__main__"},
 )  # fmt: skip
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

@@ -20,11 +20,13 @@ from fastpose_mtn.checkpoints.weight_files import (
 )
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.config.files import PACKAGED as PACKAGED_CONFIGS
+from fastpose_mtn.errors import did_you_mean_file
 from fastpose_mtn.skeletons import COCO17, SKELETONS, Skeleton, get_skeleton
 
 # The weights that come with the package, by their names; "demo" is what the drawn ones were called first.
 PACKAGED = {"people": "people.safetensors", "drawn": "drawn.safetensors", "demo": "drawn.safetensors"}
 DEFAULT_WEIGHTS = "people"
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".ckpt")
 _TORCHVISION = "torchvision://"
 _TORCHVISION_CONFIG = str(PACKAGED_CONFIGS / "keypoint_rcnn_R50_FPN_torchvision.yaml")
 _TORCHVISION_NAMES = {"keypointrcnn_resnet50_fpn": "KeypointRCNN_ResNet50_FPN_Weights"}
@@ -191,12 +193,10 @@ def read_source(source: str | Path) -> WeightFile:
         ValueError: there is no such source, or it cannot be read safely.
     """
     text = str(source)
-    if text in PACKAGED:
-        return read_weight_file(_packaged_file(text))
     if text.startswith(_TORCHVISION):
         tensors = _torchvision_tensors(text.removeprefix(_TORCHVISION))
         return WeightFile(tensors, {"skeleton": COCO17.name})
-    return read_weight_file(text)
+    return read_weight_file(_file_of(text))
 
 
 def inference_config(weights: str | None = None, config_file: str | None = None) -> CfgNode:
@@ -222,7 +222,7 @@ def inference_config(weights: str | None = None, config_file: str | None = None)
         _check_torchvision_name(source.removeprefix(_TORCHVISION))
         cfg.merge_from_file(_TORCHVISION_CONFIG)
     else:
-        text = read_metadata(_packaged_file(source) if source in PACKAGED else source).get("config")
+        text = read_metadata(_file_of(source)).get("config")
         if text is None:
             raise ValueError(f"{source}: these weights carry no configuration; give --config-file")
         cfg = config_from_text(text, source)
@@ -244,10 +244,16 @@ def config_from_text(text: str, source: str) -> CfgNode:
     return cfg
 
 
-def _packaged_file(name: str) -> Path:
-    path = Path(str(resources.files("fastpose_mtn") / "weights" / PACKAGED[name]))
+def _file_of(source: str) -> Path:
+    """The file of weights that a name in ``PACKAGED`` or a path stands for."""
+    if source in PACKAGED:
+        path = Path(str(resources.files("fastpose_mtn") / "weights" / PACKAGED[source]))
+        if not path.is_file():
+            raise ValueError(f"the weights {source!r} are not installed ({path}); give --weights")
+        return path
+    path = Path(source)
     if not path.is_file():
-        raise ValueError(f"the weights {name!r} are not installed ({path}); give --weights")
+        raise ValueError(f"weights file not found: {source}{did_you_mean_file(path, _SUFFIXES, PACKAGED)}")
     return path
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.catalog import CocoFiles, coco_files
 from fastpose_mtn.data.coco.dataset import annotation_files, missing_images
@@ -21,7 +22,7 @@ from fastpose_mtn.data.crops.folder import UNKNOWN_CAMERA
 from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.problems import ERROR, KEPT, Problem, Problems
 from fastpose_mtn.data.sample import TASKS
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 
 
@@ -217,7 +218,15 @@ def _summary(reader: CocoJsonReader, files: CocoFiles, skeleton: Skeleton) -> st
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line; exit status 1 where training would stop."""
-    parser = ArgumentParser(prog="python -m fastpose_mtn.data.check", description=__doc__)
+    parser = ArgumentParser(
+        "fastpose check",
+        "Tells what is missing or malformed in datasets, before training on them.",
+        examples=(
+            "fastpose check 'json://annotations.json?images=photographs'",
+            "fastpose check coco_2017_val --no-images",
+            "fastpose check --config-file my.yaml",
+        ),
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="datasets as in DATASETS.TRAIN")
     parser.add_argument("--config-file", metavar="YAML", help="check its DATASETS and use its MODEL.SKELETON")
     parser.add_argument(

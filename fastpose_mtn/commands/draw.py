@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-
-from fastpose_mtn.data.synthetic.config import SceneConfig
-from fastpose_mtn.data.synthetic.dataset import contact_sheet, write_dataset
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.errors import InputError, exit_on_error
 
 
@@ -24,7 +20,15 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m fastpose_mtn.data.synthetic", description=__doc__)
+    parser = ArgumentParser(
+        "fastpose draw",
+        "Draws labelled videos of people: PoseTrack18's labels, frames and videos.",
+        examples=(
+            "fastpose draw --output drawn --sequences 4 --frames 60",
+            "fastpose draw --output crowds --people 8 --occlusion 0.5 --size 1280x720",
+            "fastpose draw --contact-sheet scenes.jpg",
+        ),
+    )
     parser.add_argument(
         "--output", metavar="DIR", help="folder to write annotations/, images/ and videos/ into"
     )
@@ -47,8 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--contact-sheet", metavar="FILE", help="write one picture with a frame of each of 12 scenes instead"
     )
-    options = parser.parse_args(arguments)
     with exit_on_error():
+        options = parser.parse_args(arguments)
+        import cv2
+
+        from fastpose_mtn.data.synthetic.config import SceneConfig
+        from fastpose_mtn.data.synthetic.dataset import contact_sheet, write_dataset
+
         config = SceneConfig(
             size_wh=parse_size(options.size), frame_count=max(options.frames, 1), people=options.people,
             occlusion=options.occlusion,

@@ -7,12 +7,14 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
-from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
-from fastpose_mtn.evaluation.posetrack.results import PoseTrackResult
-from fastpose_mtn.evaluation.posetrack.tables import latex_tables, text_tables
+from fastpose_mtn.command_line import ArgumentParser
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.files import write_text
+
+if TYPE_CHECKING:
+    from fastpose_mtn.evaluation.posetrack.results import PoseTrackResult
 
 _WARNINGS_SHOWN = 20
 
@@ -30,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
         if args.images and not args.images.is_dir():
             raise InputError(f"--images {args.images}: expected a folder of images, got none of that name")
+        from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
+        from fastpose_mtn.evaluation.posetrack.tables import latex_tables, text_tables
+
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
         notes: list[str] = []
@@ -83,10 +88,13 @@ def _evaluate_mot(args: Namespace) -> None:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m fastpose_mtn.evaluation",
-        description="Compares results with ground truth. PoseTrack's: AP and MOT as poseval gives them, and identity "
-        "switches, IDF1 and HOTA beside them. MOTChallenge's (--format mot): HOTA, MOTA and IDF1 as TrackEval gives "
-        "them.",
+        "fastpose evaluate",
+        "Compares results with ground truth. PoseTrack's: AP and MOT as poseval gives them, and identity switches, IDF1 "
+        "and HOTA beside them. MOTChallenge's (--format mot): HOTA, MOTA and IDF1 as TrackEval gives them.",
+        examples=(
+            "fastpose evaluate --gt drawn/annotations --pred results",
+            "fastpose evaluate --gt drawn/annotations --pred results --output scores   metrics.json and report.html too",
+        ),
     )
     parser.add_argument(
         "--format",

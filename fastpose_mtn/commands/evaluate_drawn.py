@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticFrame, SyntheticScene
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.evaluation.drawn_metrics import SyntheticEvaluator
 from fastpose_mtn.files import write_text
 from fastpose_mtn.protocols import PoseEstimator

@@ -6,13 +6,22 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.deploy import ENDINGS
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 
 
 def parse(arguments: Sequence[str] | None) -> Namespace:
     """The command line."""
-    parser = ArgumentParser(prog="python -m fastpose_mtn.export", description="Exports the whole network.")
+    parser = ArgumentParser(
+        "fastpose export",
+        "Writes the whole network as one file.",
+        examples=(
+            "fastpose export --format onnx --output people.onnx",
+            "fastpose export --format openvino --int8 clip.mp4 --output people.xml",
+            "fastpose track clip.mp4 --weights people.onnx",
+        ),
+    )
     add = parser.add_argument
     add("--format", required=True, choices=list(ENDINGS))
     add(

@@ -7,17 +7,17 @@ import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fastpose_mtn.build import build_tracker
-from fastpose_mtn.config import CfgNode, get_cfg
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.command_line import ArgumentParser
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.files import write_text
-from fastpose_mtn.ops.pose_nms import PoseNMS
-from fastpose_mtn.protocols import Tracker
-from fastpose_mtn.skeletons import Skeleton
-from fastpose_mtn.tracking.detections_file import ENDING
 from fastpose_mtn.tracking.parameters import STRATEGIES
-from fastpose_mtn.tracking.retrack import find_detections, track_file
+
+if TYPE_CHECKING:
+    from fastpose_mtn.config import CfgNode
+    from fastpose_mtn.protocols import Tracker
+    from fastpose_mtn.skeletons import Skeleton
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError("--strategy: --ablation compares all strategies; leave one of the two out")
         if not args.ablation and args.output is None:
             raise InputError("--output DIR is needed, the folder for the tracks")
+        from fastpose_mtn.build import build_tracker
+        from fastpose_mtn.config import get_cfg
+        from fastpose_mtn.ops.pose_nms import PoseNMS
+        from fastpose_mtn.tracking.retrack import find_detections
+
         cfg = get_cfg()
         if args.config_file:
             cfg.merge_from_file(args.config_file)
@@ -48,8 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="python -m fastpose_mtn.tracking",
-        description="Tracks detections that track_video.py --save-detections kept, without the network.",
+        "fastpose retrack",
+        "Tracks detections that fastpose track --save-detections kept, without the network.",
+        examples=(
+            "fastpose retrack --detections results --output again --strategy iou",
+            "fastpose retrack --detections results --output again TRACKER.MAX_LOST_SECONDS 4",
+            "fastpose retrack --detections results --gt drawn/annotations --ablation",
+        ),
     )
     add = parser.add_argument
     add(
@@ -57,7 +67,7 @@ def _parser() -> ArgumentParser:
         required=True,
         type=Path,
         metavar="FILE|DIR",
-        help=f"NAME{ENDING}, or a folder of them",
+        help="NAME.detections.npz, or a folder of them",
     )
     add("--output", type=Path, metavar="DIR", help="folder for NAME.json, or for ablation.json")
     add("--strategy", choices=STRATEGIES, help="how people are followed (default: the configuration's)")
@@ -75,6 +85,10 @@ def _parser() -> ArgumentParser:
 
 
 def _track(cfg: CfgNode, files: list[Path], folder: Path) -> None:
+    from fastpose_mtn.build import build_tracker
+    from fastpose_mtn.ops.pose_nms import PoseNMS
+    from fastpose_mtn.tracking.retrack import track_file
+
     new_tracker = functools.partial(build_tracker, cfg)
     new_pose_nms = functools.partial(PoseNMS.from_config, cfg)
     for file in files:
@@ -83,7 +97,9 @@ def _track(cfg: CfgNode, files: list[Path], folder: Path) -> None:
 
 
 def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
+    from fastpose_mtn.build import build_tracker
     from fastpose_mtn.evaluation.ablation import ablation_table, run_ablation
+    from fastpose_mtn.ops.pose_nms import PoseNMS
 
     def new_tracker(strategy: str, skeleton: Skeleton) -> Tracker:
         own = cfg.clone()

@@ -12,11 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.data.loader import TrainingBatches
 from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.engine.training_data import check_read, training_images
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.visualization.image_grid import image_grid
 from fastpose_mtn.visualization.labels import draw_labels

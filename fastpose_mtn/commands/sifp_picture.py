@@ -9,10 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene
 from fastpose_mtn.data.transforms.sifp import SIFP, PyramidLevel
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 
 # RGB
 _VALID, _IGNORED = (60, 220, 90), (235, 70, 60)

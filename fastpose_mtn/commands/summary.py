@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import warnings
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.errors import exit_on_error
 from fastpose_mtn.systems.mtn.network import MTN, build_model
@@ -152,8 +153,8 @@ def _operations(module: nn.Module, *inputs: Tensor) -> float:
         return float(count.total())
 
 
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m fastpose_mtn.modeling.summary", description=__doc__)
+def _arguments(argv: Sequence[str] | None) -> Namespace:
+    parser = ArgumentParser(prog="python -m fastpose_mtn.modeling.summary", description=__doc__)
     parser.add_argument("--config-file", required=True, metavar="YAML")
     parser.add_argument(
         "--size", default="600x1000", metavar="HxW", help="of the image (default: %(default)s)"
@@ -173,8 +174,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
-    arguments = _arguments(argv)
     with exit_on_error():
+        arguments = _arguments(argv)
         cfg = get_cfg()
         cfg.merge_from_file(arguments.config_file)
         cfg.merge_from_list(arguments.options)

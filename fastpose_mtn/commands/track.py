@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastpose_mtn.errors import ArgumentParser, exit_on_error
+from fastpose_mtn.command_line import ArgumentParser
+from fastpose_mtn.errors import exit_on_error
 from fastpose_mtn.hosts import HOSTS
 from fastpose_mtn.runtime.memory import share_one_arena
+from fastpose_mtn.tracking.parameters import STRATEGIES
 from fastpose_mtn.video.image_order import ARRANGEMENTS
 
 if TYPE_CHECKING:
@@ -20,12 +22,21 @@ if TYPE_CHECKING:
 DEMO_CLIP = Path(__file__).parents[1] / "assets" / "demo.mp4"
 SOURCES = "videos, images, folders of either, a camera's number or streams' URLs (default: the demo's clip)"
 
+EXAMPLES = (
+    "fastpose track                                      the demo's clip, into output/",
+    "fastpose track clip.mp4 --output results            results/clip.mp4 (overlay), results/clip.json (PoseTrack18)",
+    "fastpose track clips/ photo.jpg --formats jsonl,mot --no-video",
+    "fastpose track 0 rtsp://camera/stream               a camera and a stream, the newest frame first",
+    "fastpose track clip.mp4 --weights torchvision://keypointrcnn_resnet50_fpn",
+    "fastpose track clip.mp4 TRACKER.MAX_LOST_SECONDS 4  any configuration key, at the end",
+)
+
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = ArgumentParser(description=__doc__)
+    parser = ArgumentParser("fastpose track", __doc__, examples=EXAMPLES)
     add = parser.add_argument
-    add("--input", nargs="+", action="extend", metavar="SOURCE", help=SOURCES)
+    add("--input", nargs="+", action="extend", default=[], metavar="SOURCE", help="sources, as above")
     add("--output", default="output", metavar="DIR", help="folder for the results (default: output)")
     add_tracking_flags(parser)
     add(
@@ -35,6 +46,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="newest frame first: of cameras and streams (auto), of recordings at their own pace too, or of none",
     )
     add("--quiet", action="store_true", help="print errors and warnings only")
+    add("sources", nargs="*", metavar="SOURCE", help=SOURCES)
     add("options", nargs="*", metavar="KEY VALUE", help="override the configuration")
     args = parser.parse_args(arguments)
     check_tracking_flags(parser, args)
@@ -61,8 +73,8 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
         help="of posetrack,jsonl,csv,mot,coco (default: posetrack)",
     )
     add("--no-video", action="store_true", help="do not draw the people into a video")
-    add("--save-detections", action="store_true", help="save what python -m fastpose_mtn.tracking reads")
-    add("--strategy", choices=["occlusion_aware", "reid", "iou"], help="how people are followed")
+    add("--save-detections", action="store_true", help="save what fastpose retrack reads")
+    add("--strategy", choices=STRATEGIES, help="how people are followed")
     add(
         "--images",
         default="auto",
@@ -115,9 +127,15 @@ def run(args: argparse.Namespace) -> int:
     """Tracks what the command line asks for; returns the exit status."""
     share_one_arena()  # the network runs in a thread
     from fastpose_mtn import build
-    from fastpose_mtn.commands.track_sources import split_options, track_inputs
+    from fastpose_mtn.commands.track_sources import split_overrides, track_inputs
+    from fastpose_mtn.config import get_cfg
 
-    inputs, options = split_options(args.input or [str(DEMO_CLIP)], args.options)
+    keys = get_cfg().keys_with_dots()
+    inputs, options = [], []
+    for words in (args.input, args.sources):
+        sources, overrides = split_overrides(words, keys)
+        inputs += sources
+        options += overrides
 
     def load() -> build.PoseTracking:
         return build.build_pose_tracking(**network_arguments(args, options))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from fastpose_mtn.build import PoseTracking
-from fastpose_mtn.errors import error_line
+from fastpose_mtn.data.image_file import is_image
+from fastpose_mtn.errors import InputError, error_line, nearest
 from fastpose_mtn.video.job import Request, track_source
 from fastpose_mtn.video.live import ReconnectingSource, as_live
 from fastpose_mtn.video.outputs import check_output_folder
 from fastpose_mtn.video.run import Summary, remarks, table
-from fastpose_mtn.video.sources import Source, find_inputs, open_source
+from fastpose_mtn.video.sources import VIDEO_SUFFIXES, Source, find_inputs, open_source
 
 
 def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], PoseTracking]) -> int:
@@ -73,16 +74,37 @@ def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], Po
     return 2 if failed else 0
 
 
-def split_options(inputs: Sequence[str], options: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Takes the configuration's keys out of ``--input a.mp4 TRACKER.MIN_SCORE 0.3``.
+def split_overrides(words: Sequence[str], keys: Collection[str]) -> tuple[list[str], list[str]]:
+    """Tells sources and the configuration's overrides apart: ``clip.mp4 more/ TRACKER.MIN_SCORE 0.3``.
+
+    Args:
+        words: of the command line, without flags.
+        keys: of the configuration, with dots.
 
     Returns:
-        Inputs and options; the first input that is written like a key and is no file begins the options.
+        Sources and overrides, which the first word begins that is a key or, mistyped perhaps, written like one.
+
+    Raises:
+        InputError: a word is a key in lower case, or a key and its value in one.
     """
-    for i, text in enumerate(inputs):
-        if re.fullmatch(r"[A-Z][A-Z0-9_]*(\.[A-Z][A-Z0-9_]*)+", text) and not Path(text).exists():
-            return list(inputs[:i]), [*inputs[i:], *options]
-    return list(inputs), list(options)
+    for i, word in enumerate(words):
+        if _is_key(word, keys):
+            return list(words[:i]), list(words[i:])
+        key, equals, value = word.partition("=")
+        if key.upper() in keys and "." in key and not Path(word).exists():
+            raise InputError(
+                f"{word}: write {key.upper()} {value if equals else 'VALUE'}, behind the sources"
+            )
+    return list(words), []
+
+
+def _is_key(word: str, keys: Collection[str]) -> bool:
+    first, _, rest = word.partition(".")
+    if not rest:  # a folder may be called INPUT or TEST, as sections are
+        return word in keys and not Path(word).exists()
+    looks_like_one = re.fullmatch(r"[A-Z][A-Z0-9_]*(\.[A-Z][A-Z0-9_]*)+", word) is not None
+    is_file = Path(word).exists() or Path(word).suffix.lower() in VIDEO_SUFFIXES or is_image(Path(word))
+    return word in keys or (looks_like_one and not is_file and nearest(first, keys) is not None)
 
 
 def _open_all(inputs: Sequence[str], request: Request) -> Iterator[Source | ValueError | OSError]:

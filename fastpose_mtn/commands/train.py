@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from typing import TYPE_CHECKING
 
-from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.engine.launch import ENGINES, LaunchConfiguration, choose_engine, is_first_process
-from fastpose_mtn.errors import ArgumentParser, exit_on_error
+from fastpose_mtn.errors import exit_on_error
+
+if TYPE_CHECKING:
+    from fastpose_mtn.config import CfgNode
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -17,7 +21,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     Raises:
         InputError: an argument is unknown or malformed.
     """
-    parser = ArgumentParser(description=__doc__)
+    parser = ArgumentParser(
+        "fastpose train",
+        __doc__,
+        examples=(
+            "fastpose train --config-file people OUTPUT_DIR runs/people",
+            "fastpose train --config-file people --resume OUTPUT_DIR runs/people",
+            "fastpose train --config-file FastPose-50-SIFP --num-gpus 8 OUTPUT_DIR runs/sifp SOLVER.BASE_LR 0.01",
+            "fastpose train --eval-only MODEL.WEIGHTS runs/people/model_final.safetensors DATASETS.TEST "
+            "\"['json://my.json?images=my']\"",
+        ),
+    )
     parser.add_argument("--config-file", metavar="YAML", default="", help="defaults: the paper's FastPose-50")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N", help="GPUs on each machine")
     parser.add_argument("--num-machines", type=int, default=1, metavar="N")
@@ -34,6 +48,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def setup(args: argparse.Namespace) -> CfgNode:
     """The configuration; without a file, weights to evaluate bring their own."""
+    from fastpose_mtn.config import get_cfg
+
     cfg = get_cfg()
     if args.config_file:
         cfg.merge_from_file(args.config_file)

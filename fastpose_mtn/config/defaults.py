@@ -13,10 +13,10 @@ from fastpose_mtn.registry import SYSTEMS
 def get_cfg() -> CfgNode:
     """The default configuration, a fresh copy: the paper's FastPose-50, and the keys of every registered system."""
     c = CfgNode()
-    c.VERSION = 2
-    c.OUTPUT_DIR = "./output"
+    c.VERSION = 2  # of the keys; read by Detectron2 only
+    c.OUTPUT_DIR = "./output"  # of a training: checkpoints, weights, logs and evaluations
     c.SEED = -1  # -1: not seeded
-    c.CUDNN_BENCHMARK = False
+    c.CUDNN_BENCHMARK = False  # let cuDNN try its algorithms; faster where all images are of one size
     c.VIS_PERIOD = 0  # steps between pictures of training images in TensorBoard (Lightning); 0: none
 
     c.MODEL = CfgNode()
@@ -25,12 +25,12 @@ def get_cfg() -> CfgNode:
     )
     c.MODEL.DEVICE = "auto"  # auto, cpu or cuda; ours adds auto
     c.MODEL.WEIGHTS = ""  # a file, people, drawn, or torchvision://NAME
-    c.MODEL.KEYPOINT_ON = True
+    c.MODEL.KEYPOINT_ON = True  # the keypoint head
     c.MODEL.REID_ON = True  # ours: the identity head (paper, section 3.1)
     c.MODEL.SKELETON = "POSETRACK15"  # ours: a name from fastpose_mtn.skeletons
-    # ImageNet statistics of INPUT.FORMAT's channel order, on 0..255 (timm's backbones)
+    # of ImageNet, in INPUT.FORMAT's channel order, on 0..255 (timm's backbones)
     c.MODEL.PIXEL_MEAN = [123.675, 116.28, 103.53]
-    c.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]
+    c.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]  # standard deviations, as PIXEL_MEAN
 
     c.MODEL.BACKBONE = CfgNode()
     # ours, also under Detectron2; build_timm_dc5_backbone is the same without a pyramid (paper, Table 1d)
@@ -45,20 +45,20 @@ def get_cfg() -> CfgNode:
     c.MODEL.TIMM.STRIDE_IN_1X1 = False  # of bottlenecks; True for Detectron2's model zoo (MSRA's ResNets)
     c.MODEL.TIMM.PRETRAINED = False  # start from timm's ImageNet weights (downloads them)
     c.MODEL.FPN = CfgNode()
-    c.MODEL.FPN.OUT_CHANNELS = 256
-    c.MODEL.FPN.NORM = ""
-    c.MODEL.FPN.FUSE_TYPE = "sum"
+    c.MODEL.FPN.OUT_CHANNELS = 256  # of each level
+    c.MODEL.FPN.NORM = ""  # of the pyramid's convolutions: "", BN, SyncBN, GN or FrozenBN
+    c.MODEL.FPN.FUSE_TYPE = "sum"  # sum or avg: how a level and the one above it become one
 
     c.INPUT = CfgNode()
-    c.INPUT.FORMAT = "RGB"
+    c.INPUT.FORMAT = "RGB"  # the network's channel order: RGB or BGR
     c.INPUT.MIN_SIZE_TRAIN = (600,)  # pixels of the shorter side (paper: 600x1000)
-    c.INPUT.MIN_SIZE_TRAIN_SAMPLING = "choice"
-    c.INPUT.MAX_SIZE_TRAIN = 1000
+    c.INPUT.MIN_SIZE_TRAIN_SAMPLING = "choice"  # choice: one of MIN_SIZE_TRAIN; range: any between its two
+    c.INPUT.MAX_SIZE_TRAIN = 1000  # pixels of the longer side, at most
     c.INPUT.MIN_SIZE_TEST = 600  # 0: as it is
-    c.INPUT.MAX_SIZE_TEST = 1000
+    c.INPUT.MAX_SIZE_TEST = 1000  # pixels of the longer side, at most
     c.INPUT.RANDOM_FLIP = "horizontal"  # or none
     c.INPUT.SIFP = CfgNode()  # ours: scale-normalised image pyramids (paper, section 3.2; data/sifp.py)
-    c.INPUT.SIFP.ENABLED = False
+    c.INPUT.SIFP.ENABLED = False  # train on it
     c.INPUT.SIFP.SCALES = [2.0, 1.5, 1.0, 0.75]  # factors on the base image, MIN_SIZE_TRAIN by MAX_SIZE_TRAIN
     c.INPUT.SIFP.VALID_RANGE = [16.0, 560.0]  # pixels: sqrt(wh) of a person who trains, after resizing
     c.INPUT.AUG = CfgNode()  # ours: cheap random changes, all off by default
@@ -74,15 +74,15 @@ def get_cfg() -> CfgNode:
     c.INPUT.AUG.BLUR = 0.0  # probability of a blur of 0.3 to 1.5 pixels
 
     c.DATASETS = CfgNode()
-    c.DATASETS.TRAIN = ()
+    c.DATASETS.TRAIN = ()  # names, as in datasets/README.md: registered ones, json://, crops://, synthetic://
     # ours: how the images of a step are shared among DATASETS.TRAIN, such as [3, 1, 1]; (): by their numbers
     c.DATASETS.TRAIN_WEIGHTS = ()
-    c.DATASETS.TEST = ()
+    c.DATASETS.TEST = ()  # names of the datasets to evaluate on
 
     c.DATALOADER = CfgNode()
-    c.DATALOADER.NUM_WORKERS = 4
-    c.DATALOADER.ASPECT_RATIO_GROUPING = True
-    c.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True
+    c.DATALOADER.NUM_WORKERS = 4  # processes that read and prepare images; 0: the training's own
+    c.DATALOADER.ASPECT_RATIO_GROUPING = True  # a step's images are all wide or all tall
+    c.DATALOADER.FILTER_EMPTY_ANNOTATIONS = True  # do not train on images without people
     c.DATALOADER.SKIP_BAD_IMAGES = False  # ours: train without missing and corrupt images, counted; or stop
     c.DATALOADER.IMAGES_PER_SCENE = 2  # ours: images of one synthetic scene drawn together
 
@@ -96,32 +96,32 @@ def get_cfg() -> CfgNode:
     )
     # ours: parts of the network that train, such as roi_heads.reid_head; the others stay as they are; empty: all train
     c.SOLVER.TRAINED_PARTS = ()
-    c.SOLVER.BASE_LR = 0.02
-    c.SOLVER.MOMENTUM = 0.9
-    c.SOLVER.NESTEROV = False
-    c.SOLVER.WEIGHT_DECAY = 0.0001
-    c.SOLVER.WEIGHT_DECAY_NORM = 0.0
+    c.SOLVER.BASE_LR = 0.02  # learning rate after the warm-up
+    c.SOLVER.MOMENTUM = 0.9  # of sgd
+    c.SOLVER.NESTEROV = False  # Nesterov's momentum, of sgd
+    c.SOLVER.WEIGHT_DECAY = 0.0001  # of all weights but those below
+    c.SOLVER.WEIGHT_DECAY_NORM = 0.0  # of normalisation layers
     c.SOLVER.WEIGHT_DECAY_BIAS = None  # None: as WEIGHT_DECAY
     c.SOLVER.OPTIMIZER = "sgd"  # ours: sgd or adamw
     c.SOLVER.LR_SCHEDULER_NAME = "WarmupMultiStepLR"  # or WarmupCosineLR
     c.SOLVER.STEPS = (60000, 80000)  # steps at which the rate is multiplied by GAMMA
-    c.SOLVER.GAMMA = 0.1
-    c.SOLVER.MAX_ITER = 90000
-    c.SOLVER.WARMUP_FACTOR = 0.001
-    c.SOLVER.WARMUP_ITERS = 1000
-    c.SOLVER.WARMUP_METHOD = "linear"
-    c.SOLVER.BASE_LR_END = 0.0
+    c.SOLVER.GAMMA = 0.1  # factor on the rate at each of STEPS
+    c.SOLVER.MAX_ITER = 90000  # steps of the training
+    c.SOLVER.WARMUP_FACTOR = 0.001  # of BASE_LR, that the warm-up starts from
+    c.SOLVER.WARMUP_ITERS = 1000  # steps of the warm-up
+    c.SOLVER.WARMUP_METHOD = "linear"  # linear, or constant: WARMUP_FACTOR throughout
+    c.SOLVER.BASE_LR_END = 0.0  # learning rate at the end, of WarmupCosineLR
     c.SOLVER.CHECKPOINT_PERIOD = 5000  # steps
     c.SOLVER.CHECKPOINTS_KEPT = 3  # ours: older ones are deleted; 0: none is
     c.SOLVER.LOG_PERIOD = 20  # ours: steps between two lines of the log
     c.SOLVER.AMP = CfgNode()
-    c.SOLVER.AMP.ENABLED = False
+    c.SOLVER.AMP.ENABLED = False  # train in mixed precision
     c.SOLVER.AMP.DTYPE = "bf16"  # ours: bf16 or fp16
     c.SOLVER.CLIP_GRADIENTS = CfgNode()
-    c.SOLVER.CLIP_GRADIENTS.ENABLED = False
+    c.SOLVER.CLIP_GRADIENTS.ENABLED = False  # limit gradients
     c.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "norm"  # value, norm (of each parameter) or full_model
-    c.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = 1.0
-    c.SOLVER.CLIP_GRADIENTS.NORM_TYPE = 2.0
+    c.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = 1.0  # the limit
+    c.SOLVER.CLIP_GRADIENTS.NORM_TYPE = 2.0  # of norm and full_model: 2.0 is the Euclidean norm
     c.SOLVER.EMA = 0.0  # ours: decay of the weights' moving average that is kept and evaluated; 0: none
 
     c.TEST = CfgNode()
@@ -131,22 +131,22 @@ def get_cfg() -> CfgNode:
     # as posetrack/HOTA or search/mAP; "": keeps none
     c.TEST.BEST_METRIC = "keypoint/AP"
     c.TEST.AUG = CfgNode()  # each image at several sizes, merged (paper, Table 1e); Detectron2's values
-    c.TEST.AUG.ENABLED = False
+    c.TEST.AUG.ENABLED = False  # look at each image several times
     c.TEST.AUG.MIN_SIZES = (400, 500, 600, 700, 800, 900, 1000, 1100, 1200)  # pixels of the shorter side
     c.TEST.AUG.MAX_SIZE = 4000  # pixels of the longer side
     c.TEST.AUG.FLIP = True  # each size mirrored too
     # ours: of people with the same pose, which are one person found twice, the best is reported (ops/pose_nms.py); off
     # where results are to be those of another project's weights. Both numbers were chosen on drawn crowds.
     c.TEST.POSE_NMS = CfgNode()
-    c.TEST.POSE_NMS.ENABLED = True
+    c.TEST.POSE_NMS.ENABLED = True  # leave them out
     c.TEST.POSE_NMS.REACH = 0.08  # joints nearer to each other, in heights of the higher box, coincide
     c.TEST.POSE_NMS.SHARE = 1.0 / 3.0  # with more of their joints coinciding, two detections are one person
     c.TEST.KEYPOINT_OKS_SIGMAS = []  # for decoding, and Detectron2's AP; empty: the skeleton's
 
-    c.TRACKER = CfgNode()  # ours; paper, section 3.3
+    # ours; paper, section 3.3; tracking.parameters.TrackerParameters says where each value is from
+    c.TRACKER = CfgNode()
     c.TRACKER.NAME = "occlusion_aware"  # a name in registry.TRACKERS
     c.TRACKER.STRATEGY = "occlusion_aware"  # or reid, iou (paper, Table 1c)
-    # the fields of tracking.parameters.TrackerParameters, which says what each means and where it is from
     c.TRACKER.JOINT_THRESH = 0.2  # gamma: a joint is visible above this confidence
     c.TRACKER.VALID_JOINTS = (
         10.0 / 15.0

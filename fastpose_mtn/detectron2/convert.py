@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.checkpoints.loading import (
     PACKAGED,
     inference_config,
@@ -20,7 +21,7 @@ from fastpose_mtn.checkpoints.loading import (
 )
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg, to_default_host
-from fastpose_mtn.errors import ArgumentParser, InputError, exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.files import whole_file, write_text
 from fastpose_mtn.systems.mtn.network import MTN, build_model
 

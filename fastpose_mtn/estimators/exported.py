@@ -15,7 +15,8 @@ import torch
 
 from fastpose_mtn.checkpoints.loading import config_from_text
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.errors import InputError
+from fastpose_mtn.errors import InputError, did_you_mean_file
+from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.structures import PersonDetections
 
@@ -84,7 +85,7 @@ class ExportedEstimator:
     ) -> None:
         path = Path(path)
         if not path.is_file():
-            raise InputError(f"weights file not found: {path}")
+            raise InputError(f"weights file not found: {path}{did_you_mean_file(path, RUNTIME_ENDINGS)}")
         self._path = path
         self._run, self._inputs, metadata = open_runtime(path, device, precision)
         absent = [name for name in METADATA if not metadata.get(name)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
-from fastpose_mtn.config import CfgNode
+if TYPE_CHECKING:
+    from fastpose_mtn.config import CfgNode
 
 STRATEGIES = ("iou", "reid", "occlusion_aware")  # the rows of the paper's Table 1c
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
-from fastpose_mtn.errors import InputError
+from fastpose_mtn.errors import InputError, did_you_mean_file
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
@@ -44,7 +44,8 @@ def find_detections(path: Path | str) -> list[Path]:
     if not path.is_dir():
         if not path.is_file():
             raise InputError(
-                f"{path}: no such file or folder; track_video.py --save-detections writes NAME{ENDING}"
+                f"{path}: no such file or folder{did_you_mean_file(path)}; "
+                f"track_video.py --save-detections writes NAME{ENDING}"
             )
         return [path]
     files = sorted(path.glob(f"*{ENDING}"))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from fastpose_mtn.data.image_file import is_image, read_image
 from fastpose_mtn.data.image_values import ImageValue, as_image
-from fastpose_mtn.errors import InputError
+from fastpose_mtn.errors import InputError, did_you_mean_file
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.image_order import image_order
 
@@ -160,7 +160,8 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
         return [value]
     path = Path(value)
     if not value.strip() or not path.exists():  # "" would be the folder where one is
-        raise InputError(f"{value}: no such file or folder; check the path")
+        hint = did_you_mean_file(path) if path.name else ""
+        raise InputError(f"{value}: no such file or folder{hint or '; check the path'}")
     if not path.is_dir():
         return [value]
     images = _images_of(path)

@@ -16,6 +16,8 @@ from rectangles import ColourTracker, RectangleEstimator, damage, moving, scene,
 
 from fastpose_mtn import build
 from fastpose_mtn.commands import track as track_video
+from fastpose_mtn.commands.track_sources import split_overrides
+from fastpose_mtn.config import get_cfg
 from fastpose_mtn.video.video_source import VideoSource
 
 ROOT = Path(__file__).parents[2]
@@ -200,6 +202,119 @@ def test_overrides_may_stand_at_the_very_end(run, tmp_path):
         "TRACKER.MIN_SCORE",
         "0.3",
     ]
+
+
+def test_a_bare_path_is_a_source_and_a_key_begins_the_overrides(run, tmp_path):
+    (tmp_path / "more").mkdir()
+    for name in ("walk.mp4", "more/run.mp4", "last.mp4", "TRACKER.mp4"):
+        write_video(tmp_path / name, [moving(i) for i in range(2)])
+    done = run(
+        "walk.mp4",
+        "more/",
+        "--no-video",
+        "TRACKER.mp4",
+        "TRACKER.BIRTH_SCORE",
+        "0.5",
+        "SEED",
+        "-1",
+        "--input",
+        "last.mp4",
+    )
+    assert done.status == 0
+    assert done.asked["options"] == ["TRACKER.BIRTH_SCORE", "0.5", "SEED", "-1"]
+    assert names("output") == ["TRACKER.json", "last.json", "run.json", "walk.json"]
+
+
+def test_overrides_alone_are_for_the_demos_clip(run, monkeypatch, tmp_path):
+    clip = write_video(tmp_path / "walk.mp4", [moving(i) for i in range(2)])
+    monkeypatch.setattr(track_video, "DEMO_CLIP", clip)
+    assert run("SEED", "3", "--no-video").asked["options"] == ["SEED", "3"]
+    assert names("output") == ["walk.json"]
+
+
+KEYS = get_cfg().keys_with_dots()
+
+
+@pytest.mark.parametrize(
+    ("words", "sources"),
+    [
+        (["a.mp4", "TRACKER.BIRTH_SCORE", "0.5"], 1),
+        (["a.mp4", "TRACKER.BIRTH", "0.5"], 1),  # mistyped: told by the configuration
+        (["a.mp4", "TRAKER.BIRTH_SCORE", "0.5"], 1),
+        (["a.mp4", "SEED", "5"], 1),
+        (["MODEL.WEIGHTS", "x.mp4"], 0),
+        (["CLIP.MP4", "VIDEO.MP4", "TEST.PNG"], 3),
+        (["0", "rtsp://camera/TEST.AUG", "TEST"], 3),
+        (["A.B", "SOLVER.MAX_ITER", "1"], 1),
+    ],
+)
+def test_which_words_are_sources(words, sources, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "TEST").mkdir()  # a folder, and a section's name
+    assert split_overrides(words, KEYS) == (words[:sources], words[sources:])
+
+
+def test_a_folder_is_a_source_although_its_name_is_written_like_a_key(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "TEST.SET").mkdir()
+    assert split_overrides(["TEST.SET"], KEYS) == (["TEST.SET"], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["walk.mp4", "tracker.birth_score", "0.5"],
+            "tracker.birth_score: write TRACKER.BIRTH_SCORE VALUE, behind",
+        ),
+        (
+            ["walk.mp4", "TRACKER.BIRTH_SCORE=0.5"],
+            "TRACKER.BIRTH_SCORE=0.5: write TRACKER.BIRTH_SCORE 0.5, behind",
+        ),
+        (
+            ["walk.mp4", "TRACKER.BIRTH", "0.5"],
+            "unknown configuration key TRACKER.BIRTH; did you mean TRACKER.BIRTH_SCORE?",
+        ),
+        (["wakl.mp4"], "wakl.mp4: no such file or folder; did you mean walk.mp4?"),
+        (["--video", "walk.mp4"], "unrecognized arguments: --video; here that is --input;"),
+        (["--source", "walk.mp4"], "unrecognized arguments: --source; here that is --input;"),
+        (["--indir", "."], "unrecognized arguments: --indir; here that is --input;"),
+        (
+            ["walk.mp4", "--outdir", "results"],
+            "unrecognized arguments: --outdir results; here that is --output;",
+        ),
+        (
+            ["walk.mp4", "--checkpoint", "w.pth"],
+            "unrecognized arguments: --checkpoint w.pth; here that is --weights;",
+        ),
+        (["walk.mp4", "--no_video"], "unrecognized arguments: --no_video; did you mean --no-video?"),
+    ],
+)
+def test_a_wrong_word_gets_the_right_one_named(run, tmp_path, words, told):
+    write_video(tmp_path / "walk.mp4", [moving(0)])
+    done = run(*words)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert told in done.err
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ("peple", "did you mean people?"),
+        ("own.saftensors", "did you mean own.safetensors?"),
+        ("absent", "absent\n"),
+    ],
+)
+def test_weights_that_are_not_there(tmp_path, monkeypatch, capsys, weights, told):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "walk.mp4", [moving(0)])
+    (tmp_path / "own.safetensors").touch()
+    with pytest.raises(SystemExit) as stop:
+        track_video.main(["walk.mp4", "--weights", weights])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: weights file not found: {weights}")
+    assert error.endswith(f"{told}\n" if told.endswith("?") else told)
 
 
 def test_a_folders_frame_rate_is_configured(run, tmp_path):

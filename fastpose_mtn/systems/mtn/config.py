@@ -20,49 +20,54 @@ def add_mtn_config(c: CfgNode) -> None:
     c.MODEL.PROPOSAL_GENERATOR.NAME = "MTNRPN"
     c.MODEL.PROPOSAL_GENERATOR.MIN_SIZE = 0  # pixels; smaller proposals are dropped
     c.MODEL.RPN = CfgNode()
-    c.MODEL.RPN.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]
+    c.MODEL.RPN.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]  # levels of the pyramid that propose boxes
     c.MODEL.RPN.CONV_DIMS = [-1]  # channels of the head's convolutions, -1: as the FPN
     c.MODEL.RPN.IOU_THRESHOLDS = [0.3, 0.7]  # below: negative; above: positive; between: ignored
+    # of the ranges between IOU_THRESHOLDS: 0 negative, -1 ignored, 1 positive
     c.MODEL.RPN.IOU_LABELS = [0, -1, 1]
     c.MODEL.RPN.BATCH_SIZE_PER_IMAGE = 256  # anchors sampled for the loss
-    c.MODEL.RPN.POSITIVE_FRACTION = 0.5
+    c.MODEL.RPN.POSITIVE_FRACTION = 0.5  # of the anchors sampled, at most
+    # factors on a box's differences in x, y, width and height
     c.MODEL.RPN.BBOX_REG_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
     c.MODEL.RPN.SMOOTH_L1_BETA = 0.0  # 0: L1
-    c.MODEL.RPN.LOSS_WEIGHT = 1.0
-    c.MODEL.RPN.BBOX_REG_LOSS_WEIGHT = 1.0
+    c.MODEL.RPN.LOSS_WEIGHT = 1.0  # of both losses of the proposals
+    c.MODEL.RPN.BBOX_REG_LOSS_WEIGHT = 1.0  # of the boxes' loss, on top of LOSS_WEIGHT
     c.MODEL.RPN.PRE_NMS_TOPK_TRAIN = 2000  # a level
-    c.MODEL.RPN.PRE_NMS_TOPK_TEST = 1000
+    c.MODEL.RPN.PRE_NMS_TOPK_TEST = 1000  # a level
     c.MODEL.RPN.POST_NMS_TOPK_TRAIN = 1500  # an image; Detectron2's Keypoint R-CNN
     c.MODEL.RPN.POST_NMS_TOPK_TEST = 1000  # paper, section 3.4
-    c.MODEL.RPN.NMS_THRESH = 0.7
+    c.MODEL.RPN.NMS_THRESH = 0.7  # IoU above which the lower-scored of two proposals is left out
 
     c.MODEL.ROI_HEADS = CfgNode()
     c.MODEL.ROI_HEADS.NAME = "MTNROIHeads"  # ours, also under Detectron2
     c.MODEL.ROI_HEADS.NUM_CLASSES = 1  # person
+    # levels of the pyramid that people are read from
     c.MODEL.ROI_HEADS.IN_FEATURES = ["p2", "p3", "p4", "p5"]
+    # with a labelled person, at and above which a proposal is positive
     c.MODEL.ROI_HEADS.IOU_THRESHOLDS = [0.5]
-    c.MODEL.ROI_HEADS.IOU_LABELS = [0, 1]
+    c.MODEL.ROI_HEADS.IOU_LABELS = [0, 1]  # below and above IOU_THRESHOLDS: 0 negative, 1 positive
     c.MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE = 512  # proposals sampled for the box loss
-    c.MODEL.ROI_HEADS.POSITIVE_FRACTION = 0.25
-    c.MODEL.ROI_HEADS.PROPOSAL_APPEND_GT = True
-    c.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.05
-    c.MODEL.ROI_HEADS.NMS_THRESH_TEST = 0.5
+    c.MODEL.ROI_HEADS.POSITIVE_FRACTION = 0.25  # of the proposals sampled, at most
+    c.MODEL.ROI_HEADS.PROPOSAL_APPEND_GT = True  # labelled people's boxes train as proposals too
+    c.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.05  # boxes scored lower are left out
+    c.MODEL.ROI_HEADS.NMS_THRESH_TEST = 0.5  # IoU above which the lower-scored of two people is left out
     # ours: a reported box is the mean of those it suppressed that overlap it by more; 1: it stays as it is
     c.MODEL.ROI_HEADS.VOTE_THRESH_TEST = 0.7
 
     c.MODEL.ROI_BOX_HEAD = CfgNode()
-    c.MODEL.ROI_BOX_HEAD.NAME = "FastRCNNConvFCHead"
-    c.MODEL.ROI_BOX_HEAD.NUM_FC = 2
-    c.MODEL.ROI_BOX_HEAD.FC_DIM = 1024
-    c.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION = 7
+    c.MODEL.ROI_BOX_HEAD.NAME = "FastRCNNConvFCHead"  # read by Detectron2 only
+    c.MODEL.ROI_BOX_HEAD.NUM_FC = 2  # fully connected layers
+    c.MODEL.ROI_BOX_HEAD.FC_DIM = 1024  # their width
+    c.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION = 7  # bins a side that a box is read as
     c.MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO = 0  # samples a bin; 0: as many as its pixels
     c.MODEL.ROI_BOX_HEAD.POOLER_TYPE = (
         "ROIAlignV2"  # V2 puts samples at pixel centres; torchvision's weights: ROIAlign
     )
+    # factors on a box's differences in x, y, width and height
     c.MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
     c.MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA = 0.5  # Detectron2's Keypoint R-CNN
-    c.MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_WEIGHT = 1.0
-    c.MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG = False
+    c.MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_WEIGHT = 1.0  # of the boxes' loss
+    c.MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG = False  # one box for person and background, not one each
 
     c.MODEL.ROI_KEYPOINT_HEAD = CfgNode()
     # MTNKeypointHead (paper, section 3.1) or KRCNNConvDeconvUpsampleHead, Mask R-CNN's own: Table 1a's baseline
@@ -78,28 +83,29 @@ def add_mtn_config(c: CfgNode) -> None:
     c.MODEL.ROI_KEYPOINT_HEAD.HEATMAPS = False  # ours, Detectron2 only: report pred_keypoint_heatmaps too
     # [height, width] for ours, one number for Mask R-CNN's 14x14
     c.MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION = [22, 16]
-    c.MODEL.ROI_KEYPOINT_HEAD.POOLER_SAMPLING_RATIO = 0
-    c.MODEL.ROI_KEYPOINT_HEAD.POOLER_TYPE = "ROIAlignV2"
+    c.MODEL.ROI_KEYPOINT_HEAD.POOLER_SAMPLING_RATIO = 0  # as ROI_BOX_HEAD's
+    c.MODEL.ROI_KEYPOINT_HEAD.POOLER_TYPE = "ROIAlignV2"  # as ROI_BOX_HEAD's
     c.MODEL.ROI_KEYPOINT_HEAD.BATCH_SIZE_PER_IMAGE = 128  # ours: positive proposals trained, an image
+    # labelled, of an image that trains; read by Detectron2 only
     c.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE = 1
-    c.MODEL.ROI_KEYPOINT_HEAD.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS = True
-    c.MODEL.ROI_KEYPOINT_HEAD.LOSS_WEIGHT = 1.0
+    c.MODEL.ROI_KEYPOINT_HEAD.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS = True  # False: by the most there could be
+    c.MODEL.ROI_KEYPOINT_HEAD.LOSS_WEIGHT = 1.0  # of the joints' positions
     c.MODEL.ROI_KEYPOINT_HEAD.VISIBILITY_LOSS_WEIGHT = 0.5  # ours: visible against hidden, for the confidence
 
     c.MODEL.ROI_REID_HEAD = CfgNode()  # ours; paper, sections 3.1 and 3.4
-    c.MODEL.ROI_REID_HEAD.NAME = "MTNReIDHead"
+    c.MODEL.ROI_REID_HEAD.NAME = "MTNReIDHead"  # the only one there is
     c.MODEL.ROI_REID_HEAD.CONV_DIMS = (256,) * 4  # 2 for ResNet-18 and MobileNet-V2
     c.MODEL.ROI_REID_HEAD.CONV_DILATIONS = ()  # of each of CONV_DIMS; empty: 1
     c.MODEL.ROI_REID_HEAD.NORM = ""  # of the convolutions, as above
-    c.MODEL.ROI_REID_HEAD.EMBEDDING_DIM = 128
+    c.MODEL.ROI_REID_HEAD.EMBEDDING_DIM = 128  # numbers of an identity vector
     c.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # of the training data; 0: counted from the datasets
     c.MODEL.ROI_REID_HEAD.BATCH_SIZE_PER_IMAGE = 128  # positive proposals trained, an image
-    c.MODEL.ROI_REID_HEAD.POOLER_RESOLUTION = 14
-    c.MODEL.ROI_REID_HEAD.POOLER_SAMPLING_RATIO = 0
-    c.MODEL.ROI_REID_HEAD.POOLER_TYPE = "ROIAlignV2"
+    c.MODEL.ROI_REID_HEAD.POOLER_RESOLUTION = 14  # bins a side that a box is read as
+    c.MODEL.ROI_REID_HEAD.POOLER_SAMPLING_RATIO = 0  # as ROI_BOX_HEAD's
+    c.MODEL.ROI_REID_HEAD.POOLER_TYPE = "ROIAlignV2"  # as ROI_BOX_HEAD's
     c.MODEL.ROI_REID_HEAD.NORMALIZE = True  # embeddings of length 1: distances lie in [0, 2]
     c.MODEL.ROI_REID_HEAD.SCALE = 16.0  # of the cosine logits where NORMALIZE
-    c.MODEL.ROI_REID_HEAD.LOSS_WEIGHT = 1.0
+    c.MODEL.ROI_REID_HEAD.LOSS_WEIGHT = 1.0  # of the identities' classification
 
 
 def training_config(cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
