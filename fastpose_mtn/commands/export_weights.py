@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.checkpoints.loading import inference_config, load_weights, portable_config, save_weights
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.systems.mtn.network import build_model
 

@@ -104,6 +104,8 @@ def _written(value: object) -> str:
         return f"[{', '.join(map(_written, value))}]"
     if isinstance(value, float):
         return f"{value:g}" if value != round(value) else f"{value:.1f}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {_written(inner)}' for name, inner in value.items())}}}"
     return str(value) if value != "" else '""'
 
 
@@ -126,7 +128,12 @@ def markdown(keys: Sequence[Key]) -> str:
         if key.section != section:
             section = key.section
             about = next((k.meaning for k in keys if k.name == section), "")
-            lines += ["", f"## {section or 'At the top'}", "", *([f"{about}.", ""] if about else [])]
+            lines += [
+                "",
+                f"## {section or 'At the top'}",
+                "",
+                *([f"{about[0].upper()}{about[1:]}.", ""] if about else []),
+            ]
             lines += ["| key | default | meaning |", "|---|---|---|"]
         meaning = key.meaning.replace("|", "\\|")
         lines.append(f"| `{key.name.rpartition('.')[2]}` | `{key.default}` | {meaning} |")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.checkpoints.loading import (
     PACKAGED,
     inference_config,
@@ -19,6 +18,7 @@ from fastpose_mtn.checkpoints.loading import (
     portable_config,
     save_weights,
 )
+from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg, to_default_host
 from fastpose_mtn.errors import InputError, exit_on_error
