@@ -15,12 +15,12 @@ from tqdm import tqdm
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.catalog import CocoFiles, coco_files
-from fastpose_mtn.data.coco.dataset import annotation_files, missing_images
+from fastpose_mtn.data.coco.dataset import image_place, nothing_left, read_records, with_people
 from fastpose_mtn.data.coco.records import CocoJsonReader, ImageRecord
 from fastpose_mtn.data.crops.dataset import CropsDataset, CropsSpec
 from fastpose_mtn.data.crops.folder import UNKNOWN_CAMERA
 from fastpose_mtn.data.image_file import read_image
-from fastpose_mtn.data.problems import ERROR, KEPT, Problem, Problems
+from fastpose_mtn.data.problems import ERROR, KEPT, LEFT_OUT, Problem, Problems
 from fastpose_mtn.data.sample import TASKS
 from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
@@ -51,6 +51,8 @@ class DatasetReport:
                 lines.append(f"    ... and {problem.count - len(problem.places)} more")
         if not self.problems:
             lines.append("  nothing is wrong")
+        if self.errors:
+            lines.append(f"  refused: training or evaluation stops at the first of {self.errors} errors")
         return "\n".join(lines)
 
 
@@ -58,16 +60,22 @@ def check_dataset(
     name: str,
     skeleton: Skeleton,
     *,
+    training: bool = True,
+    filter_empty: bool = True,
+    skip_bad: bool = False,
     decode: bool = True,
     workers: int = 0,
     places: int = 10,
     progress: bool = False,
 ) -> DatasetReport:
-    """Reads everything that training would read, and goes on after an error.
+    """Reads everything that training or evaluation would read, by the same code, and goes on after an error.
 
     Args:
-        name: of the dataset, as in ``DATASETS.TRAIN``.
+        name: of the dataset, as in ``DATASETS``.
         skeleton: the network's.
+        training: whether it is trained on, and not evaluated on.
+        filter_empty: ``DATALOADER.FILTER_EMPTY_ANNOTATIONS``, of training.
+        skip_bad: ``DATALOADER.SKIP_BAD_IMAGES``, of training.
         decode: read every image whole; otherwise only look whether it is there.
         workers: processes that decode; 0: this one.
         places: how many of each kind of problem are named.
@@ -82,19 +90,26 @@ def check_dataset(
     if name.startswith("crops://"):
         summary = _check_crops(name, problems, decode=decode, workers=workers, progress=progress)
         return DatasetReport(name, summary, tuple(problems), problems.count(ERROR))
-    files = coco_files(name)
-    reader = CocoJsonReader(files.form, problems)
-    paths: list[Path] = []
+    files, skip_bad, filter_empty = coco_files(name), skip_bad and training, filter_empty and training
+    reader, there = read_records(
+        name, files.annotations, files.images, files.form, problems, filter_empty=False, skip_missing=skip_bad
+    )
+    used = with_people(there) if filter_empty else there
     with problems.within(f"dataset {name}"):
-        paths = annotation_files(files.annotations, name)
-    for path in paths:
-        with problems.within(str(path)):
-            reader.read(path)
+        if there and not used and not problems.count(ERROR):
+            raise nothing_left(name, files.annotations, filter_empty=filter_empty)
     _check_joints(reader, skeleton, problems, str(files.annotations))
-    if paths and not reader.records:
-        problems.add(ERROR, "datasets without a labelled image", str(files.annotations))
-    _check_images(reader.records, files, problems, decode=decode, workers=workers, progress=progress)
-    return DatasetReport(name, _summary(reader, files, skeleton), tuple(problems), problems.count(ERROR))
+    if training and used and not _trained(reader, used, files, skeleton):
+        problems.add(ERROR, "datasets that train nothing: none of their tasks is labelled", name)
+    if decode:
+        paths = [(files.images / record.file_name, record.size_wh) for record in there]
+        words = [image_place(files.images, record) for record in there]
+        severity = LEFT_OUT if skip_bad else ERROR
+        _decode(paths, words, problems, severity=severity, workers=workers, progress=progress)
+    empty = len(there) - len(used)
+    summary = f"{len(there)} images{f' ({empty} of them empty: not trained on)' if empty else ''}, "
+    summary += _summary(reader, used, files, skeleton)
+    return DatasetReport(name, summary, tuple(problems), problems.count(ERROR))
 
 
 def _check_joints(reader: CocoJsonReader, skeleton: Skeleton, problems: Problems, place: str) -> None:
@@ -105,8 +120,8 @@ def _check_joints(reader: CocoJsonReader, skeleton: Skeleton, problems: Problems
     unmatched = [joint for joint in joints if not skeleton.has(joint)]
     if len(unmatched) == len(joints):
         problems.add(
-            ERROR,
-            f"datasets none of whose joints is one of {skeleton.name}'s",
+            LEFT_OUT,
+            f"datasets none of whose joints is one of {skeleton.name}'s: their joints train nothing",
             f"{place}: {', '.join(joints)}",
         )
     else:
@@ -123,31 +138,12 @@ def _check_joints(reader: CocoJsonReader, skeleton: Skeleton, problems: Problems
             problems.add(KEPT, "joints without a counterpart on the other side", f"{place}: {joint}")
 
 
-def _check_images(
-    records: Sequence[ImageRecord],
-    files: CocoFiles,
-    problems: Problems,
-    *,
-    decode: bool,
-    workers: int,
-    progress: bool,
-) -> None:
-    missing = {id(record) for record in missing_images(files.images, records)}
-    for record in records:
-        if id(record) in missing:
-            problems.add(ERROR, "images that are missing", _image_place(files.images, record))
-    if decode:
-        there = [record for record in records if id(record) not in missing]
-        paths = [(files.images / record.file_name, record.size_wh) for record in there]
-        places = [_image_place(files.images, record) for record in there]
-        _decode(paths, places, problems, workers=workers, progress=progress)
-
-
 def _decode(
     images: Sequence[tuple[Path, tuple[int, int]]],
     places: Sequence[str],
     problems: Problems,
     *,
+    severity: str = ERROR,
     workers: int,
     progress: bool,
 ) -> None:
@@ -158,7 +154,7 @@ def _decode(
         for place, problem in zip(places, bar, strict=True):
             if problem:
                 kind, _, value = problem.partition(", got ")
-                problems.add(ERROR, kind, f"{place}, got {value}" if value else place)
+                problems.add(severity, kind, f"{place}, got {value}" if value else place)
 
 
 def image_problem(image: tuple[Path, tuple[int, int]]) -> str:
@@ -174,10 +170,6 @@ def image_problem(image: tuple[Path, tuple[int, int]]) -> str:
             f"{size_wh[0]}x{size_wh[1]}"
         )
     return ""
-
-
-def _image_place(images: Path, record: ImageRecord) -> str:
-    return f"{images / record.file_name} (image id {record.image_id})"
 
 
 def _check_crops(name: str, problems: Problems, *, decode: bool, workers: int, progress: bool) -> str:
@@ -198,21 +190,35 @@ def _check_crops(name: str, problems: Problems, *, decode: bool, workers: int, p
     )
 
 
-def _summary(reader: CocoJsonReader, files: CocoFiles, skeleton: Skeleton) -> str:
-    people = [person for record in reader.records for person in record.people]
+def _trained(
+    reader: CocoJsonReader, records: Sequence[ImageRecord], files: CocoFiles, skeleton: Skeleton
+) -> frozenset[str]:
+    """What the images train, as ``CocoJsonDataset`` and the network's skeleton have it."""
+    people = [person for record in records for person in record.people]
+    labelled = {
+        "boxes": True,
+        "keypoints": any((person.keypoints[:, 2] > 0).any() for person in people),
+        "identities": any(person.identity >= 0 for person in people),
+    }
+    tasks = frozenset(task for task in TASKS if labelled[task])
+    tasks &= TASKS if files.form.tasks is None else files.form.tasks
+    return tasks if any(map(skeleton.has, reader.joints)) else tasks - {"keypoints"}
+
+
+def _summary(
+    reader: CocoJsonReader, records: Sequence[ImageRecord], files: CocoFiles, skeleton: Skeleton
+) -> str:
+    people = [person for record in records for person in record.people]
     labelled = [person for person in people if not person.ignore]
     trained = np.array([skeleton.has(joint) for joint in reader.joints], bool)
     joints = sum(
         int(((person.keypoints[:, 2] > 0) & trained[: len(person.keypoints)]).sum()) for person in labelled
     )
-    tasks = files.form.tasks or {
-        task
-        for task, there in (("boxes", True), ("keypoints", joints), ("identities", reader.identities))
-        if there
-    }
+    tasks = _trained(reader, records, files, skeleton)
     return (
-        f"{len(reader.records)} images, {len(labelled)} people, {len(people) - len(labelled)} ignored boxes, "
-        f"{joints} joints, {len(reader.identities)} identities; trains {', '.join(sorted(tasks & TASKS))}"
+        f"{len(labelled)} people, "
+        f"{len(people) - len(labelled)} ignored boxes, {joints} joints, {len(reader.identities)} identities; "
+        f"trains {', '.join(sorted(tasks)) or 'nothing'}"
     )
 
 
@@ -242,14 +248,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cfg = get_cfg()
         if options.config_file:
             cfg.merge_from_file(options.config_file)
-        names = list(dict.fromkeys([*options.names, *cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]))
+        trained = list(dict.fromkeys([*options.names, *cfg.DATASETS.TRAIN]))
+        names = [(name, True) for name in trained]
+        names += [(name, False) for name in dict.fromkeys(cfg.DATASETS.TEST) if name not in trained]
         if not names:
             raise InputError("expected the names of datasets, or --config-file with DATASETS")
         errors = 0
-        for name in names:
+        for name, training in names:
             report = check_dataset(
-                name, get_skeleton(cfg.MODEL.SKELETON), decode=not options.no_images, workers=options.workers,
-                places=max(options.places, 1), progress=not options.quiet,
+                name, get_skeleton(cfg.MODEL.SKELETON), training=training,
+                filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS, skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,
+                decode=not options.no_images, workers=options.workers, places=max(options.places, 1),
+                progress=not options.quiet,
             )  # fmt: skip
             print(report)
             errors += report.errors

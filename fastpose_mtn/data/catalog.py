@@ -1,11 +1,13 @@
 """Datasets by the names that ``DATASETS.TRAIN`` and ``DATASETS.TEST`` use.
 
 * ``synthetic://LABEL?seeds=A-B&...``: drawn on the fly, see ``SyntheticSpec``.
-* ``json://ANNOTATIONS?images=FOLDER[&format=coco|posetrack|halpe][&tasks=T+T][&domain=D]``: COCO-style JSON of one's own.
+* ``json://ANNOTATIONS?images=FOLDER[&format=coco|posetrack|halpe][&tasks=T+T][&domain=D][&category=NAME,NAME]``:
+  COCO-style JSON of one's own; ``category`` names the categories that are people's, where it cannot be told.
 * ``crops://FOLDER?split=A-B&...``: collages of person crops, one folder a person, see ``CropsSpec``.
 * the names in ``DATASETS``: public datasets under the folder that the environment variable
   FASTPOSE_DATASETS names (otherwise DETECTRON2_DATASETS, otherwise ``datasets``), as in Detectron2;
-  ``NAME?tasks=T+T`` trains only these tasks with it, ``NAME?domain=D`` says whose way of labelling it is.
+  ``NAME?tasks=T+T`` trains only these tasks with it, ``NAME?domain=D`` says whose way of labelling it is,
+  ``NAME?category=C`` which categories are people's.
   ``datasets/README.md`` lists them.
 * what ``register_coco_json`` has added.
 """
@@ -79,7 +81,9 @@ def datasets_folder() -> Path:
     return Path(os.environ.get("FASTPOSE_DATASETS") or os.environ.get("DETECTRON2_DATASETS") or "datasets")
 
 
-_JSON_FORM = f"json://ANNOTATIONS?images=FOLDER[&format={'|'.join(_FORMATS)}][&tasks=T+T][&domain=D]"
+_JSON_FORM = (
+    f"json://ANNOTATIONS?images=FOLDER[&format={'|'.join(_FORMATS)}][&tasks=T+T][&domain=D][&category=C,C]"
+)
 
 
 def coco_files(name: str) -> CocoFiles:
@@ -89,13 +93,15 @@ def coco_files(name: str) -> CocoFiles:
         ValueError: there is no such name, or it asks for something that cannot be.
     """
     if name.startswith("json://"):
-        known = {"images", "format", "tasks", "domain"}
+        known = {"images", "format", "tasks", "domain", "category"}
         path, parts = _parts(name.removeprefix("json://"), known, name, _JSON_FORM)
         form = parts.get("format", "coco")
         if not path or not parts.get("images") or form not in _FORMATS:
             raise ValueError(f"dataset {name}: expected {_JSON_FORM}")
         return CocoFiles(Path(path), Path(parts["images"]), _as_asked(_FORMATS[form], parts, name))
-    base, parts = _parts(name, {"tasks", "domain"}, name, "NAME[?tasks=T+T][&domain=D]")
+    base, parts = _parts(
+        name, {"tasks", "domain", "category"}, name, "NAME[?tasks=T+T][&domain=D][&category=C,C]"
+    )
     if base not in DATASETS:
         names = ", ".join(["synthetic://...", "json://...", "crops://...", *DATASETS])
         raise ValueError(f"unknown dataset {name!r}; known: {names}")
@@ -113,7 +119,8 @@ def _parts(text: str, known: set[str], name: str, form: str) -> tuple[str, dict[
 
 
 def _as_asked(form: CocoJsonFormat, parts: dict[str, str], name: str) -> CocoJsonFormat:
-    form = replace(form, domain=parts.get("domain", form.domain))
+    people = tuple(part for part in parts.get("category", "").split(",") if part.strip())
+    form = replace(form, domain=parts.get("domain", form.domain), people=people or form.people)
     if "tasks" not in parts:
         return form
     try:

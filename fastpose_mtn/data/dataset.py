@@ -6,14 +6,18 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from fastpose_mtn.data.posetrack.sequence import PoseTrackSequence
 from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonTargets
+
+if TYPE_CHECKING:  # it imports this module
+    from fastpose_mtn.data.coco.ground_truth import CocoLabels
 
 FRAME_RATE = 30.0  # frames a second of PoseTrack's sequences, whose files do not say
 
@@ -125,6 +129,14 @@ class PoseDataset(Protocol):
         joints that ``skeleton`` lacks, or that no sigmas are known of.
         """
         return None
+
+    def coco_labels(self) -> CocoLabels:
+        """The labels of ``annotations_file``, whose images go by ``image_id``.
+
+        Raises:
+            InputError: the dataset is none of one COCO file.
+        """
+        raise InputError(f"dataset {self.name}: its labels are not one COCO file")
 
     @property
     def has_sequences(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +22,18 @@ def placed(before: str, after: str = "") -> Describe:
     return lambda position: f"{before}[{position}]{after}"
 
 
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """No garbage collection in this block: it would go over a file's many values again and again, and find nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def load_json(path: Path) -> Any:
     """The content of a JSON file.
 
@@ -29,7 +43,8 @@ def load_json(path: Path) -> Any:
     """
     content = path.read_bytes()
     try:
-        return json.loads(content)
+        with collection_paused():
+            return json.loads(content)
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}: expected JSON, got {len(content)} bytes that stop making sense at line {error.lineno}, "

@@ -12,9 +12,10 @@ from fastpose_mtn.errors import InputError
 _LOG = logging.getLogger("fastpose_mtn")
 
 ERROR = "error"  # training refuses the dataset
-LEFT_OUT = "left out"  # training does without the record
-KEPT = "kept"  # training uses the record, and says how
-SEVERITIES = (ERROR, LEFT_OUT, KEPT)
+LEFT_OUT = "left out"  # training and evaluation do without the record
+REPAIRED = "repaired"  # they use the record, after putting it right
+KEPT = "kept"  # they use the record as it is, odd as it is
+SEVERITIES = (ERROR, LEFT_OUT, REPAIRED, KEPT)
 
 
 @dataclass
@@ -47,6 +48,11 @@ class Problems:
         self._collect_errors, self._places = collect_errors, places
         self._found: dict[tuple[str, str], Problem] = {}
 
+    @property
+    def collects_errors(self) -> bool:
+        """Whether errors are counted, and not raised."""
+        return self._collect_errors
+
     def __iter__(self) -> Iterator[Problem]:
         """Errors first."""
         return iter(sorted(self._found.values(), key=lambda problem: SEVERITIES.index(problem.severity)))
@@ -77,17 +83,22 @@ class Problems:
         try:
             yield
         except InputError as error:
-            if not self._collect_errors:
-                raise
-            more, _, text = str(error).removeprefix(place).partition(": ")
-            kind, _, value = text.partition(", got ")
-            self.add(ERROR, kind, f"{place}{more}, got {value}" if value else place + more)
+            self.refuse(place, error)
+
+    def refuse(self, place: str, error: InputError) -> None:
+        """Counts an error, see ``within``, or raises it."""
+        if not self._collect_errors:
+            raise error
+        more, _, text = str(error).removeprefix(place).partition(": ")
+        kind, _, value = text.partition(", got ")
+        self.add(ERROR, kind, f"{place}{more}, got {value}" if value else place + more)
+
+    def lines(self) -> list[str]:
+        """One line for each kind."""
+        return [f"{p.severity} {p.count} {p.kind}, first {p.places[0]}" for p in self]
 
     def log(self, name: str) -> None:
         """One line for each kind: a warning where something is left out."""
-        for problem in self:
-            level = logging.INFO if problem.severity == KEPT else logging.WARNING
-            _LOG.log(
-                level, "dataset %s: %s %d %s, first %s",
-                name, problem.severity, problem.count, problem.kind, problem.places[0],
-            )  # fmt: skip
+        for problem, line in zip(self, self.lines(), strict=True):
+            level = logging.WARNING if problem.severity in (ERROR, LEFT_OUT) else logging.INFO
+            _LOG.log(level, "dataset %s: %s", name, line)

@@ -181,7 +181,7 @@ def shuffled(content: dict[str, Any]) -> dict[str, Any]:
         (
             file_content(LABELS),
             file_content([FOUND[0], [person(1, math.nan)], FOUND[2]]),
-            at_frame(1) + r"annotations\[2\]\.keypoints\[0\]: expected a finite number, got NaN",
+            at_frame(1) + r"annotations\[2\]\.bbox_head\[0\]: expected a finite number, got NaN",
         ),
     ],
     ids=["frames", "order", "ids", "polygon", "head", "no id", "heads without extent", "nan"],

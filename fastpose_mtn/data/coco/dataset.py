@@ -2,7 +2,8 @@
 
 Fields read: ``images`` (id, file_name, width, height, is_labeled, vid_id, ignore_regions_x/y),
 ``annotations`` (id, image_id, category_id, bbox, keypoints, iscrowd, person_id or track_id) and
-``categories`` (name, keypoints). People are in the skeleton of the joints that the files name.
+``categories`` (name, keypoints); ``data/labels`` says what becomes of wrong ones. People are in the skeleton of the
+joints that the files name.
 
 * A person is ignored where ``iscrowd`` is set, and where nothing is labelled on purpose: PoseTrack's
   ignore regions (the box around each polygon) and, with ``ignore_unlabelled``, people without joints.
@@ -18,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fastpose_mtn.data.coco.ground_truth import CocoLabels, read_coco_labels
 from fastpose_mtn.data.coco.records import CocoJsonFormat, CocoJsonReader, ImageRecord
 from fastpose_mtn.data.coco.sequences import sequences_in_files
 from fastpose_mtn.data.dataset import FRAME_RATE, LabelledSequence, PersonSearchQuery, PoseDataset
 from fastpose_mtn.data.image_file import read_image
-from fastpose_mtn.data.problems import LEFT_OUT
+from fastpose_mtn.data.problems import ERROR, LEFT_OUT, Problems
 from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton, skeleton_of
@@ -57,29 +59,12 @@ class CocoJsonDataset(PoseDataset):
     ) -> None:
         self.name, self.annotations, self.folder = name, annotations, images
         self.form = form = form or CocoJsonFormat()
-        reader = CocoJsonReader(form)
-        for path in annotation_files(annotations, name):
-            reader.read(path)
-        kept = [r for r in reader.records if not filter_empty or not all(p.ignore for p in r.people)]
-        missing = missing_images(images, kept)
-        if missing and not skip_missing:
-            raise InputError(
-                f"dataset {name}: {len(missing)} of {len(kept)} images are missing, the first is "
-                f"{_place(images, missing[0])}; DATALOADER.SKIP_BAD_IMAGES True leaves them out"
-            )
-        for record in missing:
-            reader.problems.add(LEFT_OUT, "images that are missing", _place(images, record))
-        reader.problems.log(name)
-        absent = {id(record) for record in missing}
-        kept = [record for record in kept if id(record) not in absent]
-        if not kept:
-            remedy = "; DATALOADER.FILTER_EMPTY_ANNOTATIONS False trains on images without people"
-            raise InputError(
-                f"dataset {name}: no {'image with people' if filter_empty else 'labelled image'} in {annotations}"
-                f"{remedy if filter_empty else ''}"
-            )
+        problems = Problems()
+        reader, kept = read_records(
+            name, annotations, images, form, problems, filter_empty=filter_empty, skip_missing=skip_missing
+        )
         self._file_names = np.array([r.file_name for r in kept])
-        self._image_ids = np.array([r.image_id for r in kept], np.int64)
+        self._image_ids = _unique_ids([r.image_id for r in kept])
         self._sizes_wh = np.array([r.size_wh for r in kept], np.int64).reshape(-1, 2)
         # Long arrays, not objects: they stay shared between worker processes.
         people = [person for r in kept for person in r.people]
@@ -123,7 +108,7 @@ class CocoJsonDataset(PoseDataset):
         return self.folder / str(self._file_names[index])
 
     def image_id(self, index: int) -> int:
-        """The image's ``id`` in its JSON file."""
+        """The image's ``id`` in its JSON file; a number of its own where that is text or in several files."""
         return int(self._image_ids[index])
 
     def targets(self, index: int) -> PersonTargets:
@@ -154,6 +139,10 @@ class CocoJsonDataset(PoseDataset):
             file_name=str(self._file_names[index]),
         )
 
+    def coco_labels(self) -> CocoLabels:
+        """Read again: what ``annotations_file`` holds is not kept besides the arrays."""
+        return read_coco_labels(self.annotations, self.form, Problems())
+
     def annotations_file(self, skeleton: Skeleton) -> Path | None:
         """The JSON file, if it is a single one and its joints have sigmas and are all in ``skeleton``; or None."""
         measured = bool(self.skeleton.sigmas) and all(map(skeleton.has, self.skeleton.joints))
@@ -180,7 +169,9 @@ class CocoJsonDataset(PoseDataset):
             return []
         index_of = {self.image_file(index): index for index in range(len(self))}
         files = annotation_files(self.annotations, self.name)
-        return sequences_in_files(files, self.folder, index_of, warn=warn, frame_rate=frame_rate)
+        return sequences_in_files(
+            files, self.folder, index_of, people=self.form.people, warn=warn, frame_rate=frame_rate
+        )
 
     def queries(self, gallery_size: int | None) -> list[PersonSearchQuery] | None:
         """The people to find of the format's own search protocol; None: it has none, or its files are not there."""
@@ -193,6 +184,89 @@ class CocoJsonDataset(PoseDataset):
             "identities": bool((self._identities >= 0).any()),
         }
         return frozenset(task for task in TASKS if labelled[task])
+
+
+def read_records(
+    name: str,
+    annotations: Path,
+    images: Path,
+    form: CocoJsonFormat,
+    problems: Problems,
+    *,
+    filter_empty: bool,
+    skip_missing: bool,
+) -> tuple[CocoJsonReader, list[ImageRecord]]:
+    """Everything that is read of a dataset before its first image, for use and for a check alike.
+
+    Args:
+        name: of the dataset, for messages.
+        annotations: a file, or a folder of files.
+        images: the folder that ``file_name`` starts from.
+        form: what differs between such datasets and is not in their files.
+        problems: where everything is counted; unless it collects errors, counts are logged here, also before an error.
+        filter_empty: leave out images without anybody to learn from.
+        skip_missing: leave out images that are missing.
+
+    Returns:
+        The reader of all files, and the images that are used.
+
+    Raises:
+        InputError: see ``CocoJsonDataset``.
+    """
+    reader = CocoJsonReader(form, problems)
+    kept: list[ImageRecord] = []
+    place = f"dataset {name}"
+    try:
+        with problems.within(place):
+            for path in annotation_files(annotations, name):
+                with problems.within(str(path)):
+                    reader.read(path)
+            reader.check_somebody_is_left(name)
+            used = with_people(reader.records) if filter_empty else reader.records
+            kept = _there(name, images, used, problems, skip_missing=skip_missing)
+            if not kept and not problems.count(ERROR):
+                raise nothing_left(name, annotations, filter_empty=filter_empty)
+    finally:
+        if not problems.collects_errors:
+            problems.log(name)
+    return reader, kept
+
+
+def with_people(records: Sequence[ImageRecord]) -> list[ImageRecord]:
+    """The images with somebody to learn from, which ``filter_empty`` keeps."""
+    return [record for record in records if not all(person.ignore for person in record.people)]
+
+
+def nothing_left(name: str, annotations: Path, *, filter_empty: bool) -> InputError:
+    """What is said of a dataset without an image to use."""
+    remedy = "; DATALOADER.FILTER_EMPTY_ANNOTATIONS False trains on images without people"
+    return InputError(
+        f"dataset {name}: no {'image with people' if filter_empty else 'labelled image'} in {annotations}"
+        f"{remedy if filter_empty else ''}"
+    )
+
+
+def _there(
+    name: str, folder: Path, records: Sequence[ImageRecord], problems: Problems, *, skip_missing: bool
+) -> list[ImageRecord]:
+    """The images whose file is there."""
+    missing = missing_images(folder, records)
+    if missing and not skip_missing and not problems.collects_errors:
+        raise InputError(
+            f"dataset {name}: {len(missing)} of {len(records)} images are missing, the first is "
+            f"{image_place(folder, missing[0])}; DATALOADER.SKIP_BAD_IMAGES True leaves them out"
+        )
+    for record in missing:
+        severity = LEFT_OUT if skip_missing else ERROR
+        problems.add(severity, "images that are missing", image_place(folder, record))
+    absent = {id(record) for record in missing}
+    return [record for record in records if id(record) not in absent]
+
+
+def _unique_ids(image_ids: Sequence[int]) -> np.ndarray:
+    """(N,) int64: the ids, or numbers from 1 where several files count from the same."""
+    ids = np.array(image_ids, np.int64)
+    return ids if len(np.unique(ids)) == len(ids) else np.arange(1, len(ids) + 1)
 
 
 def missing_images(folder: Path, records: Sequence[ImageRecord]) -> list[ImageRecord]:
@@ -209,7 +283,8 @@ def missing_images(folder: Path, records: Sequence[ImageRecord]) -> list[ImageRe
     return missing
 
 
-def _place(folder: Path, record: ImageRecord) -> str:
+def image_place(folder: Path, record: ImageRecord) -> str:
+    """Words for a message: an image's file and id."""
     return f"{folder / record.file_name} (image id {record.image_id})"
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fastpose_mtn.data.dataset import LabelledSequence
 from fastpose_mtn.data.json_fields import load_json
+from fastpose_mtn.data.labels.values import identifier
 from fastpose_mtn.data.posetrack.files import sequence_name
 from fastpose_mtn.data.posetrack.posetrack18 import parse_posetrack18
+from fastpose_mtn.data.posetrack.sequence import PoseTrackFrame
 from fastpose_mtn.errors import InputError
 
 
@@ -17,6 +20,7 @@ def sequences_in_files(
     folder: Path,
     index_of: Mapping[Path, int],
     *,
+    people: tuple[str, ...],
     warn: Callable[[str], None],
     frame_rate: float,
 ) -> list[LabelledSequence]:
@@ -26,6 +30,7 @@ def sequences_in_files(
         files: PoseTrack18's JSON, one sequence in each.
         folder: that ``file_name`` starts from.
         index_of: of each image's path its index in the dataset.
+        people: the categories that are people's, see ``LabelRules``.
         warn: takes one line of text for each oddity of a file.
         frame_rate: frames a second.
 
@@ -35,17 +40,23 @@ def sequences_in_files(
     sequences: dict[str, LabelledSequence] = {}
     for path in files:
         data, name = load_json(path), sequence_name(path)
-        images = data["images"]  # a list of objects: the dataset has been read from it
-        truth = parse_posetrack18(data, path=str(path), name=name, warn=warn)
-        if len(truth) != len(images):
+        truth = parse_posetrack18(data, path=str(path), name=name, warn=warn, people=people)
+        records = {identifier(image["id"]): image for image in data["images"]}
+        if len(truth) != len(records):
             raise InputError(f"{path}: expected one sequence a file, got images of several folders")
         if name in sequences:
             raise InputError(f"{path}: expected a sequence of its own, got {name} in another file too")
         sequences[name] = LabelledSequence(
             name=name,
-            images=tuple(images),
-            indices=tuple(index_of.get(folder / image["file_name"], -1) for image in images),
-            times_s=tuple(number / frame_rate for number in range(len(images))),
+            images=tuple(_image(records[frame.image_id], frame, k) for k, frame in enumerate(truth.frames)),
+            indices=tuple(index_of.get(folder / frame.name, -1) for frame in truth.frames),
+            times_s=tuple(number / frame_rate for number in range(len(truth))),
             truth=truth,
         )
     return list(sequences.values())
+
+
+def _image(record: Mapping[str, Any], frame: PoseTrackFrame, position: int) -> dict[str, Any]:
+    """The record as results are written with it: by a number, and with slashes."""
+    number = frame.image_id if isinstance(frame.image_id, int) else position
+    return {**record, "id": number, "file_name": frame.name}

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fastpose_mtn.data.json_fields import (
-    expect_list,
-    expect_object,
-    integer_array,
+    json_number,
     number_array,
     number_rows,
     placed,
     shown,
-    size_hw,
     unlike_written,
     wrong,
 )
+from fastpose_mtn.data.labels.file import LabelFile, read_labels
+from fastpose_mtn.data.labels.images import ImageEntry
+from fastpose_mtn.data.labels.people import Annotation
+from fastpose_mtn.data.labels.rules import LabelRules
+from fastpose_mtn.data.labels.values import Identifier
 from fastpose_mtn.data.posetrack.sequence import (
     NO_TRACK_ID,
     NUM_JOINTS,
@@ -32,18 +35,27 @@ from fastpose_mtn.data.posetrack.sequence import (
     PoseTrackSequence,
     describe_frame,
 )
+from fastpose_mtn.data.problems import Problems
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import POSETRACK15
 
 Warn = Callable[[str], None]
 
+_RULES = LabelRules(wants_files=False, poseval=True, joint_offset=0.0)
+_LARGEST_ID = 2**53  # of a track that keeps its number
 _IMAGE_FIELDS = {"id", "file_name", "height", "width", "is_labeled", "ignore_regions_x", "ignore_regions_y"}
 _PERSON_FIELDS = {"image_id", "track_id", "keypoints", "scores", "bbox", "bbox_head", "score", "is_visible"}
 _FILE_FIELDS = {"images", "annotations"}
 
 
 def parse_posetrack18(
-    data: dict[str, Any], *, path: str, name: str, warn: Warn, keep_extra: bool = False
+    data: dict[str, Any],
+    *,
+    path: str,
+    name: str,
+    warn: Warn,
+    keep_extra: bool = False,
+    people: tuple[str, ...] = (),
 ) -> PoseTrackSequence:
     """A sequence from the content of a PoseTrack18 file.
 
@@ -55,88 +67,82 @@ def parse_posetrack18(
         name: of the sequence.
         warn: takes a line of text for each oddity that does not stop reading.
         keep_extra: also keep the fields that this class has no place for, to write them again.
+        people: see ``LabelRules``.
 
     Raises:
         InputError: a field is missing or wrong; the text names file, sequence, frame and field.
     """
     where = f"{path}: sequence {name}"
-    images = expect_list(data.get("images"), f"{where}, images")
-    annotations = expect_list(data.get("annotations"), f"{where}, annotations")
-    slots = _slots(data, where, warn) if annotations or "categories" in data else POSETRACK18_SLOTS
-    images = _first_video(images, where, warn)
-    rows_of_image = _group_by_image(annotations, where)
-    ids = [_image_id(image, f"{where}, images[{i}]") for i, image in enumerate(images)]
-    for image_id in set(rows_of_image) - set(ids):
-        first = rows_of_image[image_id][0]
-        warn(
-            f"{where}, annotations[{first}].image_id: no image has the id {shown(image_id)}; "
-            f"left out {len(rows_of_image[image_id])} people"
-        )
-    rows = [rows_of_image.get(image_id, []) for image_id in ids]
-    order = [row for frame_rows in rows for row in frame_rows]
-    frame_index = np.repeat(np.arange(len(images)), [len(r) for r in rows]).astype(np.int64)
-    labeled = [len(r) > 0 for r in rows]
+    problems = Problems()
+    file = read_labels(data, path or where, replace(_RULES, people=people), problems)
+    for line in problems.lines():
+        warn(f"{path or where}: {line}")
+    slots = _slots(file, where, warn) if data["annotations"] or "categories" in data else POSETRACK18_SLOTS
+    entries = _first_video(file.images.entries, where, warn)
+    rows_of_entry: dict[int, list[int]] = {}
+    for row, annotation in enumerate(file.people.annotations):
+        rows_of_entry.setdefault(annotation.image, []).append(row)
+    rows = [rows_of_entry.get(file.images.position[entry.key], []) for entry in entries]
+    order = np.array([row for frame_rows in rows for row in frame_rows], np.int64)
+    frame_index = np.repeat(np.arange(len(entries)), [len(r) for r in rows]).astype(np.int64)
     frames = tuple(
-        _frame(image, ids[i], labeled[i], describe_frame(path, name, i), warn, keep_extra)
-        for i, image in enumerate(images)
+        _frame(entry, len(own) > 0, keep_extra=keep_extra) for entry, own in zip(entries, rows, strict=True)
     )
 
     def describe(field: str) -> Callable[[int], str]:
         def at(person: int) -> str:
             frame = int(frame_index[person])
-            return f"{describe_frame(path, name, frame, frames[frame].name)}, annotations[{order[person]}].{field}"
+            position = file.people.annotations[order[person]].position
+            return f"{describe_frame(path, name, frame, frames[frame].name)}, annotations[{position}].{field}"
 
         return at
 
-    people = [annotations[row] for row in order]
+    persons = [file.people.annotations[row] for row in order.tolist()]
+    boxes = file.people.boxes_xywh[order]
     return PoseTrackSequence(
         name=name,
         path=path,
         frames=frames,
         frame_index=frame_index,
-        **_people(people, slots, describe),
-        person_extra=tuple(_extra(p, slots) for p in people) if keep_extra else (),
+        **_people(persons, boxes, file.people.joints[order], slots, describe),
+        person_extra=tuple(
+            _extra(person.fields, joints, slots, has_box=not np.isnan(box).any())
+            for person, joints, box in zip(persons, file.people.joints[order], boxes, strict=True)
+        )
+        if keep_extra
+        else (),
         extra=_file_extra(data, slots) if keep_extra else {},
     )
 
 
-def _slots(data: dict[str, Any], where: str, warn: Warn) -> tuple[str, ...]:
+def _slots(file: LabelFile, where: str, warn: Warn) -> tuple[str, ...]:
     """The joint names of the file's slots: all 15 of PoseTrack, in any order, and two of any name."""
-    place = f"{where}, categories"
-    categories = expect_list(data.get("categories"), place)
-    if len(categories) != 1 or not isinstance(categories[0], dict) or categories[0].get("name") != "person":
-        wrong(place, 'exactly one category, named "person"', categories)
-    place += "[0].keypoints"
-    names = expect_list(categories[0].get("keypoints"), place)
+    names = file.categories.joints
+    place = f"{where}, categories: keypoints"
     missing = [joint for joint in POSETRACK15.joints if joint not in names]
     others = [joint for joint in names if joint not in POSETRACK15.joints]
     if missing:
-        unlike = f" but {', '.join(map(str, others))}" if others else ""
+        unlike = f" but {', '.join(others)}" if others else ""
         raise InputError(
             f"{place}: expected the joints {', '.join(POSETRACK15.joints)} (two more may stand among them), "
             f"got none named {', '.join(missing)}{unlike}"
         )
     if len(names) not in (15, 17):
-        wrong(place, "15 or 17 joint names", names)
+        wrong(place, "15 or 17 joint names", list(names))
     unknown = [joint for joint in others if joint not in POSETRACK18_SLOTS]
     if unknown:
         warn(f"{place}: unknown joints {', '.join(map(shown, unknown))} are left out")
-    return tuple(str(joint) for joint in names)
+    return names
 
 
-def _first_video(images: list[Any], where: str, warn: Warn) -> list[dict[str, Any]]:
+def _first_video(entries: list[ImageEntry], where: str, warn: Warn) -> list[ImageEntry]:
     """The images of the file's first video: poseval evaluates no other.
 
     It tells videos apart by the folder of the images, up to the folder's first underscore.
     """
-    videos = []
-    for i, image in enumerate(images):
-        file_name = expect_object(image, f"{where}, images[{i}]").get("file_name", "")
-        if not isinstance(file_name, str):
-            wrong(f"{where}, frame {i}, images[{i}].file_name", "text", file_name)
-        videos.append(os.path.basename(os.path.dirname(file_name)).split("_")[0])
-    kept = [image for image, video in zip(images, videos, strict=True) if video == videos[0]]
-    if len(kept) < len(images):
+    videos = [os.path.basename(os.path.dirname(entry.file_name)).split("_")[0] for entry in entries]
+    kept = [entry for entry, video in zip(entries, videos, strict=True) if video == videos[0]]
+    if len(kept) < len(entries):
         warn(
             f"{where}, images: a file holds one sequence, this one images of {len(set(videos))} folders; "
             f"only the {len(kept)} of the first are read"
@@ -144,91 +150,57 @@ def _first_video(images: list[Any], where: str, warn: Warn) -> list[dict[str, An
     return kept
 
 
-def _image_id(image: dict[str, Any], place: str) -> Any:
-    image_id = image.get("id")
-    if not isinstance(image_id, (int, float, str)):
-        wrong(f"{place}.id", "a number or text", image_id)
-    return image_id
-
-
-def _group_by_image(annotations: list[Any], where: str) -> dict[Any, list[int]]:
-    groups: dict[Any, list[int]] = {}
-    for row, person in enumerate(annotations):
-        place = f"{where}, annotations[{row}]"
-        image_id = expect_object(person, place).get("image_id")
-        if not isinstance(image_id, (int, float, str)):
-            wrong(f"{place}.image_id", "a number or text", image_id)
-        groups.setdefault(image_id, []).append(row)
-    return groups
-
-
-def _frame(
-    image: dict[str, Any], image_id: Any, has_people: bool, where: str, warn: Warn, keep_extra: bool
-) -> PoseTrackFrame:
-    name = image.get("file_name", "")
-    place = f"{where} ({name})" if name else where
-    flag = image.get("is_labeled")
-    flag = has_people if flag is None else flag
-    if not isinstance(flag, (bool, int)):
-        wrong(f"{place}, is_labeled", "true or false", flag)
+def _frame(entry: ImageEntry, has_people: bool, *, keep_extra: bool) -> PoseTrackFrame:
+    width, height = entry.size_wh
     return PoseTrackFrame(
-        name=name,
-        image_id=image_id,
-        size_hw=size_hw(image, place),
-        is_labeled=bool(flag),
-        ignore_regions=_regions(image, place, warn),
-        extra={k: v for k, v in image.items() if k not in _IMAGE_FIELDS} if keep_extra else {},
+        name=entry.file_name,
+        image_id=entry.key,
+        size_hw=(float(height), float(width)) if width else None,
+        is_labeled=has_people if entry.is_labeled is None else entry.is_labeled,
+        ignore_regions=tuple(entry.regions),
+        extra={k: v for k, v in entry.fields.items() if k not in _IMAGE_FIELDS} if keep_extra else {},
     )
 
 
-def _regions(image: dict[str, Any], place: str, warn: Warn) -> tuple[np.ndarray, ...]:
-    fields = ("ignore_regions_x", "ignore_regions_y")
-    if not all(image.get(field) for field in fields):
-        if any(image.get(field) for field in fields):
-            warn(f"{place}, ignore_regions: only one of x and y is there; left out")
-        return ()
-    xs, ys = (expect_list(image[field], f"{place}, {field}") for field in fields)
-    regions = []
-    for k, pair in enumerate(zip(xs, ys, strict=False)):
-        x, y = (
-            number_array(expect_list(values, f"{place}, {field}[{k}]"), placed(f"{place}, {field}[{k}]"))
-            for field, values in zip(fields, pair, strict=True)
-        )
-        if len(x) != len(y):
-            warn(
-                f"{place}, ignore_regions_y[{k}]: expected {len(x)} numbers as in x, got {len(y)}; the rest is left out"
-            )
-        points = min(len(x), len(y))
-        regions.append(np.stack([x[:points], y[:points]], 1))
-    if len(xs) != len(ys):
-        warn(
-            f"{place}, ignore_regions_y: expected {len(xs)} polygons as in x, got {len(ys)}; the rest is left out"
-        )
-    return tuple(regions)
-
-
 def _people(
-    people: Sequence[dict[str, Any]], slots: tuple[str, ...], describe: Callable[[str], Callable[[int], str]]
+    people: Sequence[Annotation],
+    boxes_xywh: np.ndarray,
+    joints: np.ndarray,
+    slots: tuple[str, ...],
+    describe: Callable[[str], Callable[[int], str]],
 ) -> dict[str, np.ndarray]:
-    """The arrays of the people; joints from the file's slots into POSETRACK15's order."""
-    count = len(people)
+    """The arrays of the people; joints (P, slots, 3) from the file's slots into POSETRACK15's order."""
+    count, fields = len(people), [person.fields for person in people]
     columns = [slots.index(joint) for joint in POSETRACK15.joints]
-    keypoints = number_rows([p.get("keypoints") for p in people], 3 * len(slots), describe("keypoints"))
-    joints = keypoints.reshape(count, len(slots), 3)[:, columns]
+    joints = joints[:, columns]
     has_joint = np.asarray(joints.any(axis=2))
     # An empty list is this package's word for "the file, once in PoseTrack17's format, did not say".
-    says_visibility = np.array([p.get("is_visible") != [] for p in people], bool).reshape(-1, 1)
+    says_visibility = np.array([p.get("is_visible") != [] for p in fields], bool).reshape(-1, 1)
+    boxes = boxes_xywh.copy()
+    boxes[:, 2:] += boxes[:, :2]
     return {
-        "track_ids": _optional(people, "track_id", describe, integer_array, np.full(count, NO_TRACK_ID)),
+        "track_ids": _track_ids(people),
         "keypoints": np.ascontiguousarray(joints[..., :2]),
         "has_joint": has_joint,
         "visibility": np.where(has_joint & says_visibility, joints[..., 2], np.nan),
-        "joint_scores": np.where(has_joint, _joint_scores(people, columns, describe("scores")), np.nan),
-        "head_boxes_xyxy": _boxes(people, "bbox_head", describe),
-        "boxes_xyxy": _boxes(people, "bbox", describe),
-        "scores": _optional(people, "score", describe, number_array, np.full(count, np.nan)),
+        "joint_scores": np.where(has_joint, _joint_scores(fields, columns, describe("scores")), np.nan),
+        "head_boxes_xyxy": _boxes(fields, "bbox_head", describe),
+        "boxes_xyxy": boxes,
+        "scores": _optional(fields, "score", describe, number_array, np.full(count, np.nan)),
         "has_points": np.ones(count, bool),
     }
+
+
+def _track_ids(people: Sequence[Annotation]) -> np.ndarray:
+    """(P,) int64; text, and what 64 bits do not hold, is numbered on from the greatest."""
+    fitting = [p.track_id for p in people if isinstance(p.track_id, int) and abs(p.track_id) < _LARGEST_ID]
+    numbers: dict[Identifier, int] = {track_id: track_id for track_id in fitting}
+    after = max(fitting, default=0) + 1
+    ids = [
+        NO_TRACK_ID if p.track_id is None else numbers.setdefault(p.track_id, after + len(numbers))
+        for p in people
+    ]
+    return np.array(ids, np.int64)
 
 
 def _joint_scores(
@@ -275,19 +247,22 @@ def _optional(
     return default
 
 
-def _extra(person: dict[str, Any], slots: tuple[str, ...]) -> dict[str, Any]:
+def _extra(
+    person: dict[str, Any], joints: np.ndarray, slots: tuple[str, ...], *, has_box: bool
+) -> dict[str, Any]:
     """Fields without a place in the arrays, and what stands in slots that PoseTrack17 cannot hold."""
     extra = {k: v for k, v in person.items() if k not in _PERSON_FIELDS}
-    extra.update({k: person[k] for k in ("bbox", "bbox_head") if person.get(k) and unlike_written(person[k])})
+    boxes = [k for k in ("bbox", "bbox_head") if person.get(k)]
+    extra.update({k: person[k] for k in boxes if (k == "bbox" and not has_box) or unlike_written(person[k])})
     scores = person.get("scores") or [0.0] * len(slots)
     unused = [
-        [name, *person["keypoints"][3 * i : 3 * i + 3], scores[i] if i < len(scores) else 0.0]
+        [name, *map(json_number, joints[i]), scores[i] if i < len(scores) else 0.0]
         for i, name in enumerate(slots)
     ]
     unused = [s for s in unused if any(s[1:]) and (s[0] not in POSETRACK15.joints or not any(s[1:4]))]
     if unused:
         extra["unused_slots"] = unused
-    if person.get("scores") and not any(person["keypoints"]):
+    if person.get("scores") and not joints.any():
         extra["scores"] = person["scores"]
     return extra
 

@@ -29,11 +29,8 @@ from numpy.typing import ArrayLike
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from fastpose_mtn.evaluation.coco.files import (
-    PERSON_CATEGORY_ID,
-    read_coco_ground_truth,
-    read_coco_results,
-)
+from fastpose_mtn.data.coco.ground_truth import PERSON_CATEGORY_ID, CocoLabels
+from fastpose_mtn.evaluation.coco.files import read_coco_ground_truth, read_coco_results
 from fastpose_mtn.ops.oks import AREA_PER_BOX
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections, PersonTargets
@@ -168,16 +165,23 @@ def evaluate_coco_files(
     Results with both in one record are measured as pycocotools does: with the box's area in either.
 
     Args:
-        gt_json: COCO annotations. Where the file has a category named ``person`` only that one
-            counts, otherwise all do.
+        gt_json: COCO annotations, read as they train: see ``data/labels`` for whose categories count.
         results: a COCO results file, or its records.
         skeleton: the joints of both, with their sigmas.
 
     Raises:
         ValueError: a file cannot be read or does not have the format; names file, record and field.
     """
-    dataset = read_coco_ground_truth(gt_json, skeleton)
-    records = read_coco_results(results, skeleton, {image["id"] for image in dataset["images"]})
+    labels = read_coco_ground_truth(gt_json, skeleton)
+    return evaluate_coco_labels(labels, results, skeleton)
+
+
+def evaluate_coco_labels(
+    labels: CocoLabels, results: str | Path | Sequence[dict[str, Any]], skeleton: Skeleton
+) -> dict[str, float]:
+    """``evaluate_coco_files`` of labels that are read."""
+    dataset = labels.dataset
+    records = read_coco_results(results, skeleton, labels)
     metrics: dict[str, float] = {}
     if not records or "bbox" in records[0]:
         metrics |= evaluate_boxes(dataset, records)
@@ -218,9 +222,6 @@ def run_coco_eval(
             found.dataset = {**dataset, "annotations": []}
             found.createIndex()
         evaluation = COCOeval(ground_truth, found, iou_type)
-        people = [c["id"] for c in dataset["categories"] if c.get("name") == "person"]
-        if people:
-            evaluation.params.catIds = people
         if image_ids is not None:
             evaluation.params.imgIds = list(image_ids)
         if sigmas is not None:

@@ -50,7 +50,8 @@ def evaluate_crowdpose_files(
     Raises:
         ValueError: a file cannot be read or does not have the format; names file, record and field.
     """
-    dataset = read_coco_ground_truth(gt_json, skeleton)
+    labels = read_coco_ground_truth(gt_json, skeleton)
+    dataset = labels.dataset
     for number, image in enumerate(dataset["images"]):
         index = image.get("crowdIndex")
         if not isinstance(index, (int, float)) or isinstance(index, bool) or not 0 <= index < math.inf:
@@ -58,11 +59,11 @@ def evaluate_crowdpose_files(
                 f"{gt_json}: images[{number}]: crowdIndex: expected a number of 0 or more, got {index!r}; "
                 "only CrowdPose's annotations can be measured by crowding"
             )
-    for number, label in enumerate(dataset["annotations"]):
+    for label in dataset["annotations"]:
         if "keypoints" not in label:
-            raise ValueError(f"{gt_json}: annotations[{number}]: keypoints: missing")
+            raise ValueError(f"{gt_json}: annotations: keypoints: expected in some of them, got none")
         label["area"] = AREA_PER_BOX * label["bbox"][2] * label["bbox"][3]
-    records = read_coco_results(results, skeleton, {image["id"] for image in dataset["images"]})
+    records = read_coco_results(results, skeleton, labels)
     if records and "keypoints" not in records[0]:
         raise ValueError(f"{_name(results)}[0]: keypoints: missing; these are results of boxes only")
 

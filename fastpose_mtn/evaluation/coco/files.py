@@ -3,77 +3,59 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fastpose_mtn.ops.oks import AREA_PER_BOX
-from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.data.coco.ground_truth import PERSON_CATEGORY_ID, CocoLabels, read_coco_labels
+from fastpose_mtn.data.coco.records import CocoJsonFormat
+from fastpose_mtn.data.json_fields import shown
+from fastpose_mtn.data.labels.values import Identifier, identifier
+from fastpose_mtn.data.problems import LEFT_OUT, Problems
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.skeletons import Skeleton, common_name
 
-PERSON_CATEGORY_ID = 1  # COCO's
-
+_LOG = logging.getLogger("fastpose_mtn")
 _MISSING = object()
 
 
-def read_coco_ground_truth(path: str | Path, skeleton: Skeleton | None = None) -> dict[str, Any]:
-    """A COCO annotation file with every field that pycocotools needs.
+def read_coco_ground_truth(path: str | Path, skeleton: Skeleton) -> CocoLabels:
+    """A COCO annotation file of people with this skeleton's joints, as training would read it.
 
-    What some datasets leave out is filled in: ``iscrowd`` (0), ``num_keypoints`` (counted) and
-    ``area`` (``AREA_PER_BOX`` of the box, as CrowdPose's API takes it).
-
-    Args:
-        path: the JSON file.
-        skeleton: where given, joints must be of this skeleton.
+    What is repaired and left out is told in the log, see ``data/labels``.
 
     Raises:
-        ValueError: the file is not such a file; names file, record, field and the remedy.
+        InputError: the file is not such a file, or names other joints; names file, record, field and the remedy.
     """
-    path = Path(path)
-    dataset = _read_json(path)
-    if not isinstance(dataset, dict):
-        raise ValueError(
-            f"{path}: expected COCO annotations, an object with images and annotations, got {_kind(dataset)}"
+    path, problems = Path(path), Problems()
+    try:
+        labels = read_coco_labels(path, CocoJsonFormat(joints=skeleton.joints), problems)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    for line in problems.lines():
+        _LOG.warning("%s: %s", path, line)
+    named = labels.dataset["categories"][0]["keypoints"]
+    if named and [common_name(joint) for joint in named] != [common_name(joint) for joint in skeleton.joints]:
+        raise InputError(
+            f"{path}: categories: keypoints: expected the joints of {skeleton.name} in its order "
+            f"({', '.join(skeleton.joints)}), got {', '.join(named)}"
         )
-    for field in ("images", "annotations", "categories"):
-        if not isinstance(dataset.get(field), list):
-            raise ValueError(f"{path}: {field}: expected a list, got {_kind(dataset.get(field, _MISSING))}")
-    image_ids = _unique_ids(path, "images", dataset["images"])
-    category_ids = _unique_ids(path, "categories", dataset["categories"])
-    if 0 in _unique_ids(path, "annotations", dataset["annotations"]):
-        warnings.warn(
-            f"{path}: an annotation has the id 0, which pycocotools takes for 'no match': its person "
-            "counts as missed; number annotations from 1",
-            stacklevel=2,
-        )
-    labels = []
-    for number, raw in enumerate(dataset["annotations"]):
-        where, label = f"{path}: annotations[{number}]", dict(raw)
-        _check_member(where, "image_id", label, image_ids, "of the file's images")
-        _check_member(where, "category_id", label, category_ids, "of the file's categories")
-        box = _numbers(where, "bbox", label, 4)
-        label.setdefault("iscrowd", 0)
-        if "area" not in label:
-            label["area"] = AREA_PER_BOX * box[2] * box[3]
-        _number(where, "area", label)
-        if "keypoints" in label:
-            joints = _numbers(where, "keypoints", label, 3 * len(skeleton) if skeleton else None, skeleton)
-            label.setdefault("num_keypoints", sum(v > 0 for v in joints[2::3]))
-            _number(where, "num_keypoints", label)
-        labels.append(label)
-    return {**dataset, "annotations": labels}
+    return labels
 
 
 def read_coco_results(
-    results: str | Path | Sequence[dict[str, Any]], skeleton: Skeleton, image_ids: set
+    results: str | Path | Sequence[dict[str, Any]], skeleton: Skeleton, labels: CocoLabels
 ) -> list[dict[str, Any]]:
-    """A COCO results file, or its records, checked.
+    """A COCO results file, or its records, checked, with the ids of ``labels``.
+
+    Results of other categories than people's are left out, and counted in the log.
 
     Args:
-        results: the JSON file or the records themselves.
+        results: the JSON file or the records themselves, which are not changed.
         skeleton: what the joints must be of.
-        image_ids: the ground truth's images; a result of any other is an error.
+        labels: a result of any other image is an error.
 
     Raises:
         ValueError: it is not such a file; names file, record, field and the remedy.
@@ -84,14 +66,17 @@ def read_coco_results(
         name, records = "results", list(results)
     if not isinstance(records, list):
         raise ValueError(f"{name}: expected COCO results, a list of records, got {_kind(records)}")
+    people, problems = [], Problems()
     for number, record in enumerate(records):
         where = f"{name}[{number}]"
         if not isinstance(record, dict):
             raise ValueError(f"{where}: expected an object, got {_kind(record)}")
-        _check_member(where, "image_id", record, image_ids, "of the ground truth's images")
+        image_id = identifier(record.get("image_id"))
+        if image_id is None or image_id not in labels.image_numbers:
+            raise ValueError(
+                f"{where}: image_id: expected one of the ground truth's images, got {shown(record.get('image_id'))}"
+            )
         _number(where, "score", record)
-        if "category_id" not in record:
-            raise ValueError(f"{where}: category_id: missing; a person's is {PERSON_CATEGORY_ID} in COCO")
         for field, count in (("bbox", 4), ("keypoints", 3 * len(skeleton))):
             if (field in record) != (field in records[0]):
                 raise ValueError(f"{where}: {field}: expected in all records or in none")
@@ -99,7 +84,27 @@ def read_coco_results(
                 _numbers(where, field, record, count, skeleton if field == "keypoints" else None)
         if "bbox" not in record and "keypoints" not in record:
             raise ValueError(f"{where}: expected a bbox or keypoints, got neither")
-    return records
+        if "category_id" not in record:
+            raise ValueError(f"{where}: category_id: missing; a person's is {PERSON_CATEGORY_ID} in COCO")
+        if _is_person(identifier(record["category_id"]), labels):
+            ids = {"image_id": labels.image_numbers[image_id], "category_id": PERSON_CATEGORY_ID}
+            people.append({**record, **ids})
+        else:
+            problems.add(LEFT_OUT, "results of categories that are not people's", where)
+    for line in problems.lines():
+        _LOG.warning("%s: %s", name, line)
+    if records and not people:
+        expected = " or ".join(str(key) for key in sorted(labels.people, key=str))
+        raise ValueError(
+            f"{name}[0]: category_id: expected {expected}, a person's in the ground truth, got "
+            f"{shown(records[0]['category_id'])} and no person's in any other record"
+        )
+    return people
+
+
+def _is_person(category: Identifier | None, labels: CocoLabels) -> bool:
+    """COCO's number of a person is one too, where the ground truth numbers nothing else so: we write it."""
+    return category in labels.people or (category == PERSON_CATEGORY_ID and category not in labels.others)
 
 
 def _read_json(path: Path) -> object:
@@ -109,23 +114,6 @@ def _read_json(path: Path) -> object:
         raise ValueError(f"{path}: {error.strerror}") from error
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not a JSON file, or a truncated one: {error}") from error
-
-
-def _unique_ids(path: Path, field: str, records: list) -> set:
-    seen: set = set()
-    for number, record in enumerate(records):
-        if not isinstance(record, dict) or not isinstance(record.get("id"), (int, str)):
-            raise ValueError(f"{path}: {field}[{number}]: expected an object with an id")
-        if record["id"] in seen:
-            raise ValueError(f"{path}: {field}[{number}]: id {record['id']!r} appears twice")
-        seen.add(record["id"])
-    return seen
-
-
-def _check_member(where: str, field: str, record: dict, known: set, of: str) -> None:
-    value = record.get(field)
-    if not isinstance(value, (int, str)) or value not in known:
-        raise ValueError(f"{where}: {field}: expected one {of}, got {value!r}")
 
 
 def _number(where: str, field: str, record: dict) -> float:

@@ -17,7 +17,7 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.coco.average_precision import (
     CocoEvaluator,
     detections_to_coco_results,
-    evaluate_coco_files,
+    evaluate_coco_labels,
 )
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure
 from fastpose_mtn.evaluation.measures.search import SearchMeasure
@@ -68,8 +68,8 @@ class PoseMeasure:
     """
 
     def __init__(self, dataset: PoseDataset, skeleton: Skeleton) -> None:
-        self._skeleton, self._own = skeleton, dataset.skeleton
-        self._official = dataset.annotations_file(skeleton)
+        self._dataset, self._skeleton, self._own = dataset, skeleton, dataset.skeleton
+        self._official = dataset.annotations_file(skeleton) is not None
 
     def reset(self) -> None:
         """There is nothing to forget."""
@@ -80,7 +80,7 @@ class PoseMeasure:
 
     def evaluate(self, entries: Sequence[PoseEntry]) -> dict[str, float]:
         """``box/AP``, ``keypoint/AP`` and so on, see ``CocoEvaluator.evaluate``."""
-        if self._official is not None:
+        if self._official:
             results = [
                 record
                 for image_id, _, _, found in entries
@@ -88,7 +88,7 @@ class PoseMeasure:
                     image_id, replace(found, keypoints=self._skeleton.convert(found.keypoints, self._own))
                 )
             ]
-            return evaluate_coco_files(self._official, results, self._own)
+            return evaluate_coco_labels(self._dataset.coco_labels(), results, self._own)
         evaluator = CocoEvaluator(self._skeleton)
         for entry in entries:
             evaluator.add(*entry)

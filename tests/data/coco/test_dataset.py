@@ -119,10 +119,10 @@ def test_a_person_without_a_box_gets_one_around_the_joints(tmp_path):
 def test_unusable_people_are_left_out_and_counted(tmp_path, caplog):
     people = [
         person(1),
-        person(2, bbox=[60, 10, 1e-6, 5]),  # less than single precision tells
-        person(3, bbox=[200, 10, 5, 5]),
-        person(4, bbox=[float("nan"), 10, 5, 5]),
-        person(5, bbox=[10, 10, 5, -5]),
+        person(2, bbox=[60, 10, 1e-6, 5], keypoints=[0] * 9),  # less than single precision tells
+        person(3, bbox=[200, 10, 5, 5], keypoints=[0] * 9),
+        person(4, bbox=[float("nan"), 10, 5, 5], keypoints=[0] * 9),
+        person(5, bbox=[10, 10, 5, -5], keypoints=[0] * 9),
         person(6, bbox=None, keypoints=[0] * 9),
         person(7, keypoints=[float("nan"), 1, 2, 14, 24, 2, 0, 0, 0]),
     ]
@@ -164,17 +164,21 @@ def test_other_categories_are_not_people(tmp_path):
     ("change", "text"),
     [
         (
-            {"image_id": 77},
-            r"labels.json: annotations\[0\] \(id 1\): image_id is none of the file's 2 images, got 77",
+            {"image_id": [77]},
+            r"labels.json: annotations\[0\] \(id 1\): image_id: expected the id of one of the file's images, got \[77\]",
         ),
         (
             {"keypoints": [1, 2, 3, 4, 5, 6]},
-            "expected 9 numbers, x, y, v for each of the category's 3 joints, got 6",
+            "expected 9 numbers, x, y, v for each of the 3 joints of the category, got 6",
         ),
         ({"keypoints": [1, 2, 3] * 3}, "expected v of 0, 1 or 2, got 3"),
-        ({"keypoints": ["a"] * 9}, "keypoints: expected x, y, v for each joint, numbers all"),
-        ({"bbox": [1, 2, 3]}, r"bbox: expected 4 numbers x, y, width, height, got \[1, 2, 3\]"),
-        ({"track_id": "x"}, "track_id: expected a whole number, got 'x'"),
+        ({"keypoints": [1, 2, 2, "a"] + [0] * 5}, r'keypoints\[3\]: expected a number, got "a"'),
+        ({"keypoints": "none"}, 'keypoints: expected 9 numbers, .*, got "none"'),
+        ({"bbox": [1, 2, 3]}, "bbox: expected 4 numbers, x, y, width, height, got 3"),
+        ({"bbox": 0}, "bbox: expected 4 numbers, x, y, width, height, got 0"),
+        ({"track_id": 1.5}, "track_id: expected a whole number or text, got 1.5"),
+        ({"iscrowd": 2}, "iscrowd: expected 0 or 1, got 2"),
+        ({"category_id": [1]}, r"category_id: expected one of the file's categories \(1 person\), got \[1\]"),
     ],
 )
 def test_what_cannot_be_meant_is_an_error_that_names_the_record(tmp_path, change, text):
@@ -187,7 +191,7 @@ def test_files_that_are_not_datasets(tmp_path):
     with pytest.raises(ValueError, match="dataset mine: annotations not found: .*absent.json"):
         read(tmp_path / "absent.json")
     (tmp_path / "cut.json").write_text('{"images": [')
-    with pytest.raises(ValueError, match="cut.json: not JSON, or cut short"):
+    with pytest.raises(ValueError, match="cut.json: expected JSON, got 12 bytes that stop making sense"):
         read(tmp_path / "cut.json")
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(ValueError, match="list.json: expected COCO-style JSON"):
@@ -195,8 +199,8 @@ def test_files_that_are_not_datasets(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"dataset mine: no \.json file in .*empty"):
         read(tmp_path / "empty")
-    path = write(tmp_path, [], [{"id": 1, "file_name": "1.png"}] * 2)
-    with pytest.raises(ValueError, match=r"images\[1\]: an id that appears twice, got 1"):
+    path = write(tmp_path, [], [{"id": 1, "file_name": "1.png"}, {"id": 1, "file_name": "2.png"}])
+    with pytest.raises(ValueError, match=r"images\[1\] \(id 1\): an id that appears twice, got 1"):
         read(path)
 
 
@@ -275,8 +279,8 @@ def test_what_is_used_but_odd_is_told(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "fastpose_mtn"):
         read(write(tmp_path, [person(bbox=[], keypoints=joints), person(), person(3, bbox=[80, 20, 30, 40])]))
     texts = "\n".join(caplog.messages)
-    assert "kept 1 annotations with joints but no box, which is drawn around them, first" in texts
-    assert "kept 1 annotations with an id that appears twice, first" in texts
+    assert "repaired 1 annotations with joints but no box, which is drawn around them, first" in texts
+    assert "repaired 1 annotations with an id that appears twice, which are numbered anew, first" in texts
     assert "kept 1 annotations with a box that reaches over the image's border, cut to it, first" in texts
 
 
