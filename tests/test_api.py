@@ -191,9 +191,8 @@ def test_what_was_loaded_can_be_pickled_and_a_read_only_image_costs_no_warning(t
     drawn = tmp_path / "mine.safetensors"
     drawn.write_bytes((Path(fastpose_mtn.__file__).parent / "weights" / "drawn.safetensors").read_bytes())
     monkeypatch.chdir(tmp_path)
-    pose = FastPose.from_pretrained(
-        Path("mine.safetensors"), device="cpu", options=["TRACKER.MIN_SCORE", 0, "INPUT.MIN_SIZE_TEST", 0]
-    )
+    everything = ["TRACKER.MIN_SCORE", 0, "MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0, "INPUT.MIN_SIZE_TEST", 0]
+    pose = FastPose.from_pretrained(Path("mine.safetensors"), device="cpu", options=everything)
     monkeypatch.chdir("/")  # another process may run elsewhere
     again = pickle.loads(pickle.dumps(pose))
     assert again.cfg.TRACKER == pose.cfg.TRACKER
