@@ -85,10 +85,21 @@ class GivenPersonEstimator(Protocol):
 
 
 class Tracker(Protocol):
-    """Maps one frame's people to people with identities over time."""
+    """Maps one frame's people to people with identities over time.
+
+    Attributes:
+        scene_cut: whether the last frame began another scene; False where nobody looks for that.
+    """
+
+    scene_cut: bool
 
     def update(
-        self, detections: PersonDetections, time_s: float, frame: np.ndarray | None = None
+        self,
+        detections: PersonDetections,
+        time_s: float,
+        frame: np.ndarray | None = None,
+        *,
+        scene_cut: bool | None = None,
     ) -> TrackedPersons:
         """The people of this frame that belong to a track.
 
@@ -96,6 +107,7 @@ class Tracker(Protocol):
             detections: people of the frame, NumPy.
             time_s: the frame's time in seconds of video, not before that of the last call.
             frame: RGB uint8 image (H, W, 3), for trackers that look at pixels; None: it is not at hand.
+            scene_cut: whether the frame begins another scene, where that is known; None: the frame tells.
         """
         ...
 

@@ -14,10 +14,12 @@ from fastpose_mtn.structures import PersonDetections, TrackedPersons
 class NumberingTracker:
     """Everybody is somebody new."""
 
+    scene_cut = False
+
     def __init__(self, first: int) -> None:
         self._first = self._next = first
 
-    def update(self, detections, time_s, frame=None):
+    def update(self, detections, time_s, frame=None, *, scene_cut=None):
         ids = np.arange(self._next, self._next + len(detections), dtype=np.int64)
         self._next += len(detections)
         return TrackedPersons(detections, ids)

@@ -165,12 +165,18 @@ def get_cfg() -> CfgNode:
     c.TRACKER.DUPLICATE_IOU = 0.9  # nobody new above this overlap with somebody
     c.TRACKER.EMBEDDING_GAIN = 0.15  # share of a new embedding in a track's
     c.TRACKER.POSITION_MEMORY_SECONDS = 0.7  # in which a lost person's POSITION_WEIGHT falls to 1/e
-    c.TRACKER.CERTAIN_OVERLAP = 0.1  # with the expected box: people who overlap less must be near and as high
+    c.TRACKER.CERTAIN_OVERLAP = (
+        0.1  # with the expected box: who is lost, or overlaps less, must be near and as high
+    )
     c.TRACKER.REACH = 0.6  # heights from the expected place in which a person is found without that overlap
     c.TRACKER.REACH_PER_SECOND = 2.0  # heights more with every second
     c.TRACKER.MIN_HEIGHT_RATIO = 0.6  # of a lost person and who may be them
     c.TRACKER.MIN_APPEARANCE = 0.1  # similarity below which two people in full view are different
     c.TRACKER.APPEARANCE_FLOOR = 0.1  # what appearance counts at least in recovering the lost
+    c.TRACKER.CUT_CORRELATION = (
+        0.6  # of two frames, below which a scene cut lies between them; 0 looks for none
+    )
+    c.TRACKER.CUT_APPEARANCE = 0.6  # similarity from which a person of the scene before a cut is found again
     c.TRACKER.POSITION_NOISE = 0.04  # heights; standard deviation of a detected centre
     c.TRACKER.MIN_POSITION_NOISE = 0.5  # pixels
     c.TRACKER.START_VELOCITY = 1.0  # heights a second; standard deviation

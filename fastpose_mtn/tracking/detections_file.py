@@ -2,8 +2,8 @@
 
 An uncompressed NumPy archive of plain arrays over the F frames and over the N people of all frames, in order:
 ``frame_numbers`` (F,), ``times_s`` (F,), ``image_sizes_hw`` (F, 2), ``people`` (F,): how many in each frame;
-``boxes`` (N, 4), ``scores`` (N,), ``keypoints`` (N, K, 3) and, where there are any, ``embeddings`` (N, D);
-and the texts ``skeleton``, ``source`` and ``format``. Of images there are ``file_names`` (F,), and where they are
+``scene_cuts`` (F,), where another scene begins; ``boxes`` (N, 4), ``scores`` (N,), ``keypoints`` (N, K, 3) and,
+where there are any, ``embeddings`` (N, D); and the texts ``skeleton``, ``source`` and ``format``. Of images there are ``file_names`` (F,), and where they are
 unrelated photographs ``independent`` is true. It is read without pickle: a file that somebody
 hands you cannot run code.
 """
@@ -39,6 +39,7 @@ class SavedFrame:
         image_size_hw: pixels.
         detections: everyone found in it, NumPy.
         file_name: of the image file that it is; None for a video's frame.
+        scene_cut: whether another scene begins with it, as the tracker that saw its image found.
     """
 
     number: int
@@ -46,6 +47,7 @@ class SavedFrame:
     image_size_hw: tuple[int, int]
     detections: PersonDetections
     file_name: str | None = None
+    scene_cut: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +95,7 @@ class DetectionsWriter:
         self._file_names: list[str] = []
         self._numbers: list[int] = []
         self._times: list[float] = []
+        self._scene_cuts: list[bool] = []
         self._sizes: list[tuple[int, int]] = []
         self._people: list[int] = []
         self._embedding_dim: int | None = None
@@ -120,6 +123,7 @@ class DetectionsWriter:
         self._check(frame_number, detections)
         self._numbers.append(int(frame_number))
         self._times.append(float(time_s))
+        self._scene_cuts.append(bool(frame.scene_cut))
         self._file_names.append(frame.file_name or "")
         self._sizes.append((int(image_size_hw[0]), int(image_size_hw[1])))
         self._people.append(len(detections))
@@ -168,6 +172,7 @@ class DetectionsWriter:
             "times_s": np.array(self._times, np.float64),
             "image_sizes_hw": np.array(self._sizes, np.int64).reshape(-1, 2),
             "people": np.array(self._people, np.int64),
+            "scene_cuts": np.array(self._scene_cuts, bool),
         }
         if any(self._file_names):
             small["file_names"] = np.array(self._file_names)
@@ -233,6 +238,7 @@ def load(path: Path | str) -> SavedDetections:
                 image_size_hw=(height, width),
                 detections=detections,
                 file_name=(str(arrays["file_names"][i]) or None) if "file_names" in arrays else None,
+                scene_cut=bool(arrays["scene_cuts"][i]) if "scene_cuts" in arrays else False,
             )
         )
     independent = bool(arrays.get("independent", False))
@@ -253,9 +259,10 @@ _LAYOUT: dict[str, tuple[str, tuple[str | int, ...]]] = {
     "keypoints": ("f", ("N", "K", 3)),
     "embeddings": ("f", ("N", "*")),
     "file_names": ("U", ("F",)),
+    "scene_cuts": ("b", ("F",)),
     "independent": ("b", ()),
 }
-_OPTIONAL = {"embeddings", "file_names", "independent"}
+_OPTIONAL = {"embeddings", "file_names", "independent", "scene_cuts"}  # files of before have no scene cuts
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

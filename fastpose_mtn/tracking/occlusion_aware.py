@@ -12,6 +12,7 @@ from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS, TrackerParameters
+from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import (
     appearance_similarity,
     combined_similarity,
@@ -68,15 +69,22 @@ class OcclusionAwareTracker:
     a return far from the old place is judged by appearance alone; at full weight no overlap would cost
     half of S. And pairs below the gate are no pairs to the solver, see ``similarity.match``.
 
+    Nor does it speak of scene cuts. Behind one nobody is where they were: places, sizes and motion end, and whoever
+    has an embedding can be found again anywhere by appearance alone, as long as a lost person can.
+
     Args:
         parameters: thresholds and the motion model's noise.
         skeleton: of the people; joints of its body count for N_valid.
+
+    Attributes:
+        scene_cut: whether the last frame began another scene.
     """
 
     def __init__(
         self, parameters: TrackerParameters = DEFAULT_PARAMETERS, *, skeleton: Skeleton = POSETRACK15
     ) -> None:
         self.parameters, self.skeleton = parameters, skeleton
+        self._begins_scene = SceneCutDetector(parameters.cut_correlation)
         self.reset()
 
     @classmethod
@@ -89,9 +97,16 @@ class OcclusionAwareTracker:
         self._tracklets = Tracklets(parameters=self.parameters)
         self._next_id = 0
         self._time_s: float | None = None
+        self._begins_scene.reset()
+        self.scene_cut = False
 
     def update(
-        self, detections: PersonDetections, time_s: float, frame: np.ndarray | None = None
+        self,
+        detections: PersonDetections,
+        time_s: float,
+        frame: np.ndarray | None = None,
+        *,
+        scene_cut: bool | None = None,
     ) -> TrackedPersons:
         """Links the people of a frame to tracks; returns those who belong to one, in their order.
 
@@ -100,7 +115,8 @@ class OcclusionAwareTracker:
         Args:
             detections: people of the frame, none included: time passes all the same.
             time_s: the frame's time in seconds of video, not before that of the last call.
-            frame: not looked at.
+            frame: RGB uint8 image (H, W, 3), compared with the last one to notice a scene cut.
+            scene_cut: whether this frame begins another scene, where that is known; None: the frame tells.
 
         Raises:
             ValueError: time goes backwards or is no number, the people have other joints than the
@@ -110,17 +126,21 @@ class OcclusionAwareTracker:
             detections = detections.numpy()
         self._check(detections, time_s)
         self._time_s = time_s
+        tracklets = self._tracklets
+        if scene_cut is None:
+            scene_cut = frame is not None and self._begins_scene(frame)
+        self.scene_cut = scene_cut
+        if scene_cut:
+            tracklets.displace()
         self._forget(time_s)
 
-        tracklets = self._tracklets
         people = self._candidates(detections)
         expected = tracklets.predicted_boxes(time_s) if self.parameters.motion else tracklets.boxes
         appearance, comparable = self._appearance(people)
         overlap = iou_matrix(expected, people.boxes)
         similarity = self._similarity(overlap, appearance, comparable, time_s)
-        doubtful = (similarity >= self.parameters.min_similarity) & (
-            overlap < self.parameters.certain_overlap
-        )
+        doubtful = (overlap < self.parameters.certain_overlap) | tracklets.lost[:, None]
+        doubtful &= (similarity >= self.parameters.min_similarity) & tracklets.placed[:, None]
         if doubtful.any():
             similarity[doubtful & ~self._reachable(expected, people.boxes, time_s)] = 0.0
         rows, columns = match(similarity, self.parameters.min_similarity)
@@ -228,9 +248,14 @@ class OcclusionAwareTracker:
         """S of every tracklet and detection, (T, N)."""
         if self.parameters.strategy == "iou":
             return iou
-        lost_s = np.where(self._tracklets.lost, time_s - self._tracklets.last_seen_s, 0.0)
-        weight = self.parameters.position_weight * np.exp(lost_s / -self.parameters.position_memory_seconds)
-        return combined_similarity(iou, appearance, comparable, position_weight=weight[:, None])
+        tracklets, parameters = self._tracklets, self.parameters
+        lost_s = np.where(tracklets.lost, time_s - tracklets.last_seen_s, 0.0)
+        weight = parameters.position_weight * np.exp(lost_s / -parameters.position_memory_seconds)
+        similarity = combined_similarity(iou, appearance, comparable, position_weight=weight[:, None])
+        if tracklets.placed.all():
+            return similarity
+        alike = comparable & (appearance >= parameters.cut_appearance)
+        return np.where(tracklets.placed[:, None], similarity, np.where(alike, appearance, 0.0))
 
     def _reachable(self, expected: np.ndarray, boxes: np.ndarray, time_s: float) -> np.ndarray:
         """Which boxes can show each tracklet's person, (T, N) bool: those near and about as high.
@@ -278,7 +303,8 @@ class OcclusionAwareTracker:
             Rows and columns with those of the added pairs.
         """
         parameters = self.parameters
-        lost, unmatched = self._tracklets.lost.copy(), people.scores > parameters.birth_score
+        lost = self._tracklets.lost & self._tracklets.placed
+        unmatched = people.scores > parameters.birth_score
         lost[rows], unmatched[columns] = False, False
         row, column = np.flatnonzero(lost), np.flatnonzero(unmatched)
         if not (len(row) and len(column)):

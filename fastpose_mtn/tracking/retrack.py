@@ -73,7 +73,7 @@ def track_saved(
             tracker.reset()
         people = frame.detections if pose_nms is None else pose_nms(frame.detections)
         try:
-            yield frame, tracker.update(people, frame.time_s)
+            yield frame, tracker.update(people, frame.time_s, scene_cut=frame.scene_cut)
         except ValueError as error:
             raise InputError(f"{saved.source}: frame {frame.number}: {error}") from error
 

@@ -19,6 +19,7 @@ class Tracklets:
         ids: (T,) int64.
         last_seen_s: (T,) seconds of video.
         lost: (T,) bool, not matched in the last frame.
+        placed: (T,) bool, whether their place still means something; False for the lost of another scene.
         embeddings: (T, D) float64, moving averages; zeros where there is none yet.
         has_embedding: (T,) bool.
         boxes: (T, 4) float64 xyxy pixels, where each was last seen.
@@ -33,6 +34,7 @@ class Tracklets:
         self.ids = np.zeros(0, np.int64)
         self.last_seen_s = np.zeros(0)
         self.lost = np.zeros(0, bool)
+        self.placed = np.zeros(0, bool)
         self.embeddings = np.zeros((0, embedding_dim))
         self.has_embedding = np.zeros(0, bool)
         self.boxes = np.zeros((0, 4))
@@ -54,6 +56,10 @@ class Tracklets:
         """Corrects the motion of ``rows`` (M,) by their boxes in this frame (M, 4); all other people are lost."""
         self.lost[:] = True
         self.lost[rows] = False
+        anew = ~self.placed[rows]
+        if anew.any():
+            self._place(rows[anew], boxes_xyxy[anew], time_s)
+            rows, boxes_xyxy = rows[~anew], boxes_xyxy[~anew]
         elapsed = time_s - self.last_seen_s[rows]
         velocity = self._velocity_xy[rows]
         centre = self._centre_xy[rows] + velocity * self._coasting(elapsed)
@@ -79,6 +85,26 @@ class Tracklets:
         self.boxes[rows] = boxes_xyxy
         self.last_seen_s[rows] = time_s
 
+    def displace(self) -> None:
+        """Another scene begins: all are lost and their places and motion end; who has no embedding is dropped."""
+        self.keep(self.has_embedding)
+        self.lost[:] = True
+        self.placed[:] = False
+
+    def _place(self, rows: np.ndarray, boxes_xyxy: np.ndarray, time_s: float) -> None:
+        """Begins the motion of ``rows`` (M,) at these boxes (M, 4), whatever it was before."""
+        centre, size = _centre_and_size(boxes_xyxy)
+        height = size[:, 1]
+        self.placed[rows] = True
+        self.last_seen_s[rows] = time_s
+        self.boxes[rows] = boxes_xyxy
+        self._centre_xy[rows], self._size_wh[rows] = centre, size
+        self._velocity_xy[rows] = 0.0
+        start = (self._parameters.start_velocity * height) ** 2
+        self._covariance[rows] = np.stack(
+            [self._measurement_variance(height), np.zeros(len(rows)), start], axis=1
+        )
+
     def update_embeddings(self, rows: np.ndarray, embeddings: np.ndarray) -> None:
         """Moves the averages of ``rows`` (M,) towards these embeddings (M, D); a first one is taken whole.
 
@@ -98,27 +124,14 @@ class Tracklets:
         count, old = len(ids), len(self)
         if not count:
             return np.zeros(0, np.intp)
-        centre, size = _centre_and_size(boxes_xyxy)
-        height = size[:, 1]
-        covariance = np.stack(
-            [
-                self._measurement_variance(height),
-                np.zeros(count),
-                (self._parameters.start_velocity * height) ** 2,
-            ],
-            axis=1,
-        )
-        self.ids = np.concatenate([self.ids, ids])
-        self.last_seen_s = np.concatenate([self.last_seen_s, np.full(count, time_s)])
-        self.lost = np.concatenate([self.lost, np.zeros(count, bool)])
-        self.embeddings = np.concatenate([self.embeddings, np.zeros((count, self.embeddings.shape[1]))])
-        self.has_embedding = np.concatenate([self.has_embedding, np.zeros(count, bool)])
-        self.boxes = np.concatenate([self.boxes, boxes_xyxy])
-        self._centre_xy = np.concatenate([self._centre_xy, centre])
-        self._velocity_xy = np.concatenate([self._velocity_xy, np.zeros((count, 2))])
-        self._size_wh = np.concatenate([self._size_wh, size])
-        self._covariance = np.concatenate([self._covariance, covariance])
-        return np.arange(old, old + count)
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                new = np.zeros((count, *value.shape[1:]), value.dtype)
+                setattr(self, name, np.concatenate([value, new]))
+        rows = np.arange(old, old + count)
+        self.ids[rows] = ids
+        self._place(rows, boxes_xyxy, time_s)
+        return rows
 
     def keep(self, kept: np.ndarray) -> None:
         """Drops all tracklets but ``kept``, a mask (T,)."""

@@ -149,10 +149,11 @@ class Outputs:
                         frame.image_size_hw,
                         tracked.detections,
                         frame.file_name,
+                        tracked.scene_cut,
                     )
                 )
         if self._overlay and self._encoding and frame.image is not None:
-            if self._independent:
+            if self._independent or tracked.scene_cut:
                 self._overlay.reset()
             with self._times.measure("draw"):
                 drawn = self._overlay.draw(frame.image, tracked.people, frame.time_s)

@@ -26,11 +26,13 @@ class TrackedFrame:
         frame: the image, its place and its time.
         detections: everyone found in it, N people.
         people: those that belong to a track, M <= N people with their ids.
+        scene_cut: whether another scene begins with it; nobody is where they were before.
     """
 
     frame: Frame
     detections: PersonDetections
     people: TrackedPersons
+    scene_cut: bool = False
 
     @property
     def index(self) -> int:
@@ -136,7 +138,7 @@ def track_frames(
                         tracker.reset()
                     with times.measure("track"):
                         people = tracker.update(detections, frame.time_s, frame.image)
-                    yield TrackedFrame(frame, detections, people)
+                    yield TrackedFrame(frame, detections, people, tracker.scene_cut)
             finally:
                 decoded.cancel()
                 source.interrupt()

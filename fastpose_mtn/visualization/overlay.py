@@ -17,6 +17,7 @@ SIDE_COLOURS: dict[str, Colour] = {"left": (255, 150, 40), "right": (50, 180, 25
 _OUTLINE: Colour = (25, 25, 25)
 _SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel, so a slow joint glides instead of jumping
 _IDENTITIES = 36  # colours before they repeat
+_JUMP = (0.6, 2.0)  # heights, at once and with every second, beyond which a trail ends: nobody runs so fast
 _LIMITS = (-30_000.0, 60_000.0)  # pixels: a wild joint far outside must not overflow OpenCV's coordinates
 
 
@@ -33,7 +34,7 @@ class Overlay:
     Args:
         skeleton: of the people.
         joint_thresh: confidence above which a joint is visible; others are hollow, and their limbs thin.
-        trail_s: seconds of trail behind a person's feet.
+        trail_s: seconds of trail behind a person's feet; it ends where they were not there, or jumped.
     """
 
     def __init__(self, skeleton: Skeleton, *, joint_thresh: float = 0.2, trail_s: float = 1.0) -> None:
@@ -43,10 +44,12 @@ class Overlay:
         self._joint_thresh = joint_thresh
         self._trail_s = trail_s
         self._trails: dict[int, deque[tuple[float, np.ndarray]]] = {}  # time, place of the feet
+        self._last_ids: set[int] = set()
 
     def reset(self) -> None:
         """Forgets where people were: the next frame has nothing to do with the last."""
         self._trails.clear()
+        self._last_ids.clear()
 
     def draw(self, image: np.ndarray, people: TrackedPersons, time_s: float) -> np.ndarray:
         """A copy of the frame with its people drawn on it.
@@ -78,8 +81,14 @@ class Overlay:
 
     def _remember(self, people: TrackedPersons, time_s: float) -> None:
         feet = np.stack([people.boxes[:, [0, 2]].mean(axis=1), people.boxes[:, 3]], axis=1)
-        for track_id, foot in zip(people.track_ids.tolist(), _fixed(feet), strict=True):
-            self._trails.setdefault(track_id, deque()).append((time_s, foot))
+        heights = people.boxes[:, 3] - people.boxes[:, 1]
+        ids = people.track_ids.tolist()
+        for track_id, foot, height in zip(ids, _fixed(feet), heights.tolist(), strict=True):
+            trail = self._trails.setdefault(track_id, deque())
+            if trail and (track_id not in self._last_ids or _is_jump(trail[-1], (time_s, foot), height)):
+                trail.clear()
+            trail.append((time_s, foot))
+        self._last_ids = set(ids)
         for track_id, trail in list(self._trails.items()):
             while trail and trail[0][0] < time_s - self._trail_s:
                 trail.popleft()
@@ -130,6 +139,12 @@ class Overlay:
                 _circle(canvas, point, radius, colour, cv2.FILLED)
             elif confidence > 0:
                 _circle(canvas, point, radius + 0.8, colour, 1)
+
+
+def _is_jump(before: tuple[float, np.ndarray], now: tuple[float, np.ndarray], height: float) -> bool:
+    """Whether a person of this height in pixels cannot have walked from one place of a trail to the next."""
+    reach = height * (_JUMP[0] + _JUMP[1] * (now[0] - before[0])) * (1 << _SUBPIXEL_BITS)
+    return float(np.linalg.norm((now[1] - before[1]).astype(np.float64))) > reach
 
 
 def _side_of_limb(skeleton: Skeleton, limb: tuple[str, str]) -> str:

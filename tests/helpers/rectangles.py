@@ -101,10 +101,12 @@ class RectangleEstimator:
 class ColourTracker:
     """A person's id is its colour's place, from 1; remembers the times that it was given."""
 
+    scene_cut = False
+
     def __init__(self):
         self.times = []
 
-    def update(self, detections, time_s, frame=None):
+    def update(self, detections, time_s, frame=None, *, scene_cut=None):
         self.times.append(time_s)
         ids = detections.embeddings.argmax(axis=1) + 1 if len(detections) else np.zeros(0, np.int64)
         return TrackedPersons(detections, ids.astype(np.int64))

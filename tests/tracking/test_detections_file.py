@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import numpy as np
@@ -39,6 +40,17 @@ def test_what_is_saved_is_loaded(tmp_path, dim):
         else:
             np.testing.assert_array_equal(after.detections.embeddings, before.detections.embeddings)
     assert os.listdir(tmp_path) == ["walk.detections.npz"]
+
+
+def test_scene_cuts_are_kept_and_older_files_have_none(tmp_path):
+    path = tmp_path / "walk.detections.npz"
+    saved = [dataclasses.replace(frame, scene_cut=i == 1) for i, frame in enumerate(frames([2, 0, 3]))]
+    save(path, saved, source="walk", skeleton=POSETRACK15)
+    assert [frame.scene_cut for frame in load(path)] == [False, True, False]
+    with np.load(path) as archive:
+        older = {name: archive[name] for name in archive.files if name != "scene_cuts"}
+    np.savez(path, **older)
+    assert [frame.scene_cut for frame in load(path)] == [False, False, False]
 
 
 def test_a_video_without_people(tmp_path):

@@ -43,7 +43,7 @@ def test_a_bad_parameter_is_named_with_its_key(parameter, value, message):
 
 def test_every_number_is_checked():
     numbers = [f.name for f in dataclasses.fields(TrackerParameters) if f.type in ("float", "int")]
-    assert len(numbers) == 25
+    assert len(numbers) == 27
     for name in numbers:
         with pytest.raises(ValueError, match=rf"^{name} .* got nan$"):
             TrackerParameters(**{name: float("nan")})

@@ -12,7 +12,7 @@ from fastpose_mtn.config import get_cfg
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import COCO17, HALPE136, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.tracking.detections_file import DetectionsWriter, SavedDetections, SavedFrame, save
+from fastpose_mtn.tracking.detections_file import DetectionsWriter, SavedDetections, SavedFrame, load, save
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 from fastpose_mtn.tracking.parameters import STRATEGIES, TrackerParameters
 from fastpose_mtn.tracking.retrack import find_detections, track_file, track_saved
@@ -97,6 +97,29 @@ def test_the_files_skeleton_counts_not_the_configurations(tmp_path, capsys):
     assert "2 frames, 4 boxes, 2 tracks" in capsys.readouterr().out
     people = json.loads((tmp_path / "halpe.json").read_text())["annotations"]
     assert [(a["bbox"][0], a["track_id"]) for a in people] == [(100, 0), (112, 1), (112, 0), (100, 1)]
+
+
+def test_scene_cuts_are_where_the_frames_had_them(tmp_path):
+    """Tracked again without the frames, the same people get the same ids; without the mark they would not."""
+    rng = np.random.default_rng(1)
+    scenes = [
+        np.kron(rng.integers(0, 255, (9, 16, 1), np.uint8), np.ones((20, 20, 3), np.uint8)) for _ in "ab"
+    ]
+    frames, expected, tracker = [], [], OcclusionAwareTracker()
+    for i, saved in enumerate(walkers(3, 10)):
+        found = saved.detections
+        if i >= 5:  # each stands in another's place, and cannot be seen well
+            found = PersonDetections(
+                found.boxes, found.scores, found.keypoints * np.float32([1, 1, 0]), found.embeddings
+            )
+        expected.append(tracker.update(found, saved.time_s, scenes[i // 5]).track_ids.tolist())
+        frames.append(SavedFrame(i, saved.time_s, (180, 320), found, scene_cut=tracker.scene_cut))
+    assert [frame.scene_cut for frame in frames] == [i == 5 for i in range(10)]
+    assert sorted(expected[5]) == [3, 4, 5]
+    path = tmp_path / "cut.detections.npz"
+    save(path, frames, source="cut", skeleton=POSETRACK15)
+    again = [people.track_ids.tolist() for _, people in track_saved(load(path), OcclusionAwareTracker())]
+    assert again == expected
 
 
 def test_nobody_in_a_video(tmp_path):

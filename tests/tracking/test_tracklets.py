@@ -80,3 +80,24 @@ def test_opposite_embeddings_do_not_divide_by_zero():
     for embedding in ([[1.0, 0.0]], [[-1.0, 0.0]]):
         people.update_embeddings(rows, np.array(embedding))
     assert np.isfinite(people.embeddings).all()
+
+
+def test_behind_a_scene_cut_motion_begins_anew():
+    people = Tracklets(2)
+    rows = people.add(np.array([0, 1]), np.concatenate([box(50), box(200)]), 0.0)
+    people.update_embeddings(rows[1:], np.array([[1.0, 0.0]]))
+    for i in range(1, 5):
+        people.update(rows, np.concatenate([box(50), box(200 + 10 * i)]), i / 10)
+    people.displace()
+    assert people.ids.tolist() == [1]  # nothing is left to find the other by
+    assert (people.lost.tolist(), people.placed.tolist()) == ([True], [False])
+    people.update(np.array([0]), box(500, height=60), 0.5)
+    assert (people.lost.tolist(), people.placed.tolist()) == ([False], [True])
+    assert people.last_seen_s.tolist() == [0.5]
+    np.testing.assert_allclose(people.predicted_boxes(1.5), box(500, height=60))
+    np.testing.assert_allclose(people.boxes, box(500, height=60))
+    as_new = Tracklets(2)
+    as_new.add(np.array([1]), box(500, height=60), 0.5)
+    for both in (people, as_new):
+        both.update(np.array([0]), box(510, height=60), 0.6)
+    np.testing.assert_allclose(people.predicted_boxes(1.0), as_new.predicted_boxes(1.0))

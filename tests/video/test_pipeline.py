@@ -109,3 +109,11 @@ def test_stages_are_timed(tmp_path, estimator, tracker):
     list(track_frames(video(tmp_path), estimator, tracker, times=times))
     assert set(times.seconds) == {"decode", "network", "track"}
     assert all(seconds > 0 for seconds in times.seconds.values())
+
+
+def test_a_scene_cut_reaches_whoever_writes(estimator):
+    rng = np.random.default_rng(0)
+    scenes = [np.kron(rng.integers(0, 60, (6, 8, 1), np.uint8), np.ones((8, 8, 3), np.uint8)) for _ in "ab"]
+    source = ArraySource([scenes[i // 3] for i in range(6)], frame_rate=30)
+    results = track_frames(source, estimator, OcclusionAwareTracker.from_config(get_cfg()))
+    assert [result.scene_cut for result in results] == [i == 3 for i in range(6)]

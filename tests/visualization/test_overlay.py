@@ -70,6 +70,26 @@ def test_a_trail_follows_the_feet_and_ends():
     assert (late[150, 70] == GREY).all()
 
 
+def trail_is_drawn(*steps, cut=False):
+    """Whether there is a trail half-way between the feet at x 20 and x 120, after these (box, time) steps."""
+    overlay = Overlay(POSETRACK15)
+    for box, time_s in steps:
+        people = person(box=box) if box else person(track_id=2, box=(250, 30, 270, 150))
+        if cut and time_s == steps[-1][1]:
+            overlay.reset()
+        drawn = draw(people, overlay=overlay, time_s=time_s)
+    return is_colour(drawn[150, 70], identity_colour(1))
+
+
+def test_a_trail_ends_at_a_gap_a_jump_and_a_scene_cut():
+    left, right = (10, 30, 30, 150), (110, 30, 130, 150)
+    assert trail_is_drawn((left, 0.0), (right, 0.3))  # 100 px are 0.83 heights
+    assert not trail_is_drawn((left, 0.0), (None, 0.1), (right, 0.3))
+    assert not trail_is_drawn((left, 0.0), (right, 0.05))  # 0.83 heights at once
+    assert not trail_is_drawn(((10, 130, 30, 150), 0.0), ((110, 130, 130, 150), 0.5))  # 5 heights
+    assert not trail_is_drawn((left, 0.0), (right, 0.3), cut=True)
+
+
 def test_memory_of_trails_is_bounded():
     overlay = Overlay(POSETRACK15, trail_s=0.5)
     for i in range(200):
