@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=["auto", "on", "off"],
         help="newest frame first: of cameras and streams (auto), of recordings at their own pace too, or of none",
     )
+    add("--save-images", action="store_true", help="draw the people into pictures too, in DIR/NAME")
+    add("--save-crops", metavar="CROPS", help="cut the people out, into CROPS/NAME/ID")
+    add("--show", action="store_true", help="a page to watch in a browser on this machine while it runs")
     add("--quiet", action="store_true", help="print errors and warnings only")
     add("sources", nargs="*", metavar="SOURCE", help=SOURCES)
     add("options", nargs="*", metavar="KEY VALUE", help="override the configuration")
@@ -140,8 +144,12 @@ def run(args: argparse.Namespace) -> int:
     def load() -> build.PoseTracking:
         return build.build_pose_tracking(**network_arguments(args, options))
 
-    request = make_request(args, Path(args.output), live=args.live)
-    return track_inputs(inputs or [str(DEMO_CLIP)], request, load)
+    request = replace(
+        make_request(args, Path(args.output), live=args.live),
+        pictures=args.save_images,
+        crops=Path(args.save_crops) if args.save_crops else None,
+    )
+    return track_inputs(inputs or [str(DEMO_CLIP)], request, load, show=args.show)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

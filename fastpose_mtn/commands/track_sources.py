@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastpose_mtn.build import PoseTracking
 from fastpose_mtn.data.image_file import is_image
@@ -17,14 +19,20 @@ from fastpose_mtn.video.outputs import check_output_folder
 from fastpose_mtn.video.run import Summary, remarks, table
 from fastpose_mtn.video.sources import VIDEO_SUFFIXES, Source, find_inputs, open_source
 
+if TYPE_CHECKING:  # an HTTP server, only where somebody wants to watch
+    from fastpose_mtn.video.live_view import LiveView
 
-def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], PoseTracking]) -> int:
+
+def track_inputs(
+    inputs: Sequence[str], request: Request, build: Callable[[], PoseTracking], *, show: bool = False
+) -> int:
     """Tracks every input into files and prints a table.
 
     Args:
         inputs: see ``find_inputs``.
         request: what to write, and where.
         build: loads the network; is called once, when there is a source to look at.
+        show: whether to serve a page that shows the overlay while it is made; its address is printed.
 
     Returns:
         The exit status: 0, 2 if an input failed, 130 after Ctrl-C.
@@ -33,6 +41,24 @@ def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], Po
         ValueError, OSError: the network cannot be loaded, or the folder cannot be written to.
     """
     check_output_folder(request.folder)
+    if request.crops is not None:
+        check_output_folder(request.crops, "--save-crops")
+    with _live_view() if show else contextlib.nullcontext() as view:
+        return _track_all(inputs, request, build, view)
+
+
+def _live_view() -> LiveView:
+    from fastpose_mtn.video.live_view import LiveView
+
+    view = LiveView()
+    _note(f"watch: {view.address}")
+    return view
+
+
+def _track_all(
+    inputs: Sequence[str], request: Request, build: Callable[[], PoseTracking], view: LiveView | None
+) -> int:
+    """``track_inputs``, where the folders can be written to."""
     tracking: PoseTracking | None = None
     summaries: list[Summary] = []
     names: set[str] = set()
@@ -53,7 +79,7 @@ def track_inputs(inputs: Sequence[str], request: Request, build: Callable[[], Po
             opened.patience_s = float(tracking.cfg.VIDEO.RECONNECT_SECONDS)
         summary = Summary(_unused(opened.name, names))
         try:
-            track_source(opened, tracking, request, summary)
+            track_source(opened, tracking, request, summary, view=view)
         except (ValueError, OSError) as error:
             failed = True
             print(error_line(error), file=sys.stderr)
@@ -131,7 +157,7 @@ def _warn(text: str) -> None:
 
 
 def _note(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(text, file=sys.stderr, flush=True)
 
 
 def _ignore(text: str) -> None:

@@ -71,7 +71,7 @@ class Channel(Generic[T]):
             yield item
 
 
-def _give_way() -> None:
+def give_way() -> None:
     """Lets this thread, and those that it starts, wait for a core instead of interrupting who is at work on it.
 
     A network's threads each compute a part of every layer and wait for the last: one that is interrupted holds up all.
@@ -93,7 +93,7 @@ class Producer(Generic[T]):
         capacity: items that may wait.
         name: of the thread.
         newest: never wait: an item that finds no room takes the place of the oldest.
-        gives_way: to threads that compute, see ``_give_way``; not for a thread that computes itself.
+        gives_way: to threads that compute, see ``give_way``; not for a thread that computes itself.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Producer(Generic[T]):
 
     def _run(self) -> None:
         if self._gives_way:
-            _give_way()
+            give_way()
         try:
             for item in self._iterable:
                 if not self._channel.put(item):
@@ -165,7 +165,7 @@ class Consumer(Generic[T]):
             raise self._error
 
     def _run(self) -> None:
-        _give_way()
+        give_way()
         try:
             for item in self._channel:
                 self._function(item)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastpose_mtn.build import PoseTracking
 from fastpose_mtn.video.outputs import Outputs
 from fastpose_mtn.video.run import Summary, run_source
 from fastpose_mtn.video.sources import Source
+
+if TYPE_CHECKING:  # an HTTP server, only where somebody wants to watch
+    from fastpose_mtn.video.live_view import LiveView
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Request:
         quiet: whether to print errors and warnings only.
         live: one of ``fastpose_mtn.video.live.MODES``.
         images: one of ``fastpose_mtn.video.image_order.ARRANGEMENTS``.
+        pictures: whether to make the overlay's frames as pictures.
+        crops: a folder for crops of the people; None: none are made.
     """
 
     folder: Path
@@ -37,9 +43,18 @@ class Request:
     quiet: bool = False
     live: str = "auto"
     images: str = "auto"
+    pictures: bool = False
+    crops: Path | None = None
 
 
-def track_source(source: Source, tracking: PoseTracking, request: Request, summary: Summary) -> None:
+def track_source(
+    source: Source,
+    tracking: PoseTracking,
+    request: Request,
+    summary: Summary,
+    *,
+    view: LiveView | None = None,
+) -> None:
     """Tracks a source into files called ``summary.name``, which is filled in.
 
     Args:
@@ -47,6 +62,7 @@ def track_source(source: Source, tracking: PoseTracking, request: Request, summa
         tracking: the network, and what makes a tracker.
         request: what to write, and where; the folder exists.
         summary: of this source; holds its name and nothing else yet.
+        view: shows the overlay while it is made.
 
     Raises:
         Exception: what failed in any stage; the files are left as ``NAME.partial``.
@@ -63,6 +79,9 @@ def track_source(source: Source, tracking: PoseTracking, request: Request, summa
             detections=request.detections,
             joint_thresh=float(tracking.cfg.TRACKER.JOINT_THRESH),
             times=summary.times,
+            pictures=request.pictures,
+            crops=request.crops,
+            view=view,
         )
 
     run_source(

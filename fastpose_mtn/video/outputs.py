@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,12 +16,16 @@ from fastpose_mtn.files import finish, partial_path, whole_file
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING, DetectionsWriter, SavedFrame
 from fastpose_mtn.video.background import Consumer
+from fastpose_mtn.video.crops import CropWriter
 from fastpose_mtn.video.encoder import VideoEncoder
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.pipeline import StageTimes, TrackedFrame
 from fastpose_mtn.video.sources import Source
 from fastpose_mtn.video.writers import FORMATS, ResultWriter, open_writer
 from fastpose_mtn.visualization.overlay import Overlay
+
+if TYPE_CHECKING:  # an HTTP server, only where somebody wants to watch
+    from fastpose_mtn.video.live_view import LiveView
 
 _WAITING = 3  # frames between two stages
 
@@ -37,8 +43,8 @@ def check_formats(text: str) -> list[str]:
     return formats
 
 
-def check_output_folder(folder: Path) -> None:
-    """Makes the folder and raises InputError where nothing can be written to it."""
+def check_output_folder(folder: Path, flag: str = "--output") -> None:
+    """Makes the folder that a flag names and raises InputError where nothing can be written to it."""
     probe = folder / f".write-test-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +52,7 @@ def check_output_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(
-            f"output folder {folder}: cannot be written to: {error.strerror}; choose another with --output"
+            f"output folder {folder}: cannot be written to: {error.strerror}; choose another with {flag}"
         ) from error
 
 
@@ -64,6 +70,9 @@ class Outputs:
         detections: whether to save the untracked people too, for ``python -m fastpose_mtn.tracking``.
         joint_thresh: the confidence above which the overlay shows a joint as visible.
         times: is added to, under "write", "draw" and "encode".
+        pictures: whether to make the overlay's frames as pictures in the folder ``NAME``, ``NAME.jpg`` of a single one.
+        crops: a folder for crops of the people, in ``NAME/ID``.
+        view: shows the overlay while it is made.
 
     Raises:
         InputError: a file of the output would take the place of the source.
@@ -82,14 +91,19 @@ class Outputs:
         detections: bool,
         joint_thresh: float,
         times: StageTimes,
+        pictures: bool = False,
+        crops: Path | None = None,
+        view: LiveView | None = None,
     ) -> None:
-        endings = [FORMATS[form][1] for form in formats] + ([_overlay_ending(source)] if video else [])
-        for ending in endings:
+        overlays = _overlay_endings(source, video=video, pictures=pictures)
+        for ending in [FORMATS[form][1] for form in formats] + overlays:
             _check_not_the_source(folder / f"{name}{ending}", source)
         self._times = times
         self._writers: list[ResultWriter] = [
             open_writer(form, folder, sequence=name, skeleton=skeleton) for form in formats
         ]
+        if crops is not None:
+            self._writers.append(CropWriter(crops / name, independent=source.independent))
         self._detections = (
             DetectionsWriter(
                 folder / f"{name}{ENDING}", source=name, skeleton=skeleton, independent=source.independent
@@ -97,20 +111,19 @@ class Outputs:
             if detections
             else None
         )
-        self._overlay = None
-        self._independent = source.independent
-        self._encoder: VideoEncoder | _Picture | _Pictures | None = None
-        self._encoding: Consumer[tuple[Frame, np.ndarray]] | None = None
-        if video:
-            self._overlay = Overlay(skeleton, joint_thresh=joint_thresh)
-            path = folder / f"{name}{_overlay_ending(source)}"
-            if source.independent:
-                self._encoder = _Pictures(path)
-            elif source.still:
-                self._encoder = _Picture(path)
+        self._name, self._independent, self._view = name, source.independent, view
+        self._overlay = Overlay(skeleton, joint_thresh=joint_thresh) if overlays or view else None
+        self._encoders: list[VideoEncoder | _Picture | _Pictures] = []
+        for ending in overlays:
+            path = folder / f"{name}{ending}"
+            if ending == ".mp4":
+                encoder = VideoEncoder(path, frame_rate=source.frame_rate, time_base=source.time_base)
+                self._encoders.append(encoder)
             else:
-                self._encoder = VideoEncoder(path, frame_rate=source.frame_rate, time_base=source.time_base)
-            self._encoding = Consumer(self._encode, capacity=_WAITING, name="encode")
+                self._encoders.append(_Pictures(path) if ending == "" else _Picture(path))
+        self._encoding: Consumer[tuple[Frame, np.ndarray]] | None = (
+            Consumer(self._encode, capacity=_WAITING, name="encode") if overlays else None
+        )
         self._writing: Consumer[TrackedFrame] = Consumer(self._write, capacity=_WAITING, name="write")
 
     def write(self, tracked: TrackedFrame) -> None:
@@ -127,7 +140,7 @@ class Outputs:
             except BaseException as error:
                 problem = problem or error
         complete = complete and problem is None
-        for output in (*self._writers, self._detections, self._encoder):
+        for output in (*self._writers, self._detections, *self._encoders):
             try:
                 if output:
                     output.close(complete)
@@ -152,20 +165,25 @@ class Outputs:
                         tracked.scene_cut,
                     )
                 )
-        if self._overlay and self._encoding and frame.image is not None:
+        watched = self._view is not None and self._view.watched
+        if self._overlay and (self._encoding or watched) and frame.image is not None:
             if self._independent or tracked.scene_cut:
                 self._overlay.reset()
             with self._times.measure("draw"):
                 drawn = self._overlay.draw(frame.image, tracked.people, frame.time_s)
-            self._encoding.put((frame, drawn))
+            if self._view:
+                self._view.show(drawn, f"{self._name}: frame {frame.index}, {frame.time_s:.2f} s")
+            if self._encoding:
+                self._encoding.put((frame, drawn))
 
     def _encode(self, item: tuple[Frame, np.ndarray]) -> None:
         frame, drawn = item
         with self._times.measure("encode"):
-            if isinstance(self._encoder, VideoEncoder):
-                self._encoder.write(drawn, frame.time_s, frame.duration_s)
-            elif self._encoder is not None:
-                self._encoder.write(drawn, frame)
+            for encoder in self._encoders:
+                if isinstance(encoder, VideoEncoder):
+                    encoder.write(drawn, frame.time_s, frame.duration_s)
+                else:
+                    encoder.write(drawn, frame)
 
 
 class _Picture:
@@ -184,7 +202,10 @@ class _Picture:
 
 
 class _Pictures:
-    """The overlays of unrelated photographs, in a folder and under their own names: ``anna.png`` is ``anna.jpg``."""
+    """The overlays of a source's frames, in a folder: ``000017.jpg``, or by their own names: ``anna.png`` is ``anna.jpg``.
+
+    Numbered ones of an earlier run that went further are removed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
@@ -192,7 +213,7 @@ class _Pictures:
         self._taken: set[str] = set()
 
     def write(self, image: np.ndarray, frame: Frame) -> None:
-        original = Path(frame.file_name or f"{frame.number:06d}")
+        original = Path(frame.file_name or f"{frame.number:06d}.png")
         name = f"{original.stem}.jpg"
         if name.lower() in self._taken:  # anna.png beside anna.jpg
             name = f"{original.name}.jpg"
@@ -202,6 +223,9 @@ class _Pictures:
 
     def close(self, complete: bool) -> None:
         """Each picture is whole when it is there."""
+        for file in self.path.glob("*.jpg"):
+            if complete and re.fullmatch(r"\d{6,}", file.stem) and file.name not in self._taken:
+                file.unlink()
 
 
 def _jpeg(image: np.ndarray) -> bytes:
@@ -209,9 +233,13 @@ def _jpeg(image: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 
 
-def _overlay_ending(source: Source) -> str:
-    """Of the overlay's name: unrelated photographs have a folder."""
-    return "" if source.independent else ".jpg" if source.still else ".mp4"
+def _overlay_endings(source: Source, *, video: bool, pictures: bool) -> list[str]:
+    """Of the overlays' names; a folder of pictures has none."""
+    if source.still:
+        return [".jpg"] if video or pictures else []
+    if source.independent:
+        return [""] if video or pictures else []
+    return [".mp4"] * video + [""] * pictures
 
 
 def _check_not_the_source(path: Path, source: Source) -> None:

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -568,3 +570,63 @@ def test_a_recording_played_as_if_it_happened_now_tells_its_latency(run, tmp_pat
     assert done.status == 0
     assert "latency ms  95 % below" in done.out
     assert frame_lines("output/walk.jsonl")
+
+
+def test_the_overlay_as_pictures(run, tmp_path):
+    write_video(tmp_path / "walk.mp4", [moving(i) for i in range(5)])
+    folder = tmp_path / "output" / "walk"
+    folder.mkdir(parents=True)
+    for name in ("000009.jpg", "mine.jpg"):  # of an earlier run that went further, and somebody's own
+        (folder / name).touch()
+    run("--input", "walk.mp4", "--save-images", "--no-video")
+    assert names("output") == ["walk", "walk.json"]
+    assert names(folder) == [*(f"{i:06d}.jpg" for i in range(5)), "mine.jpg"]
+    picture = cv2.imread(str(folder / "000000.jpg"))[..., ::-1].astype(int)
+    assert picture.shape == (48, 64, 3)
+    assert np.abs(picture - moving(0)).max(axis=2)[:8].max() > 60  # a label above the person
+    run("--input", "walk.mp4", "--save-images", "--max-frames", "3")
+    assert names("output") == ["walk", "walk.json", "walk.mp4"]
+    assert names(folder) == [*(f"{i:06d}.jpg" for i in range(3)), "mine.jpg"]
+
+
+def test_the_pictures_of_a_folder_have_its_names_and_never_take_its_place(run, tmp_path):
+    (tmp_path / "walk").mkdir()
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / "walk" / f"frame_{i:04d}.png"), moving(i)[..., ::-1])
+    run("--input", "walk", "--save-images", "--no-video", "--quiet")
+    assert names("output/walk") == [f"frame_{i:04d}.jpg" for i in range(3)]
+    done = run("--input", "walk", "--save-images", "--no-video", "--quiet", "--output", ".")
+    assert done.status == 2
+    assert "walk: its result would take its place; choose another folder with --output" in done.err
+
+
+def test_crops_of_the_people_in_folders_by_id(run, tmp_path):
+    for name in ("walk", "run"):
+        write_video(tmp_path / f"{name}.mp4", [moving(i) for i in range(2)])
+    arguments = ("--input", "walk.mp4", "run.mp4", "--save-crops", "crops", "--no-video", "--quiet")
+    assert run(*arguments).status == 0
+    assert names("crops") == ["run", "walk"]
+    files = sorted(str(f.relative_to("crops/walk")) for f in Path("crops/walk").rglob("*.jpg"))
+    assert files == [f"{person}/{frame:06d}.jpg" for person in ("0001", "0002") for frame in range(2)]
+    red = cv2.imread("crops/walk/0001/000001.jpg")[..., ::-1].astype(int)  # 2 to 14, 8 to 40
+    assert np.abs(red.mean(axis=(0, 1)) - (255, 0, 0)).max() < 40
+    again = run(*arguments)
+    assert again.status == 2
+    assert "--save-crops: crops/walk is there already; remove it or choose another folder" in again.err
+
+
+def test_a_job_can_be_watched_while_it_runs(tmp_path):
+    write_video(tmp_path / "walk.mp4", [moving(i) for i in range(100)])
+    process = start(tmp_path, "--input", "walk.mp4", "--show", "--no-video", "--quiet")
+    assert process.stderr is not None
+    address = process.stderr.readline().removeprefix("watch: ").strip()
+    with urllib.request.urlopen(f"{address}frame.jpg", timeout=60) as answer:
+        picture = cv2.imdecode(np.frombuffer(answer.read(), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (48, 64, 3)
+    green = picture[4:44, 50:60].mean(axis=(0, 1))
+    assert green[1] > max(green[0], green[2]) + 30  # the one who stands, with limbs on them
+    assert not (tmp_path / "output" / "walk.json").exists()  # it runs still
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address, timeout=10)
