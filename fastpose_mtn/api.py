@@ -33,7 +33,7 @@ from fastpose_mtn.video.sources import ArraySource, Source, find_inputs, open_so
 class FastPose:
     """Boxes, joints and identities of everyone in videos and images.
 
-    Coordinates are pixels of the frame as displayed, continuous: the centre of the upper left pixel is
+    Coordinates are pixels of the frame as displayed, upright and square, continuous: the centre of the upper left one is
     (0.5, 0.5). Boxes are x1, y1, x2, y2. A joint is x, y and a confidence in [0, 1] that tells visible
     joints from hidden ones; ``skeleton.joints`` names them in order. Everything is NumPy.
 

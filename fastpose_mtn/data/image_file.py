@@ -10,9 +10,10 @@ import numpy as np
 
 from fastpose_mtn.errors import InputError
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".jp2")
-)
+IMAGE_SUFFIXES = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".png", ".apng", ".bmp", ".webp", ".gif", ".avif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm",
+    ".jp2",
+))  # fmt: skip
 _EXIF_ORIENTATION = 0x0112
 # What is not a byte of pixels (00), filling (FF) or a mark without a segment (01, D0 to D7).
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
@@ -21,6 +22,31 @@ _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 def is_image(path: Path) -> bool:
     """Whether the file's name is an image's; hidden files are not looked at."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def is_webp(head: bytes) -> bool:
+    """Whether a file that begins with ``head``, 12 bytes or more, is a WebP."""
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+
+
+def is_animated(path: Path) -> bool:
+    """Whether an image file holds several pictures with times, whatever its name; False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+            if is_webp(head):
+                return head[12:16] == b"VP8X" and bool(head[20] & 0b10)
+            if head[4:8] == b"ftyp":  # AVIF, like MP4, lists the kinds of file that it is
+                return b"avis" in head
+            if not head.startswith((b"GIF8", b"\x89PNG")):
+                return False
+            from PIL import Image  # here: it takes a while to import, and reading does without
+
+            file.seek(0)
+            with Image.open(file, formats=("GIF", "PNG")) as image:
+                return bool(getattr(image, "is_animated", False))
+    except Exception:  # Pillow raises whatever a damaged file leads it to
+        return False
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -51,6 +51,7 @@ class _Wrapper(Source):
             time_base=source.time_base,
             live=True,
             still=source.still,
+            sound=source.sound,
         )
         self._source = source
         self._stopped = threading.Event()

@@ -20,6 +20,7 @@ from fastpose_mtn.video.crops import CropWriter
 from fastpose_mtn.video.encoder import VideoEncoder
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.pipeline import StageTimes, TrackedFrame
+from fastpose_mtn.video.sound import SoundPacket
 from fastpose_mtn.video.sources import Source
 from fastpose_mtn.video.writers import FORMATS, ResultWriter, open_writer
 from fastpose_mtn.visualization.overlay import Overlay
@@ -113,18 +114,33 @@ class Outputs:
         )
         self._name, self._independent, self._view = name, source.independent, view
         self._overlay = Overlay(skeleton, joint_thresh=joint_thresh) if overlays or view else None
+        self._film: VideoEncoder | None = None
         self._encoders: list[VideoEncoder | _Picture | _Pictures] = []
         for ending in overlays:
             path = folder / f"{name}{ending}"
             if ending == ".mp4":
-                encoder = VideoEncoder(path, frame_rate=source.frame_rate, time_base=source.time_base)
-                self._encoders.append(encoder)
+                self._film = VideoEncoder(
+                    path,
+                    frame_rate=source.frame_rate,
+                    time_base=source.time_base,
+                    sound=() if source.live else source.sound,
+                )
+                self._encoders.append(self._film)
             else:
                 self._encoders.append(_Pictures(path) if ending == "" else _Picture(path))
-        self._encoding: Consumer[tuple[Frame, np.ndarray]] | None = (
+        self._encoding: Consumer[tuple[Frame, np.ndarray, list[SoundPacket]]] | None = (
             Consumer(self._encode, capacity=_WAITING, name="encode") if overlays else None
         )
+        self._sound_is_live = source.live and bool(source.sound)
+        self._sound: list[SoundPacket] = []  # of frames without an image
         self._writing: Consumer[TrackedFrame] = Consumer(self._write, capacity=_WAITING, name="write")
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is missing in the files, a line each; complete when they are closed."""
+        if self._film and self._sound_is_live:
+            return ["the sound of a live source is not in the overlay, whose frames are not all there"]
+        return self._film.lost if self._film else []
 
     def write(self, tracked: TrackedFrame) -> None:
         """Hands a frame over; raises what went wrong with an earlier one."""
@@ -165,6 +181,8 @@ class Outputs:
                         tracked.scene_cut,
                     )
                 )
+        if self._encoding:
+            self._sound += frame.sound
         watched = self._view is not None and self._view.watched
         if self._overlay and (self._encoding or watched) and frame.image is not None:
             if self._independent or tracked.scene_cut:
@@ -174,14 +192,15 @@ class Outputs:
             if self._view:
                 self._view.show(drawn, f"{self._name}: frame {frame.index}, {frame.time_s:.2f} s")
             if self._encoding:
-                self._encoding.put((frame, drawn))
+                self._encoding.put((frame, drawn, self._sound))
+                self._sound = []
 
-    def _encode(self, item: tuple[Frame, np.ndarray]) -> None:
-        frame, drawn = item
+    def _encode(self, item: tuple[Frame, np.ndarray, list[SoundPacket]]) -> None:
+        frame, drawn, sound = item
         with self._times.measure("encode"):
             for encoder in self._encoders:
                 if isinstance(encoder, VideoEncoder):
-                    encoder.write(drawn, frame.time_s, frame.duration_s)
+                    encoder.write(drawn, frame.time_s, frame.duration_s, sound)
                 else:
                     encoder.write(drawn, frame)
 

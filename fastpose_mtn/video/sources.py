@@ -6,18 +6,23 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sized
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fastpose_mtn.data.image_file import is_image, read_image
+from fastpose_mtn.data.image_file import is_animated, is_image, is_webp, read_image
 from fastpose_mtn.data.image_values import ImageValue, as_image
 from fastpose_mtn.errors import InputError, did_you_mean_file
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.image_order import image_order
 
+if TYPE_CHECKING:
+    import av
+
 VIDEO_SUFFIXES = frozenset((
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
-    ".ogv", ".mjpeg", ".gif", ".h264", ".hevc",
+    ".ogv", ".mjpeg", ".h264", ".hevc",
 ))  # fmt: skip
+_ANIMATED_SUFFIXES = frozenset((".gif", ".webp", ".apng", ".avif"))
 Report = Callable[[str], None]  # is told, in a line, what was decided
 _FINE_TIME_BASE = Fraction(1, 90_000)  # MPEG's clock: a multiple of every common frame rate
 
@@ -35,6 +40,7 @@ class Source:
         live: frames come at their own pace: the newest is looked at, and those that nobody had time for are not.
         still: a single picture.
         independent: the frames are unrelated photographs: nobody is followed from one to the next.
+        sound: the sound tracks whose packets come with the frames; they can be looked at until it is closed.
         skipped: indices of the frames that could not be decoded, so far.
         problem: once all frames were read: why there are fewer than there should be, or None.
     """
@@ -52,6 +58,7 @@ class Source:
         time_base: Fraction = _FINE_TIME_BASE,
         live: bool = False,
         still: bool = False,
+        sound: tuple[av.AudioStream, ...] = (),
     ) -> None:
         self.name = name
         self.path = path
@@ -60,6 +67,7 @@ class Source:
         self.time_base = time_base
         self.live = live
         self.still = still
+        self.sound = sound
         self.skipped: list[int] = []
         self.problem: str | None = None
 
@@ -166,7 +174,7 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
         return [value]
     images = _images_of(path)
     videos = sorted(
-        (f for f in path.iterdir() if f.suffix.lower() in VIDEO_SUFFIXES and not f.name.startswith(".")),
+        (f for f in path.iterdir() if _is_video(f)),
         key=_natural_order,
     )
     if not images and not videos:
@@ -220,7 +228,7 @@ def open_source(
             frame_rate=folder_frame_rate,
             independent=_are_independent(value, files, images, report),
         )
-    if is_image(path):
+    if is_image(path) and not is_animated(path):
         return ImageSource(path.stem, [path], path=path, frame_rate=folder_frame_rate)
     return _video_source(value, name=path.stem, path=path)
 
@@ -231,6 +239,12 @@ def is_url(value: str) -> bool:
 
 
 def _video_source(value: str, *, name: str, path: Path | None = None) -> Source:
+    if path and is_image(path):
+        with path.open("rb") as file:
+            if is_webp(file.read(12)):  # FFmpeg reads still ones only
+                from fastpose_mtn.video.animation import AnimatedImage
+
+                return AnimatedImage(path)
     from fastpose_mtn.video.video_source import VideoSource  # FFmpeg's libraries, only where they are needed
 
     return VideoSource(value, name=name, path=path)
@@ -244,7 +258,19 @@ def _url_name(url: str) -> str:
 
 
 def _images_of(folder: Path) -> list[Path]:
-    return sorted((file for file in folder.iterdir() if is_image(file)), key=_natural_order)
+    return sorted((f for f in folder.iterdir() if is_image(f) and not _moves(f)), key=_natural_order)
+
+
+def _is_video(file: Path) -> bool:
+    """Whether a file of a folder is a video or an animated image."""
+    if file.name.startswith("."):
+        return False
+    return file.suffix.lower() in VIDEO_SUFFIXES or (is_image(file) and _moves(file))
+
+
+def _moves(image: Path) -> bool:
+    """Whether a folder's image is an animated one; a PNG counts as a picture, as nearly all are."""
+    return image.suffix.lower() in _ANIMATED_SUFFIXES and is_animated(image)
 
 
 def _are_independent(value: str, files: list[Path], images: str, report: Report) -> bool:

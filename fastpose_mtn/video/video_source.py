@@ -16,18 +16,22 @@ import numpy as np
 from av.stream import Disposition
 
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.video.clock import FrameClock, PacketClock, nominal_rate
 from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.sound import SoundReader
 from fastpose_mtn.video.sources import Source
 
 _ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 _TIMEOUTS_S = (15.0, 15.0)  # to open a stream, and between two of its packets
+_MOST_STRETCHED = 5  # pixels' width to height; beyond it, either way, the file is wrong
 
 
 class VideoSource(Source):
-    """The first video track of a file or stream, upright, timed by its own clock.
+    """The main video track of a file or stream, as a player shows it: upright, with square pixels.
 
-    A packet that cannot be decoded becomes a frame without an image, in its place and at its time.
+    Frames are timed by the track's own clock (see ``fastpose_mtn.video.clock``). A packet that cannot be decoded
+    becomes a frame without an image, in its place and at its time.
     """
 
     def __init__(self, location: str, *, name: str, path: Path | None = None) -> None:
@@ -40,13 +44,13 @@ class VideoSource(Source):
             self._container = av.open(location, options=options, timeout=_TIMEOUTS_S if live else None)
         except _FAILURES as error:
             raise InputError(self._why_not_opened(error, live)) from error
-        tracks = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not tracks or not tracks[0].codec_context:
+        track = _main_track(self._container)
+        if not track:
             self._container.close()
             raise InputError(f"{self._shown}: no video in it, only sound or data; give a video")
-        self._track = track = tracks[0]
+        self._track = track
         track.thread_type = "AUTO"
-        rate = track.average_rate or track.guessed_rate or Fraction(30)
+        rate = nominal_rate(track)
         length_s = _length_s(self._container, track)
         self._declared_frames = track.frames
         super().__init__(
@@ -56,8 +60,14 @@ class VideoSource(Source):
             frame_rate=float(rate),
             time_base=track.time_base or Fraction(1, 90_000),
             live=live and not length_s,  # a recording that lies elsewhere has a length
+            sound=tuple(self._container.streams.audio),
         )
         self._length_s = length_s
+        self._rate = rate
+        # In a transport stream the mark tells of a packet lost before this one: where segments were joined there is one.
+        self._may_skip_corrupt = path is not None and self._container.format.name not in ("mpegts", "hls")
+        self._stretch = track.sample_aspect_ratio or Fraction(1)  # a pixel's width by its height
+        self._coded_stretch = track.codec_context.sample_aspect_ratio
         self._broke_off: str | None = None  # why reading ended early
 
     def _why_not_opened(self, error: Exception, live: bool) -> str:
@@ -71,28 +81,36 @@ class VideoSource(Source):
         return f"{self._shown}: the video cannot be opened: {getattr(error, 'strerror', None) or error}"
 
     def __iter__(self) -> Iterator[Frame]:
-        self._index, self._last_time_s, self._size_hw = 0, 0.0, (0, 0)
-        self._origin_s: float | None = None  # the first frame's time on the track's own clock
+        self._index, self._size_hw = 0, (0, 0)
+        self._packets = PacketClock(self._track, self._rate)
+        self._clock = FrameClock(self._rate, shown_times=self._container.format.name != "avi")
+        self._sound = SoundReader(() if self.live else self._container.streams.audio, self.time_base)
         self._under_way: list[float] = []  # a heap: times of packets that have not become frames yet
         self._failures = 0  # packets that failed and whose place is not reached yet
+        self._taken, self._without_frame = (
+            0,
+            0,
+        )  # packets: that were read, and that hold no frame of their own
         decoded = 0
-        for image in self._decode():
-            time_s = image.time if image.time is not None else self._nominal_time()
-            yield from self._missing_before(time_s)
-            yield self._frame(image, time_s)
+        for image in _one_behind(self._decode()) if self._sound.tracks else self._decode():
+            clock_s = self._clock.shown_at(image)
+            if clock_s is not None:
+                yield from self._missing_before(clock_s)
+            yield self._frame(image, clock_s)
             decoded += 1
         if not decoded:
             raise InputError(
                 f"{self._shown}: no frame of it can be decoded; convert it, for example to H.264"
             )
-        # What is still under way at the end has failed too; the decoder may not have said so.
-        self._failures = len(self._under_way)
+        # What is still under way at the end has failed too, if each packet is a frame; the decoder may not have said so.
+        lost = self._taken - decoded - len(self.skipped)
+        self._failures = 0 if self._without_frame else min(lost, len(self._under_way))
         yield from self._missing_before(math.inf)
         self.problem = self._too_short(decoded)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Frames in display order, with what can be decoded of a damaged file."""
-        packets = self._container.demux(self._track)
+        packets = self._container.demux(self._track, *self._sound.tracks)
         while True:
             try:
                 packet = next(packets, None)
@@ -101,13 +119,18 @@ class VideoSource(Source):
                 return
             if packet is None:
                 return
+            if packet.stream.index != self._track.index:  # its own index is 0 where it ends the track
+                self._sound.add(packet, self._packets.shifts)
+                continue
+            self._packets.mend(packet)
             if packet.pts is not None and packet.time_base and not packet.is_discard:
                 heapq.heappush(self._under_way, float(packet.pts * packet.time_base))
-            if packet.is_corrupt and self.path:  # cut off; it would take its neighbours with it
+                self._taken += 1
+            if packet.is_corrupt and self._may_skip_corrupt:  # cut off; it would take its neighbours with it
                 self._failures += 1
                 continue
             try:
-                yield from packet.decode()
+                yield from self._track.decode(packet)
             except _FAILURES:
                 self._failures += 1
 
@@ -120,16 +143,16 @@ class VideoSource(Source):
         """
         while self._under_way and self._under_way[0] <= time_s:
             due_s = heapq.heappop(self._under_way)
-            if self._failures and due_s < time_s:
-                self._failures -= 1
-                yield self._missing(due_s)
+            if due_s < time_s:
+                if self._failures:
+                    self._failures -= 1
+                    yield self._missing(due_s)
+                else:
+                    self._without_frame += 1
 
-    def _nominal_time(self) -> float:
-        """The time of the next frame on the track's clock, where the file gives none."""
-        return (self._origin_s or 0.0) + self._index / self.frame_rate
-
-    def _frame(self, decoded: av.VideoFrame, clock_s: float) -> Frame:
-        stored = decoded.to_ndarray(format="rgb24")
+    def _frame(self, decoded: av.VideoFrame, clock_s: float | None) -> Frame:
+        width, height = self._square(decoded.width, decoded.height)
+        stored = decoded.to_ndarray(format="rgb24", width=width, height=height)
         turn = round(decoded.rotation / 90) * 90 % 360  # degrees anticlockwise that make it upright
         image: np.ndarray = cv2.rotate(stored, _ROTATIONS[turn]) if turn else np.ascontiguousarray(stored)
         self._size_hw = image.shape[:2]
@@ -141,18 +164,28 @@ class VideoSource(Source):
         self.skipped.append(self._index)
         return self._next(clock_s, 1.0 / self.frame_rate, None)
 
-    def _next(self, clock_s: float, duration_s: float, image: np.ndarray | None) -> Frame:
-        if self._origin_s is None:
-            self._origin_s = clock_s
-        # A stream's clock may jump back when its sender restarts; the tracker's time may not.
-        self._last_time_s = max(clock_s - self._origin_s, self._last_time_s)
+    def _square(self, width: int, height: int) -> tuple[int, int]:
+        """The size of a stored frame whose pixels are made square; the shorter side of a pixel is stretched.
+
+        Broadcasts change their pixels' shape on the way: what the decoder was told last counts.
+        """
+        coded = self._track.codec_context.sample_aspect_ratio
+        if coded and coded != self._coded_stretch:
+            self._stretch = self._coded_stretch = coded
+        if not Fraction(1, _MOST_STRETCHED) <= self._stretch <= _MOST_STRETCHED:
+            return width, height
+        return round(width * max(self._stretch, Fraction(1))), round(height / min(self._stretch, Fraction(1)))
+
+    def _next(self, clock_s: float | None, duration_s: float, image: np.ndarray | None) -> Frame:
+        time_s = self._clock.advance(clock_s)
         frame = Frame(
             index=self._index,
             number=self._index,
-            time_s=self._last_time_s,
+            time_s=time_s,
             duration_s=duration_s,
             image=image,
             image_size_hw=self._size_hw,
+            sound=self._sound.take(self._clock.origin_s),
         )
         self._index += 1
         return frame
@@ -160,11 +193,14 @@ class VideoSource(Source):
     def _too_short(self, decoded: int) -> str | None:
         if self._broke_off:
             return f"{self._shown}: it broke off after {self._index} frames: {self._broke_off}"
-        if self.path is None or not self._length_s:
+        if self.path is None or not self._length_s or self._packets.jumped:
             return None
         # Both clues must agree: an edit list hides frames, and a written length may be wrong.
         whole = self._declared_frames or self._length_s * self.frame_rate
-        reached_s = self._last_time_s + 1.0 / self.frame_rate
+        reached_s = self._clock.last_s + 1.0 / self.frame_rate
+        reached_s += max(
+            0.0, self._clock.origin_s or 0.0
+        )  # some lengths count from 0, some from the first frame
         if self._index < 0.97 * whole - 1 and reached_s < 0.97 * self._length_s:
             return (
                 f"{self._shown}: the video is cut off: {decoded} of its {round(whole)} frames are there, "
@@ -175,6 +211,31 @@ class VideoSource(Source):
     def close(self) -> None:
         """Closes the video file or the connection to the stream."""
         self._container.close()
+
+
+def _main_track(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The video track that players choose; cover art and thumbnails are none."""
+    tracks = [
+        track
+        for track in container.streams.video
+        if track.codec_context
+        and not track.disposition & (Disposition.attached_pic | Disposition.still_image)
+    ]
+    best = container.streams.best("video")
+    return next(
+        (track for track in tracks if best and track.index == best.index), tracks[0] if tracks else None
+    )
+
+
+def _one_behind(images: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """The images, each when the next is there: the last one comes when all sound was read."""
+    held: av.VideoFrame | None = None
+    for image in images:
+        if held is not None:
+            yield held
+        held = image
+    if held is not None:
+        yield held
 
 
 def _length_s(container: av.container.InputContainer, track: av.VideoStream) -> float | None:

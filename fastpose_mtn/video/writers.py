@@ -1,7 +1,7 @@
 """Result files, one class a format, written as results come and in constant memory.
 
 Each becomes ``NAME.partial`` at once and ``NAME`` when it is whole. Boxes and joints are in pixels of
-the source, upright; see ``fastpose_mtn.structures`` for the conventions that a format does not change.
+the source as displayed, upright and square; see ``fastpose_mtn.structures`` for the conventions that a format does not change.
 """
 
 from __future__ import annotations

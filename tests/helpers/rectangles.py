@@ -30,18 +30,30 @@ def moving(index, size_hw=(48, 64)):
     return scene(size_hw, red=(index * 2 % 40, 8, index * 2 % 40 + 12, 40), green=(50, 4, 60, 44))
 
 
-def write_video(path, images, times=None, *, rotation=None, options=None, codec="libx264", last=1 / 30):
-    """A video file whose frames are shown at ``times`` (seconds; default 30 a second)."""
+def write_video(
+    path,
+    images,
+    times=None,
+    *,
+    rotation=None,
+    options=None,
+    codec="libx264",
+    b_frames=0,
+    pixel=None,
+    base=Fraction(1, 15360),
+):
+    """A video file whose frames are shown at ``times`` (seconds; default 30 a second); ``pixel``: width to height."""
     images = list(images)
     times = [i / 30 for i in range(len(images))] if times is None else times
-    base = Fraction(1, 15360)
     with av.open(str(path), "w", options=options or {}) as container:
         track = container.add_stream(codec, rate=30)
         track.height, track.width = images[0].shape[:2]
         track.pix_fmt = "yuv420p" if track.height % 2 == 0 and track.width % 2 == 0 else "yuv444p"
         track.options = {"crf": "10", "preset": "ultrafast"}
         track.codec_context.time_base = base
-        track.codec_context.max_b_frames = 0
+        track.codec_context.max_b_frames = b_frames
+        if pixel:
+            track.codec_context.sample_aspect_ratio = pixel
         if rotation is not None:
             track.set_display_rotation(rotation)
         for image, time in zip(images, times, strict=True):
@@ -132,3 +144,33 @@ def stand_in(estimator=None):
         return PoseTracking(cfg, estimator or RectangleEstimator(), ColourTracker, 1)
 
     return SimpleNamespace(build=build, asked=asked)
+
+
+def write_film(path, count=40, *, codec="aac", picture_s=0.0, sound_s=0.0, length_s=None, video="libx264"):
+    """A video of ``moving`` from ``picture_s`` on, 30 frames a second, with a tone from ``sound_s`` on."""
+    rate, size = 48_000, 1024
+    length_s = count / 30 if length_s is None else length_s
+    events = [(picture_s + i / 30, 0, i) for i in range(count)]
+    events += [(sound_s + i * size / rate, 1, i) for i in range(int(length_s * rate / size))]
+    with av.open(str(path), "w") as container:
+        track = container.add_stream(video, rate=30)
+        track.height, track.width, track.pix_fmt = 48, 64, "yuv420p"
+        track.codec_context.time_base = Fraction(1, 30)
+        tone = container.add_stream(codec, rate=rate)
+        made = tone.codec_context
+        resampler = av.AudioResampler(made.format, "stereo", rate, frame_size=made.frame_size or size)
+        for time, is_sound, i in sorted(events):
+            if is_sound:
+                wave = 8000 * np.sin(np.arange(i * size, (i + 1) * size) * 2 * np.pi * 440 / rate)
+                samples = np.repeat(wave.astype(np.int16), 2)[None]
+                frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="stereo")
+                frame.sample_rate, frame.pts, frame.time_base = rate, round(time * rate), Fraction(1, rate)
+                for part in resampler.resample(frame):
+                    container.mux(tone.encode(part))
+            else:
+                frame = av.VideoFrame.from_ndarray(moving(i), format="rgb24")
+                frame.pts, frame.time_base = round(time * 30), Fraction(1, 30)
+                container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+        container.mux(tone.encode(None))
+    return path

@@ -1,8 +1,12 @@
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import rectangles
 from rectangles import COLOURS, moving, scene
 
 from fastpose_mtn.video.encoder import VideoEncoder
@@ -75,6 +79,54 @@ def test_a_frame_of_another_size_is_fitted_on_black(tmp_path):
 def test_two_frames_of_one_time_are_both_kept(tmp_path):
     path = encode(tmp_path / "a.mp4", [moving(i) for i in range(4)], [0.0, 0.1, 0.1, 0.2])
     assert len(list(open_source(str(path)))) == 4
+
+
+def test_a_video_cut_by_a_kill_plays_up_to_the_cut(tmp_path):
+    """Nothing is closed and no buffer emptied; with the frames that are still inside the encoder left out."""
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(Path(rectangles.__file__).parent)!r})
+from fractions import Fraction
+from pathlib import Path
+from rectangles import moving
+from fastpose_mtn.video.encoder import VideoEncoder
+encoder = VideoEncoder(Path({str(tmp_path / "a.mp4")!r}), frame_rate=30, time_base=Fraction(1, 90000))
+for i in range(20):
+    encoder.write(moving(i), i / 30, 1 / 30)
+os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    assert [file.name for file in tmp_path.iterdir()] == ["a.mp4.partial"]
+    with av.open(str(tmp_path / "a.mp4.partial")) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert 15 <= len(times) <= 20
+    np.testing.assert_allclose(times, np.arange(len(times)) / 30, atol=1e-4)
+
+
+def test_a_finished_video_is_a_common_mp4(tmp_path):
+    path = encode(tmp_path / "a.mp4", [moving(i) for i in range(40)], [i / 30 for i in range(40)])
+    content = path.read_bytes()
+    boxes, position = [], 0
+    while position < len(content):
+        size = int.from_bytes(content[position : position + 4], "big")
+        boxes.append(content[position + 4 : position + 8].decode())
+        position += size
+    assert [box for box in boxes if box != "free"] == ["ftyp", "mdat", "moov"]
+
+
+@pytest.mark.parametrize("time_base", [Fraction(1), Fraction(1, 25), Fraction(1, 10**9), Fraction(1, 15360)])
+def test_times_that_a_sources_tick_cannot_tell_or_mp4_cannot_hold(tmp_path, time_base):
+    times = [0.0, 0.02, 0.03, 3000.0]
+    path = encode(tmp_path / "a.mp4", [moving(i) for i in range(4)], times, time_base=time_base)
+    with av.open(str(path)) as container:
+        np.testing.assert_allclose([frame.time for frame in container.decode(video=0)], times, atol=1e-3)
+
+
+def test_a_frame_an_hour_is_a_rate_too(tmp_path):
+    path = encode(
+        tmp_path / "a.mp4", [moving(i) for i in range(3)], [0.0, 3600.0, 7200.0], frame_rate=1 / 3600
+    )
+    assert [frame.time_s for frame in open_source(str(path))] == [0.0, 3600.0, 7200.0]
 
 
 def test_an_unfinished_video_is_plainly_partial(tmp_path):

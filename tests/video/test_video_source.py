@@ -1,8 +1,11 @@
 import threading
+from fractions import Fraction
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 
+import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from rectangles import damage, moving, scene, write_video
 
 from fastpose_mtn.errors import InputError
@@ -39,6 +42,87 @@ def test_a_turned_video_is_upright(tmp_path, rotation, corner):
     assert frame.image_size_hw == ((64, 48) if rotation in (90, -90) else (48, 64))
     assert frame.image[corner][0] > 200
     assert frame.image[corner][1] < 60
+
+
+@pytest.mark.parametrize(
+    ("pixel", "size_hw"),
+    [
+        (Fraction(2), (48, 128)),
+        (Fraction(1, 2), (96, 64)),
+        (Fraction(16, 11), (48, 93)),
+        (Fraction(100), (48, 64)),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_pixels_are_made_square_as_players_show_them(tmp_path, suffix, pixel, size_hw):
+    """Without loss: the shorter side is stretched. A hundred times as wide as high is nonsense."""
+    path = write_video(tmp_path / f"a.{suffix}", [scene(red=(16, 12, 48, 36))] * 20, pixel=pixel)
+    for frame in open_source(str(path)):
+        assert frame.image.shape[:2] == frame.image_size_hw == size_hw
+        rows, columns = np.nonzero(frame.image[..., 0].astype(int) - frame.image[..., 1] > 80)
+        found = [columns.min() / size_hw[1], rows.min() / size_hw[0], np.ptp(columns) / size_hw[1]]
+        np.testing.assert_allclose(found, [0.25, 0.25, 0.5], atol=0.04)
+
+
+def test_oblong_pixels_of_a_turned_video(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [scene()] * 2, rotation=90, pixel=Fraction(2))
+    assert {frame.image_size_hw for frame in open_source(str(path))} == {(128, 48)}
+
+
+def test_pixels_whose_shape_changes_on_the_way_as_in_broadcasts(tmp_path):
+    parts = [
+        write_video(tmp_path / f"{i}.ts", [moving(i) for i in range(20)], pixel=pixel).read_bytes()
+        for i, pixel in enumerate((Fraction(2), Fraction(1)))
+    ]
+    (tmp_path / "a.ts").write_bytes(b"".join(parts))
+    widths = [frame.image_size_hw[1] for frame in open_source(str(tmp_path / "a.ts"))]
+    assert widths == [128] * 20 + [64] * 20
+
+
+def write_two_tracks(path, *, first, second, still=False):
+    """Tracks of ``first`` and ``second`` frames, of 64x48 and 32x24 pixels."""
+    with av.open(str(path), "w") as container:
+        for count, size_hw in ((first, (48, 64)), (second, (24, 32))):
+            track = container.add_stream("libx264", rate=30)
+            track.height, track.width = size_hw
+            track.pix_fmt, track.codec_context.time_base = "yuv420p", Fraction(1, 30)
+            if count == 1 and still:
+                track.disposition = Disposition.attached_pic
+        for track, count in zip(container.streams, (first, second), strict=True):
+            for index in range(count):
+                frame = av.VideoFrame.from_ndarray(moving(index, (track.height, track.width)), format="rgb24")
+                frame.pts, frame.time_base = index, Fraction(1, 30)
+                container.mux(track.encode(frame))
+            container.mux(track.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("first", "second", "size_hw"), [(20, 12, (48, 64)), (1, 20, (24, 32))])
+def test_of_several_tracks_the_main_one_is_seen_to_its_end(tmp_path, first, second, size_hw):
+    """A thumbnail's track of one frame is not the film, wherever it stands."""
+    source = open_source(str(write_two_tracks(tmp_path / "a.mkv", first=first, second=second)))
+    frames = list(source)
+    assert (len(frames), source.skipped, source.problem) == (max(first, second), [], None)
+    assert {frame.image_size_hw for frame in frames} == {size_hw}
+
+
+def test_cover_art_is_not_the_video(tmp_path):
+    """Of a song with a cover there is nothing to track."""
+    with av.open(str(tmp_path / "song.m4a"), "w", format="mp4") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.height, cover.width, cover.pix_fmt = 48, 64, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        sound = container.add_stream("aac", rate=8000)
+        container.mux(
+            cover.encode(av.VideoFrame.from_ndarray(moving(0), format="rgb24").reformat(format="yuvj420p"))
+        )
+        container.mux(cover.encode(None))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 8000
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode(None))
+    with pytest.raises(InputError, match=r"song\.m4a: no video in it, only sound or data"):
+        open_source(str(tmp_path / "song.m4a"))
 
 
 def test_an_odd_size_is_kept(tmp_path):
@@ -108,8 +192,6 @@ def test_a_video_without_its_index_is_refused(tmp_path):
 
 
 def test_sound_alone_is_refused(tmp_path):
-    import av
-
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         track = container.add_stream("aac", rate=8000)
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")

@@ -1,0 +1,65 @@
+"""Animated images that FFmpeg does not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.sources import Source
+
+_SHORTEST_S, _USUAL_S = 0.011, 0.1  # browsers show frames of 10 ms and less for a tenth of a second
+
+
+class AnimatedImage(Source):
+    """An animated WebP's pictures at their times, decoded by Pillow; transparency is dropped.
+
+    Raises:
+        InputError: its first picture cannot be decoded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from PIL import Image
+
+        self._failures = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+        try:
+            self._image = Image.open(path)
+            first_s = self._picture(0)[1]
+        except self._failures as error:
+            raise InputError(
+                f"{path}: the animation cannot be decoded: {error}; convert it to MP4"
+            ) from error
+        count = int(getattr(self._image, "n_frames", 1))
+        super().__init__(path.stem, path=path, frame_count=count, frame_rate=1 / first_s)
+
+    def __iter__(self) -> Iterator[Frame]:
+        time_s = 0.0
+        for index in range(self.frame_count or 0):
+            try:
+                picture, duration_s = self._picture(index)
+            except self._failures as error:
+                self.problem = f"{self.path}: its pictures from {index} on cannot be decoded: {error}; those before were tracked"
+                return
+            yield Frame(
+                index=index,
+                number=index,
+                time_s=time_s,
+                duration_s=duration_s,
+                image=picture,
+                image_size_hw=picture.shape[:2],
+            )
+            time_s += duration_s
+
+    def _picture(self, index: int) -> tuple[np.ndarray, float]:
+        """A picture (H, W, 3) uint8 RGB, and the seconds for which it is shown."""
+        self._image.seek(index)
+        picture = np.asarray(self._image.convert("RGB"))
+        told_s = float(self._image.info.get("duration", 0)) / 1000
+        return np.ascontiguousarray(picture), told_s if told_s >= _SHORTEST_S else _USUAL_S
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._image.close()

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from PIL import Image
+from rectangles import moving, scene
+
+from fastpose_mtn.data.image_file import is_animated
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.video.sources import ImageSource, find_inputs, open_source
+
+SUFFIXES = ["webp", "png", "apng", "avif", "gif"]
+DURATIONS_MS = [100, 100, 200, 100, 100, 300]
+
+
+def animation(path, count=6):
+    first, *others = (Image.fromarray(moving(3 * i)) for i in range(count))
+    form = {".apng": "PNG"}.get(path.suffix)
+    options = {"lossless": True} if path.suffix == ".webp" else {}
+    first.save(
+        path, form, save_all=True, append_images=others, duration=DURATIONS_MS[:count], loop=0, **options
+    )
+    return path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_animated_image_is_a_video(tmp_path, suffix):
+    path = animation(tmp_path / f"a.{suffix}")
+    assert is_animated(path)
+    source = open_source(str(path))
+    frames = list(source)
+    assert (source.name, source.still, source.skipped, source.problem) == ("a", False, [], None)
+    np.testing.assert_allclose([f.time_s for f in frames], [0.0, 0.1, 0.2, 0.4, 0.5, 0.6], atol=1e-3)
+    for index, frame in enumerate(frames):
+        assert frame.image.shape == (48, 64, 3)
+        red = frame.image[20, :, 0].astype(int) - frame.image[20, :, 1] > 60
+        assert np.nonzero(red)[0][0] == pytest.approx(6 * index, abs=2)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_still_one_is_a_photograph(tmp_path, suffix):
+    path = animation(tmp_path / f"a.{suffix}", count=1)
+    assert not is_animated(path)
+    source = open_source(str(path))
+    assert isinstance(source, ImageSource)
+    assert [frame.image.shape for frame in source] == [(48, 64, 3)]
+
+
+def test_animations_of_a_folder_are_its_videos(tmp_path):
+    animation(tmp_path / "moves.webp")
+    animation(tmp_path / "moves.gif")
+    Image.fromarray(scene()).save(tmp_path / "still.webp")
+    told = []
+    assert find_inputs(str(tmp_path), told.append) == [
+        str(tmp_path / "moves.gif"),
+        str(tmp_path / "moves.webp"),
+    ]
+    assert "1 image beside them passed over" in told[0]
+
+
+def test_times_of_nothing_are_a_tenth_of_a_second_as_in_browsers(tmp_path):
+    frames = [Image.fromarray(moving(i)) for i in range(3)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], duration=0)
+    assert [f.time_s for f in open_source(str(tmp_path / "a.webp"))] == pytest.approx([0.0, 0.1, 0.2])
+
+
+def test_a_damaged_animation_is_told(tmp_path):
+    path = animation(tmp_path / "a.webp")
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"a\.webp: the animation cannot be decoded: .*; convert it to MP4"):
+        list(open_source(str(path)))
