@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import difflib
+import signal
 import sys
+import threading
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 
 class InputError(ValueError):
     """Something a user gave cannot be used; the text names what, where, what was expected and the remedy."""
+
+
+class Ended(KeyboardInterrupt):
+    """SIGTERM or the hang-up of the terminal, which end a command as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def ending_signals() -> list[signal.Signals]:
+    """Signals that ask a command to end: Ctrl-C, SIGTERM, and the terminal's hang-up unless ``nohup`` keeps it off."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hang_up and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        numbers.append(hang_up)
+    return numbers
 
 
 @contextmanager
@@ -18,16 +39,26 @@ def exit_on_error() -> Iterator[None]:
     """Turns bad input into ``error: ...`` on standard error and exit status 2.
 
     ``ValueError`` and ``OSError`` are how this package reports bad input; anything else is a defect
-    and keeps its traceback. Ctrl-C ends with status 130, as shells expect.
+    and keeps its traceback. Ctrl-C ends with status 130, SIGTERM with 143, as shells expect: 128 and the signal.
     """
+    here = threading.current_thread() is threading.main_thread()
+    ending = [number for number in ending_signals() if here and number != signal.SIGINT]
+    previous = {number: signal.signal(number, _end) for number in ending}
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + (interrupt.number if isinstance(interrupt, Ended) else signal.SIGINT))
     except (OSError, ValueError) as error:
         print(error_line(error), file=sys.stderr)
         sys.exit(2)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, where: FrameType | None) -> NoReturn:
+    raise Ended(number)
 
 
 def error_line(error: OSError | ValueError) -> str:

@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 
 from fastpose_mtn.errors import InputError, exit_on_error
@@ -29,3 +31,28 @@ def test_ctrl_c_ends_with_130():
     with pytest.raises(SystemExit) as stop, exit_on_error():
         raise KeyboardInterrupt
     assert stop.value.code == 130
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_and_a_hang_up_clean_up_as_ctrl_c_does(capsys, number, status):
+    before, cleaned = signal.getsignal(number), []
+
+    def work():
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit) as stop, exit_on_error():
+        work()
+    assert (stop.value.code, cleaned, capsys.readouterr().err) == (status, [True], "interrupted\n")
+    assert signal.getsignal(number) == before
+
+
+def test_nohup_keeps_the_hang_up_off():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with exit_on_error():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -35,7 +35,8 @@ def track_inputs(
         show: whether to serve a page that shows the overlay while it is made; its address is printed.
 
     Returns:
-        The exit status: 0, 2 if an input failed, 130 after Ctrl-C.
+        The exit status: 0, 2 if an input failed, 128 and the signal's number after one that asked to end: 130 after
+            Ctrl-C, 143 after SIGTERM.
 
     Raises:
         ValueError, OSError: the network cannot be loaded, or the folder cannot be written to.
@@ -96,7 +97,7 @@ def _track_all(
         print(table(summaries))
         print(f"results: {request.folder}")
     if summaries and summaries[-1].interrupted:
-        return 130
+        return 128 + summaries[-1].interrupted
     return 2 if failed else 0
 
 

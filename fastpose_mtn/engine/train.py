@@ -105,7 +105,7 @@ def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | N
             _LOG.info(
                 "interrupted after step %d; --resume goes on from the last checkpoint", trainer.global_step
             )
-            raise KeyboardInterrupt from None
+            raise stop.__context__ from None
         raise
     if trainer.is_global_zero:
         files.export(module, FINAL_WEIGHTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections import deque
@@ -36,7 +37,8 @@ class Summary:
         seconds: that passed from the first frame to the closed files.
         times: seconds that each stage worked; stages overlap.
         skipped: indices of the frames that could not be decoded.
-        interrupted: by Ctrl-C; the files hold what was done.
+        interrupted: the signal to end that came, Ctrl-C's or another; the files hold what was done. None: none came.
+        lost: what is missing in the files, a line each.
         problem: why there are fewer frames than there should be, or None.
         ages_s: of a live source's last frames, seconds from their arrival until their people were followed.
         passed_over: a live source's frames that nobody had time for.
@@ -50,7 +52,8 @@ class Summary:
     seconds: float = 0.0
     times: StageTimes = field(default_factory=StageTimes)
     skipped: list[int] = field(default_factory=list)
-    interrupted: bool = False
+    interrupted: signal.Signals | None = None
+    lost: list[str] = field(default_factory=list)
     problem: str | None = None
     ages_s: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
     passed_over: int = 0
@@ -67,7 +70,7 @@ def run_source(
     max_frames: int | None,
     quiet: bool,
 ) -> Summary:
-    """Tracks a source from its first frame to its last, to ``max_frames`` or to Ctrl-C.
+    """Tracks a source from its first frame to its last, to ``max_frames`` or to a signal to end, such as Ctrl-C.
 
     Args:
         source: gives the frames; is closed at the end.
@@ -91,7 +94,7 @@ def run_source(
     )
     try:
         with (
-            Interruptible() as interrupt,
+            Interruptible(source.interrupt) as interrupt,
             tqdm(
                 frames,
                 bar_format=_PROGRESS if total else None,
@@ -116,13 +119,14 @@ def run_source(
                         summary.passed_over = tracked.index + 1 - summary.frames
                         bar.set_postfix_str(f"{1000 * age_s:.0f} ms behind", refresh=False)
                     if interrupt.requested:
-                        summary.interrupted = True
                         break
+                summary.interrupted = interrupt.requested
                 complete = True
             finally:
                 frames.close()
                 if outputs:
                     outputs.close(complete)
+                    summary.lost = outputs.remarks
     except Exception as error:
         # Named, not imported: this module must not wait for torch.
         if type(error).__name__ == "OutOfMemoryError":
@@ -177,7 +181,7 @@ def _latency(summary: Summary) -> tuple[str, str]:
 
 def remarks(summary: Summary) -> list[str]:
     """What else there is to say: frames left out, an end before its time."""
-    lines = []
+    lines = [f"{summary.name}: {line}" for line in summary.lost]
     if summary.passed_over:
         lines.append(
             f"{summary.name}: {summary.passed_over} of {summary.passed_over + summary.frames} frames came while the "

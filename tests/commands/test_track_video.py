@@ -521,15 +521,16 @@ def wait_for_lines(path, count, process):
     raise AssertionError(f"{path} did not grow")
 
 
-def test_ctrl_c_leaves_valid_files_of_what_was_done(tmp_path):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_leaves_valid_files_of_what_was_done(tmp_path, ending):
     for name in ("walk", "later"):
         write_video(tmp_path / f"{name}.mp4", [moving(i) for i in range(200)])
     process = start(tmp_path, "--input", "walk.mp4", "later.mp4", "--formats", "posetrack,jsonl,mot,coco")
     output = tmp_path / "output"
     wait_for_lines(output / "walk.jsonl.partial", 6, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 128 + ending
     assert "Traceback" not in errors
     assert names(output) == ["walk.coco.json", "walk.json", "walk.jsonl", "walk.mp4", "walk.txt"]
     lines = frame_lines(output / "walk.jsonl")
@@ -547,11 +548,22 @@ def test_a_kill_leaves_no_file_under_a_final_name(tmp_path):
         tmp_path, "--input", "walk.mp4", "--formats", "posetrack,jsonl,mot,coco", "--save-detections"
     )
     output = tmp_path / "output"
-    wait_for_lines(output / "walk.jsonl.partial", 5, process)
+    wait_for_lines(output / "walk.jsonl.partial", 20, process)
     process.kill()
     process.communicate()
     assert names(output)
     assert all(name.endswith(".partial") for name in names(output))
+    assert len(list(VideoSource(str(output / "walk.mp4.partial"), name="x"))) >= 5
+
+
+def test_a_signal_to_end_cuts_a_wait_for_the_next_frame_short(tmp_path):
+    write_video(tmp_path / "walk.mp4", [moving(i) for i in range(4)], [0.0, 0.01, 0.02, 1000.0])
+    process = start(tmp_path, "--input", "walk.mp4", "--live", "on", "--formats", "jsonl")
+    wait_for_lines(tmp_path / "output" / "walk.jsonl.partial", 2, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert names(tmp_path / "output") == ["walk.jsonl", "walk.mp4"]
 
 
 def test_real_clips_frames_and_images(real_data, run):
