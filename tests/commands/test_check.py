@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from crop_folders import write_crops
 
-from fastpose_mtn.commands.check import check_dataset, main
+from fastpose_mtn.commands.check import main
+from fastpose_mtn.data.check import check_dataset
 from fastpose_mtn.skeletons import POSETRACK15
 
 JOINTS = ["left_wrist", "right_wrist", "nose", "left_ear"]
