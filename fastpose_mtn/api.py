@@ -58,6 +58,7 @@ class FastPose:
         device: str = "auto",
         precision: str = "auto",
         strategy: str | None = None,
+        image_size: int | None = None,
         options: Sequence[str] = (),
     ) -> FastPose:
         """Loads a network.
@@ -69,6 +70,8 @@ class FastPose:
             device: auto, cpu, cuda or cuda:N.
             precision: auto, fp32, bf16 or fp16.
             strategy: of tracking, occlusion_aware, reid or iou; None: the configuration's.
+            image_size: pixels of the shorter side that frames are resized to, the longer one at most twice as long; 0:
+                frames as they are; None: what the weights were trained at. Results are in the frames' pixels.
             options: ``["KEY", "VALUE", ...]``, which override the configuration.
 
         Raises:
@@ -87,6 +90,7 @@ class FastPose:
                 device=str(device),
                 precision=precision,
                 strategy=strategy,
+                image_size=image_size,
                 options=keys,
             )
         )
@@ -96,6 +100,7 @@ class FastPose:
             "device": str(device),
             "precision": precision,
             "strategy": strategy,
+            "image_size": image_size,
             "options": keys,
         }
         return pose

@@ -49,6 +49,7 @@ class NetworkArguments(TypedDict):
     strategy: str | None
     options: Sequence[str]
     host: str
+    image_size: int | None
 
 
 def build_network(cfg: CfgNode) -> nn.Module:
@@ -97,6 +98,7 @@ def build_pose_tracking(
     strategy: str | None = None,
     options: Sequence[str] = (),
     host: str = "default",
+    image_size: int | None = None,
 ) -> PoseTracking:
     """Reads configuration and weights and builds the network.
 
@@ -109,6 +111,8 @@ def build_pose_tracking(
         strategy: ``TRACKER.STRATEGY``; None: the configuration's.
         options: ``[KEY, VALUE, ...]``, which override the configuration.
         host: one of ``hosts.HOSTS``: whose detector runs.
+        image_size: pixels of the shorter side that frames are resized to, as of a 360p or 720p video, the longer side
+            at most twice as long; 0: frames as they are; None: the configuration's, what the weights were trained at.
 
     Raises:
         InputError, ValueError: a key does not exist, a file cannot be read or used, weights do not fit
@@ -117,11 +121,12 @@ def build_pose_tracking(
     if precision not in PRECISIONS:
         raise InputError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
 
+    options = [*options, *_size_options(image_size, options)]
     exported = weights is not None and Path(weights).suffix.lower() in RUNTIME_ENDINGS
     if exported and host == "detectron2":
         raise InputError(f"--engine detectron2: {weights} runs in a runtime of its own; leave --engine out")
     if weights is not None and exported:
-        return _track_exported(weights, config_file, device, precision, strategy, options)
+        return _track_exported(weights, config_file, device, precision, strategy, options, image_size)
 
     from fastpose_mtn.checkpoints.loading import inference_config  # torch: seconds, so only now
     from fastpose_mtn.runtime.precision import resolve_device
@@ -130,6 +135,7 @@ def build_pose_tracking(
     extension = import_detectron2_extension("estimator") if host == "detectron2" else None
     cfg = (extension.detectron2_inference_config if extension else inference_config)(weights, config_file)
     cfg = _with_overrides(cfg, strategy, options)
+    _check_size(cfg, image_size)
     cfg.MODEL.DEVICE = str(there)
     new_tracker = functools.partial(build_tracker, cfg)
     new_tracker()  # a setting out of range is told before weights are read
@@ -153,6 +159,7 @@ def _track_exported(
     precision: str,
     strategy: str | None,
     options: Sequence[str],
+    image_size: int | None,
 ) -> PoseTracking:
     """An exported network with its tracker; what the network computes is fixed in its file."""
     if config_file is not None:
@@ -167,9 +174,40 @@ def _track_exported(
 
     estimator = ExportedEstimator(weights, device=device, precision=precision, options=options)
     cfg = _with_overrides(estimator.cfg, strategy, ())
+    _check_size(cfg, image_size)
     new_tracker = functools.partial(build_tracker, cfg)
     new_tracker()
     return PoseTracking(cfg=cfg, estimator=estimator, new_tracker=new_tracker, batch_size=4)
+
+
+_SMALLEST_SIZE = 32  # pixels, below which networks see nothing
+
+
+def _size_options(image_size: int | None, options: Sequence[str]) -> list[str]:
+    """What ``image_size`` sets.
+
+    Raises:
+        InputError: it is out of range, or ``options`` set it too.
+    """
+    if image_size is None:
+        return []
+    if isinstance(image_size, bool) or not isinstance(image_size, int):
+        raise InputError(f"image_size: expected a whole number of pixels, got {image_size!r}")
+    if image_size != 0 and image_size < _SMALLEST_SIZE:
+        raise InputError(
+            f"--image-size {image_size}: expected at least {_SMALLEST_SIZE} pixels, or 0 for frames as they are"
+        )
+    both = [key for key in options[::2] if key in ("INPUT.MIN_SIZE_TEST", "INPUT.MAX_SIZE_TEST")]
+    if both:
+        raise InputError(f"--image-size {image_size}: {both[0]} sets the size too; give one of them")
+    return ["INPUT.MIN_SIZE_TEST", str(image_size), "INPUT.MAX_SIZE_TEST", str(2 * image_size)]
+
+
+def _check_size(cfg: CfgNode, image_size: int | None) -> None:
+    if image_size is not None and cfg.TEST.AUG.ENABLED:
+        raise InputError(
+            f"--image-size {image_size}: TEST.AUG looks at several sizes; set TEST.AUG.MIN_SIZES, or leave one out"
+        )
 
 
 def _with_overrides(cfg: CfgNode, strategy: str | None, options: Sequence[str]) -> CfgNode:

@@ -52,6 +52,9 @@ def exit_on_error() -> Iterator[None]:
     except (OSError, ValueError) as error:
         print(error_line(error), file=sys.stderr)
         sys.exit(2)
+    except MemoryError as error:
+        print(error_line(ValueError(f"out of memory: {error or 'none is left'}")), file=sys.stderr)
+        sys.exit(2)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

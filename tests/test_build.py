@@ -1,14 +1,18 @@
 """The real network, small and untrained, put together as the command line and the API do it."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from rectangles import moving, write_video
 
 from fastpose_mtn import build
 from fastpose_mtn.api import FastPose
-from fastpose_mtn.checkpoints.loading import save_weights
+from fastpose_mtn.checkpoints.loading import inference_config, save_weights
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 from fastpose_mtn.systems.mtn.network import build_model
 
 SMALL = [
@@ -61,3 +65,66 @@ def test_the_network_is_used_from_python(weights, tmp_path):
         assert frame.detections.embeddings.shape == (len(frame.detections), 128)
     (people,) = pose.detect([np.ascontiguousarray(frames[0].image)])
     assert len(people) <= 5
+
+
+@pytest.fixture
+def people_weights(tmp_path):
+    """Weights that were trained on images of 64 pixels."""
+    cfg = get_cfg()
+    cfg.merge_from_list([*SMALL, "INPUT.MIN_SIZE_TEST", "64", "INPUT.MAX_SIZE_TEST", "100"])
+    save_weights(tmp_path / "small.safetensors", build_model(cfg), cfg)
+    return tmp_path / "small.safetensors"
+
+
+def test_frames_of_any_size_are_resized_to_what_the_weights_were_trained_at(people_weights, monkeypatch):
+    """Boxes and joints come back in the source's pixels; ``image_size`` changes what the network sees."""
+    seen = []
+    network = MTNEstimator._find
+
+    def find(self, images):
+        seen.extend(image.shape[:2] for image in images)
+        return network(self, images)
+
+    monkeypatch.setattr(MTNEstimator, "_find", find)
+    frame = np.ascontiguousarray(moving(0, (480, 640)))
+    reached = []
+    for size in (None, 48, 0):
+        pose = FastPose.from_pretrained(people_weights, device="cpu", precision="fp32", image_size=size)
+        (people,) = pose.detect([frame], min_score=0.0)
+        reached.append(people.boxes.max())
+    assert seen == [(64, 85), (48, 64), (480, 640)]
+    assert min(reached[:2]) > 300  # of 640, not of 64
+
+
+def test_an_image_size_that_cannot_be_is_told(people_weights):
+    given = {"weights": str(people_weights), "device": "cpu"}
+    for size, options, message in [
+        (8, [], "--image-size 8: expected at least 32 pixels, or 0 for frames as they are"),
+        (-1, [], "--image-size -1: expected at least 32 pixels"),
+        (2.5, [], "image_size: expected a whole number of pixels, got 2.5"),
+        (
+            64,
+            ["INPUT.MAX_SIZE_TEST", "90"],
+            "--image-size 64: INPUT.MAX_SIZE_TEST sets the size too; give one of them",
+        ),
+        (64, ["TEST.AUG.ENABLED", "True"], "--image-size 64: TEST.AUG looks at several sizes"),
+        (None, ["INPUT.MIN_SIZE_TEST", "-5"], "INPUT.MIN_SIZE_TEST: expected pixels, 0 or more, got -5"),
+    ]:
+        with pytest.raises(ValueError, match=re.escape(message)):
+            build.build_pose_tracking(image_size=size, options=options, **given)
+
+
+@pytest.mark.parametrize("name", ["people", "drawn"])
+def test_packaged_weights_carry_the_size_that_they_were_trained_at_and_a_crowds_limits(name):
+    cfg = inference_config(name)
+    assert cfg.INPUT.MIN_SIZE_TEST > 0
+    assert cfg.INPUT.MAX_SIZE_TEST >= cfg.INPUT.MIN_SIZE_TEST
+    assert cfg.TEST.DETECTIONS_PER_IMAGE >= 100
+    assert cfg.MODEL.RPN.POST_NMS_TOPK_TEST >= cfg.TEST.DETECTIONS_PER_IMAGE
+
+
+def test_every_packaged_configuration_says_what_size_frames_are_resized_to():
+    for path in sorted((Path(build.__file__).parent / "configs").glob("*.yaml")):
+        cfg = get_cfg()
+        cfg.merge_from_file(str(path))
+        assert 0 < cfg.INPUT.MIN_SIZE_TEST <= cfg.INPUT.MAX_SIZE_TEST, path.name

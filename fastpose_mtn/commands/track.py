@@ -69,6 +69,12 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs (default: auto)")
     add("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
     add("--engine", default="default", choices=HOSTS, help="whose detector runs")
+    add(
+        "--image-size",
+        type=int,
+        metavar="N",
+        help="pixels of the shorter side that frames are resized to; 0: as they are (default: as the weights were trained)",
+    )
     add("--batch-size", type=int, metavar="N", help="frames seen at once (default: 8 on a GPU, 4 without)")
     add(
         "--formats",
@@ -106,6 +112,7 @@ def network_arguments(args: argparse.Namespace, options: Sequence[str]) -> Netwo
         "strategy": args.strategy,
         "options": options,
         "host": args.engine,
+        "image_size": args.image_size,
     }
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from fastpose_mtn.available_memory import check_memory
 from fastpose_mtn.errors import InputError
 
 IMAGE_SUFFIXES = frozenset((
@@ -15,6 +19,9 @@ IMAGE_SUFFIXES = frozenset((
     ".jp2",
 ))  # fmt: skip
 _EXIF_ORIENTATION = 0x0112
+_PIL_LIMIT = threading.Lock()  # PIL keeps its own limit in a global
+_MOST_PIXELS = int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", 1 << 30))
+_COPIES = 4  # of an image's pixels at once: as decoded, turned upright, drawn on, on its way into a file
 # What is not a byte of pixels (00), filling (FF) or a mark without a segment (01, D0 to D7).
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 
@@ -60,7 +67,7 @@ def read_image(path: Path) -> np.ndarray:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: the file is missing, empty, cut short, or no image that can be decoded.
+        InputError: the file is missing, empty, cut short, no image that can be decoded, or too large for memory.
     """
     try:
         content = path.read_bytes()
@@ -72,8 +79,11 @@ def read_image(path: Path) -> np.ndarray:
         raise InputError(
             f"{path}: expected a whole image, got one that is cut short at {len(content)} bytes; copy or save it again"
         )
+    _check_fits(path, content)
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except MemoryError as error:
+        raise InputError(f"{path}: out of memory while reading it; make the image smaller") from error
     except cv2.error as error:
         raise InputError(f"{path}: expected an image, got one that cannot be decoded: {error.err}") from error
     if image is None:
@@ -89,20 +99,54 @@ def image_size_wh(path: Path) -> tuple[int, int]:
     Raises:
         InputError: the file is missing, or no image.
     """
-    from PIL import (  # here: it takes a while to import, and reading does without
-        Image,
-        UnidentifiedImageError,
-    )
+    from PIL import UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+        (width, height), orientation = _header(path)
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: expected an image, got something else") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the image: {error.strerror or error}") from error
-    return (height, width) if turned else (width, height)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot read the image: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+
+
+def _header(file: Path | io.BytesIO) -> tuple[tuple[int, int], int]:
+    """Width and height as stored, and EXIF's orientation, without decoding a pixel."""
+    from PIL import Image  # here, as it takes a while to import
+
+    with _PIL_LIMIT:  # sizes are checked here, with words of our own
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            with Image.open(file) as image:
+                # of a PNG that says nothing of it in its header PIL would look behind the pixels, and decode them
+                silent = image.format == "PNG" and "exif" not in image.info
+                return image.size, 1 if silent else image.getexif().get(_EXIF_ORIENTATION, 1)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _check_fits(path: Path, content: bytes) -> None:
+    """Raises InputError where decoding an image would take more memory than there is.
+
+    Its file's length does not tell: a single colour compresses a thousandfold. Files whose header PIL does not know are the
+    decoder's to judge.
+    """
+    try:
+        (width, height), _ = _header(io.BytesIO(content))
+    except (OSError, ValueError, SyntaxError):
+        return
+    check_memory(
+        width * height * 3 * _COPIES,
+        f"{path}: reading {width}x{height} pixels",
+        "make the image smaller, or give the process more memory",
+    )
+    if width * height > _MOST_PIXELS:
+        raise InputError(
+            f"{path}: {width}x{height} pixels are more than OpenCV reads, {_MOST_PIXELS}; make the image smaller, or set "
+            "the environment variable OPENCV_IO_MAX_IMAGE_PIXELS"
+        )
 
 
 def _is_cut_short(content: bytes) -> bool:

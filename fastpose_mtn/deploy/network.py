@@ -17,6 +17,7 @@ from torchvision.ops import nms, roi_align
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import GIVEN, INPUT, OUTPUTS
 from fastpose_mtn.modeling.pooler import RoIPooler
+from fastpose_mtn.modeling.rpn import likely
 from fastpose_mtn.ops.boxes import decode_deltas, nonempty
 from fastpose_mtn.ops.roi import assign_levels
 from fastpose_mtn.runtime.fuse import fuse
@@ -115,7 +116,7 @@ class PortableMTN(nn.Module):
             scores.append(score)
             level_ids.append(torch.full((before,), float(level)))
         box, score, level_of = _clip(torch.cat(boxes), limit), torch.cat(scores), torch.cat(level_ids)
-        keep = _rows(nonempty(box, rpn.min_box_size) & (score > _NO_CANDIDATE))
+        keep = _rows(nonempty(box, rpn.min_box_size) & (score > _NO_CANDIDATE) & likely(score, rpn.min_logit))
         box, score, level_of = box[keep], score[keep], level_of[keep]
         return box[_nms_by_group(box, score, level_of, limit, rpn.nms_thresh)[:after]]
 

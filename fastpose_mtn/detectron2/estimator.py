@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ class Detectron2Estimator:
 
     def __init__(self, model: GeneralizedRCNN, cfg: CfgNode, *, precision: str = "auto") -> None:
         self.model, self.frames = model.eval(), FrameAdapter.from_config(cfg)
+        if model.device.type != "cpu":
+            self.frames = replace(self.frames, bytes_per_pixel=0)
         self.skeleton = self.frames.skeleton
         self.image_format, self.device = cfg.INPUT.FORMAT, model.device
         reid_head = getattr(model.roi_heads, "reid_head", None)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fastpose_mtn.detectron2.targets import tasks_of, to_targets
 from fastpose_mtn.modeling.anchors import AnchorGenerator
+from fastpose_mtn.modeling.rpn import likely, logit_of
 from fastpose_mtn.ops.matching import match_boxes, sample_balanced
 
 
@@ -47,14 +48,21 @@ class MTNRPN(RPN):
 
     Args:
         iou_thresholds, iou_labels: ``MODEL.RPN.IOU_THRESHOLDS`` and ``IOU_LABELS``.
+        score_thresh: ``MODEL.RPN.SCORE_THRESH_TEST``.
         See Detectron2's ``RPN`` for the others.
     """
 
     @configurable
     def __init__(
-        self, *, iou_thresholds: Sequence[float], iou_labels: Sequence[int], **kwargs: object
+        self,
+        *,
+        iou_thresholds: Sequence[float],
+        iou_labels: Sequence[int],
+        score_thresh: float = 0.0,
+        **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
+        self.min_logit = logit_of(score_thresh)
         self.iou_thresholds, self.iou_labels = list(iou_thresholds), list(iou_labels)
         self.rpn_head.to(memory_format=torch.channels_last)
         self.rpn_head.register_forward_hook(in_float32)
@@ -66,6 +74,7 @@ class MTNRPN(RPN):
             **super().from_config(cfg, input_shape),
             "iou_thresholds": cfg.MODEL.RPN.IOU_THRESHOLDS,
             "iou_labels": cfg.MODEL.RPN.IOU_LABELS,
+            "score_thresh": cfg.MODEL.RPN.SCORE_THRESH_TEST,
         }
 
     def forward(
@@ -84,6 +93,10 @@ class MTNRPN(RPN):
             # Detectron2 divides by all images; those that train boxes are the ones that count.
             trained = sum("boxes" in tasks_of(instances) for instances in gt_instances)
             losses = {name: loss * (len(gt_instances) / max(1, trained)) for name, loss in losses.items()}
+        if not self.training:  # as before suppression: no box suppresses a better one
+            proposals = [
+                one[likely(one.objectness_logits, self.min_logit)] if len(one) else one for one in proposals
+            ]
         return proposals, losses
 
     @torch.no_grad()

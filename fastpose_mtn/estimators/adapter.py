@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from fastpose_mtn.available_memory import ALWAYS_FITS, available_bytes, check_memory
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.estimators.frames import check_frames, image_to_frame_scale, to_frame
 from fastpose_mtn.estimators.views import View, merge_views, mirror, view_image, views_from_config
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections
+
+_LOG = logging.getLogger("fastpose_mtn")
+# Where a quarter of the reported people score less, those who were left out score less too, and are hardly people.
+_LIKELY = 0.1
 
 # the people of each image (H, W, 3) RGB uint8, in its pixels, NumPy
 FindPeople = Callable[[Sequence[np.ndarray]], list[PersonDetections]]
@@ -28,15 +34,20 @@ class FrameAdapter:
         skeleton: of the people.
         views: how frames are looked at, one or more; each costs as much as the one.
         nms_thresh: overlap (IoU) above which boxes of several views are one person.
-        max_people: of several views, how many are reported at most.
+        max_people: of an image how many are found at most, and of several views how many are reported; None: any
+            number. Reaching it is said once.
         pose_nms: leaves people found twice out; None: they are reported.
+        bytes_per_pixel: of this machine's memory that the network takes for a pixel of its images; 0: it computes
+            elsewhere. Images that do not fit together go through it one after the other.
     """
 
     skeleton: Skeleton
     views: tuple[View, ...] = (View(),)
     nms_thresh: float = 0.5
-    max_people: int = 100
+    max_people: int | None = None
     pose_nms: PoseNMS | None = None
+    bytes_per_pixel: int = 0
+    _said: set[int] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> FrameAdapter:
@@ -51,6 +62,7 @@ class FrameAdapter:
             nms_thresh=cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST,
             max_people=cfg.TEST.DETECTIONS_PER_IMAGE,
             pose_nms=PoseNMS.from_config(cfg),
+            bytes_per_pixel=_network_bytes_per_pixel(cfg),
         )
 
     def estimate(self, frames: Sequence[np.ndarray], find: FindPeople) -> list[PersonDetections]:
@@ -61,7 +73,7 @@ class FrameAdapter:
             find: is given the images of one view of all frames.
 
         Raises:
-            ValueError: a frame is not such an image.
+            ValueError: a frame is not such an image, or the network's memory for it is not there.
         """
         check_frames(frames)
         if not frames:
@@ -73,6 +85,7 @@ class FrameAdapter:
                 merge_views(people, nms_thresh=self.nms_thresh, count=self.max_people)
                 for people in zip(*found, strict=True)
             ]
+            self._tell_of_the_limit(merged)
         return merged if self.pose_nms is None else [self.pose_nms(people) for people in merged]
 
     def estimate_given(
@@ -91,6 +104,7 @@ class FrameAdapter:
             keypoints=np.zeros((len(boxes), 0, 3), np.float32),
         )
         image = view_image(frame, self.views[0]._replace(mirrored=False))
+        self._batches([image])
         scale = image_to_frame_scale(image.shape[:2], frame.shape[:2])
         located = locate(image, boxes / np.tile(scale, 2), given.scores)
         keypoints = located.keypoints.copy()
@@ -110,10 +124,54 @@ class FrameAdapter:
 
     def _look(self, frames: Sequence[np.ndarray], view: View, find: FindPeople) -> list[PersonDetections]:
         images = [view_image(frame, view) for frame in frames]
-        found = find(images)
+        found = [people for batch in self._batches(images) for people in find(batch)]
+        self._tell_of_the_limit(found)
         if view.mirrored:
             found = [mirror(one, i.shape[1], self.skeleton) for one, i in zip(found, images, strict=True)]
         return [
             to_frame(one.best_first(), image_size_hw=image.shape[:2], frame_size_hw=frame.shape[:2])
             for one, image, frame in zip(found, images, frames, strict=True)
         ]
+
+    def _batches(self, images: Sequence[np.ndarray]) -> list[Sequence[np.ndarray]]:
+        """Images that fit into memory together: all of them, or one after the other.
+
+        Raises:
+            InputError: one alone does not fit.
+        """
+        # a batch is padded to its largest image
+        largest = max(images, key=lambda image: image.shape[0] * image.shape[1])
+        needed = largest.shape[0] * largest.shape[1] * self.bytes_per_pixel
+        if needed * len(images) <= ALWAYS_FITS:
+            return [images]
+        free = available_bytes()
+        if free is None or needed * len(images) <= free:
+            return [images]
+        height, width = largest.shape[:2]
+        check_memory(
+            needed,
+            f"the network's view of a frame, {width}x{height} pixels,",
+            "make it smaller with --image-size",
+        )
+        return [[image] for image in images]
+
+    def _tell_of_the_limit(self, people: Sequence[PersonDetections]) -> None:
+        """Says, once, that there may be more people than are reported."""
+        limit = self.max_people
+        if not limit or limit in self._said:
+            return
+        if any(len(one) >= limit and np.percentile(one.scores, 25) > _LIKELY for one in people):
+            self._said.add(limit)
+            _LOG.warning(
+                "an image has %d people, as many as are reported: others may be left out; "
+                "raise TEST.DETECTIONS_PER_IMAGE to find more",
+                limit,
+            )
+
+
+def _network_bytes_per_pixel(cfg: CfgNode) -> int:
+    """Memory that a network takes at once for a pixel of its image, in float32, roughly: most lies in the pyramid.
+
+    Measured as a process's growth: MobileNet-V2 with 96 channels 190, ResNet-50 with 256 channels 740.
+    """
+    return 3 * cfg.MODEL.FPN.OUT_CHANNELS

@@ -94,6 +94,8 @@ class ExportedEstimator:
         self.cfg: CfgNode = config_from_text(metadata["config"], str(path))
         self.cfg.merge_from_list(list(options))
         self.frames = FrameAdapter.from_config(self.cfg)
+        if device.startswith("cuda"):
+            self.frames = replace(self.frames, bytes_per_pixel=0)
         self.skeleton = self.frames.skeleton
         head = self.cfg.MODEL.ROI_REID_HEAD
         self.embedding_dim: int | None = head.EMBEDDING_DIM if self.cfg.MODEL.REID_ON else None

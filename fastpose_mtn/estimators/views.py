@@ -31,10 +31,13 @@ def views_from_config(cfg: CfgNode) -> list[View]:
     """What ``TEST.AUG`` asks for; where it is off one, of ``INPUT``'s size.
 
     Raises:
-        ValueError: it is on and names no size.
+        ValueError: it is on and names no size, or a size is below 0.
     """
     aug = cfg.TEST.AUG
     if not aug.ENABLED:
+        for key in ("MIN_SIZE_TEST", "MAX_SIZE_TEST"):
+            if cfg.INPUT[key] < 0:
+                raise ValueError(f"INPUT.{key}: expected pixels, 0 or more, got {cfg.INPUT[key]}")
         return [View(cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST)]
     if not aug.MIN_SIZES:
         raise ValueError(
@@ -50,13 +53,15 @@ def view_image(frame: np.ndarray, view: View) -> np.ndarray:
     return cv2.flip(image, 1) if view.mirrored else image
 
 
-def merge_views(views: Sequence[PersonDetections], *, nms_thresh: float, count: int) -> PersonDetections:
+def merge_views(
+    views: Sequence[PersonDetections], *, nms_thresh: float, count: int | None
+) -> PersonDetections:
     """The people of one frame as seen in several views, each once: the best-scored of those that overlap.
 
     Args:
         views: NumPy, all in the frame's pixels.
         nms_thresh: overlap (IoU) above which two boxes are one person.
-        count: how many are reported at most.
+        count: how many are reported at most; None: all.
 
     Returns:
         Best first; a person's joints and identity are those of the view that they were best found in.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -103,6 +104,8 @@ class RPN(nn.Module):
         post_nms_topk: boxes an image that leave it, in training and at test time.
         nms_thresh: IoU above which the weaker of two boxes of a level is suppressed.
         min_box_size: pixels; smaller boxes are dropped.
+        score_thresh: at test time boxes whose objectness is lower are dropped, all but the best: few are left of an
+            image with few people, and the limits above may be those of a crowd.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class RPN(nn.Module):
         post_nms_topk: tuple[int, int] = (1500, 1000),
         nms_thresh: float = 0.7,
         min_box_size: float = 0.0,
+        score_thresh: float = 0.0,
     ) -> None:
         super().__init__()
         self.rpn_head, self.anchor_generator = head, anchor_generator
@@ -133,6 +137,7 @@ class RPN(nn.Module):
         self.loss_weight, self.bbox_reg_loss_weight = loss_weight, bbox_reg_loss_weight
         self.pre_nms_topk, self.post_nms_topk = pre_nms_topk, post_nms_topk  # (training, test)
         self.nms_thresh, self.min_box_size = nms_thresh, min_box_size
+        self.min_logit = logit_of(score_thresh)
 
     @classmethod
     def from_config(cls, cfg: CfgNode, in_channels: int, strides: dict[str, int]) -> RPN:
@@ -156,6 +161,7 @@ class RPN(nn.Module):
             post_nms_topk=(c.POST_NMS_TOPK_TRAIN, c.POST_NMS_TOPK_TEST),
             nms_thresh=c.NMS_THRESH,
             min_box_size=cfg.MODEL.PROPOSAL_GENERATOR.MIN_SIZE,
+            score_thresh=c.SCORE_THRESH_TEST,
         )
 
     def forward(
@@ -266,7 +272,29 @@ class RPN(nn.Module):
                 raise FloatingPointError("the region proposals are not finite")
             box = clip_boxes(box, size)
             keep = finite & nonempty(box, self.min_box_size)
+            if not self.training:
+                keep &= likely(torch.where(keep, score, -math.inf), self.min_logit)
             box, score, level = box[keep], score[keep], candidates.level[keep]
             best = batched_nms(box, score, level, self.nms_thresh)[:after]
             proposals.append(Proposals(box[best], score[best]))
         return proposals
+
+
+def logit_of(score: float) -> float:
+    """A score in [0, 1) as a logit; 0 is minus infinity.
+
+    Raises:
+        ValueError: it is out of range.
+    """
+    if not 0.0 <= score < 1.0:
+        raise ValueError(
+            f"MODEL.RPN.SCORE_THRESH_TEST: expected a score of at least 0 and below 1, got {score}"
+        )
+    return math.log(score / (1.0 - score)) if score > 0.0 else -math.inf
+
+
+def likely(logits: Tensor, min_logit: float) -> Tensor:
+    """Which logits (N,) are not below ``min_logit``, or are the highest of all."""
+    if min_logit == -math.inf:
+        return torch.ones_like(logits, dtype=torch.bool)
+    return logits >= logits.max().clamp(max=min_logit)

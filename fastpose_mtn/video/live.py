@@ -53,6 +53,7 @@ class _Wrapper(Source):
             still=source.still,
             sound=source.sound,
         )
+        self.frame_size_hw = source.frame_size_hw
         self._source = source
         self._stopped = threading.Event()
 

@@ -11,11 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastpose_mtn.available_memory import ALWAYS_FITS, available_bytes, check_memory
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.protocols import PoseEstimator, Tracker
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.video.background import Producer
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.sources import Source
+
+_FRAMES_ELSEWHERE = (
+    10  # than between decoder and tracker: in the decoder, drawn ones, on their way into files
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,17 +110,22 @@ def track_frames(
         source: gives the frames; is closed at the end.
         estimator: finds the people of each frame.
         tracker: its state goes on from where it is; give a new one, or one that was reset.
-        batch_size: frames that the network sees at once; 1 for a live source.
+        batch_size: frames that the network sees at once; 1 for a live source, and fewer where large frames would not
+            fit into memory.
         max_frames: after which to stop, None: never.
         times: is added to, under "decode", "network" and "track".
 
     Raises:
-        ValueError, OSError: the source cannot be read.
+        ValueError, OSError: the source cannot be read, or its frames do not fit into memory.
         Exception: whatever the estimator or the tracker raised.
     """
     times = times or StageTimes()
     live = source.live
-    batch_size = 1 if live else batch_size
+    try:
+        batch_size = _fitting(source, 1 if live else batch_size)
+    except InputError:
+        source.close()
+        raise
     frames = times.iterate("decode", source)
     # a live source's frames are counted when they were looked at
     frames = _stamped(frames) if live else itertools.islice(frames, max_frames)
@@ -171,3 +182,29 @@ def _estimate(
 
 def _nobody(estimator: PoseEstimator) -> PersonDetections:
     return PersonDetections.empty(len(estimator.skeleton), estimator.embedding_dim)
+
+
+def _fitting(source: Source, batch_size: int) -> int:
+    """The batch size, or as much of it as there is memory for, of frames that are large.
+
+    Raises:
+        InputError: not even one at a time.
+    """
+    if source.frame_size_hw is None:
+        return batch_size
+    height, width = source.frame_size_hw
+    frame = 3 * height * width
+
+    def needed(size: int) -> int:
+        return (2 * max(2, size) + size + _FRAMES_ELSEWHERE) * frame
+
+    free = available_bytes() if needed(batch_size) > ALWAYS_FITS else None
+    if free is not None:
+        while batch_size > 1 and needed(batch_size) > free // 2:  # the other half is the network's
+            batch_size //= 2
+    check_memory(
+        needed(batch_size),
+        f"{source.name}: frames of {width}x{height} pixels: reading ahead",
+        "make the video smaller, or give the process more memory",
+    )
+    return batch_size

@@ -128,16 +128,25 @@ def run_source(
                     outputs.close(complete)
                     summary.lost = outputs.remarks
     except Exception as error:
-        # Named, not imported: this module must not wait for torch.
-        if type(error).__name__ == "OutOfMemoryError":
+        if memory := _memory_that_is_out(error):
             raise InputError(
-                f"{summary.name}: out of GPU memory at {batch_size} frames a batch; use a smaller --batch-size"
+                f"{summary.name}: out of {memory} at {batch_size} frames a batch; use a smaller --batch-size, or "
+                "--image-size"
             ) from error
         raise
     summary.seconds = time.perf_counter() - began
     summary.skipped = list(source.skipped)
     summary.problem = source.problem
     return summary
+
+
+def _memory_that_is_out(error: Exception) -> str | None:
+    """Which memory an error says is out, by its name and text: this module must not wait for torch; None: it is another."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return "GPU memory"
+    text = str(error)
+    out = isinstance(error, MemoryError) or "can't allocate memory" in text or "Insufficient memory" in text
+    return "memory" if out else None
 
 
 def table(summaries: Sequence[Summary]) -> str:

@@ -41,6 +41,7 @@ class Source:
         still: a single picture.
         independent: the frames are unrelated photographs: nobody is followed from one to the next.
         sound: the sound tracks whose packets come with the frames; they can be looked at until it is closed.
+        frame_size_hw: pixels of its frames, None where that is not known before they come.
         skipped: indices of the frames that could not be decoded, so far.
         problem: once all frames were read: why there are fewer than there should be, or None.
     """
@@ -68,6 +69,7 @@ class Source:
         self.live = live
         self.still = still
         self.sound = sound
+        self.frame_size_hw: tuple[int, int] | None = None
         self.skipped: list[int] = []
         self.problem: str | None = None
 

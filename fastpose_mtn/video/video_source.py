@@ -62,6 +62,7 @@ class VideoSource(Source):
             live=live and not length_s,  # a recording that lies elsewhere has a length
             sound=tuple(self._container.streams.audio),
         )
+        self.frame_size_hw = (track.codec_context.height, track.codec_context.width)
         self._length_s = length_s
         self._rate = rate
         # In a transport stream the mark tells of a packet lost before this one: where segments were joined there is one.

@@ -194,6 +194,7 @@ def test_arguments_reach_the_network(run, tmp_path):
     assert done.asked == {
         "weights": "w.safetensors", "config_file": "c.yaml", "device": "cpu", "precision": "bf16", "strategy": "iou",
         "options": ["TRACKER.MIN_SCORE", "0.3"], "host": "default",
+        "image_size": None,
     }  # fmt: skip
     assert estimator.batches == [2, 2, 1]
 
@@ -487,7 +488,32 @@ def test_out_of_gpu_memory_says_what_to_do(run, tmp_path):
     write_video(tmp_path / "walk.mp4", [moving(i) for i in range(4)])
     done = run("--input", "walk.mp4", "--quiet", "--batch-size", "4", estimator=Large())
     assert done.status == 2
-    assert done.err == "error: walk: out of GPU memory at 4 frames a batch; use a smaller --batch-size\n"
+    assert (
+        done.err
+        == "error: walk: out of GPU memory at 4 frames a batch; use a smaller --batch-size, or --image-size\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 9 GiB"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
+        ),
+    ],
+)
+def test_out_of_memory_on_a_cpu_is_one_line_too(run, tmp_path, error):
+    class Large(RectangleEstimator):
+        def estimate(self, frames):
+            raise error
+
+    write_video(tmp_path / "walk.mp4", [moving(i) for i in range(4)])
+    done = run("--input", "walk.mp4", "--quiet", "--batch-size", "4", estimator=Large())
+    assert (done.status, done.err) == (
+        2,
+        "error: walk: out of memory at 4 frames a batch; use a smaller --batch-size, or --image-size\n",
+    )
 
 
 DRIVER = """

@@ -1,10 +1,15 @@
 import io
+import struct
+import subprocess
+import sys
+import zlib
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from fastpose_mtn import available_memory
 from fastpose_mtn.data.image_file import image_size_wh, is_image, read_image
 from fastpose_mtn.errors import InputError
 
@@ -130,3 +135,61 @@ def test_an_animated_or_palette_image_is_read(tmp_path):
     palette.save(buffer, "PNG")
     (tmp_path / "a.png").write_bytes(buffer.getvalue())
     assert np.abs(read_image(tmp_path / "a.png")[0, 0].astype(int) - (10, 200, 30)).max() < 30
+
+
+def claiming(path, width, height):
+    """A PNG of a few bytes whose header claims a size."""
+
+    def chunk(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(100))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+    return path
+
+
+def test_an_image_too_large_for_memory_is_told_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(available_memory, "available_bytes", lambda: 2 * 10**9)
+    path = claiming(tmp_path / "wall.png", 60_000, 50_000)
+    with pytest.raises(
+        InputError,
+        match=r"wall\.png: reading 60000x50000 pixels needs 36\.0 GB of memory, and 2\.0 GB are free; make the image smaller",
+    ):
+        read_image(path)
+    assert image_size_wh(path) == (60_000, 50_000)
+
+
+def test_an_image_larger_than_opencv_reads_is_told_with_what_changes_that(tmp_path, monkeypatch):
+    monkeypatch.setattr(available_memory, "available_bytes", lambda: 10**12)
+    path = claiming(tmp_path / "wall.png", 60_000, 50_000)
+    with pytest.raises(
+        InputError,
+        match=r"60000x50000 pixels are more than OpenCV reads, 1073741824; .*OPENCV_IO_MAX_IMAGE_PIXELS",
+    ):
+        read_image(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_limit_of_ulimit_is_kept_too(tmp_path):
+    cv2.imwrite(str(tmp_path / "large.png"), np.zeros((4000, 4000, 3), np.uint8))
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "import PIL.Image\n"
+        "from fastpose_mtn.data.image_file import read_image\n"
+        "from fastpose_mtn.errors import exit_on_error\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000,) * 2)\n"
+        "with exit_on_error(): read_image(Path('large.png'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "error: large.png: reading 4000x4000 pixels needs 0.2 GB of memory, and 0.1 GB are free"
+    )
+    assert done.stderr.count("\n") == 1

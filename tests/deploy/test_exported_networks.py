@@ -104,6 +104,19 @@ def test_a_runtime_finds_the_same_people(exported, form):
         np.testing.assert_allclose(a.keypoints, b.keypoints, atol=0.05)
 
 
+def test_the_portable_form_drops_unlikely_proposals_as_the_network_does():
+    """All but the best are below the threshold."""
+    model, _ = network(**{"MODEL.RPN.SCORE_THRESH_TEST": "0.9"})
+    every, _ = network()
+    picture = torch.from_numpy(image(64, 96))
+    expected = model([picture.permute(2, 0, 1)])[0]
+    assert len(expected) == 1 < len(every([picture.permute(2, 0, 1)])[0])
+    portable = PortableMTN(model)
+    with torch.no_grad():
+        found = best_first(portable.outputs, portable(picture))
+    np.testing.assert_allclose(found["boxes"], expected.boxes, atol=1e-3)
+
+
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
 def test_frames_side_by_side_are_those_one_by_one(exported, form, threads):
     """Of different sizes, so that a later frame may be done before an earlier one."""
@@ -143,6 +156,9 @@ def test_frames_are_looked_at_as_the_configuration_says(exported, form):
     assert alone.frames.pose_nms is None
     assert alone.frames.views == (View(96, 1000),)
     assert not np.allclose(alone.estimate([frame])[0].scores, found.scores, atol=1e-6)
+    sized = build.build_pose_tracking(weights=str(path), device="cpu", precision="fp32", image_size=48)
+    assert sized.estimator.frames.views == (View(48, 96),)
+    assert sized.estimator.estimate([image(640, 960)])[0].boxes.max() > 480  # in the frame's pixels
 
 
 class Request:

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from rectangles import RectangleEstimator, scene
 
+from fastpose_mtn import available_memory
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.estimators import adapter as adapter_module
 from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.estimators.views import View
 from fastpose_mtn.ops.pose_nms import PoseNMS
@@ -100,6 +103,62 @@ def test_people_found_twice_are_reported_once():
         assert len(plain.estimate([FRAME], find_twice)[0]) >= 4
         assert suppressing.estimate([FRAME], find_twice)[0].scores.tolist() == pytest.approx([0.95, 0.85])
     assert len(suppressing.estimate_given(FRAME, np.array([BOXES[0]] * 2), np.ones(2), network.locate)) == 2
+
+
+def test_reaching_the_limit_of_people_is_said_once_with_its_key(caplog):
+    adapter = FrameAdapter(POSETRACK15, max_people=2)
+    adapter.estimate([scene(red=(8, 8, 20, 40))], Network().find)
+    assert not caplog.messages
+    for _ in range(3):
+        adapter.estimate([FRAME, FRAME], Network().find)
+    assert caplog.messages == [
+        "an image has 2 people, as many as are reported: others may be left out; "
+        "raise TEST.DETECTIONS_PER_IMAGE to find more"
+    ]
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1.0, True), (0.01, False)])
+def test_several_views_and_unlikely_people_at_the_limit(caplog, factor, told):
+    """Merged views reach it where none does alone; boxes that are hardly people fill it without a word."""
+
+    def find_one(images):
+        people = Network().find(images)
+        weak = [
+            PersonDetections(p.boxes, p.scores * np.float32(factor), p.keypoints, p.embeddings)
+            for p in people
+        ]
+        return [p[:1] if images[0].shape[0] == 48 else p[1:] for p in weak]
+
+    adapter = FrameAdapter(POSETRACK15, views=(View(), View(96)), max_people=2)
+    assert len(adapter.estimate([FRAME], find_one)[0]) == 2
+    assert bool(caplog.messages) == told
+
+
+def test_images_that_do_not_fit_into_memory_together_go_one_after_the_other(monkeypatch):
+    """Two of 1000x2000 pixels at 100 bytes need 0.4 GB, one alone 0.2."""
+
+    def free(count):
+        for module in (adapter_module, available_memory):
+            monkeypatch.setattr(module, "available_bytes", lambda: count)
+
+    adapter = FrameAdapter(POSETRACK15, bytes_per_pixel=100)
+    frames = [scene((1000, 2000), red=(8, 8, 200, 400))] * 2
+    for count, batches in ((10**9, [2]), (3 * 10**8, [1, 1])):
+        free(count)
+        network = Network()
+        assert [len(people) for people in adapter.estimate(frames, network.find)] == [1, 1]
+        assert network.batches == batches
+    free(10**8)
+    message = (
+        r"the network's view of a frame, 2000x1000 pixels, needs 0\.2 GB of memory, and 0\.1 GB are free; "
+        "make it smaller with --image-size"
+    )
+    with pytest.raises(InputError, match=message):
+        adapter.estimate(frames, network.find)
+    with pytest.raises(InputError, match=message):
+        adapter.estimate_given(frames[0], np.array(BOXES), np.ones(2), network.locate)
+    smaller = FrameAdapter(POSETRACK15, views=(View(100),), bytes_per_pixel=100)
+    assert len(smaller.estimate(frames, network.find)) == 2
 
 
 def test_bad_input_is_told():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fastpose_mtn.modeling.anchors import AnchorGenerator
-from fastpose_mtn.modeling.rpn import RPN, RPNHead
+from fastpose_mtn.modeling.rpn import RPN, Candidates, RPNHead
 from fastpose_mtn.structures import PersonTargets
 
 
@@ -133,3 +133,23 @@ def test_divergence_is_reported(people):
         rpn.rpn_head.anchor_deltas.bias.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="the region proposals are not finite"):
         rpn(features(), SIZES, [people(), people()])
+
+
+@pytest.mark.parametrize(("score_thresh", "kept"), [(0.0, 4), (0.3, 2), (0.5, 1), (0.9, 1)])
+def test_unlikely_proposals_are_dropped_at_test_time_but_for_the_best(score_thresh, kept):
+    """Objectness 0.7, 0.4, 0.2 and 0.1, of boxes that do not overlap."""
+    rpn = build(score_thresh=score_thresh).eval()
+    boxes = torch.tensor([[20.0 * i, 0, 20 * i + 16, 16] for i in range(4)])
+    logits = torch.tensor([0.4, 0.7, 0.1, 0.2]).logit()
+    candidates = Candidates(boxes[None], logits[None], torch.zeros(4, dtype=torch.int64))
+    (proposals,) = rpn.suppress(candidates, [(16, 80)])
+    assert proposals.logits.sigmoid().tolist() == pytest.approx([0.7, 0.4, 0.2, 0.1][:kept])
+    (in_training,) = rpn.train().suppress(candidates, [(16, 80)])
+    assert len(in_training.logits) == 4
+
+
+def test_a_proposals_threshold_out_of_range_is_told():
+    with pytest.raises(
+        ValueError, match=r"MODEL\.RPN\.SCORE_THRESH_TEST: expected a score of at least 0 and below 1, got 1"
+    ):
+        build(score_thresh=1.0)

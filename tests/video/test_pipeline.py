@@ -2,10 +2,13 @@ import threading
 
 import numpy as np
 import pytest
-from rectangles import damage, moving, write_video
+from rectangles import ColourTracker, RectangleEstimator, damage, moving, write_video
 
+from fastpose_mtn import available_memory
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+from fastpose_mtn.video import pipeline
 from fastpose_mtn.video.pipeline import StageTimes, track_frames
 from fastpose_mtn.video.sources import ArraySource, open_source
 
@@ -117,3 +120,21 @@ def test_a_scene_cut_reaches_whoever_writes(estimator):
     source = ArraySource([scenes[i // 3] for i in range(6)], frame_rate=30)
     results = track_frames(source, estimator, OcclusionAwareTracker.from_config(get_cfg()))
     assert [result.scene_cut for result in results] == [i == 3 for i in range(6)]
+
+
+def test_of_frames_that_are_large_for_the_memory_fewer_are_read_ahead(tmp_path, monkeypatch):
+
+    def free(count):
+        for module in (pipeline, available_memory):
+            monkeypatch.setattr(module, "available_bytes", lambda: count)
+
+    source = video(tmp_path, 4)
+    source.frame_size_hw = (4320, 7680)  # 0.1 GB a frame
+    for count, size in ((10**11, 4), (3 * 10**9, 1)):
+        free(count)
+        assert pipeline._fitting(source, 4) == size
+    free(10**9)
+    with pytest.raises(
+        InputError, match=r"frames of 7680x4320 pixels: reading ahead needs 1\.5 GB of memory, and 1\.0 GB"
+    ):
+        list(track_frames(source, RectangleEstimator(), ColourTracker(), batch_size=4))

@@ -37,6 +37,8 @@ def add_mtn_config(c: CfgNode) -> None:
     c.MODEL.RPN.POST_NMS_TOPK_TRAIN = 1500  # an image; Detectron2's Keypoint R-CNN
     c.MODEL.RPN.POST_NMS_TOPK_TEST = 1000  # paper, section 3.4
     c.MODEL.RPN.NMS_THRESH = 0.7  # IoU above which the lower-scored of two proposals is left out
+    # ours: proposals of a lower objectness are dropped, so that TOPK_TEST may be a crowd's and cost little elsewhere
+    c.MODEL.RPN.SCORE_THRESH_TEST = 0.0
 
     c.MODEL.ROI_HEADS = CfgNode()
     c.MODEL.ROI_HEADS.NAME = "MTNROIHeads"  # ours, also under Detectron2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -59,6 +60,8 @@ class MTNEstimator:
         self.embedding_dim = model.embedding_dim
         if self.device.type == "cpu":
             keep_freed_memory()
+        else:
+            self.frames = replace(self.frames, bytes_per_pixel=0)
         own = copy.deepcopy(model).eval().requires_grad_(False)
         cancelling = cancelling_parts(own.backbone.bottom_up, self.dtype)
         self._model = fuse(own, activations=self.device.type == "cpu").to(self.device)
