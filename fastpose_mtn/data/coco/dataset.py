@@ -221,7 +221,7 @@ def read_records(
             for path in annotation_files(annotations, name):
                 with problems.within(str(path)):
                     reader.read(path)
-            reader.check_somebody_is_left(name)
+            reader.check_somebody_is_left(name, annotations)
             used = with_people(reader.records) if filter_empty else reader.records
             kept = _there(name, images, used, problems, skip_missing=skip_missing)
             if not kept and not problems.count(ERROR):

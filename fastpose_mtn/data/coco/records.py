@@ -135,7 +135,7 @@ class CocoJsonReader:
                 self.records.append(record)
         self._count_unlabelled(file)
 
-    def check_somebody_is_left(self, name: str) -> None:
+    def check_somebody_is_left(self, name: str, annotations: Path) -> None:
         """Refuses a dataset all of whose annotations are left out for faults: its images would train as empty ones.
 
         Raises:
@@ -143,8 +143,8 @@ class CocoJsonReader:
         """
         if self.num_lost and not self.num_people:
             raise InputError(
-                f"dataset {name}: expected people, but none of its {self.num_lost} annotations can be used; "
-                "what is left out says why"
+                f"dataset {name}: expected people in {annotations}, but none of its {self.num_lost} annotations can be "
+                "used; what is left out says why"
             )
 
     def _record(self, entry: ImageEntry, path: Path) -> ImageRecord:

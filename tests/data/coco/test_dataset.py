@@ -300,6 +300,61 @@ def test_names_of_ones_own(tmp_path, monkeypatch):
         del DATASETS["registered-in-a-test"]
 
 
+def test_the_address_says_which_categories_are_people(tmp_path):
+    categories = [
+        {"id": 1, "name": "player", "keypoints": JOINTS},
+        {"id": 2, "name": "referee", "keypoints": JOINTS},
+    ]
+    write(tmp_path, [person(1), person(2, category_id=2)], categories=categories)
+    name = f"json://{tmp_path}/labels.json?images={tmp_path}"
+    with pytest.raises(
+        ValueError, match="got player with 3 joints, referee with 3 joints; say which are people"
+    ):
+        build_dataset(name, training=True)
+    assert len(build_dataset(f"{name}&category=player", training=True)[0].targets) == 1
+    assert len(build_dataset(f"{name}&category=player,referee", training=True)[0].targets) == 2
+
+
+def test_files_that_count_images_from_the_same_number_make_one_dataset(tmp_path):
+    """Evaluation takes each image once, by its number."""
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    for video in ("a", "b"):
+        write(folder, [person()], [{"id": 1, "file_name": f"{video}/1.png"}], name=f"{video}.json")
+    dataset = CocoJsonDataset("mine", folder, folder)
+    assert [dataset.image_id(i) for i in range(2)] == [1, 2]
+
+
+def test_what_is_left_out_is_told_before_a_dataset_is_refused(tmp_path, caplog):
+    path = write(tmp_path, [person(category_id=7)])
+    with pytest.raises(
+        ValueError, match=r"expected people in .*labels\.json, but none of its 1 annotations can be used"
+    ):
+        read(path)
+    assert "left out 1 annotations whose category_id no category has (the file's are 1 person)" in caplog.text
+
+
+def test_sequences_are_read_like_images(tmp_path):
+    """The truth that tracks are compared with has the people that train, whatever their ids look like."""
+    people = [
+        person(1, "one", track_id="7", keypoints=[v for _ in POSETRACK18_SLOTS for v in (20, 30, 2)]),
+        person(2, "one", category_id=2, keypoints=[]),
+        person(3, "none", keypoints=[]),
+    ]
+    categories = [{"id": 1, "name": "people", "keypoints": list(POSETRACK18_SLOTS)}, {"id": 2, "name": "dog"}]
+    path = write(tmp_path, people, [{"id": "one", "file_name": "v\\1.png"}], categories)
+    assert path.name == "labels.json"
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v\\1.png").rename(tmp_path / "v" / "1.png")
+    dataset = build_dataset(f"json://{path}?images={tmp_path}&format=posetrack", training=False)
+    notes = []
+    [sequence] = dataset.sequences(warn=notes.append)
+    assert sequence.indices == (0,)
+    assert sequence.images[0]["id"] == 0
+    assert sequence.truth.track_ids.tolist() == [7]
+    assert len(dataset[0].targets) == 1
+
+
 def test_files_whose_joints_the_network_has_are_official(tmp_path):
     path = write(tmp_path, [person()])
     assert read(path).annotations_file(POSETRACK15) is None

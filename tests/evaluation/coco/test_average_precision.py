@@ -376,6 +376,40 @@ def test_an_annotation_numbered_zero_counts_like_any_other(tmp_path):
     assert list(metrics.values())[:12] == pytest.approx(expected, nan_ok=True)
 
 
+def test_ids_may_be_written_in_another_way_and_a_person_may_have_another_number(tmp_path, caplog):
+    gt, results = random_people(3)
+    expected = evaluate_coco_files(*write(tmp_path, gt, results), COCO17)
+    for image in gt["images"]:
+        image["id"] = f"image {image['id']}"
+    for record in gt["annotations"]:
+        record.update(
+            image_id=f"image {record['image_id']}",
+            category_id=4,
+            num_keypoints=0,
+            iscrowd=str(record["iscrowd"]),
+        )
+        del record["id"]
+    for record in results:
+        record.update(image_id=f"image {record['image_id']}", category_id="4")
+    gt["categories"] = [{"id": 1, "name": "dog"}, {"id": 4, "name": "Person"}]
+    dog = {**results[0], "category_id": 1, "score": 1.0}
+    metrics = evaluate_coco_files(*write(tmp_path, gt, [*results, dog]), COCO17)
+    assert list(metrics.values()) == pytest.approx(list(expected.values()), abs=0, nan_ok=True)
+    assert f"repaired {len(gt['annotations'])} annotations without an id, which are numbered" in caplog.text
+    assert "left out 1 results of categories that are not people's" in caplog.text
+    with pytest.raises(
+        ValueError, match=r"results\.json\[0\]: category_id: expected 4, a person's in the ground truth"
+    ):
+        evaluate_coco_files(*write(tmp_path, gt, [dog]), COCO17)
+
+
+def test_joints_in_another_order_are_refused(tmp_path):
+    gt, results = random_people(3)
+    gt["categories"][0]["keypoints"] = [*COCO17.joints[1:], COCO17.joints[0]]
+    with pytest.raises(ValueError, match="keypoints: expected the joints of COCO17 in its order"):
+        evaluate_coco_files(*write(tmp_path, gt, results), COCO17)
+
+
 def test_real_boxes_equal_pycocotools(real_data):
     paths = real_data / "coco" / "test_coco.json", real_data / "coco" / "test_coco_det_AP_H_56.json"
     metrics = evaluate_coco_files(*paths, COCO17)
