@@ -46,7 +46,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=["auto", "on", "off"],
         help="newest frame first: of cameras and streams (auto), of recordings at their own pace too, or of none",
     )
-    add("--save-images", action="store_true", help="draw the people into pictures too, in DIR/NAME")
+    add("--save-images", action="store_true", help="draw the people into pictures too, in DIR/NAME.overlay")
     add("--save-crops", metavar="CROPS", help="cut the people out, into CROPS/NAME/ID")
     add("--show", action="store_true", help="a page to watch in a browser on this machine while it runs")
     add("--quiet", action="store_true", help="print errors and warnings only")

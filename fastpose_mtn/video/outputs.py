@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ if TYPE_CHECKING:  # an HTTP server, only where somebody wants to watch
     from fastpose_mtn.video.live_view import LiveView
 
 _WAITING = 3  # frames between two stages
+_PICTURES = ".overlay"  # of a folder: frames of a video are often in a folder of its name already
 
 
 def check_formats(text: str) -> list[str]:
@@ -71,7 +71,8 @@ class Outputs:
         detections: whether to save the untracked people too, for ``python -m fastpose_mtn.tracking``.
         joint_thresh: the confidence above which the overlay shows a joint as visible.
         times: is added to, under "write", "draw" and "encode".
-        pictures: whether to make the overlay's frames as pictures in the folder ``NAME``, ``NAME.jpg`` of a single one.
+        pictures: whether to make the overlay's frames as pictures in the folder ``NAME.overlay``, or what ``video``
+            makes of a single picture and of photographs.
         crops: a folder for crops of the people, in ``NAME/ID``.
         view: shows the overlay while it is made.
 
@@ -127,7 +128,8 @@ class Outputs:
                 )
                 self._encoders.append(self._film)
             else:
-                self._encoders.append(_Pictures(path) if ending == "" else _Picture(path))
+                picture = _Picture(path) if ending == ".jpg" else _Pictures(path, ours=ending == _PICTURES)
+                self._encoders.append(picture)
         self._encoding: Consumer[tuple[Frame, np.ndarray, list[SoundPacket]]] | None = (
             Consumer(self._encode, capacity=_WAITING, name="encode") if overlays else None
         )
@@ -223,11 +225,13 @@ class _Picture:
 class _Pictures:
     """The overlays of a source's frames, in a folder: ``000017.jpg``, or by their own names: ``anna.png`` is ``anna.jpg``.
 
-    Numbered ones of an earlier run that went further are removed.
+    Args:
+        folder: is made.
+        ours: nobody else's pictures are in it: those of an earlier run that went further are removed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder
+    def __init__(self, folder: Path, *, ours: bool) -> None:
+        self.path, self._ours = folder, ours
         folder.mkdir(exist_ok=True)
         self._taken: set[str] = set()
 
@@ -242,8 +246,8 @@ class _Pictures:
 
     def close(self, complete: bool) -> None:
         """Each picture is whole when it is there."""
-        for file in self.path.glob("*.jpg"):
-            if complete and re.fullmatch(r"\d{6,}", file.stem) and file.name not in self._taken:
+        for file in self.path.glob("*.jpg") if complete and self._ours else ():
+            if file.name.lower() not in self._taken:
                 file.unlink()
 
 
@@ -253,12 +257,12 @@ def _jpeg(image: np.ndarray) -> bytes:
 
 
 def _overlay_endings(source: Source, *, video: bool, pictures: bool) -> list[str]:
-    """Of the overlays' names; a folder of pictures has none."""
+    """Of the overlays' names; a folder of photographs has none."""
     if source.still:
         return [".jpg"] if video or pictures else []
     if source.independent:
         return [""] if video or pictures else []
-    return [".mp4"] * video + [""] * pictures
+    return [".mp4"] * video + [_PICTURES] * pictures
 
 
 def _check_not_the_source(path: Path, source: Source) -> None:

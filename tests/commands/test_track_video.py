@@ -612,30 +612,28 @@ def test_a_recording_played_as_if_it_happened_now_tells_its_latency(run, tmp_pat
 
 def test_the_overlay_as_pictures(run, tmp_path):
     write_video(tmp_path / "walk.mp4", [moving(i) for i in range(5)])
-    folder = tmp_path / "output" / "walk"
-    folder.mkdir(parents=True)
-    for name in ("000009.jpg", "mine.jpg"):  # of an earlier run that went further, and somebody's own
-        (folder / name).touch()
+    (tmp_path / "output" / "walk").mkdir(parents=True)  # somebody's own pictures of the same video
+    (tmp_path / "output" / "walk" / "000000.jpg").touch()
     run("--input", "walk.mp4", "--save-images", "--no-video")
-    assert names("output") == ["walk", "walk.json"]
-    assert names(folder) == [*(f"{i:06d}.jpg" for i in range(5)), "mine.jpg"]
+    assert names("output") == ["walk", "walk.json", "walk.overlay"]
+    folder = tmp_path / "output" / "walk.overlay"
+    assert names(folder) == [f"{i:06d}.jpg" for i in range(5)]
     picture = cv2.imread(str(folder / "000000.jpg"))[..., ::-1].astype(int)
     assert picture.shape == (48, 64, 3)
     assert np.abs(picture - moving(0)).max(axis=2)[:8].max() > 60  # a label above the person
     run("--input", "walk.mp4", "--save-images", "--max-frames", "3")
-    assert names("output") == ["walk", "walk.json", "walk.mp4"]
-    assert names(folder) == [*(f"{i:06d}.jpg" for i in range(3)), "mine.jpg"]
+    assert names("output") == ["walk", "walk.json", "walk.mp4", "walk.overlay"]
+    assert names(folder) == [f"{i:06d}.jpg" for i in range(3)]
+    assert (tmp_path / "output" / "walk" / "000000.jpg").stat().st_size == 0
 
 
-def test_the_pictures_of_a_folder_have_its_names_and_never_take_its_place(run, tmp_path):
+def test_the_pictures_of_a_sequence_have_its_names_and_one_pictures_is_one(run, tmp_path):
     (tmp_path / "walk").mkdir()
     for i in range(3):
         cv2.imwrite(str(tmp_path / "walk" / f"frame_{i:04d}.png"), moving(i)[..., ::-1])
-    run("--input", "walk", "--save-images", "--no-video", "--quiet")
-    assert names("output/walk") == [f"frame_{i:04d}.jpg" for i in range(3)]
-    done = run("--input", "walk", "--save-images", "--no-video", "--quiet", "--output", ".")
-    assert done.status == 2
-    assert "walk: its result would take its place; choose another folder with --output" in done.err
+    run("--input", "walk", "walk/frame_0002.png", "--save-images", "--no-video", "--quiet")
+    assert names("output/walk.overlay") == [f"frame_{i:04d}.jpg" for i in range(3)]
+    assert names("output") == ["frame_0002.jpg", "frame_0002.json", "walk.json", "walk.overlay"]
 
 
 def test_crops_of_the_people_in_folders_by_id(run, tmp_path):
