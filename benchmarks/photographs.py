@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from fastpose_mtn.build import PRECISIONS, build_pose_tracking
+from fastpose_mtn.data.coco.ground_truth import CocoLabels
 from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.deploy.agreement import agreement
 from fastpose_mtn.errors import InputError, exit_on_error
@@ -77,9 +78,10 @@ def main() -> None:
     parser.add_argument("--image-size", nargs=2, type=int, metavar=("SHORT", "LONG"))
     options = parser.parse_args()
     with exit_on_error():
-        truth = read_coco_ground_truth(options.annotations, COCO17)
+        labels = read_coco_ground_truth(options.annotations, COCO17)
+        truth = labels.dataset
         rows = [run(name, truth, options.images, options.image_size) for name in options.networks]
-        rows += [read(entry, truth) for entry in options.results]
+        rows += [read(entry, labels) for entry in options.results]
         print(f"{'':<24}" + "".join(f"{column:>11}" for column in COLUMNS))
         for row in rows:
             values = measure(row, rows[0], truth)
@@ -120,12 +122,12 @@ def run(name: str, truth: dict[str, Any], folder: Path, image_size: list[int] | 
     return row
 
 
-def read(entry: str, truth: dict[str, Any]) -> Row:
+def read(entry: str, labels: CocoLabels) -> Row:
     """Another program's results."""
     name, _, file = entry.partition("=")
     if not file:
         raise InputError(f"--results {entry}: expected NAME=FILE")
-    return Row(name, read_coco_results(file, COCO17, {image["id"] for image in truth["images"]}))
+    return Row(name, read_coco_results(file, COCO17, labels))
 
 
 def measure(row: Row, first: Row, truth: dict[str, Any]) -> list[float]:
