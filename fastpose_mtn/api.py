@@ -46,6 +46,10 @@ class FastPose:
     """
 
     def __init__(self, tracking: PoseTracking) -> None:
+        if not isinstance(tracking, PoseTracking):
+            raise InputError(
+                f"FastPose: expected a PoseTracking, got {shown(tracking)}; FastPose.from_pretrained(WEIGHTS) loads a network"
+            )
         self._tracking = tracking
         self._arguments: dict[str, object] | None = None  # of from_pretrained
 

@@ -12,7 +12,7 @@ from fastpose_mtn.errors import InputError
 
 def path_argument(name: str, value: object) -> str:
     """A name or a path, as text."""
-    if not isinstance(value, (str, os.PathLike)):
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         raise InputError(f"{name}: expected a name or a path, got {shown(value)}")
     return os.fsdecode(value)
 

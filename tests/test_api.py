@@ -78,6 +78,7 @@ def test_people_are_found_in_files_and_arrays_of_any_size(pose, tmp_path):
         (None, "detect: expected a list of images, got None"),
         (3, "detect: expected a list of images, got 3"),
         ({"a": 1}, "detect: expected a list of images, got dict"),
+        ({"a.png"}, "detect: expected a list of images, got set"),  # it has no order
         ([moving(0), None], "image 1: expected an RGB image .*, got None, which cv2.imread gives"),
         ((image for image in [moving(0), 3]), "image 1: expected an RGB image .*, got int"),
         (["absent.png"], "absent.png: cannot read the image: No such file or directory"),
@@ -173,6 +174,7 @@ def test_a_frame_rate_of_the_configuration_is_named_by_its_key(pose):
     ("arguments", "message"),
     [
         ({"weights": None}, "weights: expected a name or a path, got None"),
+        ({"weights": ""}, "weights: expected a name or a path, got ''"),
         ({"weights": 3}, "weights: expected a name or a path, got 3"),
         ({"config_file": b"a.yaml"}, "config_file: expected a name or a path, got bytes"),
         ({"precision": "int8"}, "precision: choose from auto, fp32, bf16, fp16, got 'int8'"),
@@ -185,6 +187,13 @@ def test_a_frame_rate_of_the_configuration_is_named_by_its_key(pose):
 def test_bad_arguments_of_loading_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         FastPose.from_pretrained(**{"weights": "drawn", **arguments})
+
+
+def test_a_network_is_loaded_not_constructed():
+    with pytest.raises(
+        ValueError, match=r"FastPose: expected a PoseTracking, got 'people'; FastPose.from_pretrained"
+    ):
+        FastPose("people")
 
 
 def test_what_was_loaded_can_be_pickled_and_a_read_only_image_costs_no_warning(tmp_path, monkeypatch):

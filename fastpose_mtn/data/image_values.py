@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard, Union
 
@@ -101,9 +101,9 @@ def is_single(value: object) -> bool:
 
 
 def is_iterable_of_images(value: object) -> TypeGuard[Iterable[ImageValue]]:
-    """Whether it can be gone through for images: a list, a generator, an array (N, H, W, 3), a loader."""
-    one = isinstance(value, (str, bytes, bytearray, os.PathLike, Mapping)) or getattr(value, "ndim", 1) == 0
-    return hasattr(type(value), "__iter__") and not one
+    """Whether it can be gone through for images in an order: a list, a generator, an array (N, H, W, 3), a loader."""
+    other = isinstance(value, (str, bytes, bytearray, os.PathLike, Mapping, Set))
+    return hasattr(type(value), "__iter__") and not other and getattr(value, "ndim", 1) > 0
 
 
 def is_pil(value: object) -> bool:
