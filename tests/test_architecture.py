@@ -19,7 +19,7 @@ LAYERS = (
     {"runtime", "checkpoints", "estimators"},
     {"systems", "evaluation"},
     {"build"},
-    {"video", "engine", "detectron2", "deploy"},
+    {"video", "engine", "detectron2", "deploy", "corpus"},
     {"commands", "export", "api", "__init__", "__main__"},
 )  # fmt: skip
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

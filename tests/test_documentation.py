@@ -217,7 +217,9 @@ def test_flags_and_files_that_are_named_exist(path):
         "--shm-size",
         "--gpus",
         "--rm",
-    }  # pip's and Docker's
+        "--head",
+        "--address",
+    }  # pip's, Docker's and Ray's
     assert named_flags(text) - declared_flags() <= others
     for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
         assert os.path.exists(path.parent / link), link

@@ -12,7 +12,7 @@ from fastpose_mtn.libraries import _disable, _Utils, compiler_put_off
 
 HEAVY = (
     "torch._dynamo", "torch._inductor", "scipy.optimize", "matplotlib", "pandas", "lightning", "motmetrics",
-    "pycocotools", "supervision", "onnx", "onnxruntime", "openvino",
+    "pycocotools", "supervision", "onnx", "onnxruntime", "openvino", "ray", "pyarrow", "fsspec",
 )  # fmt: skip
 MAIN_JOB = """
 import sys

@@ -196,7 +196,7 @@ def read_source(source: str | Path) -> WeightFile:
     if text.startswith(_TORCHVISION):
         tensors = _torchvision_tensors(text.removeprefix(_TORCHVISION))
         return WeightFile(tensors, {"skeleton": COCO17.name})
-    return read_weight_file(_file_of(text))
+    return read_weight_file(weights_file(text))
 
 
 def inference_config(weights: str | None = None, config_file: str | None = None) -> CfgNode:
@@ -222,7 +222,7 @@ def inference_config(weights: str | None = None, config_file: str | None = None)
         _check_torchvision_name(source.removeprefix(_TORCHVISION))
         cfg.merge_from_file(_TORCHVISION_CONFIG)
     else:
-        text = read_metadata(_file_of(source)).get("config")
+        text = read_metadata(weights_file(source)).get("config")
         if text is None:
             raise ValueError(f"{source}: these weights carry no configuration; give --config-file")
         cfg = config_from_text(text, source)
@@ -244,8 +244,12 @@ def config_from_text(text: str, source: str) -> CfgNode:
     return cfg
 
 
-def _file_of(source: str) -> Path:
-    """The file of weights that a name in ``PACKAGED`` or a path stands for."""
+def weights_file(source: str) -> Path:
+    """The file of weights that a name in ``PACKAGED`` or a path stands for.
+
+    Raises:
+        ValueError: there is none.
+    """
     if source in PACKAGED:
         path = Path(str(resources.files("fastpose_mtn") / "weights" / PACKAGED[source]))
         if not path.is_file():

@@ -41,6 +41,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--output", default="output", metavar="DIR", help="folder for the results (default: output)")
     add_tracking_flags(parser)
     add(
+        "--images",
+        default="auto",
+        choices=ARRANGEMENTS,
+        help="what a folder's images are: one sequence, independent photographs, or what their names tell (auto)",
+    )
+    add(
         "--live",
         default="auto",
         choices=["auto", "on", "off"],
@@ -85,12 +91,6 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
     add("--no-video", action="store_true", help="do not draw the people into a video")
     add("--save-detections", action="store_true", help="save what fastpose retrack reads")
     add("--strategy", choices=STRATEGIES, help="how people are followed")
-    add(
-        "--images",
-        default="auto",
-        choices=ARRANGEMENTS,
-        help="what a folder's images are: one sequence, independent photographs, or what their names tell (auto)",
-    )
     add("--max-frames", type=int, metavar="N", help="stop each source after N frames")
 
 
@@ -116,7 +116,9 @@ def network_arguments(args: argparse.Namespace, options: Sequence[str]) -> Netwo
     }
 
 
-def make_request(args: argparse.Namespace, folder: Path, *, live: str = "off") -> Request:
+def make_request(
+    args: argparse.Namespace, folder: Path, *, live: str = "off", images: str = "auto"
+) -> Request:
     """What the command line asks to be made of each source; see ``video.job.Request``."""
     from fastpose_mtn.video.job import Request
     from fastpose_mtn.video.outputs import check_formats
@@ -130,7 +132,7 @@ def make_request(args: argparse.Namespace, folder: Path, *, live: str = "off") -
         max_frames=args.max_frames,
         quiet=args.quiet,
         live=live,
-        images=args.images,
+        images=images,
     )
 
 
@@ -152,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
         return build.build_pose_tracking(**network_arguments(args, options))
 
     request = replace(
-        make_request(args, Path(args.output), live=args.live),
+        make_request(args, Path(args.output), live=args.live, images=args.images),
         pictures=args.save_images,
         crops=Path(args.save_crops) if args.save_crops else None,
     )
