@@ -100,7 +100,7 @@ def _list(key: str, value: object, current: list[object] | tuple[object, ...]) -
         inside = _from_yaml(value)  # a shell takes the quotes in ['a', 'b'] away
         value = inside if isinstance(inside, list) else value
     if not isinstance(value, (list, tuple)):
-        raise InputError(f'{key}: expected a list, got {_shown(value)}; write "{[value]}"')
+        raise InputError(f'{key}: expected a list, got {_shown(value)}; write "{[value] if value else []}"')
     elements = list(_leaves(current))
     if elements and all(map(_is_number, elements)):
         whole = all(isinstance(element, int) for element in elements)
@@ -141,6 +141,6 @@ def _from_yaml(text: str) -> object:
 
 
 def _shown(value: object) -> str:
-    if value is None:
+    if value is None or value == "":
         return "nothing"
     return f"{value}" if isinstance(value, (str, int, float)) else f"{value!r}"

@@ -90,6 +90,13 @@ def test_another_value_is_refused_by_key(given, key, text, message, tmp_path):
         given(key, text, tmp_path)
 
 
+@pytest.mark.parametrize(("key", "message"), [(LOST, "a number such as 2.0, got nothing"),
+                                              ("DATASETS.TRAIN", r'a list, got nothing; write "\[\]"')])  # fmt: skip
+def test_nothing_on_the_command_line_is_told(key, message):
+    with pytest.raises(ValueError, match=f"{key}: expected {message}"):
+        get_cfg().merge_from_list([key, ""])
+
+
 def test_python_values():
     cfg = get_cfg()
     cfg.merge_from_list([LOST, np.float32(4), "SOLVER.MAX_ITER", np.int64(3), "OUTPUT_DIR", "(1)"])
