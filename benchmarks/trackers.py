@@ -1,110 +1,240 @@
 #!/usr/bin/env python
-"""Trackers on the same people, on sequences labelled as MOTChallenge's: MOTA, IDF1 and identity switches.
+"""Trackers on the same people: HOTA, AssA, MOTA, IDF1, switches and fragmentations by MOTChallenge's rules, and speed.
 
-    python benchmarks/trackers.py [--weights people] [--strategies iou reid occlusion_aware] -- FOLDER [KEY VALUE ...]
+    python benchmarks/trackers.py FOLDER ... [--weights people] [--trackers ours SORT ...] [--save CACHE] [-- KEY VALUE ...]
 
-FOLDER holds ``SEQUENCE/img1/*.jpg``, ``SEQUENCE/gt/gt.txt`` and ``SEQUENCE/seqinfo.ini``. The network runs once;
-what it found is tracked by each strategy. py-motmetrics counts, people matched at an overlap of 0.5.
+A FOLDER holds MOTChallenge's sequences, ``SEQUENCE/img1``, ``gt/gt.txt`` and ``seqinfo.ini``, or drawn ones as
+``python -m fastpose_mtn.data.synthetic`` writes them, ``images`` and ``annotations``. The network looks at every frame
+once; all trackers link what it found (``--save`` keeps it for the next time). Ours are the three strategies of
+TRACKER.STRATEGY. SORT, ByteTrack, OC-SORT and BoT-SORT are those of roboflow's ``trackers``, norfair's has its
+documented settings; each begins tracks at our TRACKER.BIRTH_SCORE, as their own thresholds were made for other
+networks' scores, and is otherwise as it comes. What is not installed is left out, and it says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import configparser
+import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import motmetrics
 import numpy as np
-import pandas as pd
-import torch
 
 from fastpose_mtn.build import PoseTracking, build_pose_tracking, build_tracker
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.posetrack.files import read_posetrack
 from fastpose_mtn.errors import InputError, exit_on_error
-from fastpose_mtn.ops.boxes import pairwise_iou
-from fastpose_mtn.protocols import Tracker
+from fastpose_mtn.evaluation.mot.evaluation import add, evaluate_sequence
+from fastpose_mtn.evaluation.mot.files import MotBoxes, read_ground_truth
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.parameters import STRATEGIES
 from fastpose_mtn.video.sources import open_source
 
-Boxes = tuple[np.ndarray, np.ndarray]  # ids (N,) and boxes (N, 4) xyxy of one frame
-METRICS = ("mota", "idf1", "num_switches", "num_fragmentations", "precision", "recall", "num_unique_objects")
+COLUMNS = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW", "Frag", "tracks", "people")
+Tracked = tuple[np.ndarray, np.ndarray]  # ids (N,) and boxes (N, 4) xyxy of one frame
+Update = Callable[[PersonDetections, float, np.ndarray], Tracked]
+
+
+@dataclass
+class Sequence:
+    """A labelled video and what the network finds in it."""
+
+    name: str
+    images: str
+    frame_rate: float
+    truth: MotBoxes
+    people: list[tuple[float, PersonDetections]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("folders", nargs="+", metavar="FOLDER")
     parser.add_argument("--weights", default="people", metavar="FILE|people|drawn")
-    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=STRATEGIES)
-    parser.add_argument("options", nargs="*", metavar="KEY VALUE")
-    arguments = parser.parse_args()
+    parser.add_argument("--trackers", nargs="+", default=[], metavar="NAME", help="default: all")
+    parser.add_argument("--save", type=Path, metavar="CACHE", help="folder for what the network found")
+    arguments, options = parser.parse_known_args()
     with exit_on_error():
-        sequences = sorted(path.parent.parent for path in arguments.folder.glob("*/gt/gt.txt"))
-        if not sequences:
-            raise InputError(f"{arguments.folder}: expected folders with gt/gt.txt and img1")
-        tracking = build_pose_tracking(weights=arguments.weights, options=arguments.options)
-        people = {folder.name: find_people(folder, tracking) for folder in sequences}
-        rows = {}
-        for strategy in arguments.strategies:
-            cfg = tracking.cfg.clone()
-            cfg.TRACKER.STRATEGY = strategy
-            counted, frames, seconds = [], 0, 0.0
-            for folder in sequences:
-                truth = read_truth(folder / "gt" / "gt.txt")
-                began = time.perf_counter()
-                tracked = track(people[folder.name], build_tracker(cfg))
-                seconds, frames = seconds + time.perf_counter() - began, frames + len(tracked)
-                counted.append(count(truth, tracked))
-            summary = motmetrics.metrics.create().compute_many(
-                counted, metrics=list(METRICS), names=[f.name for f in sequences], generate_overall=True
-            )
-            for name, row in summary.iterrows():
-                rows[f"{strategy}, {name}"] = [*row.tolist(), frames / seconds]
-        table = pd.DataFrame.from_dict(rows, orient="index", columns=[*METRICS, "frames/s"])
-        print(table.to_string(float_format=lambda value: f"{value:.3f}"))
+        options = [option for option in options if option != "--"]
+        tracking = build_pose_tracking(weights=arguments.weights, options=options)
+        makers = trackers(tracking.cfg)
+        unknown = set(arguments.trackers) - set(makers)
+        if unknown:
+            raise InputError(f"--trackers {' '.join(sorted(unknown))}: expected some of {', '.join(makers)}")
+        sequences = [one for folder in arguments.folders for one in find_sequences(Path(folder))]
+        for one in sequences:
+            one.people = find_people(one, tracking, arguments.save)
+        print(f"{'tracker':<24}" + "".join(f"{name:>9}" for name in (*COLUMNS, "frames/s")))
+        for name, make in makers.items():
+            if not arguments.trackers or name in arguments.trackers:
+                show(name, make, sequences)
 
 
-def find_people(folder: Path, tracking: PoseTracking) -> list[tuple[float, PersonDetections]]:
-    """Time and people of each frame of a sequence."""
-    info = configparser.ConfigParser()
-    info.read(folder / "seqinfo.ini")
-    rate = info.getfloat("Sequence", "frameRate", fallback=float(tracking.cfg.VIDEO.FOLDER_FRAME_RATE))
+def show(name: str, make: Callable[[float], Update], sequences: list[Sequence]) -> None:
+    """Prints one tracker's line of all sequences."""
+    sums, seconds, frames = [], 0.0, 0
+    try:
+        make(30.0)
+    except ImportError as error:
+        print(f"{name:<24} left out: {error.name} is not installed")
+        return
+    for one in sequences:
+        update = make(one.frame_rate)
+        tracked = []
+        for (time_s, people), frame in zip(one.people, open_source(one.images), strict=True):
+            assert frame.image is not None
+            began = time.perf_counter()
+            tracked.append(update(people, time_s, frame.image))
+            seconds += time.perf_counter() - began
+        frames += len(tracked)
+        sums.append(evaluate_sequence(one.truth, as_results(tracked), benchmark="MOT17", frames=len(tracked)))
+    figures = add(sums).figures()
+    cells = (f"{figures[c]:.1f}" if isinstance(figures[c], float) else str(figures[c]) for c in COLUMNS)
+    print(f"{name:<24}" + "".join(f"{cell:>9}" for cell in (*cells, f"{frames / seconds:.0f}")))
+
+
+def find_sequences(folder: Path) -> list[Sequence]:
+    """The labelled sequences of a folder, without people."""
     found = []
-    for index, frame in enumerate(open_source(str(folder / "img1"), folder_frame_rate=rate)):
-        if frame.image is None:
-            raise InputError(f"{folder}: frame {index + 1} cannot be decoded")
-        found.append((frame.time_s, tracking.estimator.estimate([frame.image])[0]))
+    for path in sorted(folder.glob("*/gt/gt.txt")):
+        info = configparser.ConfigParser()
+        info.read(path.parent.parent / "seqinfo.ini")
+        rate = info.getfloat("Sequence", "frameRate", fallback=30.0)
+        truth = read_ground_truth(path)
+        truth.boxes[:] -= 1  # MOTChallenge's first pixel is (1, 1)
+        found.append(Sequence(path.parent.parent.name, str(path.parent.parent / "img1"), rate, truth, []))
+    for path in sorted((folder / "annotations").glob("*.json")):
+        labels = read_posetrack(path)
+        table = MotBoxes(
+            path=path,
+            frame=labels.frame_index + 1,
+            ids=labels.track_ids,
+            boxes=labels.boxes_xyxy.astype(np.float64),
+            counts=np.ones(len(labels.track_ids), bool),
+            classes=None,
+        )
+        images = folder / "images" / Path(labels.frames[0].name).parent.name
+        found.append(Sequence(path.stem, str(images), 30.0, table, []))
+    if not found:
+        raise InputError(f"{folder}: expected SEQUENCE/gt/gt.txt, or images and annotations of drawn people")
     return found
 
 
-def track(people: list[tuple[float, PersonDetections]], tracker: Tracker) -> list[Boxes]:
-    """Ids and boxes of each frame."""
-    tracked = [tracker.update(found, time_s) for time_s, found in people]
-    return [(frame.track_ids, frame.boxes) for frame in tracked]
+def find_people(
+    one: Sequence, tracking: PoseTracking, cache: Path | None
+) -> list[tuple[float, PersonDetections]]:
+    """Time and people of each frame."""
+    file = None if cache is None else cache / f"{one.name}.npz"
+    if file is not None and file.is_file():
+        saved = np.load(file)
+        bounds = np.cumsum(saved["count"])[:-1]
+        parts = [np.split(saved[key], bounds) for key in ("boxes", "scores", "keypoints", "embeddings")]
+        return [
+            (float(time_s), PersonDetections(*arrays))
+            for time_s, *arrays in zip(saved["time_s"], *parts, strict=True)
+        ]
+    found = []
+    for index, frame in enumerate(open_source(one.images, folder_frame_rate=one.frame_rate)):
+        if frame.image is None:
+            raise InputError(f"{one.images}: frame {index + 1} cannot be decoded")
+        found.append((frame.time_s, tracking.estimator.estimate([frame.image])[0]))
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        people = [p for _, p in found]
+        arrays = {
+            key: np.concatenate([getattr(p, key) for p in people])
+            for key in ("boxes", "scores", "keypoints", "embeddings")
+        }
+        np.savez(file, time_s=[t for t, _ in found], count=[len(p) for p in people], **arrays)
+    return found
 
 
-def read_truth(path: Path) -> dict[int, Boxes]:
-    """Ids and boxes of each labelled frame, from 1; people whose confidence is 0 do not count."""
-    table = np.loadtxt(path, delimiter=",", ndmin=2)
-    table = table[table[:, 6] != 0]
-    boxes = np.concatenate([table[:, 2:4] - 1, table[:, 2:4] - 1 + table[:, 4:6]], axis=1)
-    return {
-        int(frame): (table[table[:, 0] == frame, 1].astype(np.int64), boxes[table[:, 0] == frame])
-        for frame in np.unique(table[:, 0])
+def trackers(cfg: CfgNode) -> dict[str, Callable[[float], Update]]:
+    """How each tracker is made for a video of a frame rate."""
+    made: dict[str, Callable[[float], Update]] = {
+        f"ours, {strategy}": lambda rate, strategy=strategy: ours(cfg, strategy) for strategy in STRATEGIES
     }
+    birth = float(cfg.TRACKER.BIRTH_SCORE)
+    for name, threshold in (
+        ("SORT", {"track_activation_threshold": birth}),
+        ("ByteTrack", {"track_activation_threshold": birth, "high_conf_det_threshold": birth}),
+        ("OCSORT", {"high_conf_det_threshold": birth}),
+        ("BoTSORT", {"track_activation_threshold": birth, "high_conf_det_threshold": birth}),
+    ):
+        made[name] = lambda rate, name=name, threshold=threshold: roboflow(name, rate, threshold)
+    made["norfair"] = lambda rate: norfair(birth)
+    return made
 
 
-def count(truth: dict[int, Boxes], tracked: list[Boxes]) -> motmetrics.MOTAccumulator:
-    """Every frame's people and tracks, as far apart as they do not overlap; below an overlap of 0.5 never the same."""
-    accumulator = motmetrics.MOTAccumulator(auto_id=True)
-    nobody = (np.zeros(0, np.int64), np.zeros((0, 4)))
-    for number, (ids, boxes) in enumerate(tracked, 1):
-        people, places = truth.get(number, nobody)
-        overlap = pairwise_iou(torch.from_numpy(places), torch.from_numpy(boxes.astype(float))).numpy()
-        accumulator.update(people, ids, np.where(overlap >= 0.5, 1 - overlap, np.nan))
-    return accumulator
+def ours(cfg: CfgNode, strategy: str) -> Update:
+    """One of our strategies."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.TRACKER.STRATEGY = strategy
+    tracker = build_tracker(cfg)
+
+    def update(people: PersonDetections, time_s: float, frame: np.ndarray) -> Tracked:
+        tracked = tracker.update(people, time_s, frame)
+        return tracked.track_ids, tracked.boxes
+
+    return update
+
+
+def roboflow(name: str, rate: float, thresholds: dict[str, float]) -> Update:
+    """A tracker of roboflow's package."""
+    here = str(Path(__file__).resolve().parent)
+    sys.path[:] = [folder for folder in sys.path if folder != here]  # this file has the package's name
+    import supervision
+    import trackers as package
+
+    suffix = "SORTTracker" if name == "SORT" else f"{name}Tracker"
+    tracker = getattr(package, suffix)(frame_rate=rate, **thresholds)
+
+    def update(people: PersonDetections, time_s: float, frame: np.ndarray) -> Tracked:
+        found = supervision.Detections(
+            xyxy=people.boxes, confidence=people.scores, class_id=np.zeros(len(people.boxes), int)
+        )
+        tracked = tracker.update(found, **({"frame": frame} if name == "BoTSORT" else {}))
+        ids = np.full(len(tracked), -1) if tracked.tracker_id is None else tracked.tracker_id
+        return ids[ids >= 0], tracked.xyxy[ids >= 0]
+
+    return update
+
+
+def norfair(birth: float) -> Update:
+    """norfair's boxes by overlap, as its documentation sets it up."""
+    import norfair as package
+
+    tracker = package.Tracker(distance_function="iou", distance_threshold=0.7)
+
+    def update(people: PersonDetections, time_s: float, frame: np.ndarray) -> Tracked:
+        found = [
+            package.Detection(points=box.reshape(2, 2), scores=np.full(2, score))
+            for box, score in zip(people.boxes, people.scores, strict=True)
+            if score >= birth
+        ]
+        tracked = [t for t in tracker.update(detections=found) if t.live_points.any()]
+        boxes = np.array([t.last_detection.points.reshape(4) for t in tracked]).reshape(-1, 4)
+        return np.array([t.id for t in tracked], int), boxes
+
+    return update
+
+
+def as_results(tracked: list[Tracked]) -> MotBoxes:
+    """All frames as a file of results would have them."""
+    frame = np.repeat(np.arange(len(tracked)) + 1, [len(ids) for ids, _ in tracked])
+    return MotBoxes(
+        path=Path("results"),
+        frame=frame,
+        ids=np.concatenate([ids for ids, _ in tracked]).astype(np.int64),
+        boxes=np.concatenate([np.asarray(boxes, np.float64).reshape(-1, 4) for _, boxes in tracked]),
+        counts=np.ones(len(frame), bool),
+        classes=None,
+    )
 
 
 if __name__ == "__main__":
