@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = parser.parse_args(arguments)
         from fastpose_mtn.config import get_cfg
         from fastpose_mtn.data.check import check_dataset
+        from fastpose_mtn.evaluation.measures.tracking import check_comparable
         from fastpose_mtn.skeletons import get_skeleton
 
         cfg = get_cfg()
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 name, get_skeleton(cfg.MODEL.SKELETON), training=training,
                 filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS, skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,
                 decode=not options.no_images, workers=options.workers, places=max(options.places, 1),
-                progress=not options.quiet,
+                progress=not options.quiet, comparable=check_comparable,
             )  # fmt: skip
             print(report)
             errors += report.errors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,11 +12,20 @@ import numpy as np
 from tqdm import tqdm
 
 from fastpose_mtn.data.catalog import CocoFiles, coco_files
-from fastpose_mtn.data.coco.dataset import image_place, nothing_left, read_records, with_people
+from fastpose_mtn.data.coco.dataset import (
+    annotation_files,
+    image_place,
+    nothing_left,
+    read_records,
+    with_people,
+)
 from fastpose_mtn.data.coco.records import CocoJsonReader, ImageRecord
+from fastpose_mtn.data.coco.sequences import sequences_in_files
 from fastpose_mtn.data.crops.dataset import CropsDataset, CropsSpec
 from fastpose_mtn.data.crops.folder import UNKNOWN_CAMERA
+from fastpose_mtn.data.dataset import FRAME_RATE
 from fastpose_mtn.data.image_file import read_image
+from fastpose_mtn.data.posetrack.sequence import PoseTrackSequence
 from fastpose_mtn.data.problems import ERROR, KEPT, LEFT_OUT, Problem, Problems
 from fastpose_mtn.data.sample import TASKS
 from fastpose_mtn.errors import InputError
@@ -64,6 +73,7 @@ def check_dataset(
     workers: int = 0,
     places: int = 10,
     progress: bool = False,
+    comparable: Callable[[PoseTrackSequence], None] = lambda truth: None,
 ) -> DatasetReport:
     """Reads everything that training or evaluation would read, by the same code, and goes on after an error.
 
@@ -77,6 +87,7 @@ def check_dataset(
         workers: processes that decode; 0: this one.
         places: how many of each kind of problem are named.
         progress: show a progress bar.
+        comparable: raises an ``InputError`` where PoseTrack's evaluation cannot compare with a sequence.
 
     Raises:
         ValueError: there is no such dataset.
@@ -96,6 +107,8 @@ def check_dataset(
         if there and not used and not problems.count(ERROR):
             raise nothing_left(name, files.annotations, filter_empty=filter_empty)
     _check_joints(reader, skeleton, problems, str(files.annotations))
+    if files.form.sequences and not problems.count(ERROR):
+        _check_sequences(files, name, problems, comparable)
     if training and used and not _trained(reader, used, files, skeleton):
         problems.add(ERROR, "datasets that train nothing: none of their tasks is labelled", name)
     if decode:
@@ -133,6 +146,21 @@ def _check_joints(reader: CocoJsonReader, skeleton: Skeleton, problems: Problems
         side, _, rest = joint.partition("_")
         if f"{'right' if side == 'left' else 'left'}_{rest}" not in joints:
             problems.add(KEPT, "joints without a counterpart on the other side", f"{place}: {joint}")
+
+
+def _check_sequences(
+    files: CocoFiles, name: str, problems: Problems, comparable: Callable[[PoseTrackSequence], None]
+) -> None:
+    """Counts a dataset that trains, and that PoseTrack's evaluation cannot compare with."""
+    try:
+        for sequence in sequences_in_files(
+            annotation_files(files.annotations, name), files.images, {}, people=files.form.people,
+            warn=lambda text: None, frame_rate=FRAME_RATE,
+        ):  # fmt: skip
+            if sequence.truth is not None:
+                comparable(sequence.truth)
+    except InputError as error:
+        problems.add(KEPT, "datasets that PoseTrack's evaluation cannot compare with", str(error))
 
 
 def _decode(

@@ -7,6 +7,8 @@ from crop_folders import write_crops
 
 from fastpose_mtn.commands.check import main
 from fastpose_mtn.data.check import check_dataset
+from fastpose_mtn.data.posetrack.sequence import POSETRACK18_SLOTS
+from fastpose_mtn.evaluation.measures.tracking import check_comparable
 from fastpose_mtn.skeletons import POSETRACK15
 
 JOINTS = ["left_wrist", "right_wrist", "nose", "left_ear"]
@@ -199,6 +201,19 @@ def test_joints_of_another_kind(tmp_path):
     assert problems["left out", kind] == (1, [text])
     kind = "skeletons without flip pairs: no joint is called left_... or right_..."
     assert problems["kept", kind] == (1, [text])
+
+
+def test_sequences_that_cannot_be_compared_are_told(tmp_path):
+    slots = list(POSETRACK18_SLOTS)
+    people = [person(1, keypoints=[20, 30, 1] * len(slots), track_id=1, bbox_head=[10, 20, 5, 5])]
+    name = write(tmp_path, people, joints=slots) + "&format=posetrack"
+    kind = ("kept", "datasets that PoseTrack's evaluation cannot compare with")
+    assert kind not in found(name, comparable=check_comparable)[1]
+    del people[0]["bbox_head"]
+    write(tmp_path, people, joints=slots)
+    report, problems = found(name, comparable=check_comparable)
+    assert report.errors == 0
+    assert "bbox_head" in problems[kind][1][0]
 
 
 def test_only_so_many_places_are_named(tmp_path):

@@ -100,6 +100,7 @@ class PeopleReader:
         usable = np.ones(len(kept), bool)
         usable[[*wrong, *wrong_boxes]] = False
         if not self._rules.poseval:
+            self._refuse_shares(boxes, joints)
             self._count_joints(kept, joints, usable)
             self._count_areas(kept, usable)
         sizes = np.array([self._images.entries[a.image].size_wh for a in kept], np.float64).reshape(-1, 2)
@@ -288,10 +289,29 @@ class PeopleReader:
                 self.place(kept[row]),
             )
 
+    def _refuse_shares(self, boxes: np.ndarray, joints: np.ndarray) -> None:
+        """Numbers from 0 to 1 throughout are shares of the image, as YOLO has them: whoever they mean is not there."""
+        sizes = boxes[np.isfinite(boxes).all(axis=1), 2:]
+        labelled = joints[joints[..., 2] > 0, :2]
+        for name, numbers in (("bbox", sizes), ("keypoints", labelled)):
+            if (numbers > 0).any() and (numbers <= 1).all():
+                raise InputError(
+                    f"{self._path}: annotations: {name}: expected pixels, got numbers of at most "
+                    f"{numbers.max():g} throughout; multiply shares of the image by its width and height"
+                )
+
     def _count_joints(self, kept: Sequence[Annotation], joints: np.ndarray, usable: np.ndarray) -> None:
         if not (self._rules.wants_joints and self._categories.joints):
             return
-        counts = (joints[..., 2] > 0).sum(axis=1).tolist()
+        labelled = joints[..., 2] > 0
+        for row in np.flatnonzero(
+            (labelled & (joints[..., :2] == 0).all(axis=2)).any(axis=1) & usable
+        ).tolist():
+            self._problems.add(
+                KEPT, "annotations that label joints at exactly 0, 0 (v of a joint that is not labelled is 0)",
+                self.place(kept[row]),
+            )  # fmt: skip
+        counts = labelled.sum(axis=1).tolist()
         for row, (annotation, count) in enumerate(zip(kept, counts, strict=True)):
             said = annotation.fields.get("num_keypoints")
             if said is not None and said != count and usable[row]:

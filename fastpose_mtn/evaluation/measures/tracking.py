@@ -78,7 +78,7 @@ class TrackingMeasure:
             )
         for sequence in self._sequences:
             if sequence.truth is not None:
-                _check(sequence.truth)
+                check_comparable(sequence.truth)
 
     def reset(self) -> None:
         """There is nothing to forget."""
@@ -149,8 +149,12 @@ class TrackingMeasure:
                 file.add(image, people[number].records(image["id"], first) if number in people else ())
 
 
-def _check(truth: PoseTrackSequence) -> None:
-    """Compares the labels with themselves: what they lack is told before the network runs."""
+def check_comparable(truth: PoseTrackSequence) -> None:
+    """Compares the labels with themselves: what they lack is told before the network runs.
+
+    Raises:
+        InputError: the comparison needs something that they lack; names file, frame and field.
+    """
     same = replace(truth, track_ids=np.arange(len(truth.track_ids), dtype=np.int64))
     select_people(truth, same, tracking=True, warn=lambda text: None)
 

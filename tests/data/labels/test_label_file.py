@@ -176,6 +176,24 @@ def test_what_could_mean_anything_is_refused_with_place_field_and_value(tmp_path
         Read(tmp_path, content(person(1), person(2, **change)))
 
 
+def test_shares_of_the_image_are_no_pixels(tmp_path):
+    with pytest.raises(
+        InputError, match=r"annotations: bbox: expected pixels, got numbers of at most 0\.5 throughout"
+    ):
+        Read(tmp_path, content(person(bbox=[0.3, 0.2, 0.2, 0.5])))
+    shares = [value / 200 if i % 3 < 2 else value for i, value in enumerate(JOINTS)]
+    with pytest.raises(
+        InputError, match=r"annotations: keypoints: expected pixels, got numbers of at most 0\.47"
+    ):
+        Read(tmp_path, content(person(keypoints=shares)))
+
+
+def test_joints_labelled_at_the_origin_are_told(tmp_path):
+    read = Read(tmp_path, content(person(keypoints=[0, 0, 2, *JOINTS[3:]])))
+    kind = "annotations that label joints at exactly 0, 0 (v of a joint that is not labelled is 0)"
+    assert read.told == {("kept", kind): 1}
+
+
 # --- categories ----------------------------------------------------------------------------------
 
 DOG = {"id": 2, "name": "dog"}
