@@ -7,7 +7,7 @@ import numpy as np
 
 _SIDE = 32  # cells of a thumbnail
 _SHIFT = 4  # cells by which a camera may have turned between two frames: an eighth of the picture
-_SAMPLES = 128  # pixels of the shorter side that are looked at
+_SAMPLES = 128  # pixels a side that are looked at
 _FLAT = 2.0  # grey levels of 255; standard deviation below which a picture has nothing to compare
 _CHANGED = 0.5  # standard deviations by which a cell of another scene differs
 _CHANGED_SHARE = 0.4  # of all cells; fewer are somebody who moves before a plain wall
@@ -64,6 +64,8 @@ def grey_thumbnail(frame: np.ndarray) -> np.ndarray:
     Args:
         frame: RGB uint8 image (H, W, 3).
     """
-    step = max(1, min(frame.shape[:2]) // _SAMPLES)  # a full frame's average would cost more than the tracker
-    luma = cv2.cvtColor(np.ascontiguousarray(frame[::step, ::step]), cv2.COLOR_RGB2GRAY)
+    height, width = frame.shape[:2]
+    # a full frame's average would cost more than the tracker
+    few = cv2.resize(frame, (min(width, _SAMPLES), min(height, _SAMPLES)), interpolation=cv2.INTER_NEAREST)
+    luma = cv2.cvtColor(few, cv2.COLOR_RGB2GRAY)
     return cv2.resize(luma.astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
