@@ -7,12 +7,16 @@ import os
 import re
 import threading
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from fastpose_mtn.available_memory import check_memory
 from fastpose_mtn.errors import InputError
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 IMAGE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".png", ".apng", ".bmp", ".webp", ".gif", ".avif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm",
@@ -47,10 +51,8 @@ def is_animated(path: Path) -> bool:
                 return b"avis" in head
             if not head.startswith((b"GIF8", b"\x89PNG")):
                 return False
-            from PIL import Image  # here: it takes a while to import, and reading does without
-
             file.seek(0)
-            with Image.open(file, formats=("GIF", "PNG")) as image:
+            with opened(file, formats=("GIF", "PNG")) as image:
                 return bool(getattr(image, "is_animated", False))
     except Exception:  # Pillow raises whatever a damaged file leads it to
         return False
@@ -102,29 +104,39 @@ def image_size_wh(path: Path) -> tuple[int, int]:
     from PIL import UnidentifiedImageError
 
     try:
-        (width, height), orientation = _header(path)
+        with opened(path) as image:
+            width, height = image.size
+            turned = _orientation(image) in (5, 6, 7, 8)
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: expected an image, got something else") from error
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot read the image: {getattr(error, 'strerror', None) or error}"
         ) from error
-    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+    return (height, width) if turned else (width, height)
 
 
-def _header(file: Path | io.BytesIO) -> tuple[tuple[int, int], int]:
-    """Width and height as stored, and EXIF's orientation, without decoding a pixel."""
+def opened(file: Path | IO[bytes], formats: tuple[str, ...] | None = None) -> PIL.Image.Image:
+    """An image of Pillow's, of any size, with its header read; ``formats`` as for ``PIL.Image.open``, which raises."""
     from PIL import Image  # here, as it takes a while to import
 
-    with _PIL_LIMIT:  # sizes are checked here, with words of our own
+    with _PIL_LIMIT:  # what is too large is told here, with words of our own
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            with Image.open(file) as image:
-                # of a PNG that says nothing of it in its header PIL would look behind the pixels, and decode them
-                silent = image.format == "PNG" and "exif" not in image.info
-                return image.size, 1 if silent else image.getexif().get(_EXIF_ORIENTATION, 1)
+            return Image.open(file, formats=formats)
         finally:
             Image.MAX_IMAGE_PIXELS = before
+
+
+def _orientation(image: PIL.Image.Image) -> int:
+    """What EXIF says; 1, upright, where it says nothing."""
+    # of a PNG that says nothing of it in its header Pillow would look behind the pixels, and decode them
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # Pillow raises whatever a damaged mark leads it to
+        return 1
 
 
 def _check_fits(path: Path, content: bytes) -> None:
@@ -134,7 +146,8 @@ def _check_fits(path: Path, content: bytes) -> None:
     decoder's to judge.
     """
     try:
-        (width, height), _ = _header(io.BytesIO(content))
+        with opened(io.BytesIO(content)) as image:
+            width, height = image.size
     except (OSError, ValueError, SyntaxError):
         return
     check_memory(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fastpose_mtn.available_memory import check_memory
+from fastpose_mtn.data.image_file import opened
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.sources import Source
@@ -22,18 +24,28 @@ class AnimatedImage(Source):
     """
 
     def __init__(self, path: Path) -> None:
-        from PIL import Image
-
-        self._failures = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+        self._failures = (OSError, ValueError, SyntaxError, EOFError)
         try:
-            self._image = Image.open(path)
+            self._image = opened(path)
+        except self._failures as error:
+            raise self._damaged(path, error) from error
+        width, height = self._image.size
+        check_memory(
+            4 * width * height * 3,  # as decoded, with transparency, without, on their way
+            f"{path}: reading pictures of {width}x{height} pixels",
+            "make the animation smaller, or give the process more memory",
+        )
+        try:
             first_s = self._picture(0)[1]
         except self._failures as error:
-            raise InputError(
-                f"{path}: the animation cannot be decoded: {error}; convert it to MP4"
-            ) from error
+            raise self._damaged(path, error) from error
         count = int(getattr(self._image, "n_frames", 1))
         super().__init__(path.stem, path=path, frame_count=count, frame_rate=1 / first_s)
+        self.frame_size_hw = (height, width)
+
+    @staticmethod
+    def _damaged(path: Path, error: Exception) -> InputError:
+        return InputError(f"{path}: the animation cannot be decoded: {error}; convert it to MP4")
 
     def __iter__(self) -> Iterator[Frame]:
         time_s = 0.0

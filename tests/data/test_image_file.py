@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fastpose_mtn import available_memory
-from fastpose_mtn.data.image_file import image_size_wh, is_image, read_image
+from fastpose_mtn.data.image_file import image_size_wh, is_animated, is_image, read_image
 from fastpose_mtn.errors import InputError
 
 
@@ -193,3 +193,13 @@ def test_a_limit_of_ulimit_is_kept_too(tmp_path):
         "error: large.png: reading 4000x4000 pixels needs 0.2 GB of memory, and 0.1 GB are free"
     )
     assert done.stderr.count("\n") == 1
+
+
+def test_a_large_image_is_looked_at_without_a_word_of_pillows(tmp_path, recwarn):
+    """It warns above 89 million pixels, and refuses twice as many."""
+    for width in (10_000, 20_000):
+        path = claiming(tmp_path / "large.png", width, 10_000)
+        assert not is_animated(path)
+        assert image_size_wh(path) == (width, 10_000)
+    assert not recwarn.list
+    assert Image.MAX_IMAGE_PIXELS is not None  # whoever else uses Pillow keeps its guard
