@@ -136,7 +136,10 @@ def read_categories(
     categories = _entries(value, rules, path, problems)
     if not annotations:
         people = [c for c in categories if c.name.lower() in _PEOPLE]
-    elif not categories and rules.joints is None:
+    elif not categories and all(map(_is_a_mere_box, annotations)):
+        problems.add(KEPT, "files of boxes without any category, which are taken as people's", path)
+        people = [Category(f"{path}: categories", 1, "person", ())]
+    elif not categories:
         raise InputError(
             f"{path}: categories: expected a list that says what is annotated, got {shown(value)}; for people with "
             '17 joints add "categories": [{"id": 1, "name": "person", "keypoints": ["nose", ...17 names]}]'
@@ -156,6 +159,13 @@ def read_categories(
     by_key = {category.key: category for category in people}
     others = {category.key: category.name for category in categories if category.key not in by_key}
     return Categories(by_key, others, tuple(spelled), columns)
+
+
+def _is_a_mere_box(annotation: object) -> bool:
+    """Whether an annotation says neither what it is nor where its joints are."""
+    if not isinstance(annotation, dict):
+        return False
+    return annotation.get("category_id") is None and is_missing(annotation.get("keypoints"))
 
 
 def _entries(value: object, rules: LabelRules, path: str, problems: Problems) -> list[Category]:

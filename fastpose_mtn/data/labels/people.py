@@ -294,7 +294,7 @@ class PeopleReader:
         sizes = boxes[np.isfinite(boxes).all(axis=1), 2:]
         labelled = joints[joints[..., 2] > 0, :2]
         for name, numbers in (("bbox", sizes), ("keypoints", labelled)):
-            if (numbers > 0).any() and (numbers <= 1).all():
+            if (numbers % 1 > 0).any() and (numbers <= 1).all():
                 raise InputError(
                     f"{self._path}: annotations: {name}: expected pixels, got numbers of at most "
                     f"{numbers.max():g} throughout; multiply shares of the image by its width and height"

@@ -260,6 +260,15 @@ def test_boxes_alone_need_no_names_of_joints(tmp_path):
     assert read.told == {("left out", "annotations with joints that no category names (the joints alone)"): 1}
 
 
+def test_boxes_that_do_not_say_what_they_are_of_are_taken_as_people_and_it_is_said(tmp_path):
+    box = {"id": 1, "image_id": 1, "bbox": [35, 25, 30, 75]}
+    read = Read(tmp_path, without(content(box), "categories"))
+    assert len(read.people) == 1
+    assert read.told["kept", "files of boxes without any category, which are taken as people's"] == 1
+    with pytest.raises(InputError, match="categories: expected a list"):
+        Read(tmp_path, without(content(box, {**box, "category_id": 18}), "categories"))
+
+
 def test_one_category_without_its_list_is_read(tmp_path):
     read = Read(tmp_path, content(categories=CATEGORY))
     assert (len(read.people), read.joints) == (1, 17)
