@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from worker import resident_megabytes
+
 from fastpose_mtn import build
 from fastpose_mtn.errors import exit_on_error
 from fastpose_mtn.video.frame import Frame
@@ -45,12 +47,6 @@ class EndlessSource(Source):
                 index += 1
             source.close()
             start_s += last_s
-
-
-def resident_megabytes() -> float:
-    """Of this process, now (Linux)."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 
 
 def main() -> None:

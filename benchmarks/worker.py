@@ -1,4 +1,4 @@
-"""What benchmarks share: a setting in a process of its own, so that no model's memory weighs on another; sizes."""
+"""What benchmarks share: a setting in a process of its own, so that no model's memory weighs on another; sizes; memory."""
 
 from __future__ import annotations
 
@@ -49,6 +49,12 @@ class Worker:
     def close(self) -> None:
         self._process.communicate()
         self._errors.close()
+
+
+def resident_megabytes() -> float:
+    """Of this process, now (Linux)."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 
 
 def size_hw(text: str) -> tuple[int, int]:
