@@ -36,18 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if words[0] in ("version", "--version", "-V"):
             print(f"fastpose {__version__}")
             return
-        if words[0] not in available():
+        if words[0] not in COMMANDS:
             raise InputError(_unknown(words[0]))
     importlib.import_module(f"fastpose_mtn.commands.{words[0]}").main(words[1:])
 
 
-def available() -> list[str]:
-    """The commands that this installation has."""
-    return [name for name in COMMANDS if Path(__file__).with_name(f"{name}.py").is_file()]
-
-
 def _help() -> str:
-    lines = [f"  {name:<9} {COMMANDS[name]}" for name in available()]
+    lines = [f"  {name:<9} {text}" for name, text in COMMANDS.items()]
     return "\n".join([
         "usage: fastpose COMMAND ...",
         "",
@@ -62,7 +57,7 @@ def _help() -> str:
 
 def _unknown(word: str) -> str:
     listed = "fastpose --help lists the commands"
-    near = did_you_mean(word, available())
+    near = did_you_mean(word, COMMANDS)
     if word.startswith("-"):
         return f"{word}: a command comes first, such as fastpose track {word}; {listed}"
     if "://" in word or Path(word).exists():

@@ -44,7 +44,7 @@ def loaded(*words):
     return "\n".join(lines), imported
 
 
-@pytest.mark.parametrize("command", fastpose.available())
+@pytest.mark.parametrize("command", fastpose.COMMANDS)
 def test_a_page_for_each_command_with_examples_and_without_waiting_for_torch(command):
     page, imported = loaded(command, "--help")
     assert imported == "[]"
@@ -60,8 +60,9 @@ def test_a_page_for_each_command_with_examples_and_without_waiting_for_torch(com
 def test_the_page_of_all_commands(capsys):
     status, out, _ = run(capsys)
     assert status == 0
-    assert {"track", "train", "evaluate", "retrack", "export", "check", "draw"} <= set(fastpose.available())
-    assert all(re.search(rf"^  {name} +\w", out, re.MULTILINE) for name in fastpose.available())
+    named = {"track", "train", "evaluate", "retrack", "export", "check", "draw", "corpus", "keys"}
+    assert set(fastpose.COMMANDS) == named
+    assert all(re.search(rf"^  {name} +\w", out, re.MULTILINE) for name in fastpose.COMMANDS)
     assert run(capsys, "--help") == (status, out, "") == run(capsys, "help")
     assert run(capsys, "help", "track")[1].startswith("usage: fastpose track")
 
