@@ -11,9 +11,9 @@ import numpy as np
 
 from fastpose_mtn.data.coco.records import CocoJsonFormat
 from fastpose_mtn.data.json_fields import collection_paused
+from fastpose_mtn.data.labels.boxes import usable_area
 from fastpose_mtn.data.labels.file import LabelFile, read_label_file
 from fastpose_mtn.data.labels.images import ImageEntry
-from fastpose_mtn.data.labels.people import usable_area
 from fastpose_mtn.data.labels.values import Identifier
 from fastpose_mtn.data.problems import Problems
 from fastpose_mtn.errors import InputError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -115,3 +116,11 @@ def _boxes_around(joints: np.ndarray, offset: float) -> np.ndarray:
     margin = np.where(margin > 0, margin, margin.max(axis=1, keepdims=True))
     boxes[some] = np.concatenate([low - margin, high - low + 2 * margin], axis=1)
     return boxes
+
+
+def usable_area(fields: Mapping[str, Any]) -> float | None:
+    """A person's ``area``, px^2, which evaluation measures distances by; None where it is none."""
+    area = fields.get("area")
+    if isinstance(area, bool) or not isinstance(area, (int, float)):
+        return None
+    return float(area) if 0 < area <= LARGEST**2 else None

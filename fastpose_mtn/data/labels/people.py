@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastpose_mtn.data.json_fields import shown
-from fastpose_mtn.data.labels.boxes import settle_boxes
+from fastpose_mtn.data.labels.boxes import settle_boxes, usable_area
 from fastpose_mtn.data.labels.categories import Categories
 from fastpose_mtn.data.labels.images import LARGEST, ImageEntries, count_if_respelled
 from fastpose_mtn.data.labels.rules import LabelRules
@@ -342,14 +342,6 @@ class PeopleReader:
 
     def _leave_out(self, kind: str, place: str) -> None:
         self._problems.add(LEFT_OUT, kind, place)
-
-
-def usable_area(fields: dict[str, Any]) -> float | None:
-    """A person's ``area``, px^2, which evaluation measures distances by; None where it is none."""
-    area = fields.get("area")
-    if isinstance(area, bool) or not isinstance(area, (int, float)):
-        return None
-    return float(area) if 0 < area <= LARGEST**2 else None
 
 
 def _shown_whole(fields: dict[str, Any]) -> str:
