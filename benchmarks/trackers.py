@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Trackers on the same people: HOTA, AssA, MOTA, IDF1, switches and fragmentations by MOTChallenge's rules, and speed.
 
-    python benchmarks/trackers.py FOLDER ... [--weights people] [--trackers ours SORT ...] [--save CACHE] [-- KEY VALUE ...]
+    python benchmarks/trackers.py FOLDER ... [--weights people] [--trackers ours SORT ...] [--save CACHE]
+                                 [--options KEY VALUE ...]
 
 A FOLDER holds MOTChallenge's sequences, ``SEQUENCE/img1``, ``gt/gt.txt`` and ``seqinfo.ini``, or drawn ones as
 ``python -m fastpose_mtn.data.synthetic`` writes them, ``images`` and ``annotations``. The network looks at every frame
@@ -57,10 +58,10 @@ def main() -> None:
     parser.add_argument("--weights", default="people", metavar="FILE|people|drawn")
     parser.add_argument("--trackers", nargs="+", default=[], metavar="NAME", help="default: all")
     parser.add_argument("--save", type=Path, metavar="CACHE", help="folder for what the network found")
-    arguments, options = parser.parse_known_args()
+    parser.add_argument("--options", nargs="+", default=[], metavar="KEY VALUE")
+    arguments = parser.parse_args()
     with exit_on_error():
-        options = [option for option in options if option != "--"]
-        tracking = build_pose_tracking(weights=arguments.weights, options=options)
+        tracking = build_pose_tracking(weights=arguments.weights, options=arguments.options)
         makers = trackers(tracking.cfg)
         unknown = set(arguments.trackers) - set(makers)
         if unknown:
