@@ -17,6 +17,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import timm
 import yaml
 from documentation import FILES, ROOT, blocks, commands, declared_flags, keys, named_flags, texts_of_package
 from rectangles import moving, write_video
@@ -180,6 +181,9 @@ def test_documented_commands_run_one_after_the_other(folder, monkeypatch, capsys
 def test_python_blocks_run(path, folder, monkeypatch, capsys):
     """Those of a file one after the other, in one namespace."""
     monkeypatch.chdir(folder)
+    create = timm.create_model
+    without_download = lambda *given, **named: create(*given, **{**named, "pretrained": False})  # noqa: E731
+    monkeypatch.setattr(timm, "create_model", without_download)
     monkeypatch.setattr(registry.TRACKERS, "_registered", dict(registry.TRACKERS._registered))
     texts = blocks(path, "python")
     if any("detectron2" in text for text in texts):
