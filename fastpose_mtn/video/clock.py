@@ -10,7 +10,8 @@ import av
 # began anew into a jump of hours.
 LONGEST_GAP_S = 3600.0
 _MOST_REORDERED = 16  # frames: H.264's and HEVC's largest decoded picture buffer
-_SAME_S = 1e-5  # times nearer than this are one time
+# Times nearer than this are one time: no clock that tells 2,500 frames a second is to be believed.
+_SAME_S = 4e-4
 
 
 def nominal_rate(track: av.VideoStream) -> Fraction:

@@ -106,6 +106,11 @@ def test_times_that_are_all_one_are_frames_at_the_nominal_rate():
     np.testing.assert_allclose(advanced([0.0] * 5, rate=10), [0, 0.05, 0.15, 0.25, 0.35])
 
 
+def test_frames_a_tick_apart_are_frames_at_the_nominal_rate():
+    """A file that was written without a rate; its whole length would be a blink."""
+    np.testing.assert_allclose(advanced([i / 90_000 for i in range(4)], rate=10), [0, 0.05, 0.15, 0.25])
+
+
 def test_missing_times_follow_by_a_frame():
     np.testing.assert_allclose(advanced([None, None, 7.0, None, 7.3], rate=10), [0, 0.1, 0.2, 0.3, 0.5])
 
