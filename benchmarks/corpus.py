@@ -108,6 +108,8 @@ def main() -> None:
         "weights": args.weights, "config_file": None, "device": "cpu", "precision": "auto", "strategy": None,
         "options": (), "host": "default",
     }  # fmt: skip
+    # Ray's workers give way to all else, as one wants them to where somebody works; here they would measure that.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     measured: dict[int, list[Measured]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as scratch, joined():
         videos = Path(scratch) / "videos"

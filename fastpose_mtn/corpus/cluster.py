@@ -12,6 +12,7 @@ import ray
 
 from fastpose_mtn.errors import InputError
 
+_STARTS = 3  # Ray gives itself half a minute, too little on a busy machine
 _OBJECT_STORE_BYTES = 256 * 2**20  # results go to files; only what lies in memory:// goes through Ray
 
 
@@ -48,22 +49,27 @@ def joined() -> Iterator[bool]:
     os.environ.setdefault(
         "RAY_USAGE_STATS_ENABLED", "0"
     )  # Ray's reports of how it is used are not ours to send
-    try:
-        if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        else:
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-    except Exception as error:  # ray.init raises plain Exceptions too
-        reason = " ".join(str(error).split())
-        if address:
-            raise OSError(f"RAY_ADDRESS {address}: no Ray cluster answers there: {reason}") from error
-        raise OSError(f"Ray cannot be started on this machine: {reason}; /tmp/ray has its logs") from error
+    for left in reversed(range(1 if address else _STARTS)):
+        try:
+            if address:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            else:
+                ray.init(
+                    address="local",
+                    include_dashboard=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            break
+        except Exception as error:  # ray.init raises plain Exceptions too
+            reason = " ".join(str(error).split())
+            if address:
+                raise OSError(f"RAY_ADDRESS {address}: no Ray cluster answers there: {reason}") from error
+            if not left:
+                raise OSError(
+                    f"Ray cannot be started on this machine: {reason}; /tmp/ray has its logs"
+                ) from error
     try:
         yield not address
     finally:

@@ -87,6 +87,7 @@ class Place:
 
     def remove(self) -> None:
         """Removes a file, or a folder with all that is in it; one that is not there is fine."""
+        self.fs.invalidate_cache()  # other processes write there too
         if self.fs.exists(self.path):
             self.fs.rm(self.path, recursive=True)
 
