@@ -1,6 +1,7 @@
 """What tests share: small networks, people, and real data where ``FASTPOSE_REAL_DATA`` names its folder."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,14 @@ import torch
 from small_network import make_targets, small_config
 
 from fastpose_mtn.systems.mtn.network import build_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_arrive():
+    """Under nohup, or behind ``&``, signals are ignored, by the commands that tests start too."""
+    for number, usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture(scope="session")
