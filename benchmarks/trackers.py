@@ -31,6 +31,7 @@ from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.evaluation.mot.evaluation import add, evaluate_sequence
 from fastpose_mtn.evaluation.mot.files import MotBoxes, read_ground_truth
 from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load, save
 from fastpose_mtn.tracking.parameters import STRATEGIES
 from fastpose_mtn.video.sources import open_source
 
@@ -47,7 +48,7 @@ class Sequence:
     images: str
     frame_rate: float
     truth: MotBoxes
-    people: list[tuple[float, PersonDetections]]
+    people: SavedDetections | None = None
 
 
 def main() -> None:
@@ -86,10 +87,11 @@ def show(name: str, make: Callable[[float], Update], sequences: list[Sequence]) 
     for one in sequences:
         update = make(one.frame_rate)
         tracked = []
-        for (time_s, people), frame in zip(one.people, open_source(one.images), strict=True):
+        assert one.people is not None
+        for saved, frame in zip(one.people, open_source(one.images), strict=True):
             assert frame.image is not None
             began = time.perf_counter()
-            tracked.append(update(people, time_s, frame.image))
+            tracked.append(update(saved.detections, saved.time_s, frame.image))
             seconds += time.perf_counter() - began
         frames += len(tracked)
         sums.append(evaluate_sequence(one.truth, as_results(tracked), benchmark="MOT17", frames=len(tracked)))
@@ -107,7 +109,7 @@ def find_sequences(folder: Path) -> list[Sequence]:
         rate = info.getfloat("Sequence", "frameRate", fallback=30.0)
         truth = read_ground_truth(path)
         truth.boxes[:] -= 1  # MOTChallenge's first pixel is (1, 1)
-        found.append(Sequence(path.parent.parent.name, str(path.parent.parent / "img1"), rate, truth, []))
+        found.append(Sequence(path.parent.parent.name, str(path.parent.parent / "img1"), rate, truth))
     for path in sorted((folder / "annotations").glob("*.json")):
         labels = read_posetrack(path)
         table = MotBoxes(
@@ -119,39 +121,28 @@ def find_sequences(folder: Path) -> list[Sequence]:
             classes=None,
         )
         images = folder / "images" / Path(labels.frames[0].name).parent.name
-        found.append(Sequence(path.stem, str(images), 30.0, table, []))
+        found.append(Sequence(path.stem, str(images), 30.0, table))
     if not found:
         raise InputError(f"{folder}: expected SEQUENCE/gt/gt.txt, or images and annotations of drawn people")
     return found
 
 
-def find_people(
-    one: Sequence, tracking: PoseTracking, cache: Path | None
-) -> list[tuple[float, PersonDetections]]:
-    """Time and people of each frame."""
-    file = None if cache is None else cache / f"{one.name}.npz"
+def find_people(one: Sequence, tracking: PoseTracking, cache: Path | None) -> SavedDetections:
+    """What the network finds in each frame, from the cache where it is there."""
+    file = None if cache is None else cache / f"{one.name}{ENDING}"
     if file is not None and file.is_file():
-        saved = np.load(file)
-        bounds = np.cumsum(saved["count"])[:-1]
-        parts = [np.split(saved[key], bounds) for key in ("boxes", "scores", "keypoints", "embeddings")]
-        return [
-            (float(time_s), PersonDetections(*arrays))
-            for time_s, *arrays in zip(saved["time_s"], *parts, strict=True)
-        ]
+        return load(file)
     found = []
-    for index, frame in enumerate(open_source(one.images, folder_frame_rate=one.frame_rate)):
+    for frame in open_source(one.images, folder_frame_rate=one.frame_rate):
         if frame.image is None:
-            raise InputError(f"{one.images}: frame {index + 1} cannot be decoded")
-        found.append((frame.time_s, tracking.estimator.estimate([frame.image])[0]))
+            raise InputError(f"{one.images}: frame {frame.index + 1} cannot be decoded")
+        (people,) = tracking.estimator.estimate([frame.image])
+        found.append(SavedFrame(frame.number, frame.time_s, frame.image.shape[:2], people))
+    people = SavedDetections(one.name, tracking.estimator.skeleton, tuple(found))
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        people = [p for _, p in found]
-        arrays = {
-            key: np.concatenate([getattr(p, key) for p in people])
-            for key in ("boxes", "scores", "keypoints", "embeddings")
-        }
-        np.savez(file, time_s=[t for t, _ in found], count=[len(p) for p in people], **arrays)
-    return found
+        save(file, people, source=one.name, skeleton=people.skeleton)
+    return people
 
 
 def trackers(cfg: CfgNode) -> dict[str, Callable[[float], Update]]:

@@ -182,7 +182,7 @@ def _previous(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return before, exists
 
 
-def _contested(gt: Presence, candidates: Candidates) -> np.ndarray:
+def contested_pairs(gt: Presence, candidates: Candidates) -> np.ndarray:
     """(M,) bool: candidates of frames where somebody has a choice, or two objects share an id."""
     frame = gt.frame[candidates.gt]
     num_frames = int(gt.frame.max()) + 1 if len(gt) else 0
@@ -197,7 +197,7 @@ def _contested(gt: Presence, candidates: Candidates) -> np.ndarray:
 
 def _matched(gt: Presence, predictions: Presence, candidates: Candidates) -> np.ndarray:
     """The positions of the candidates that match, in the order of the events."""
-    contested = _contested(gt, candidates)
+    contested = contested_pairs(gt, candidates)
     if not contested.any():
         return np.arange(len(candidates))
     frame = gt.frame[candidates.gt]
@@ -259,7 +259,7 @@ def _nearest_pairs(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def best_scores(gt: Presence, pairs: Candidates, score: np.ndarray) -> np.ndarray:
     """The positions of the pairs that, frame by frame, make a one-to-one matching of the largest score (M,)."""
-    contested = _contested(gt, pairs)
+    contested = contested_pairs(gt, pairs)
     chosen = [np.flatnonzero(~contested)]
     open_pairs = np.flatnonzero(contested)
     frame = gt.frame[pairs.gt[open_pairs]]

@@ -20,6 +20,7 @@ from fastpose_mtn.evaluation.tracking_metrics import (
     Presence,
     best_pairs,
     best_scores,
+    contested_pairs,
     hota_counts,
     identity_true_positives,
 )
@@ -190,15 +191,12 @@ def _matches(objects: Presence, found: Presence, candidates: Candidates, togethe
     ends = np.searchsorted(frame, together, side="right").tolist()
     object_ids, found_ids = objects.ids[candidates.gt], found.ids[candidates.prediction]
     similarity = 1.0 - candidates.distance
-    # a candidate with whom nobody competes matches whatever went before
-    alone = np.ones(len(candidates), bool)
-    for side in (candidates.gt, candidates.prediction):
-        alone &= np.bincount(side)[side] == 1 if len(side) else True
+    contested = contested_pairs(objects, candidates)  # elsewhere all match, whatever went before
     matched: list[np.ndarray] = []
     before: dict[int, int] = {}
     for start, end in zip(starts, ends, strict=True):
         chosen = np.arange(start, end)
-        if not alone[start:end].all():
+        if contested[start:end].any():
             carried = [
                 before.get(one) == other
                 for one, other in zip(
