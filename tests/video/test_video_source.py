@@ -12,6 +12,14 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.sources import open_source
 
 
+def add_silence(container, track):
+    """Writes 1024 samples of silence, all that the track has."""
+    silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+    silence.sample_rate = 8000
+    container.mux(track.encode(silence))
+    container.mux(track.encode(None))
+
+
 def test_frames_are_rgb_in_order_and_counted(tmp_path):
     path = write_video(tmp_path / "a.b.mp4", [scene(red=(0, 0, 64, 48)), scene(green=(0, 0, 64, 48))])
     source = open_source(str(path))
@@ -117,10 +125,7 @@ def test_cover_art_is_not_the_video(tmp_path):
             cover.encode(av.VideoFrame.from_ndarray(moving(0), format="rgb24").reformat(format="yuvj420p"))
         )
         container.mux(cover.encode(None))
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        silence.sample_rate = 8000
-        container.mux(sound.encode(silence))
-        container.mux(sound.encode(None))
+        add_silence(container, sound)
     with pytest.raises(InputError, match=r"song\.m4a: no video in it, only sound or data"):
         open_source(str(tmp_path / "song.m4a"))
 
@@ -194,10 +199,7 @@ def test_a_video_without_its_index_is_refused(tmp_path):
 def test_sound_alone_is_refused(tmp_path):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         track = container.add_stream("aac", rate=8000)
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        sound.sample_rate = 8000
-        container.mux(track.encode(sound))
-        container.mux(track.encode(None))
+        add_silence(container, track)
     with pytest.raises(InputError, match=r"a\.mp4: no video in it, only sound or data"):
         open_source(str(tmp_path / "a.mp4"))
 
