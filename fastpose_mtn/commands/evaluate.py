@@ -32,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
         if args.images and not args.images.is_dir():
             raise InputError(f"--images {args.images}: expected a folder of images, got none of that name")
+        if args.detections and (args.ap_only or not args.output):
+            raise InputError(
+                f"--detections {args.detections}: is for report.html; add --output DIR and leave --ap-only out"
+            )
         from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
         from fastpose_mtn.evaluation.posetrack.tables import latex_tables, text_tables
 
@@ -67,7 +71,7 @@ def _evaluate_mot(args: Namespace) -> None:
     """MOTChallenge's files: prints the table, and writes ``metrics.json``."""
     from fastpose_mtn.evaluation.mot.sequences import evaluate_mot, table
 
-    for flag in ("images", "ap_only", "latex"):
+    for flag in ("images", "detections", "ap_only", "latex"):
         if getattr(args, flag):
             raise InputError(
                 f"--{flag.replace('_', '-')}: is of PoseTrack's evaluation; leave it out with --format mot"
@@ -131,6 +135,13 @@ def _parser() -> ArgumentParser:
         help="the frames, for the report's pictures (default: the folder images beside the ground truth's)",
     )
     parser.add_argument(
+        "--detections",
+        type=Path,
+        metavar="FILE|DIR",
+        help="NAME.detections.npz that the results were tracked from, for the report's similarities (default: those "
+        "beside the results)",
+    )
+    parser.add_argument(
         "--ap-only",
         action="store_true",
         help="AP alone, which needs no track ids; writes no report.html",
@@ -154,9 +165,19 @@ def _write_report(result: PoseTrackResult, args: Namespace) -> Path:
     """Writes ``report.html``."""
     # Imported here: drawing takes a while to load, and figures alone do not need it.
     from fastpose_mtn.evaluation.report.report import find_images, write_report
+    from fastpose_mtn.evaluation.report.similarities import DetectionFiles
+    from fastpose_mtn.tracking.detections_file import ENDING
+    from fastpose_mtn.tracking.retrack import find_detections
 
+    given = args.detections is not None
+    files = find_detections(args.detections) if given else sorted(args.pred.glob(f"*{ENDING}"))
     path = args.output / "report.html"
-    write_report(path, result, images=args.images or find_images(args.gt))
+    write_report(
+        path,
+        result,
+        images=args.images or find_images(args.gt),
+        detections=DetectionFiles.found(files, required=given),
+    )
     return path
 
 

@@ -16,6 +16,7 @@ from fastpose_mtn.tracking.parameters import STRATEGIES
 
 if TYPE_CHECKING:
     from fastpose_mtn.config import CfgNode
+    from fastpose_mtn.evaluation.ablation import Ablation
     from fastpose_mtn.protocols import Tracker
     from fastpose_mtn.skeletons import Skeleton
 
@@ -26,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args = _parser().parse_args(arguments)
         if args.ablation and args.gt is None:
             raise InputError("--ablation needs --gt DIR, the sequences' ground truth")
+        if args.images and not (args.ablation and args.output):
+            raise InputError(f"--images {args.images}: is for ablation.html; add --ablation and --output DIR")
+        if args.images and not args.images.is_dir():
+            raise InputError(f"--images {args.images}: expected a folder of images, got none of that name")
         if args.ablation and args.strategy is not None:
             raise InputError("--strategy: --ablation compares all strategies; leave one of the two out")
         if not args.ablation and args.output is None:
@@ -69,11 +74,22 @@ def _parser() -> ArgumentParser:
         metavar="FILE|DIR",
         help="NAME.detections.npz, or a folder of them",
     )
-    add("--output", type=Path, metavar="DIR", help="folder for NAME.json, or for ablation.json")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for NAME.json, or for ablation.json and ablation.html",
+    )
     add("--strategy", choices=STRATEGIES, help="how people are followed (default: the configuration's)")
     add("--config-file", metavar="YAML", help="configuration; its TRACKER and TEST.POSE_NMS are what counts")
     add("--gt", type=Path, metavar="DIR", help="ground truth, one PoseTrack JSON file a sequence")
     add("--ablation", action="store_true", help="compare the strategies (the paper's Table 1c)")
+    add(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="the frames, for the pictures of ablation.html (default: the folder images beside the ground truth's)",
+    )
     add("--workers", type=int, default=1, metavar="N", help="processes that evaluate (default: 1)")
     add(
         "options",
@@ -112,7 +128,27 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
     if args.output:
         path = args.output / "ablation.json"
         write_text(path, json.dumps(ablation.to_json(), indent=1, allow_nan=False) + "\n")
-        print(f"written: {path}")
+        page = _write_report(ablation, files, args)
+        print(f"written: {path}, {page}")
+
+
+def _write_report(ablation: Ablation, files: list[Path], args: Namespace) -> Path:
+    """Writes ``ablation.html``: the report of ``occlusion_aware``, and where ``iou`` decides otherwise."""
+    from fastpose_mtn.evaluation.ablation import BASELINE, OURS
+    from fastpose_mtn.evaluation.report.identity_sections import OtherTracker
+    from fastpose_mtn.evaluation.report.report import find_images, write_report
+    from fastpose_mtn.evaluation.report.similarities import DetectionFiles
+
+    path = args.output / "ablation.html"
+    write_report(
+        path,
+        ablation.strategies[OURS],
+        images=args.images or find_images(args.gt),
+        title=f"{OURS} beside {BASELINE}",
+        detections=DetectionFiles.found(files, required=False),
+        other=OtherTracker((OURS, BASELINE), ablation.strategies[BASELINE]),
+    )
+    return path
 
 
 if __name__ == "__main__":

@@ -81,6 +81,9 @@ def test_the_command_compares_the_strategies(drawn, tmp_path, capsys):
         assert len(metrics["sequences"]) == 2
     nothing = {"percent": None, "low": None, "high": None, "sequences": 2}
     assert ablation["switch_reduction"] == {"iou": nothing, "reid": nothing}
+    page = (tmp_path / "ablation.html").read_text(encoding="utf-8")
+    assert "Switches of occlusion_aware alone: 0, of iou alone: 0, of both: 0." in page
+    assert 'aria-label="Similarities of the same person and of different people"' in page
 
 
 def test_the_command_tracks_again(drawn, tmp_path, capsys):
@@ -111,6 +114,11 @@ def test_the_command_tracks_again(drawn, tmp_path, capsys):
             "(TRACKER.MIN_SCORE): expected a number from 0 to 1",
         ),
         (["--ablation", "--gt", "{nowhere}"], "ground truth of"),
+        (["--output", "out", "--images", "."], "--images .: is for ablation.html; add --ablation"),
+        (
+            ["--ablation", "--gt", "gt", "--output", "out", "--images", "no"],
+            "--images no: expected a folder of images",
+        ),
     ],
 )
 def test_a_bad_argument_is_one_line(drawn, tmp_path, monkeypatch, capsys, arguments, expected):

@@ -207,8 +207,8 @@ def _paired(
     if len(gt) == len(predictions):
         _check_order(gt, predictions, warn)
         return predictions
-    position = {_frame_key(frame.name): i for i, frame in enumerate(predictions.frames)}
-    keys = [_frame_key(frame.name) for frame in gt.frames]
+    position = {frame_key(frame.name): i for i, frame in enumerate(predictions.frames)}
+    keys = [frame_key(frame.name) for frame in gt.frames]
     absent = [frame.name for frame, key in zip(gt.frames, keys, strict=True) if key not in position]
     counts = f"expected {len(gt)} frames as in the ground truth, got {len(predictions)}"
     if len(predictions) < len(gt):
@@ -239,7 +239,7 @@ def _paired(
 
 def _check_order(gt: PoseTrackSequence, predictions: PoseTrackSequence, warn: Callable[[str], None]) -> None:
     """As many frames must be in the same order, which their names tell."""
-    names, expected = ([_frame_key(f.name) for f in s.frames] for s in (predictions, gt))
+    names, expected = ([frame_key(f.name) for f in s.frames] for s in (predictions, gt))
     differing = [i for i, (a, b) in enumerate(zip(names, expected, strict=True)) if a != b and a and b]
     if not differing:
         return
@@ -250,7 +250,7 @@ def _check_order(gt: PoseTrackSequence, predictions: PoseTrackSequence, warn: Ca
     warn(f"{text} ({len(differing)} frames differ); frames are paired by position, as in poseval")
 
 
-def _frame_key(file_name: str) -> str:
+def frame_key(file_name: str) -> str:
     """What tells a frame from the others of its sequence: the number in its name, or the name."""
     stem = os.path.splitext(os.path.basename(file_name.replace("\\", "/")))[0]
     return stem.lstrip("0") or "0" if stem.isdigit() else stem

@@ -24,6 +24,7 @@ from fastpose_mtn.evaluation.report.page import number
 
 CHART_WIDTH = 400  # CSS pixels
 ROW_HEIGHT = 22  # CSS pixels
+_HISTOGRAM_BARS = 40
 
 # CSS variable -> stand-in. The stand-ins differ from all that matplotlib draws of itself.
 _VARIABLES = (
@@ -111,6 +112,37 @@ def error_chart(names: Sequence[str], errors: JointErrors, label: str) -> str:
                           textcoords="offset pixels", ha="right", va="center")  # fmt: skip
         axes.set_xlim(0, max(5.0, float(left.max(initial=0)) * 1.02))
         axes.set_xlabel("errors per 100 labelled joints")
+        return _svg(figure, label)
+
+
+def similarity_chart(same: np.ndarray, different: np.ndarray, label: str) -> str:
+    """Two histograms over similarities 0 to 1, each of area 1, laid over one another.
+
+    Args:
+        same: (B,) counts of pairs of one person, in bins of equal width.
+        different: (B,) of pairs of two people.
+        label: what the chart shows, for those who cannot see it.
+    """
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(CHART_WIDTH / 72, 200 / 72), dpi=72)
+        axes = figure.add_axes((0.04, 0.24, 0.92, 0.72))
+        for counts, colour in ((different, "mota"), (same, "ap")):
+            coarse = counts.reshape(_HISTOGRAM_BARS, -1).sum(axis=1)
+            share = coarse / max(1, coarse.sum())
+            axes.stairs(
+                share, np.linspace(0, 1, _HISTOGRAM_BARS + 1), fill=True, color=_STAND_IN[colour], alpha=0.3
+            )
+            axes.stairs(share, np.linspace(0, 1, _HISTOGRAM_BARS + 1), color=_STAND_IN[colour], linewidth=2)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(bottom=0)
+        axes.set_yticks([])
+        axes.set_xticks(np.linspace(0, 1, 6))
+        axes.set_xlabel("similarity of appearance")
+        axes.tick_params(length=0, pad=6)
+        axes.grid(axis="x", color=_STAND_IN["grid"], linewidth=1)
+        axes.set_axisbelow(True)
+        for side in ("top", "left", "right"):
+            axes.spines[side].set_visible(False)
         return _svg(figure, label)
 
 

@@ -237,6 +237,14 @@ def _by_first_appearance(track_ids: np.ndarray) -> np.ndarray:
     return ids[np.argsort(first)]
 
 
+def identity_colours(events: SequenceEvents) -> dict[int, int]:
+    """Predicted identities, by first appearance, to the numbers of their colours."""
+    return {
+        int(track_id): number
+        for number, track_id in enumerate(_by_first_appearance(events.prediction.track_ids))
+    }
+
+
 def worst_frames(
     events: list[SequenceEvents], count: int, per_sequence: int = 2, apart: int = 10
 ) -> list[tuple[SequenceEvents, int, JointErrors]]:

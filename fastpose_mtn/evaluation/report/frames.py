@@ -32,6 +32,7 @@ ERROR_COLOURS: dict[str, Colour] = {
 }  # fmt: skip
 _NOBODY: Colour = (170, 170, 170)
 _DARK: Colour = (18, 19, 23)
+_GROUND = 38  # grey of a frame without its image
 
 
 def draw_frame(
@@ -54,30 +55,49 @@ def draw_frame(
         Two ``data:`` addresses of JPEGs, labels and prediction, and whether the image was found.
     """
     labels, prediction = events.ground_truth, events.prediction
-    picture = _read_image(labels, frame, images)
-    found = picture is not None
-    size_hw = _frame_size(labels, prediction, frame, picture)
-    if picture is None:
-        picture = np.full((1, 1, 3), 38, np.uint8)
-    x1, y1, x2, y2 = _shown_part(labels, prediction, frame, size_hw)
+    picture = read_frame_image(labels, frame, images)
+    size_hw = frame_size(labels, prediction, frame, picture)
+    part = x1, y1, x2, y2 = _shown_part(labels, prediction, frame, size_hw)
     zoom = min(PICTURE_WIDTH / (x2 - x1), PICTURE_HEIGHT / (y2 - y1))
-    shape = (max(1, round((x2 - x1) * zoom)), max(1, round((y2 - y1) * zoom)))
+    size_wh = (max(1, round((x2 - x1) * zoom)), max(1, round((y2 - y1) * zoom)))
+    left, place = cut_out(picture, size_hw, part, size_wh)
+    right = left.copy()
+    _draw_labels(left, events, frame, colours, place)
+    _draw_prediction(right, events, frame, colours, place)
+    return data_address(left), data_address(right), picture is not None
+
+
+def cut_out(
+    picture: np.ndarray | None,
+    size_hw: tuple[float, float],
+    part_xyxy: tuple[float, float, float, float],
+    size_wh: tuple[int, int],
+) -> tuple[np.ndarray, Place]:
+    """A part of a frame at another size, and the function that takes the frame's points there.
+
+    Args:
+        picture: (H, W, 3) uint8 the frame's image, of any size; None: a plain ground.
+        size_hw: of the frame, in whose pixels the part is.
+        part_xyxy: where to cut; beyond the border the border goes on.
+        size_wh: of what is cut out; of the part's shape, to within rounding.
+    """
+    if picture is None:
+        picture = np.full((1, 1, 3), _GROUND, np.uint8)
+    x1, y1, x2, y2 = part_xyxy
+    zoom = min(size_wh[0] / (x2 - x1), size_wh[1] / (y2 - y1))
     # Continuous coordinates of the frame to OpenCV's pixel indices in the picture, and of the image too.
     to_image = np.array([picture.shape[1] / size_hw[1], picture.shape[0] / size_hw[0]])
     scale = zoom / to_image
     matrix = np.array([
         [scale[0], 0, 0.5 * scale[0] - x1 * zoom - 0.5], [0, scale[1], 0.5 * scale[1] - y1 * zoom - 0.5]
     ])  # fmt: skip
-    ground = cv2.warpAffine(picture, matrix, shape, flags=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR,
-                            borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    cut = cv2.warpAffine(picture, matrix, size_wh, flags=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR,
+                         borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
 
     def place(points: np.ndarray) -> np.ndarray:
         return (points - np.array([x1, y1])) * zoom - 0.5
 
-    left, right = ground.copy(), ground.copy()
-    _draw_labels(left, events, frame, colours, place)
-    _draw_prediction(right, events, frame, colours, place)
-    return _data_address(left), _data_address(right), found
+    return cut, place
 
 
 def _draw_labels(
@@ -88,12 +108,12 @@ def _draw_labels(
         partner = int(events.partner[row])
         track_id = None if partner < 0 else int(events.prediction.track_ids[partner])
         points, has_joint = place(labels.keypoints[row]), labels.has_joint[row]
-        size = _mark_size(points, has_joint)
-        _draw_limbs(canvas, points, has_joint, size, _identity_colour(colours, track_id))
+        size = mark_size(points, has_joint)
+        draw_limbs(canvas, points, has_joint, size, identity_colour(colours, track_id))
         for kind in ("missed", "shifted"):
             for joint in np.flatnonzero(getattr(events, kind)[row]):
                 _ring(canvas, points[joint], size, ERROR_COLOURS[kind])
-        _draw_id(canvas, points[has_joint], int(labels.track_ids[row]), _identity_colour(colours, track_id))
+        _draw_id(canvas, points[has_joint], int(labels.track_ids[row]), identity_colour(colours, track_id))
 
 
 def _draw_prediction(
@@ -101,16 +121,16 @@ def _draw_prediction(
 ) -> None:
     labels, prediction = events.ground_truth, events.prediction
     for row in _rows(prediction, frame):
-        colour = _identity_colour(colours, int(prediction.track_ids[row]))
+        colour = identity_colour(colours, int(prediction.track_ids[row]))
         points, has_joint = place(prediction.keypoints[row]), prediction.has_joint[row]
-        size = _mark_size(points, has_joint)
-        _draw_limbs(canvas, points, has_joint, size, colour)
+        size = mark_size(points, has_joint)
+        draw_limbs(canvas, points, has_joint, size, colour)
         for joint in np.flatnonzero(events.false[row]):
             _cross(canvas, points[joint], size, ERROR_COLOURS["false"])
         _draw_id(canvas, points[has_joint], int(prediction.track_ids[row]), colour)
     for row in _rows(labels, frame):
         points = place(labels.keypoints[row])
-        size = _mark_size(points, labels.has_joint[row])
+        size = mark_size(points, labels.has_joint[row])
         for joint in np.flatnonzero(events.shifted[row]):
             elsewhere = place(prediction.keypoints[events.partner[row], joint])
             _line(canvas, elsewhere, points[joint], size, ERROR_COLOURS["shifted"])
@@ -128,7 +148,7 @@ def _rows(people: PoseTrackSequence, frame: int) -> range:
     return range(rows.start, rows.stop)
 
 
-def _read_image(labels: PoseTrackSequence, frame: int, images: Path | None) -> np.ndarray | None:
+def read_frame_image(labels: PoseTrackSequence, frame: int, images: Path | None) -> np.ndarray | None:
     """(H, W, 3) uint8 RGB, or None where there is no such image.
 
     A file names its images relative to the dataset's folder (``images/SEQ/000000.jpg``) or to the folder
@@ -146,7 +166,7 @@ def _read_image(labels: PoseTrackSequence, frame: int, images: Path | None) -> n
     return None
 
 
-def _frame_size(
+def frame_size(
     labels: PoseTrackSequence, prediction: PoseTrackSequence, frame: int, picture: np.ndarray | None
 ) -> tuple[float, float]:
     """Height and width of the frame: as its file says, or the image's, or as far as people reach."""
@@ -182,9 +202,10 @@ def _all_points(labels: PoseTrackSequence, prediction: PoseTrackSequence, frame:
     return np.concatenate([np.zeros((0, 2)), *parts])
 
 
-def _draw_limbs(
+def draw_limbs(
     canvas: np.ndarray, points: np.ndarray, has_joint: np.ndarray, size: float, colour: Colour
 ) -> None:
+    """Draws a person's limbs and joints: points (15, 2) of the canvas, has_joint (15,) bool, size a joint's radius."""
     for a, b in POSETRACK15.limb_indices:
         if has_joint[a] and has_joint[b]:
             _line(canvas, points[a], points[b], size, colour)
@@ -205,7 +226,7 @@ def _draw_id(canvas: np.ndarray, points: np.ndarray, track_id: int, colour: Colo
     cv2.putText(canvas, text, (x, y), _FONT, 0.5, colour, 1, cv2.LINE_AA)
 
 
-def _mark_size(points: np.ndarray, has_joint: np.ndarray) -> float:
+def mark_size(points: np.ndarray, has_joint: np.ndarray) -> float:
     """Radius of a mark, pixels: smaller on small people, whom marks would hide."""
     extent = np.ptp(points[has_joint], axis=0).max() if has_joint.any() else 0.0
     return float(np.clip(0.04 * extent, 3.0, 7.0))
@@ -250,11 +271,13 @@ def _triangle(canvas: np.ndarray, point: np.ndarray, size: float, colour: Colour
         cv2.fillPoly(canvas, [_fixed(corners)], ink, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
-def _identity_colour(colours: Mapping[int, int], track_id: int | None) -> Colour:
+def identity_colour(colours: Mapping[int, int], track_id: int | None) -> Colour:
+    """The colour of a predicted identity on pictures; grey for None."""
     return _NOBODY if track_id is None else IDENTITY_COLOURS[colours.get(track_id, 0) % len(IDENTITY_COLOURS)]
 
 
-def _data_address(picture: np.ndarray) -> str:
+def data_address(picture: np.ndarray) -> str:
+    """The ``data:`` address of a picture (H, W, 3) uint8 RGB as a JPEG."""
     ok, encoded = cv2.imencode(
         ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     )

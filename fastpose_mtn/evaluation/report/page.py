@@ -84,6 +84,11 @@ details.card > summary { font-weight: 600; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: 10px; }
 figure { margin: 0; } figure img { display: block; width: 100%; height: auto; border-radius: 8px; background: #26262a; }
 figcaption { font-size: .875rem; color: var(--muted); margin-top: 4px; }
+ul.switches { list-style: none; padding: 0; margin: 10px 0 4px; display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(186px, 1fr)); font-size: .875rem; }
+.change { display: flex; align-items: center; gap: 6px; margin-bottom: 4px; } .change i { font-style: normal; color: var(--muted); }
+.change b { min-inline-size: 1.1em; color: var(--switched); font-size: 1rem; text-align: end; }
+.change img { display: block; border: 3px solid; border-radius: 8px; background: #26262a; }
+ul.switches small { display: block; color: var(--muted); font-size: .8rem; }
 .frame { margin-top: 16px; } h3 small { display: block; font-weight: 400; color: var(--muted); }
 footer { padding-block: 28px 40px; color: var(--muted); font-size: .9rem; }
 @media (max-width: 480px) {

@@ -15,14 +15,25 @@ import numpy as np
 from fastpose_mtn.evaluation.posetrack.protocol import NAMES_AND_TOTAL
 from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics, PoseTrackResult
 from fastpose_mtn.evaluation.report.charts import ERROR_KINDS, error_chart, score_chart
-from fastpose_mtn.evaluation.report.events import JointErrors, SequenceEvents, worst_frames
+from fastpose_mtn.evaluation.report.events import (
+    JointErrors,
+    SequenceEvents,
+    identity_colours,
+    worst_frames,
+)
 from fastpose_mtn.evaluation.report.frames import draw_frame
+from fastpose_mtn.evaluation.report.identity_sections import (
+    OtherTracker,
+    difference_section,
+    similarity_section,
+    timelines,
+)
 from fastpose_mtn.evaluation.report.page import escape, fold, legend, number, page, table, tile
-from fastpose_mtn.evaluation.report.timeline import timeline_chart
+from fastpose_mtn.evaluation.report.similarities import DetectionFiles, read_similarities
+from fastpose_mtn.evaluation.report.thumbnails import Thumbnails
 from fastpose_mtn.files import write_text
 from fastpose_mtn.skeletons import POSETRACK15
 
-OPEN_TIMELINES = 4  # of the worst sequences; the others unfold at a click
 WORST_FRAMES = 8
 
 # From head to foot, left beside right: the order in which a body is read, not that of the files.
@@ -39,6 +50,9 @@ def write_report(
     result: PoseTrackResult,
     images: str | Path | None = None,
     title: str = "PoseTrack evaluation",
+    *,
+    detections: DetectionFiles | None = None,
+    other: OtherTracker | None = None,
 ) -> None:
     """Writes the report, whole or not at all.
 
@@ -48,30 +62,43 @@ def write_report(
         images: folder in which the frames' images are looked for; people are drawn on a plain ground
             where they are not found.
         title: of the page.
+        detections: that the result was tracked from, for the similarities of their embeddings.
+        other: what another tracker made of the same people, for where the two differ.
 
     Raises:
-        ValueError: tracking was not evaluated.
+        InputError: the detections are required and cannot be used.
+        ValueError: tracking was not evaluated, or the other tracker's sequences are not the same.
         OSError: the file cannot be written.
     """
-    write_text(Path(path), report_html(result, images, title))
+    write_text(Path(path), report_html(result, images, title, detections=detections, other=other))
 
 
 def report_html(
-    result: PoseTrackResult, images: str | Path | None = None, title: str = "PoseTrack evaluation"
+    result: PoseTrackResult,
+    images: str | Path | None = None,
+    title: str = "PoseTrack evaluation",
+    *,
+    detections: DetectionFiles | None = None,
+    other: OtherTracker | None = None,
 ) -> str:
     """The report as text; for the arguments see ``write_report``."""
     metrics, by_name = result.metrics, {sequence.name: sequence.metrics for sequence in result.sequences}
     events = [SequenceEvents.from_result(sequence) for sequence in result.sequences]
     ordered = sorted(events, key=lambda e: _sort_key(by_name[e.name], e.name))
     errors = sum((e.by_joint() for e in events), JointErrors.none())
+    folder = None if images is None else Path(images)
+    similarities = read_similarities(ordered, detections or DetectionFiles({}, required=False))
+    thumbnails = Thumbnails(folder)
     body = [
-        _header(title, metrics, events),
+        _header(title, metrics, events, None if other is None else other.names),
         "<main>",
         _in_short(metrics, by_name, events, errors),
         _by_joint(metrics, errors),
         _by_sequence(by_name, ordered),
-        _timelines(by_name, ordered),
-        _frames(events, None if images is None else Path(images)),
+        timelines(by_name, ordered, similarities, thumbnails),
+        similarity_section(ordered, similarities),
+        "" if other is None else difference_section(ordered, other, thumbnails),
+        _frames(events, folder),
         _warnings(result.warnings),
         "</main>",
         _footer(),
@@ -88,7 +115,9 @@ def find_images(gt: str | Path) -> Path | None:
     return next((f for base in (gt, *list(gt.parents)[:2]) if (f := base / "images").is_dir()), None)
 
 
-def _header(title: str, metrics: PoseTrackMetrics, events: Sequence[SequenceEvents]) -> str:
+def _header(
+    title: str, metrics: PoseTrackMetrics, events: Sequence[SequenceEvents], compared: tuple[str, str] | None
+) -> str:
     people = sum(len(np.unique(e.ground_truth.track_ids[e.counted.any(axis=1)])) for e in events)
     plural = "" if len(events) == 1 else "s"
     size = (
@@ -111,7 +140,8 @@ def _header(title: str, metrics: PoseTrackMetrics, events: Sequence[SequenceEven
     links = "".join(
         f'<a href="#{anchor}">{text}</a>'
         for anchor, text in (
-            ("joints", "Joints"), ("sequences", "Sequences"), ("timelines", "Timelines"), ("frames", "Worst frames"),
+            ("joints", "Joints"), ("sequences", "Sequences"), ("timelines", "Timelines"), ("similarities", "Similarities"),
+            *([("differences", escape(" and ".join(compared)))] if compared else []), ("frames", "Worst frames"),
         )
     )  # fmt: skip
     return (
@@ -228,33 +258,11 @@ def _by_sequence(by_name: Mapping[str, PoseTrackMetrics], events: Sequence[Seque
     )
 
 
-def _timelines(by_name: Mapping[str, PoseTrackMetrics], events: Sequence[SequenceEvents]) -> str:
-    cards = []
-    for place, e in enumerate(events):
-        mota = number(by_name[e.name].total("mota"))
-        switches = int(e.switched.sum())
-        chart = timeline_chart(
-            e,
-            _colours(e),
-            f"Timeline of {e.name}: who was found as whom in each frame; {switches} joints switched",
-        )
-        note = f"MOTA {mota}, {number(switches)} switches"
-        cards.append(fold(e.name, chart, opened=place < OPEN_TIMELINES, kind="card", note=note))
-    key = legend([
-        ("found (a colour for each predicted identity)", "id0", "square"), ("missed", "missed", "line"),
-        ("identity switches (small: of some joints only)", "switched", "triangle"), ("predicted, but nobody", "false", "square"),
-    ])  # fmt: skip
-    return (
-        '<h2 id="timelines">Timelines</h2><p class="muted">A row is a labelled person, a change of colour a change of identity. '
-        f'Rest the pointer on a bar to read it.</p>{key}<div class="grid">{"".join(cards)}</div>'
-    )
-
-
 def _frames(events: list[SequenceEvents], images: Path | None) -> str:
     worst = worst_frames(events, WORST_FRAMES)
     cards, plain = [], 0
     for e, frame, counts in worst:
-        left, right, found = draw_frame(e, frame, _colours(e), images)
+        left, right, found = draw_frame(e, frame, identity_colours(e), images)
         plain += not found
         tally = ", ".join(f"{int(getattr(counts, k))} {k}" for k in ERROR_KINDS if int(getattr(counts, k)))
         name = e.ground_truth.frames[frame].name
@@ -304,12 +312,6 @@ def _score_legend() -> str:
 
 def _kind_legend() -> str:
     return legend((_KIND_TEXT[kind], kind, "square") for kind in ERROR_KINDS)
-
-
-def _colours(events: SequenceEvents) -> dict[int, int]:
-    """Predicted identities, by first appearance, to the numbers of their colours."""
-    ids, first = np.unique(events.prediction.track_ids, return_index=True)
-    return {int(track_id): number for number, track_id in enumerate(ids[np.argsort(first)])}
 
 
 def _score(metrics: PoseTrackMetrics, figure: str, joint: str) -> float:

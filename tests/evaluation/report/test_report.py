@@ -92,7 +92,7 @@ def test_the_page_is_whole_and_needs_nothing_else(text):
 
 def test_pictures_and_charts_have_names_for_those_who_cannot_see_them(text):
     page = Page(text)
-    assert len(page.all("img")) == 4  # a worst frame of each sequence, twice
+    assert len(page.all("img")) == 8  # a switch and a worst frame of each sequence, twice
     assert all(attrs["alt"] for attrs in page.all("img"))
     assert len(page.all("svg")) == 5  # joints: scores, errors; sequences; two timelines
     assert all(attrs["aria-label"] and attrs["role"] == "img" for attrs in page.all("svg"))
@@ -155,7 +155,7 @@ def test_images_are_drawn_under_the_people(tmp_path, result, text):
             assert cv2.imwrite(str(folder / name / f"{frame:06d}.jpg"), np.full((480, 640, 3), 200, np.uint8))
     drawn = report_html(result, folder)
     assert "plain ground" not in drawn
-    assert len(Page(drawn).all("img")) == 4
+    assert len(Page(drawn).all("img")) == 8
     assert Page(drawn).all("img")[0]["src"] != Page(text).all("img")[0]["src"]
     (folder / "walk" / "000001.jpg").write_bytes(b"no image")
     assert "plain ground" in report_html(result, folder)
