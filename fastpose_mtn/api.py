@@ -63,6 +63,7 @@ class FastPose:
         precision: str = "auto",
         strategy: str | None = None,
         image_size: int | None = None,
+        detector: str | os.PathLike[str] | None = None,
         options: Sequence[str] = (),
     ) -> FastPose:
         """Loads a network.
@@ -76,6 +77,7 @@ class FastPose:
             strategy: of tracking, occlusion_aware, reid or iou; None: the configuration's.
             image_size: pixels of the shorter side that frames are resized to, the longer one at most twice as long; 0:
                 frames as they are; None: what the weights were trained at. Results are in the frames' pixels.
+            detector: weights of whoever finds the people that a top-down network looks at; None: the configuration's.
             options: ``["KEY", "VALUE", ...]``, which override the configuration.
 
         Raises:
@@ -84,6 +86,7 @@ class FastPose:
         """
         source = path_argument("weights", weights)
         file = None if config_file is None else path_argument("config_file", config_file)
+        finder = None if detector is None else path_argument("detector", detector)
         if precision not in PRECISIONS:
             raise InputError(f"precision: choose from {', '.join(PRECISIONS)}, got {precision!r}")
         keys = key_values("options", options)
@@ -95,6 +98,7 @@ class FastPose:
                 precision=precision,
                 strategy=strategy,
                 image_size=image_size,
+                detector=finder,
                 options=keys,
             )
         )
@@ -105,6 +109,7 @@ class FastPose:
             "precision": precision,
             "strategy": strategy,
             "image_size": image_size,
+            "detector": finder if finder is None or finder in PACKAGED else _absolute(finder),
             "options": keys,
         }
         return pose

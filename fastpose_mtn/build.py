@@ -50,6 +50,7 @@ class NetworkArguments(TypedDict):
     options: Sequence[str]
     host: str
     image_size: int | None
+    detector: str | None
 
 
 def build_network(cfg: CfgNode) -> nn.Module:
@@ -99,6 +100,7 @@ def build_pose_tracking(
     options: Sequence[str] = (),
     host: str = "default",
     image_size: int | None = None,
+    detector: str | None = None,
 ) -> PoseTracking:
     """Reads configuration and weights and builds the network.
 
@@ -113,6 +115,7 @@ def build_pose_tracking(
         host: one of ``hosts.HOSTS``: whose detector runs.
         image_size: pixels of the shorter side that frames are resized to, as of a 360p or 720p video, the longer side
             at most twice as long; 0: frames as they are; None: the configuration's, what the weights were trained at.
+        detector: whose boxes a top-down network looks at, ``MODEL.TOPDOWN.DETECTOR.WEIGHTS``; None: the configuration's.
 
     Raises:
         InputError, ValueError: a key does not exist, a file cannot be read or used, weights do not fit
@@ -122,6 +125,8 @@ def build_pose_tracking(
         raise InputError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
 
     options = [*options, *_size_options(image_size, options)]
+    if detector is not None:
+        options += ["MODEL.TOPDOWN.DETECTOR.WEIGHTS", detector]
     exported = weights is not None and Path(weights).suffix.lower() in RUNTIME_ENDINGS
     if exported and host == "detectron2":
         raise InputError(f"--engine detectron2: {weights} runs in a runtime of its own; leave --engine out")
@@ -136,6 +141,8 @@ def build_pose_tracking(
     cfg = (extension.detectron2_inference_config if extension else inference_config)(weights, config_file)
     cfg = _with_overrides(cfg, strategy, options)
     _check_size(cfg, image_size)
+    if detector is not None and cfg.MODEL.META_ARCHITECTURE != "TopDownPose":
+        raise InputError(f"--detector {detector}: these weights find people by themselves; leave it out")
     cfg.MODEL.DEVICE = str(there)
     new_tracker = functools.partial(build_tracker, cfg)
     new_tracker()  # a setting out of range is told before weights are read

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from fastpose_mtn.config import CfgNode
+    from fastpose_mtn.data.dataset import PoseDataset
+    from fastpose_mtn.data.transforms.augment import Augmentation
 
 
 class PersonDetector(Protocol):
@@ -157,6 +159,20 @@ class System(Protocol):
 
         Raises:
             InputError: the network cannot be trained so.
+        """
+        ...
+
+    def training_data(
+        self, cfg: CfgNode, datasets: Sequence[PoseDataset]
+    ) -> tuple[list[PoseDataset], list[Augmentation]]:
+        """What the network learns from, and how it is changed at random: whole images, or people one by one.
+
+        Args:
+            cfg: the configuration.
+            datasets: of ``DATASETS.TRAIN``.
+
+        Raises:
+            InputError: a dataset has nothing for this network.
         """
         ...
 

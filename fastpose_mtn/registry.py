@@ -61,7 +61,11 @@ class Registry(Generic[T]):
 
 
 SYSTEMS: Registry[System] = Registry(
-    "MODEL.META_ARCHITECTURE", {"GeneralizedRCNN": "fastpose_mtn.systems.mtn.system:MTN_SYSTEM"}
+    "MODEL.META_ARCHITECTURE",
+    {
+        "GeneralizedRCNN": "fastpose_mtn.systems.mtn.system:MTN_SYSTEM",
+        "TopDownPose": "fastpose_mtn.systems.topdown.system:TOPDOWN_SYSTEM",
+    },
 )
 TRACKERS: Registry[TrackerFactory] = Registry(
     "TRACKER.NAME",

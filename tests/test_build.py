@@ -127,4 +127,6 @@ def test_every_packaged_configuration_says_what_size_frames_are_resized_to():
     for path in sorted((Path(build.__file__).parent / "configs").glob("*.yaml")):
         cfg = get_cfg()
         cfg.merge_from_file(str(path))
+        if cfg.MODEL.META_ARCHITECTURE == "TopDownPose":  # crops have a size, and frames their detector's
+            continue
         assert 0 < cfg.INPUT.MIN_SIZE_TEST <= cfg.INPUT.MAX_SIZE_TEST, path.name

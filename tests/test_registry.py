@@ -77,7 +77,10 @@ def test_a_tracker_by_its_name(registered):
 
 
 def test_what_is_there_at_first():
-    assert (list(SYSTEMS), list(TRACKERS)) == (["GeneralizedRCNN"], ["occlusion_aware"])
+    assert (list(SYSTEMS), list(TRACKERS)) == (
+        ["GeneralizedRCNN", "TopDownPose"],
+        ["occlusion_aware"],
+    )
 
 
 def test_a_name_that_is_unknown_or_taken(registered):

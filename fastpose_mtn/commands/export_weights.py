@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fastpose_mtn.build import build_network
 from fastpose_mtn.checkpoints.loading import inference_config, load_weights, portable_config, save_weights
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.errors import InputError, exit_on_error
-from fastpose_mtn.systems.mtn.network import build_model
 
 
 def export(source: str, target: str | Path, *, half: bool = False, config_file: str | None = None) -> Path:
@@ -28,7 +28,7 @@ def export(source: str, target: str | Path, *, half: bool = False, config_file: 
         raise InputError(f"{target}: expected a name that ends in .safetensors")
     cfg = inference_config(source, config_file)
     portable = portable_config(cfg)
-    model = build_model(portable)
+    model = build_network(portable)
     load_weights(model, source)
     target.parent.mkdir(parents=True, exist_ok=True)
     save_weights(target, model, portable, half=half)

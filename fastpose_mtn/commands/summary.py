@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from fastpose_mtn.build import build_network
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.errors import exit_on_error
-from fastpose_mtn.systems.mtn.network import MTN, build_model
+from fastpose_mtn.systems.mtn.network import MTN
+from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
 with warnings.catch_warnings():
     # fvcore scripts a loss when it is imported, of which torch warns; neither concerns a count
@@ -97,6 +99,26 @@ def summarize(model: MTN, *, image_size_hw: tuple[int, int], proposals: int, peo
                 Part(name, _parameters(head), _operations(_First(head), pooled(head.resolution_hw)), people)
             )
     return parts
+
+
+def summarize_crops(network: TopDownNetwork, *, people: int) -> list[Part]:
+    """Counts each part of a network that looks at one person at a time.
+
+    Args:
+        network: the network.
+        people: crops that it sees.
+    """
+    network.eval()
+    pixels = network.preprocess(torch.zeros(1, 3, *network.size_hw))
+    with torch.no_grad():
+        features = network.backbone(pixels)
+    return [
+        Part(name, _parameters(part), _operations(part, given), people)
+        for name, part, given in (
+            ("backbone", network.backbone, pixels),
+            ("upsampler", network.upsampler, features),
+        )
+    ]
 
 
 def table(parts: Sequence[Part], paper: tuple[float, float] | None) -> str:
@@ -197,9 +219,13 @@ def describe(cfg: CfgNode, *, size: str, proposals: int | None, people: int) -> 
     cfg = cfg.clone()
     cfg.MODEL.TIMM.PRETRAINED = False  # numbers do not depend on the weights' values
     logging.getLogger("fvcore").setLevel(logging.ERROR)
-    parts = summarize(
-        build_model(cfg), image_size_hw=(int(height), int(width)), proposals=proposals, people=people
-    )
+    network = build_network(cfg)
+    if isinstance(network, TopDownNetwork):
+        shape = "x".join(map(str, network.size_hw))
+        head = f"{cfg.MODEL.TIMM.NAME}, {people} crops of {shape}; G: 10^9 multiply-additions"
+        return f"{head}\n{table(summarize_crops(network, people=people), None)}"
+    assert isinstance(network, MTN)
+    parts = summarize(network, image_size_hw=(int(height), int(width)), proposals=proposals, people=people)
     head = (
         f"{cfg.MODEL.TIMM.NAME} at {height}x{width} (padded to multiples of 32); G: 10^9 multiply-additions; "
         f"box head for {proposals} proposals, joints and identities for {people} boxes"

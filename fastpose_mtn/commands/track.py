@@ -81,6 +81,11 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pixels of the shorter side that frames are resized to; 0: as they are (default: as the weights were trained)",
     )
+    add(
+        "--detector",
+        metavar="WEIGHTS",
+        help="who finds the people that a top-down network looks at (default: its configuration's, people)",
+    )
     add("--batch-size", type=int, metavar="N", help="frames seen at once (default: 8 on a GPU, 4 without)")
     add(
         "--formats",
@@ -113,6 +118,7 @@ def network_arguments(args: argparse.Namespace, options: Sequence[str]) -> Netwo
         "options": options,
         "host": args.engine,
         "image_size": args.image_size,
+        "detector": args.detector,
     }
 
 

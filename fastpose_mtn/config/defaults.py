@@ -102,7 +102,7 @@ def get_cfg() -> CfgNode:
     c.SOLVER.WEIGHT_DECAY = 0.0001  # of all weights but those below
     c.SOLVER.WEIGHT_DECAY_NORM = 0.0  # of normalisation layers
     c.SOLVER.WEIGHT_DECAY_BIAS = None  # None: as WEIGHT_DECAY
-    c.SOLVER.OPTIMIZER = "sgd"  # ours: sgd or adamw
+    c.SOLVER.OPTIMIZER = "sgd"  # ours: sgd, adamw or adam
     c.SOLVER.LR_SCHEDULER_NAME = "WarmupMultiStepLR"  # or WarmupCosineLR
     c.SOLVER.STEPS = (60000, 80000)  # steps at which the rate is multiplied by GAMMA
     c.SOLVER.GAMMA = 0.1  # factor on the rate at each of STEPS
@@ -126,6 +126,9 @@ def get_cfg() -> CfgNode:
 
     c.TEST = CfgNode()
     c.TEST.DETECTIONS_PER_IMAGE = 100  # paper, section 3.4
+    # ours: truth: people are located in the boxes of the labels, which tells what joints are worth by themselves; "":
+    # in those that are found (Lightning)
+    c.TEST.DETECTOR = ""
     c.TEST.EVAL_PERIOD = 0  # steps; 0: at the end only
     # ours: with EVAL_PERIOD, keeps model_best.safetensors by it (Lightning); any name in evaluation.json, such
     # as posetrack/HOTA or search/mAP; "": keeps none

@@ -38,6 +38,7 @@ class LabelledImage:
         image_id: unique within the dataset.
         file_name: for messages and results.
         posetrack: PoseTrack's labels of a drawn test image, which are in no file; None elsewhere.
+        focus: number of the person whom a sample is about, where it is about one; None: all, or anyone.
     """
 
     image: np.ndarray
@@ -46,6 +47,7 @@ class LabelledImage:
     image_id: int
     file_name: str
     posetrack: DrawnLabels | None = None
+    focus: int | None = None
 
     def ready(self) -> TrainingSample:
         """The same image as the network takes it."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch.distributed as dist
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -25,8 +26,9 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.choice import dataset_measures
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure
 from fastpose_mtn.files import write_text
-from fastpose_mtn.protocols import PersonDescriber, PoseEstimator, Tracker
+from fastpose_mtn.protocols import GivenPersonEstimator, PersonDescriber, PoseEstimator, Tracker
 from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import PersonDetections
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -45,6 +47,7 @@ def evaluate_dataset(
     batch_size: int,
     num_workers: int,
     new_tracker: Callable[[], Tracker] | None = None,
+    given_boxes: bool = False,
 ) -> dict[str, float]:
     """All numbers that apply to the dataset; with several processes each takes its share of images.
 
@@ -54,6 +57,7 @@ def evaluate_dataset(
         batch_size: images that the network sees at once.
         num_workers: processes that read images; 0: this one.
         new_tracker: makes a tracker without tracks, for sequences; None: the configuration's defaults.
+        given_boxes: locate people in the labelled boxes (a ``GivenPersonEstimator``), and search for nobody.
 
     Returns:
         By ``KIND/NAME``, in every process the same.
@@ -81,7 +85,8 @@ def evaluate_dataset(
         for failure in batch:
             if isinstance(failure, LoadFailure):
                 raise InputError(failure.message)
-        for image, found in zip(batch, estimator.estimate([i.image for i in batch]), strict=True):
+        people = _locate(estimator, batch) if given_boxes else estimator.estimate([i.image for i in batch])
+        for image, found in zip(batch, people, strict=True):
             seen = EvaluatedImage(
                 index=next(indices),
                 image_id=image.image_id,
@@ -93,6 +98,17 @@ def evaluate_dataset(
             for measure, own in zip(measures, entries, strict=True):
                 own.append(measure.entry(seen, found))
     return _evaluate(measures, entries, rank, world_size)
+
+
+def _locate(estimator: PoseEstimator, images: Sequence[LabelledImage]) -> list[PersonDetections]:
+    """The people of each image in the boxes of its labels; ignored ones, crowds among them, are left out."""
+    if not isinstance(estimator, GivenPersonEstimator):
+        raise InputError("TEST.DETECTOR truth: this network locates nobody in given boxes; leave it empty")
+    boxes = [image.targets.boxes[~image.targets.ignore] for image in images]
+    return [
+        estimator.estimate_given(image.image, own, np.ones(len(own), np.float32))
+        for image, own in zip(images, boxes, strict=True)
+    ]
 
 
 def _evaluate(
@@ -133,6 +149,11 @@ def evaluate_model(
         for buffer in model.buffers():
             dist.broadcast(buffer, src=0)
     amp = cfg.SOLVER.AMP
+    if cfg.TEST.DETECTOR not in ("", "truth"):
+        raise InputError(
+            f"TEST.DETECTOR: expected truth or nothing, got {cfg.TEST.DETECTOR!r}; MODEL.TOPDOWN.DETECTOR.WEIGHTS names the "
+            f"detector of a top-down network"
+        )
     return evaluate_all(
         build_estimator(cfg, model, precision=amp.DTYPE if amp.ENABLED else "fp32"),
         datasets,
@@ -140,6 +161,7 @@ def evaluate_model(
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         output=output,
         new_tracker=functools.partial(build_tracker, cfg),
+        given_boxes=cfg.TEST.DETECTOR == "truth",
     )
 
 
@@ -157,6 +179,7 @@ def evaluate_all(
     num_workers: int,
     output: Path | None,
     new_tracker: Callable[[], Tracker] | None = None,
+    given_boxes: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Evaluates each dataset, prints a table and writes ``output``.
 
@@ -167,11 +190,17 @@ def evaluate_all(
         num_workers: processes that read images; 0: this one.
         output: the JSON file: ``{dataset: {metric: value}}``, null where there was nothing to measure.
         new_tracker: makes a tracker without tracks, for sequences; None: the configuration's defaults.
+        given_boxes: see ``evaluate_dataset``.
     """
     metrics = {}
     for dataset in datasets:
         metrics[dataset.name] = evaluate_dataset(
-            estimator, dataset, batch_size=batch_size, num_workers=num_workers, new_tracker=new_tracker
+            estimator,
+            dataset,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            new_tracker=new_tracker,
+            given_boxes=given_boxes,
         )
     if not dist.is_initialized() or dist.get_rank() == 0:
         _LOG.info("\n%s", metrics_table(metrics))

@@ -18,7 +18,7 @@ _NORMS = (
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
-    """SGD or AdamW over the parameters that are not frozen."""
+    """SGD, AdamW or Adam over the parameters that are not frozen."""
     solver = cfg.SOLVER
     groups = parameter_groups(
         model,
@@ -30,7 +30,9 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(groups, solver.BASE_LR, momentum=solver.MOMENTUM, nesterov=solver.NESTEROV)
     if solver.OPTIMIZER == "adamw":
         return torch.optim.AdamW(groups, solver.BASE_LR)
-    raise ValueError(f"SOLVER.OPTIMIZER: expected sgd or adamw, got {solver.OPTIMIZER!r}")
+    if solver.OPTIMIZER == "adam":
+        return torch.optim.Adam(groups, solver.BASE_LR)
+    raise ValueError(f"SOLVER.OPTIMIZER: expected sgd, adamw or adam, got {solver.OPTIMIZER!r}")
 
 
 def parameter_groups(

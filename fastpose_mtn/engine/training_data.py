@@ -16,9 +16,9 @@ from fastpose_mtn.data.loader import (
     build_training_loader,
 )
 from fastpose_mtn.data.sample import TrainingSample
-from fastpose_mtn.data.transforms.augment import build_augmentations
 from fastpose_mtn.data.transforms.joints import tasks_in, warn_without_joints
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import Batch
 
@@ -38,10 +38,11 @@ def training_images(
     if datasets is None:
         datasets = build_datasets(cfg, cfg.DATASETS.TRAIN, training=True)
     skeleton = get_skeleton(cfg.MODEL.SKELETON)
-    _check_tasks(cfg, datasets, skeleton)
+    samples, augmentations = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE).training_data(cfg, datasets)
+    _check_tasks(cfg, samples, skeleton)
     return AugmentedImages(
-        datasets,
-        build_augmentations(cfg),
+        samples,
+        augmentations,
         seed=seed,
         skeleton=skeleton,
         skip_bad=cfg.DATALOADER.SKIP_BAD_IMAGES,

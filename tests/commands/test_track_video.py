@@ -194,7 +194,7 @@ def test_arguments_reach_the_network(run, tmp_path):
     assert done.asked == {
         "weights": "w.safetensors", "config_file": "c.yaml", "device": "cpu", "precision": "bf16", "strategy": "iou",
         "options": ["TRACKER.MIN_SCORE", "0.3"], "host": "default",
-        "image_size": None,
+        "image_size": None, "detector": None,
     }  # fmt: skip
     assert estimator.batches == [2, 2, 1]
 

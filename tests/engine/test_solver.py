@@ -103,7 +103,8 @@ def test_optimizers(network):
     assert isinstance(sgd, torch.optim.SGD)
     assert (sgd.param_groups[0]["lr"], sgd.param_groups[0]["momentum"]) == (0.5, 0.8)
     assert isinstance(build_optimizer(config(OPTIMIZER="adamw"), network), torch.optim.AdamW)
-    with pytest.raises(ValueError, match="SOLVER.OPTIMIZER: expected sgd or adamw, got 'lion'"):
+    assert type(build_optimizer(config(OPTIMIZER="adam"), network)) is torch.optim.Adam
+    with pytest.raises(ValueError, match="SOLVER.OPTIMIZER: expected sgd, adamw or adam, got 'lion'"):
         build_optimizer(config(OPTIMIZER="lion"), network)
 
 

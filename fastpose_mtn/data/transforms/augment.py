@@ -14,6 +14,7 @@ import numpy as np
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.data.transforms.crop_person import CropPerson
 from fastpose_mtn.data.transforms.geometry import crop_resize_pad, moved_targets
 from fastpose_mtn.data.transforms.occlusion import OcclusionPaste
 from fastpose_mtn.data.transforms.paste import PersonPaste, find_cutouts
@@ -27,8 +28,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, RGB
 
 
 def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
-    """The training augmentations that ``INPUT`` asks for, in order."""
-    aug = cfg.INPUT.AUG
+    """The training augmentations of whole images that ``INPUT`` asks for, in order."""
     _check_sizes(cfg)
     chain: list[Augmentation] = [
         SIFP.from_config(cfg) if cfg.INPUT.SIFP.ENABLED else RandomScaleCrop.from_config(cfg)
@@ -37,6 +37,17 @@ def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
         chain.append(RandomFlip(get_skeleton(cfg.MODEL.SKELETON)))
     elif cfg.INPUT.RANDOM_FLIP != "none":
         raise ValueError(f"INPUT.RANDOM_FLIP: expected horizontal or none, got {cfg.INPUT.RANDOM_FLIP!r}")
+    return [*chain, *_changes_in_place(cfg)]
+
+
+def build_crop_augmentations(cfg: CfgNode) -> list[Augmentation]:
+    """The training augmentations of a top-down network: one person is cut out, and the crop changed."""
+    return [CropPerson.from_config(cfg), *_changes_in_place(cfg)]
+
+
+def _changes_in_place(cfg: CfgNode) -> list[Augmentation]:
+    """What ``INPUT.AUG`` asks for that leaves everybody where they are."""
+    aug, chain = cfg.INPUT.AUG, list[Augmentation]()
     if aug.PASTE:
         chain.append(PersonPaste(probability=aug.PASTE, cutouts=find_cutouts(aug.PASTE_FOLDER)))
     if aug.OCCLUSION:

@@ -1,0 +1,159 @@
+"""Cutting one person out of an image, changed at random: half bodies, size, turn and mirror image in one warp.
+
+After Xiao et al. (*Simple Baselines*, 2018), and half bodies after Wang et al. (2018).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.person_crops import learnable
+from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, transform_points, warp_person
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+from fastpose_mtn.structures import PersonTargets
+
+_HALF_BODY_PADDING = 1.5  # of the joints' extent
+_LOWER = ("hip", "pelvis", "knee", "ankle", "big_toe", "small_toe", "heel")
+
+
+@dataclass(frozen=True)
+class CropPerson:
+    """Cuts a sample's person out of its image, at the network's input size.
+
+    The crop's one person keeps joints that lie outside it: the network is to know that they are not in it.
+
+    Attributes:
+        skeleton: of the people, the network's.
+        size_hw: of the crop.
+        padding: factor on the box, see ``ops.person_crops.crop_regions``.
+        fill_rgb: colour of what lies outside the image.
+        half_body: probability that only the upper or only the lower half is shown, of people with more than
+            ``half_body_joints`` labelled joints.
+        half_body_joints: see there.
+        scale: standard deviation of the factor on the crop's size, which stays within 0.65 to 1.35.
+        degrees: standard deviation of the turn's angle, which stays within twice as much.
+        turn_probability: of turning at all.
+        flip_probability: of mirroring.
+
+    Raises:
+        ValueError: a probability is none, or the skeleton cannot be mirrored.
+    """
+
+    skeleton: Skeleton
+    size_hw: tuple[int, int]
+    padding: float = 1.25
+    fill_rgb: tuple[int, int, int] = (124, 116, 104)
+    half_body: float = 0.3
+    half_body_joints: int = 8
+    scale: float = 0.35
+    degrees: float = 45.0
+    turn_probability: float = 0.6
+    flip_probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        for key, value in (
+            ("HALF_BODY", self.half_body), ("ROTATION_PROBABILITY", self.turn_probability),
+        ):  # fmt: skip
+            if not 0 <= value <= 1:
+                raise ValueError(f"INPUT.CROP.{key}: expected a probability, got {value}")
+        if self.flip_probability and not self.skeleton.flip_pairs:
+            raise ValueError(
+                f"INPUT.RANDOM_FLIP: skeleton {self.skeleton.name} has no flip pairs, none of its joints is called "
+                f"left_... or right_...: name them so, or set INPUT.RANDOM_FLIP none"
+            )
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> CropPerson:
+        """The one that ``INPUT.CROP``, ``INPUT.RANDOM_FLIP`` and ``MODEL.TOPDOWN`` describe."""
+        crop, model = cfg.INPUT.CROP, cfg.MODEL.TOPDOWN
+        if cfg.INPUT.RANDOM_FLIP not in ("horizontal", "none"):
+            raise ValueError(f"INPUT.RANDOM_FLIP: expected horizontal or none, got {cfg.INPUT.RANDOM_FLIP!r}")
+        red, green, blue = (round(value) for value in cfg.MODEL.PIXEL_MEAN)
+        return cls(
+            skeleton=get_skeleton(cfg.MODEL.SKELETON),
+            size_hw=(model.INPUT_SIZE[0], model.INPUT_SIZE[1]),
+            padding=model.PADDING,
+            fill_rgb=(red, green, blue),
+            half_body=crop.HALF_BODY,
+            half_body_joints=crop.HALF_BODY_JOINTS,
+            scale=crop.SCALE,
+            degrees=crop.ROTATION,
+            turn_probability=crop.ROTATION_PROBABILITY,
+            flip_probability=0.5 if cfg.INPUT.RANDOM_FLIP == "horizontal" else 0.0,
+        )
+
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
+        """The crop of the person in focus, or of anyone; of an image with nobody the whole, which trains nothing."""
+        person = image.focus
+        if person is None:
+            people = learnable(image.targets)
+            person = int(rng.choice(people)) if len(people) else None
+        if person is None:
+            height, width = image.image.shape[:2]
+            targets = _nobody(len(self.skeleton), width, height)
+        else:
+            targets = image.targets[person : person + 1]
+        region = self._region(targets, rng)
+        turns = rng.random() < self.turn_probability
+        degrees = float(np.clip(rng.normal(0, self.degrees), -2 * self.degrees, 2 * self.degrees))
+        mirrored = bool(rng.random() < self.flip_probability)
+        matrix = crop_matrix(region, self.size_hw, degrees=degrees if turns else 0.0, mirrored=mirrored)
+        return replace(
+            image,
+            image=warp_person(image.image, matrix, self.size_hw, self.fill_rgb),
+            targets=self._moved(targets, matrix, mirrored),
+            focus=None,
+            posetrack=None,
+        )
+
+    def _region(self, targets: PersonTargets, rng: np.random.Generator) -> np.ndarray:
+        """(4,): what the crop shows of the image, before the turn."""
+        half = self._half_body(targets.keypoints[0], rng)
+        if half is None:
+            (region,) = crop_regions(targets.boxes, self.size_hw, self.padding)
+        else:
+            (region,) = crop_regions(half[None], self.size_hw, _HALF_BODY_PADDING)
+        factor = float(np.clip(rng.normal(1, self.scale), 0.65, 1.35))
+        centre = (region[:2] + region[2:]) / 2
+        return np.concatenate((centre, centre)) + factor * (region - np.concatenate((centre, centre)))
+
+    def _half_body(self, keypoints: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+        """(4,) around the joints of the upper or the lower half, or None for the whole."""
+        labelled = keypoints[:, 2] > 0
+        wanted, upper_first = rng.random() < self.half_body, rng.random() < 0.5
+        if not wanted or labelled.sum() <= self.half_body_joints:
+            return None
+        lower = np.array([joint.endswith(_LOWER) for joint in self.skeleton.joints], bool)
+        halves = (labelled & ~lower, labelled & lower)
+        first, second = halves if upper_first else halves[::-1]
+        chosen = first if first.sum() >= 3 else second
+        if chosen.sum() < 2:
+            return None
+        points = keypoints[chosen, :2]
+        return np.concatenate((points.min(axis=0), points.max(axis=0)))
+
+    def _moved(self, targets: PersonTargets, matrix: np.ndarray, mirrored: bool) -> PersonTargets:
+        """The person where the crop takes them; the box is drawn around the old one's corners."""
+        x1, y1, x2, y2 = targets.boxes[0]
+        corners = transform_points(np.array([[x1, y1], [x2, y1], [x1, y2], [x2, y2]]), matrix)
+        box = np.concatenate((corners.min(axis=0), corners.max(axis=0)))
+        keypoints = targets.keypoints.copy()
+        if mirrored:
+            keypoints = keypoints[:, list(self.skeleton.flip_permutation)]
+        labelled = keypoints[..., 2:] > 0
+        keypoints[..., :2] = np.where(labelled, transform_points(keypoints[..., :2], matrix), 0)
+        return replace(targets, boxes=box[None].astype(np.float32), keypoints=keypoints)
+
+
+def _nobody(joints: int, width: int, height: int) -> PersonTargets:
+    """A person without labels who fills the image and trains nothing."""
+    return PersonTargets(
+        boxes=np.array([[0, 0, width, height]], np.float32),
+        keypoints=np.zeros((1, joints, 3), np.float32),
+        identities=np.array([-1], np.int64),
+        ignore=np.array([True]),
+    )

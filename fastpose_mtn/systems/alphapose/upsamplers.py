@@ -1,0 +1,86 @@
+"""From a backbone's last features to heatmaps of a quarter of the crop's size.
+
+``DUC`` is the network that AlphaPose's paper calls FastPose (section 5.2), ``Deconvolutions`` the one of Xiao et al.
+(*Simple Baselines for Human Pose Estimation*, 2018).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+
+from fastpose_mtn.modeling.layers import msra_init
+
+_OUTPUT_STD = 0.001  # of the last layer's initial weights: heatmaps begin even
+
+
+def _dense_upsampling(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Dense upsampling convolution (Wang et al. 2018): (B, in, H, W) to (B, out, 2H, 2W)."""
+    conv = nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, bias=False)
+    msra_init(conv)
+    return nn.Sequential(
+        OrderedDict(
+            conv=conv,
+            bn=nn.BatchNorm2d(4 * out_channels),
+            relu=nn.ReLU(inplace=True),
+            shuffle=nn.PixelShuffle(2),
+        )
+    )
+
+
+def _output(in_channels: int, joints: int, kernel_size: int) -> nn.Conv2d:
+    output = nn.Conv2d(in_channels, joints, kernel_size, padding=kernel_size // 2)
+    nn.init.normal_(output.weight, std=_OUTPUT_STD)
+    assert output.bias is not None
+    nn.init.zeros_(output.bias)
+    return output
+
+
+class DUC(nn.Module):
+    """A pixel shuffle, two dense upsampling convolutions and a 3x3 convolution: eight times as fine.
+
+    The paper draws three DUCs and a 1x1 convolution; this has its operations, as the released networks do.
+
+    Args:
+        in_channels: of the features, a multiple of 4.
+        joints: K.
+        dim: channels after the first DUC.
+        conv_dim: channels after the second.
+    """
+
+    def __init__(self, in_channels: int, joints: int, *, dim: int = 256, conv_dim: int = 128) -> None:
+        super().__init__()
+        self.shuffle = nn.PixelShuffle(2)
+        self.duc1 = _dense_upsampling(in_channels // 4, dim)
+        self.duc2 = _dense_upsampling(dim, conv_dim)
+        self.output = _output(conv_dim, joints, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K, 8H, 8W) of (B, in, H, W)."""
+        return self.output(self.duc2(self.duc1(self.shuffle(x))))
+
+
+class Deconvolutions(nn.Module):
+    """Three transposed convolutions and a 1x1 convolution: eight times as fine.
+
+    Args:
+        in_channels: of the features.
+        joints: K.
+        dim: channels of each transposed convolution.
+    """
+
+    def __init__(self, in_channels: int, joints: int, *, dim: int = 256) -> None:
+        super().__init__()
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for index, channels in enumerate((in_channels, dim, dim), start=1):
+            layers[f"deconv{index}"] = nn.ConvTranspose2d(channels, dim, 4, stride=2, padding=1, bias=False)
+            nn.init.normal_(layers[f"deconv{index}"].weight, std=_OUTPUT_STD)  # type: ignore[arg-type]
+            layers[f"bn{index}"] = nn.BatchNorm2d(dim)
+            layers[f"relu{index}"] = nn.ReLU(inplace=True)
+        self.layers = nn.Sequential(layers)
+        self.output = _output(dim, joints, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K, 8H, 8W) of (B, in, H, W)."""
+        return self.output(self.layers(x))

@@ -1,0 +1,1 @@
+"""What top-down networks share: a person's crop in, joints out, on any detector's boxes."""

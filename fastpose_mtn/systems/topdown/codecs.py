@@ -1,0 +1,194 @@
+"""Keypoint representations: what a network's maps mean, how they are trained, and how they are read out.
+
+Positions are in cells of the maps, cell j's centre being j + 0.5; regions are the parts of the frame that maps show.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.ops.gaussian_maps import decode_gaussians, gaussian_targets
+from fastpose_mtn.ops.heatmaps import decode_keypoints
+from fastpose_mtn.ops.integral import normalise, soft_argmax
+from fastpose_mtn.skeletons import Skeleton
+
+
+class DecodedJoints(NamedTuple):
+    """Where the joints of N people are.
+
+    positions (N, K, 2) float32 x, y in cells; confidences (N, K) float32 in [0, 1]; similarities (N, K), the OKS that is
+    expected of the positions, or None where the representation does not tell.
+    """
+
+    positions: Tensor
+    confidences: Tensor
+    similarities: Tensor | None
+
+
+class KeypointCodec(Protocol):
+    """One keypoint representation.
+
+    Attributes:
+        averages_maps: of a crop and its mirror image the mean of the maps is read; else of what is read of each.
+    """
+
+    averages_maps: bool
+
+    def loss(self, maps: Tensor, positions: Tensor, labelled: Tensor) -> Tensor:
+        """How far maps are from where the joints are, a scalar.
+
+        Args:
+            maps: (N, K, H, W), the network's.
+            positions: (N, K, 2) x, y in cells, also outside the maps.
+            labelled: (N, K) bool.
+        """
+        ...
+
+    def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
+        """The joints of all people at once.
+
+        Args:
+            maps: (N, K, H, W).
+            people_wh: (N, 2) the sizes of the people's boxes, in cells.
+        """
+        ...
+
+
+class HeatmapCodec:
+    """A Gaussian at each joint, by the mean squared error; read out at the maximum (Xiao et al. 2018).
+
+    Args:
+        sigma: standard deviation, cells.
+        subpixel: whether Gaussians lie between cells.
+    """
+
+    averages_maps = True
+
+    def __init__(self, *, sigma: float = 2.0, subpixel: bool = False) -> None:
+        if not sigma > 0:
+            raise ValueError(f"MODEL.TOPDOWN.HEATMAP_SIGMA: expected cells above 0, got {sigma}")
+        self._sigma, self._subpixel = sigma, subpixel
+
+    def loss(self, maps: Tensor, positions: Tensor, labelled: Tensor) -> Tensor:
+        """Half the mean over all cells of all maps; maps without a labelled Gaussian count nothing."""
+        height, width = maps.shape[-2:]
+        wanted, touches = gaussian_targets(
+            positions, (height, width), sigma=self._sigma, subpixel=self._subpixel
+        )
+        counts = (labelled & touches)[..., None, None]
+        return 0.5 * ((maps.float() - wanted).square() * counts).mean()
+
+    def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
+        """The maximum and a quarter of a cell; confidences are the heights there."""
+        return DecodedJoints(*decode_gaussians(maps), None)
+
+
+class IntegralCodec:
+    """The mean of a normalised map, by the distance to the joint; see ``ops.integral``.
+
+    Args:
+        weights: (K,) of the joints.
+        two_step: how maps are normalised, see ``ops.integral.normalise``.
+        amplitude: of the symmetric gradient, a share of each side; None: the true gradient.
+        absolute: amplitude in cells, the same along both axes; 0: ``amplitude`` counts.
+    """
+
+    averages_maps = False
+
+    def __init__(
+        self,
+        weights: Tensor,
+        *,
+        two_step: bool = True,
+        amplitude: float | None = 0.125,
+        absolute: float = 0.0,
+    ) -> None:
+        self._weights, self._two_step = weights, two_step
+        self._amplitude, self._absolute = amplitude, absolute
+
+    def loss(self, maps: Tensor, positions: Tensor, labelled: Tensor) -> Tensor:
+        """Distances along both axes in shares of the map, summed over joints, the mean over people.
+
+        Joints outside the map count nothing: they would draw means to its border.
+        """
+        height, width = maps.shape[-2:]
+        size = torch.tensor([width, height], dtype=torch.float32, device=maps.device)
+        inside = ((positions >= 0) & (positions < size)).all(dim=-1) & labelled
+        found = soft_argmax(normalise(maps, two_step=self._two_step)[0], self._amplitudes((height, width)))
+        distance = ((found - positions) / size).abs().sum(dim=-1)
+        weights = self._weights.to(maps.device) * inside
+        return torch.where(inside, distance * weights, 0.0).sum() / max(1, len(maps))
+
+    def _amplitudes(self, size_hw: tuple[int, int]) -> tuple[float, float] | None:
+        if self._amplitude is None:
+            return None
+        if self._absolute:
+            return self._absolute, self._absolute
+        return self._amplitude * size_hw[1], self._amplitude * size_hw[0]
+
+    def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
+        """Means of the maps; confidences are the maxima of what they are normalised from."""
+        probabilities, confidences = normalise(maps, two_step=self._two_step)
+        return DecodedJoints(soft_argmax(probabilities), confidences, None)
+
+
+class CrossEntropyCodec:
+    """A softmax over the cells, by the cross-entropy, as in Mask R-CNN; read out where the expected OKS is greatest.
+
+    Args:
+        sigmas: OKS's constant of each joint.
+    """
+
+    averages_maps = True
+
+    def __init__(self, sigmas: Tensor) -> None:
+        self._sigmas = sigmas
+
+    def loss(self, maps: Tensor, positions: Tensor, labelled: Tensor) -> Tensor:
+        """The mean over the labelled joints inside their maps."""
+        height, width = maps.shape[-2:]
+        column, row = positions.floor().to(torch.int64).unbind(dim=-1)
+        inside = labelled & (column >= 0) & (row >= 0) & (column < width) & (row < height)
+        cell = torch.where(inside, row * width + column, 0)
+        each = F.cross_entropy(maps.float().flatten(0, 1).flatten(1), cell.flatten(), reduction="none")
+        return torch.where(inside.flatten(), each, 0.0).sum() / inside.sum().clamp(min=1)
+
+    def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
+        """Positions and expected OKS, which are the confidences too; see ``ops.heatmaps.decode_keypoints``."""
+        height, width = maps.shape[-2:]
+        whole = torch.tensor([0.0, 0.0, width, height], device=maps.device).expand(len(maps), 4)
+        people = torch.cat((torch.zeros_like(people_wh), people_wh), dim=1).float()
+        positions, similarity = decode_keypoints(maps, whole, people, self._sigmas.to(maps.device))
+        return DecodedJoints(positions, similarity, similarity)
+
+
+def build_codec(cfg: CfgNode, skeleton: Skeleton) -> KeypointCodec:
+    """The representation that ``MODEL.TOPDOWN.LOSS`` names.
+
+    Raises:
+        ValueError: there is none, or one of its values means nothing.
+    """
+    c = cfg.MODEL.TOPDOWN
+    if c.LOSS == "heatmap":
+        return HeatmapCodec(sigma=c.HEATMAP_SIGMA, subpixel=c.SUBPIXEL_TARGET)
+    if c.LOSS == "cross_entropy":
+        return CrossEntropyCodec(torch.tensor(skeleton.sigmas))
+    if c.LOSS != "integral":
+        raise ValueError(f"MODEL.TOPDOWN.LOSS: expected integral, heatmap or cross_entropy, got {c.LOSS!r}")
+    for key, known in (("NORMALISATION", ("two_step", "softmax")), ("GRADIENT", ("symmetric", "true"))):
+        if c[key] not in known:
+            raise ValueError(f"MODEL.TOPDOWN.{key}: expected {' or '.join(known)}, got {c[key]!r}")
+    weights = torch.zeros(len(skeleton))
+    for part, joints in skeleton.parts.items():
+        weights[list(joints)] = float(c.PART_WEIGHTS[part.upper()])
+    return IntegralCodec(
+        weights,
+        two_step=c.NORMALISATION == "two_step",
+        amplitude=c.ASG_AMPLITUDE if c.GRADIENT == "symmetric" else None,
+        absolute=c.ASG_AMPLITUDE_ABSOLUTE,
+    )

@@ -1,0 +1,60 @@
+"""The keys of top-down systems: a detector's boxes, crops, a pose network, one person at a time."""
+
+from __future__ import annotations
+
+from fastpose_mtn.config.node import CfgNode
+
+
+def add_topdown_config(c: CfgNode) -> None:
+    """Adds the keys of crops, network and losses; *paper* is AlphaPose's (Fang et al., PAMI 2022)."""
+    # MODEL.META_ARCHITECTURE TopDownPose; MODEL.TIMM names its backbone, MODEL.BACKBONE what is frozen in it
+    c.MODEL.TOPDOWN = CfgNode()
+    c.MODEL.TOPDOWN.NAME = "DUCPose"  # the network: a name in systems.topdown.system.NETWORKS
+    c.MODEL.TOPDOWN.INPUT_SIZE = [256, 192]  # [height, width] of a crop; multiples of 32
+    c.MODEL.TOPDOWN.PADDING = 1.25  # factor on the box, once it is extended to the input's proportions
+    # one squeeze-and-excitation layer in the first block of each stage (paper, section 5.2); bottleneck ResNets only
+    c.MODEL.TOPDOWN.SQUEEZE_EXCITATION = True
+    # duc (dense upsampling convolutions; paper, section 5.2) or deconv (Simple Baselines, Xiao et al. 2018)
+    c.MODEL.TOPDOWN.UPSAMPLER = "duc"
+    c.MODEL.TOPDOWN.UPSAMPLER_DIM = 256  # channels after the first DUC, or of each deconvolution
+    c.MODEL.TOPDOWN.CONV_DIM = 128  # channels before the last convolution, of duc
+    # integral (paper, section 3.1), heatmap (a Gaussian's mean squared error), or ours, cross_entropy: over the cells, as
+    # in Mask R-CNN, decoded at the position of greatest expected OKS
+    c.MODEL.TOPDOWN.LOSS = "integral"
+    c.MODEL.TOPDOWN.LOSS_WEIGHT = 1.0  # of the joints' positions
+    c.MODEL.TOPDOWN.NORMALISATION = "two_step"  # of integral: two_step (paper, equation 13), or softmax
+    c.MODEL.TOPDOWN.GRADIENT = "symmetric"  # of integral: symmetric (paper, equation 3), or true
+    c.MODEL.TOPDOWN.ASG_AMPLITUDE = (
+        0.125  # of the symmetric gradient, a share of the heatmap's side (paper: 1/8)
+    )
+    c.MODEL.TOPDOWN.ASG_AMPLITUDE_ABSOLUTE = 0.0  # cells, the same along both axes; 0: ASG_AMPLITUDE counts
+    c.MODEL.TOPDOWN.PART_WEIGHTS = CfgNode()  # of integral: of the joints' distances, by their part
+    c.MODEL.TOPDOWN.PART_WEIGHTS.BODY = 2.0  # eyes, ears and nose among it
+    c.MODEL.TOPDOWN.PART_WEIGHTS.FOOT = 2.0  # toes and heels
+    c.MODEL.TOPDOWN.PART_WEIGHTS.FACE = 1.0  # its 68 points
+    c.MODEL.TOPDOWN.PART_WEIGHTS.HANDS = 1.0  # fingers and their root
+    # ours: visible against hidden, for the confidences of integral and cross_entropy, which nothing trains otherwise; 0: off
+    c.MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT = 0.0
+    c.MODEL.TOPDOWN.HEATMAP_SIGMA = 2.0  # of heatmap: standard deviation of the targets, cells
+    c.MODEL.TOPDOWN.SUBPIXEL_TARGET = False  # of heatmap: targets between cells; False: rounded to one
+    c.MODEL.TOPDOWN.FLIP_TEST = False  # look at each crop's mirror image too, at twice the cost
+    c.MODEL.TOPDOWN.POSE_BATCH = 64  # crops that go through the network together at most
+    # a person's score: product (the box's times the mean of the confidences above 0.2), oks (of cross_entropy: times
+    # the mean expected OKS of the joints, as FastPose MTN's) or box
+    c.MODEL.TOPDOWN.SCORE = "product"
+
+    # who finds the people, in frames of INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST; both 0: of the detector's own size
+    c.MODEL.TOPDOWN.DETECTOR = CfgNode()
+    # weights of any system: a file, exported ones too, people, drawn or torchvision://NAME; "": boxes are always given
+    c.MODEL.TOPDOWN.DETECTOR.WEIGHTS = "people"
+    c.MODEL.TOPDOWN.DETECTOR.SCORE_THRESH = 0.1  # boxes scored lower are left out (paper, section 3.4)
+    c.MODEL.TOPDOWN.DETECTOR.MAX = 100  # people of a frame at most
+
+    c.INPUT.CROP = CfgNode()  # ours: random changes of top-down training crops, made in one warp
+    c.INPUT.CROP.HALF_BODY = 0.3  # probability that only the upper or the lower half is shown
+    c.INPUT.CROP.HALF_BODY_JOINTS = 8  # of people with more labelled joints than these
+    c.INPUT.CROP.SCALE = (
+        0.35  # standard deviation of the factor on the crop's size, which stays in 0.65 to 1.35
+    )
+    c.INPUT.CROP.ROTATION = 45.0  # degrees: standard deviation of the turn, which stays within twice as much
+    c.INPUT.CROP.ROTATION_PROBABILITY = 0.6  # of turning at all

@@ -1,0 +1,145 @@
+"""A network that looks at one person at a time: crops in, heatmaps and joints out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastpose_mtn.modeling.layers import involve
+from fastpose_mtn.ops.integral import soft_maximum
+from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import Batch
+from fastpose_mtn.systems.topdown.codecs import DecodedJoints, KeypointCodec
+
+STRIDE = 4  # pixels of a crop to a cell of its maps
+
+
+class TopDownNetwork(nn.Module):
+    """Backbone and upsampler, one heatmap a joint; what the heatmaps mean is the codec's.
+
+    Args:
+        backbone: crops (N, 3, H, W) to features; its ``bottom_up`` is the extractor.
+        upsampler: features to maps (N, K, h, w).
+        codec: trains and reads the maps.
+        skeleton: what the joints are.
+        size_hw: of the crops.
+        pixel_mean, pixel_std: of the three channels, on 0..255, in the order of ``input_format``.
+        input_format: order of the channels that the weights expect, RGB or BGR; crops are always given as RGB.
+        loss_weight: of the positions.
+        visibility_loss_weight: of the visibility of joints; 0: confidences are the codec's own.
+
+    Attributes:
+        loss_tasks: see ``protocols.TrainableNetwork``.
+        reverses_channels: whether the weights expect BGR.
+    """
+
+    loss_tasks: Mapping[str, str] = {"loss_keypoint": "keypoints", "loss_visibility": "keypoints"}
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        upsampler: nn.Module,
+        codec: KeypointCodec,
+        skeleton: Skeleton,
+        size_hw: tuple[int, int],
+        pixel_mean: Sequence[float],
+        pixel_std: Sequence[float],
+        input_format: str = "RGB",
+        loss_weight: float = 1.0,
+        visibility_loss_weight: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if input_format not in ("RGB", "BGR"):
+            raise ValueError(f"INPUT.FORMAT: expected RGB or BGR, got {input_format!r}")
+        self.backbone, self.upsampler = backbone, upsampler
+        self.codec, self.skeleton, self.size_hw = codec, skeleton, size_hw
+        self.reverses_channels = input_format == "BGR"
+        self._loss_weight, self._visibility_loss_weight = loss_weight, visibility_loss_weight
+        self.pixel_mean: Tensor
+        self.pixel_std: Tensor
+        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
+
+    @property
+    def trunk(self) -> nn.Module:
+        """The backbone's extractor of features, see ``modeling.bottom_up``."""
+        return self.backbone.get_submodule("bottom_up")
+
+    @property
+    def map_size_hw(self) -> tuple[int, int]:
+        """Height and width of the maps, cells."""
+        return self.size_hw[0] // STRIDE, self.size_hw[1] // STRIDE
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.pixel_mean.device
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Maps (N, K, h, w) of crops (N, 3, H, W) RGB on 0..255."""
+        return self.maps(self.preprocess(crops))
+
+    def preprocess(self, crops: Tensor) -> Tensor:
+        """The crops as the backbone takes them, normalised, (N, 3, H, W) float32."""
+        crops = crops.to(self.device, non_blocking=True)
+        crops = crops.flip(1) if self.reverses_channels else crops
+        normal = (crops - self.pixel_mean) / self.pixel_std
+        return normal.contiguous(memory_format=torch.channels_last)
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """Maps (N, K, h, w) of preprocessed crops: the same steps for all batches of a shape."""
+        return self.upsampler(self.backbone(pixels))
+
+    def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
+        """The joints of all people at once, in cells.
+
+        Args:
+            maps: (N, K, h, w).
+            people_wh: (N, 2) sizes of their boxes, in cells.
+        """
+        joints = self.codec.decode(maps, people_wh)
+        if self._visibility_loss_weight:
+            joints = joints._replace(confidences=soft_maximum(maps).sigmoid())
+        return joints
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted losses of a batch of crops with one person each, by the names of ``loss_tasks``.
+
+        Raises:
+            ValueError: a target is not one person of the network's skeleton, or crops are of another size.
+        """
+        self._check(batch)
+        maps = self(torch.stack(list(batch.images))).float()
+        keypoints = torch.cat([target.keypoints for target in batch.targets]).to(self.device)
+        trains = torch.tensor(["keypoints" in tasks for tasks in batch.tasks], device=self.device)
+        ignore = torch.cat([target.ignore for target in batch.targets]).to(self.device)
+        labelled = (keypoints[..., 2] > 0) & (trains & ~ignore)[:, None]
+        cells = torch.tensor([maps.shape[3], maps.shape[2]], device=self.device)
+        size = torch.tensor(self.size_hw[::-1], device=self.device)
+        positions = keypoints[..., :2] * (cells / size)
+        losses = {"loss_keypoint": self._loss_weight * self.codec.loss(maps, positions, labelled)}
+        if self._visibility_loss_weight:
+            inside = ((positions >= 0) & (positions < cells)).all(dim=-1)
+            visible = ((keypoints[..., 2] == 2) & inside).float()
+            entropy = F.binary_cross_entropy_with_logits(soft_maximum(maps), visible, reduction="none")
+            count = labelled.sum().clamp(min=1)
+            mean = torch.where(labelled, entropy, 0.0).sum() / count
+            losses["loss_visibility"] = self._visibility_loss_weight * mean
+        return involve(losses, self.parameters())
+
+    def _check(self, batch: Batch) -> None:
+        for index, (image, target) in enumerate(zip(batch.images, batch.targets, strict=True)):
+            if len(target) != 1 or target.keypoints.shape[1] != len(self.skeleton):
+                raise ValueError(
+                    f"TopDownNetwork.losses: target {index}: expected one person with the {len(self.skeleton)} joints of "
+                    f"{self.skeleton.name}, got {len(target)} with {target.keypoints.shape[1]}"
+                )
+            if tuple(image.shape[1:]) != self.size_hw:
+                raise ValueError(
+                    f"TopDownNetwork.losses: crop {index} is {image.shape[1]}x{image.shape[2]}, expected "
+                    f"{self.size_hw[0]}x{self.size_hw[1]}"
+                )

@@ -1,0 +1,107 @@
+"""Top-down networks as one of the systems of ``registry.SYSTEMS``: ``MODEL.META_ARCHITECTURE TopDownPose``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from fastpose_mtn.config.node import CfgNode
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.registry import Registry
+from fastpose_mtn.systems.topdown.config import add_topdown_config
+
+if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
+    from torch import nn
+
+    from fastpose_mtn.data.dataset import PoseDataset
+    from fastpose_mtn.data.transforms.augment import Augmentation
+    from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
+    from fastpose_mtn.systems.topdown.network import TopDownNetwork
+
+
+class TopDownSystem:
+    """A detector's boxes, crops, and a network that looks at one person at a time; see ``protocols.System``."""
+
+    def add_config(self, cfg: CfgNode) -> None:
+        """Adds the keys of these networks, and their defaults, to ``cfg``."""
+        add_topdown_config(cfg)
+
+    def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
+        """The configuration as it is.
+
+        Raises:
+            InputError: it asks for an identity head.
+        """
+        if cfg.MODEL.REID_ON:
+            raise InputError(
+                "MODEL.REID_ON True: a top-down network describes nobody, its detector does; set it False"
+            )
+        return cfg
+
+    def training_data(
+        self, cfg: CfgNode, datasets: Sequence[PoseDataset]
+    ) -> tuple[list[PoseDataset], list[Augmentation]]:
+        """People one by one, cropped and changed as ``INPUT.CROP`` and ``INPUT.AUG`` say.
+
+        Raises:
+            InputError: nobody in a dataset has joints.
+        """
+        from fastpose_mtn.data.person_crops import PersonCrops
+        from fastpose_mtn.data.transforms.augment import build_crop_augmentations
+        from fastpose_mtn.skeletons import get_skeleton
+
+        skeleton = get_skeleton(cfg.MODEL.SKELETON)
+        people: list[PoseDataset] = [
+            PersonCrops(dataset, skeleton, frozenset({"keypoints"})) for dataset in datasets
+        ]
+        return people, build_crop_augmentations(cfg)
+
+    def build_network(self, cfg: CfgNode) -> TopDownNetwork:
+        """The network that ``MODEL.TOPDOWN.NAME`` names, with initial weights.
+
+        Raises:
+            ValueError: there is none, or the configuration contradicts itself.
+        """
+        return NETWORKS.get(cfg.MODEL.TOPDOWN.NAME)(cfg)
+
+    def build_estimator(
+        self,
+        cfg: CfgNode,
+        network: nn.Module | None = None,
+        *,
+        device: str | None = None,
+        precision: str = "auto",
+    ) -> TopDownEstimator:
+        """The network as a pose estimator on a device, with the detector that ``MODEL.TOPDOWN.DETECTOR`` names.
+
+        Raises:
+            TypeError: ``network`` is not a ``TopDownNetwork``.
+            ValueError: no weights are named, or they do not fit the configuration.
+        """
+        from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
+        from fastpose_mtn.systems.topdown.network import TopDownNetwork
+
+        if network is None:
+            network, device = self._loaded(cfg), cfg.MODEL.DEVICE if device is None else device
+        if not isinstance(network, TopDownNetwork):
+            raise TypeError(f"network: expected a TopDownNetwork, got {type(network).__name__}")
+        return TopDownEstimator.from_config(cfg, network, device=device, precision=precision)
+
+    def _loaded(self, cfg: CfgNode) -> TopDownNetwork:
+        from fastpose_mtn.checkpoints.loading import load_weights
+
+        if not cfg.MODEL.WEIGHTS:
+            raise ValueError("no weights: set MODEL.WEIGHTS to a file of weights")
+        cfg = cfg.clone()
+        cfg.MODEL.TIMM.PRETRAINED = False
+        network = self.build_network(cfg)
+        load_weights(network, cfg.MODEL.WEIGHTS)
+        return network
+
+
+# makes the network that a configuration describes, with initial weights
+NetworkFactory = Callable[[CfgNode], "TopDownNetwork"]
+NETWORKS: Registry[NetworkFactory] = Registry(
+    "MODEL.TOPDOWN.NAME", {"DUCPose": "fastpose_mtn.systems.alphapose.network:build_duc_pose"}
+)
+TOPDOWN_SYSTEM = TopDownSystem()

@@ -1,0 +1,148 @@
+"""A detector's boxes to people: crops of several frames together, joints in the frames' pixels."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_topdown import FixedDetector, people, topdown_config
+from torch import nn
+
+from fastpose_mtn.build import build_estimator, build_network
+from fastpose_mtn.ops.pose_nms import PoseNMS
+from fastpose_mtn.skeletons import PERSON19
+from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
+
+FRAME = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+BOXES = ([20, 10, 60, 100], [70, 20, 120, 110], [-20, 50, 30, 160])
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    made = build_network(topdown_config())
+    nn.init.normal_(made.upsampler.output.weight, std=0.5)
+    for module in made.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 2.0)
+    return made
+
+
+def estimator(network, detector=None, **given):
+    return TopDownEstimator(network, detector, device="cpu", precision="fp32", **given)
+
+
+def test_joints_are_those_of_the_network_in_the_frames_pixels(network):
+    found = estimator(network, padding=1.0).estimate_given(FRAME, np.array([[48, 8, 80, 72]]), np.ones(1))
+    crop = torch.from_numpy(FRAME[8:72, 48:80]).permute(2, 0, 1)[
+        None
+    ]  # 64x32: the crop is the frame's pixels
+    with torch.no_grad():
+        joints = network.eval().decode(network(crop), torch.tensor([[8.0, 16.0]]))
+    expected = joints.positions[0].numpy() * 4 + (48, 8)
+    assert found.keypoints[0, :, :2] == pytest.approx(expected, abs=0.01)
+    assert found.keypoints[0, :, 2] == pytest.approx(joints.confidences[0].numpy(), abs=1e-4)
+    assert found.boxes.tolist() == [[48, 8, 80, 72]]
+
+
+def test_frames_together_are_frames_one_by_one(network):
+    detector = FixedDetector(people(*BOXES, scores=[0.9, 0.8, 0.7]))
+    frames = [FRAME, np.ascontiguousarray(FRAME[::-1]), FRAME[:90]]
+    together = estimator(network, detector, score="box", pose_batch=4).estimate(frames)
+    assert detector.seen == [3]
+    one = estimator(network, detector, score="box", pose_batch=1)
+    for found, frame in zip(together, frames, strict=True):
+        (alone,) = one.estimate([frame])
+        assert found.keypoints == pytest.approx(alone.keypoints, abs=1e-2)
+        assert found.scores.tolist() == alone.scores.tolist()
+
+
+def test_a_mirrored_frame_gives_mirrored_joints_with_the_flip_test(network):
+    for loss in ("cross_entropy", "integral"):
+        other = build_network(topdown_config("MODEL.TOPDOWN.LOSS", loss))
+        other.load_state_dict(network.state_dict())
+        tested = estimator(other, flip_test=True)
+        boxes = np.array([[20, 10, 60, 100]], np.float32)
+        plain = tested.estimate_given(FRAME, boxes, np.ones(1))
+        mirrored = tested.estimate_given(
+            np.ascontiguousarray(FRAME[:, ::-1]), 160 - boxes[:, [2, 1, 0, 3]] * [1, -1, 1, -1] - [0, 160, 0, 160],
+            np.ones(1),
+        )  # fmt: skip
+        expected = plain.keypoints[:, list(PERSON19.flip_permutation)]
+        expected[..., 0] = 160 - expected[..., 0]
+        assert mirrored.keypoints == pytest.approx(expected, abs=0.05)
+
+
+def test_boxes_scores_and_vectors_are_the_detectors(network):
+    vectors = np.float32([[1, 0], [0, 1], [0.6, 0.8]])
+    detector = FixedDetector(people(*BOXES, scores=[0.3, 0.9, 0.05], embeddings=vectors), embedding_dim=2)
+    tested = estimator(network, detector, score="box")
+    (found,) = tested.estimate([FRAME])
+    assert found.boxes.tolist() == [BOXES[1], BOXES[0]]  # best first, and the third is below the least score
+    assert found.scores == pytest.approx([0.9, 0.3])
+    assert found.embeddings.tolist() == vectors[[1, 0]].tolist()
+    assert tested.embedding_dim == 2
+    assert tested.describe(FRAME, found.boxes).shape == (2, 2)
+
+
+def test_joints_weigh_in_the_scores(network):
+    detector = FixedDetector(people(BOXES[0], scores=[0.8]))
+    by = {
+        score: estimator(network, detector, score=score).estimate([FRAME])[0] for score in ("oks", "product")
+    }
+    confidences = by["product"].keypoints[0, :, 2]
+    assert by["product"].scores[0] == pytest.approx(0.8 * confidences[confidences > 0.2].mean())
+    assert 0 < by["oks"].scores[0] < 0.8
+    with pytest.raises(
+        ValueError, match=r"MODEL\.TOPDOWN\.SCORE: expected one of product, oks, box, got 'sum'"
+    ):
+        estimator(network, detector, score="sum")
+
+
+def test_who_is_found_twice_is_reported_once(network):
+    detector = FixedDetector(people(BOXES[0], BOXES[0], BOXES[1], scores=[0.9, 0.8, 0.7]))
+    (found,) = estimator(network, detector, score="box", pose_nms=PoseNMS(PERSON19)).estimate([FRAME])
+    assert found.scores == pytest.approx([0.9, 0.7])
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [[], [[500, 500, 600, 700]], [[5, 5, 5, 5]], [[7, 7, 8, 8]], [[0, 0, 160, 1]], [[4, 4, 90, 110]] * 300],
+    ids=["nobody", "outside", "no area", "a pixel", "a line", "300"],
+)
+def test_boxes_of_all_kinds(network, boxes):
+    tested = estimator(network, FixedDetector(people(*boxes)), max_people=300)
+    (found,) = tested.estimate([FRAME])
+    assert found.keypoints.shape == (len(boxes), 19, 3)
+    given = tested.estimate_given(FRAME, np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes)))
+    assert len(given) == len(boxes)
+
+
+def test_no_frames_and_no_detector(network):
+    assert estimator(network, FixedDetector(people())).estimate([]) == []
+    with pytest.raises(ValueError, match=r"no detector: MODEL\.TOPDOWN\.DETECTOR\.WEIGHTS names nobody"):
+        estimator(network).estimate([FRAME])
+    with pytest.raises(ValueError, match="the detector has no identity head"):
+        estimator(network).describe(FRAME, np.zeros((0, 4)))
+
+
+def test_numbers_that_are_not_finite_are_named(network):
+    nn.init.constant_(network.upsampler.output.bias, float("nan"))
+    with pytest.raises(ValueError, match=r"PersonDetections\.\S+: expected .*(finite|values in)"):
+        estimator(network).estimate_given(FRAME, np.array(BOXES), np.ones(3))
+
+
+def test_half_precision_finds_the_same_joints(network):
+    boxes, scores = np.array(BOXES, np.float32), np.ones(3, np.float32)
+    exact = estimator(network).estimate_given(FRAME, boxes, scores)
+    half = TopDownEstimator(network, None, device="cpu", precision="bf16").estimate_given(
+        FRAME, boxes, scores
+    )
+    assert np.median(np.abs(half.keypoints[..., :2] - exact.keypoints[..., :2])) < 1.0
+
+
+def test_a_detector_that_is_none():
+    cfg = topdown_config("MODEL.TOPDOWN.DETECTOR.WEIGHTS", "nowhere.safetensors")
+    with pytest.raises(ValueError, match=r"weights file not found: nowhere\.safetensors"):
+        build_estimator(cfg, build_network(cfg), precision="fp32")
+    with pytest.raises(TypeError, match="expected a TopDownNetwork, got Linear"):
+        build_estimator(cfg, nn.Linear(1, 1))

@@ -1,0 +1,65 @@
+"""The straight line: people are learned from crops, and tracked in a video with a detector's boxes."""
+
+import json
+
+import numpy as np
+import pytest
+from rectangles import moving, write_video
+from tiny_topdown import SMALL
+
+from fastpose_mtn.build import build_pose_tracking
+from fastpose_mtn.commands.track import main as track
+from fastpose_mtn.commands.train import main as train
+
+DRAWN = "synthetic://t?seeds=0-1&frames=4&size=96x64&people=2"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    train(
+        [
+            "--config-file", "alphapose-s", *SMALL, "OUTPUT_DIR", str(folder), "SEED", "1", "DATALOADER.NUM_WORKERS", "0",
+            "DATASETS.TRAIN", f"['{DRAWN}']", "DATASETS.TEST", "['synthetic://v?seeds=800000&frames=2&size=96x64&people=2']",
+            "SOLVER.IMS_PER_BATCH", "4", "SOLVER.MAX_ITER", "2", "SOLVER.WARMUP_ITERS", "0", "VIS_PERIOD", "1",
+        ]
+    )  # fmt: skip
+    return folder / "model_final.safetensors"
+
+
+def test_training_evaluates_in_the_boxes_of_the_labels(weights):
+    (metrics,) = json.loads((weights.parent / "evaluation.json").read_text()).values()
+    assert metrics["box/AP"] == pytest.approx(1.0)
+    assert "keypoint/AP" in metrics
+
+
+def test_weights_are_tracked_with_a_detectors_boxes(weights, tmp_path):
+    clip = write_video(tmp_path / "walk.mp4", [moving(i, (96, 128)) for i in range(3)])
+    with pytest.raises(SystemExit) as stop:
+        track(
+            [
+                str(clip), "--weights", str(weights), "--detector", "drawn", "--output", str(tmp_path / "out"), "--formats",
+                "posetrack,jsonl,coco", "--save-detections", "--quiet", "--device", "cpu",
+            ]
+        )  # fmt: skip
+    assert not stop.value.code
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"walk.json", "walk.jsonl", "walk.mp4", "walk.detections.npz"} <= names
+
+
+def test_the_detector_gives_vectors_and_its_own_weights_are_asked_for(weights):
+    built = build_pose_tracking(weights=str(weights), detector="people", device="cpu")
+    assert built.estimator.embedding_dim == 128
+    (found,) = built.estimator.estimate([np.zeros((64, 64, 3), np.uint8)])
+    assert found.keypoints.shape[1:] == (19, 3)
+    with pytest.raises(ValueError, match="--detector people: these weights find people by themselves"):
+        build_pose_tracking(weights="people", detector="people", device="cpu")
+    with pytest.raises(ValueError, match="a top-down network finds nobody; name another system's weights"):
+        build_pose_tracking(weights=str(weights), detector=str(weights), device="cpu")
+
+
+def test_an_identity_head_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        train(["--config-file", "alphapose-s", *SMALL, "OUTPUT_DIR", str(tmp_path), "MODEL.REID_ON", "True",
+               "DATASETS.TRAIN", f"['{DRAWN}']", "DATASETS.TEST", "[]"])  # fmt: skip
+    assert "MODEL.REID_ON True: a top-down network describes nobody" in capsys.readouterr().err
