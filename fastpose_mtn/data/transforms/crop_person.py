@@ -11,6 +11,7 @@ import numpy as np
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.person_crops import learnable
+from fastpose_mtn.data.proposals import BoxSampler, build_box_sampler
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, transform_points, warp_person
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
@@ -38,6 +39,7 @@ class CropPerson:
         degrees: standard deviation of the turn's angle, which stays within twice as much.
         turn_probability: of turning at all.
         flip_probability: of mirroring.
+        propose: draws boxes as a detector would; None: the labelled ones.
 
     Raises:
         ValueError: a probability is none, or the skeleton cannot be mirrored.
@@ -53,6 +55,7 @@ class CropPerson:
     degrees: float = 45.0
     turn_probability: float = 0.6
     flip_probability: float = 0.5
+    propose: BoxSampler | None = None
 
     def __post_init__(self) -> None:
         for key, value in (
@@ -84,6 +87,7 @@ class CropPerson:
             degrees=crop.ROTATION,
             turn_probability=crop.ROTATION_PROBABILITY,
             flip_probability=0.5 if cfg.INPUT.RANDOM_FLIP == "horizontal" else 0.0,
+            propose=build_box_sampler(cfg),
         )
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
@@ -114,7 +118,8 @@ class CropPerson:
         """(4,): what the crop shows of the image, before the turn."""
         half = self._half_body(targets.keypoints[0], rng)
         if half is None:
-            (region,) = crop_regions(targets.boxes, self.size_hw, self.padding)
+            box = targets.boxes[0] if self.propose is None else self.propose(targets.boxes[0], rng)
+            (region,) = crop_regions(box[None], self.size_hw, self.padding)
         else:
             (region,) = crop_regions(half[None], self.size_hw, _HALF_BODY_PADDING)
         factor = float(np.clip(rng.normal(1, self.scale), 0.65, 1.35))

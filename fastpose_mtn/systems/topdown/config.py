@@ -58,3 +58,7 @@ def add_topdown_config(c: CfgNode) -> None:
     )
     c.INPUT.CROP.ROTATION = 45.0  # degrees: standard deviation of the turn, which stays within twice as much
     c.INPUT.CROP.ROTATION_PROBABILITY = 0.6  # of turning at all
+    c.INPUT.PGPG = CfgNode()  # ours: crops around boxes as a detector draws them (paper, section 3.3)
+    # mixture or uniform, of TABLE; released: one distribution for everybody; "": the labelled boxes
+    c.INPUT.PGPG.SAMPLER = ""
+    c.INPUT.PGPG.TABLE = ""  # YAML that fastpose_mtn.data.proposals has fitted
