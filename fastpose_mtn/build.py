@@ -131,7 +131,9 @@ def build_pose_tracking(
     if exported and host == "detectron2":
         raise InputError(f"--engine detectron2: {weights} runs in a runtime of its own; leave --engine out")
     if weights is not None and exported:
-        return _track_exported(weights, config_file, device, precision, strategy, options, image_size)
+        return _track_exported(
+            weights, config_file, device, precision, strategy, options, image_size, detector
+        )
 
     from fastpose_mtn.checkpoints.loading import inference_config  # torch: seconds, so only now
     from fastpose_mtn.runtime.precision import resolve_device
@@ -141,8 +143,7 @@ def build_pose_tracking(
     cfg = (extension.detectron2_inference_config if extension else inference_config)(weights, config_file)
     cfg = _with_overrides(cfg, strategy, options)
     _check_size(cfg, image_size)
-    if detector is not None and cfg.MODEL.META_ARCHITECTURE != "TopDownPose":
-        raise InputError(f"--detector {detector}: these weights find people by themselves; leave it out")
+    _check_detector(cfg, detector)
     cfg.MODEL.DEVICE = str(there)
     new_tracker = functools.partial(build_tracker, cfg)
     new_tracker()  # a setting out of range is told before weights are read
@@ -156,7 +157,8 @@ def build_pose_tracking(
 
 
 # keys that an exported network's file fixes, but for those that its frames and its people are treated by
-_FIXED, _FREE = ("MODEL.", "TEST.", "INPUT.FORMAT"), ("TEST.AUG.", "TEST.POSE_NMS.")
+_FIXED = ("MODEL.", "TEST.", "INPUT.FORMAT")
+_FREE = ("TEST.AUG.", "TEST.POSE_NMS.", "MODEL.TOPDOWN.DETECTOR.", "MODEL.TOPDOWN.POSE_BATCH")
 
 
 def _track_exported(
@@ -167,6 +169,7 @@ def _track_exported(
     strategy: str | None,
     options: Sequence[str],
     image_size: int | None,
+    detector: str | None,
 ) -> PoseTracking:
     """An exported network with its tracker; what the network computes is fixed in its file."""
     if config_file is not None:
@@ -177,10 +180,18 @@ def _track_exported(
     if fixed:
         raise InputError(f"{fixed[0]}: it is fixed in {weights}; export the network again with it")
 
-    from fastpose_mtn.estimators.exported import ExportedEstimator
+    from fastpose_mtn.estimators.exported import ExportedEstimator, open_exported
 
-    estimator = ExportedEstimator(weights, device=device, precision=precision, options=options)
-    cfg = _with_overrides(estimator.cfg, strategy, ())
+    network = open_exported(weights, device=device, precision=precision, options=options)
+    cfg = _with_overrides(network.cfg, strategy, ())
+    _check_detector(cfg, detector)
+    estimator: PoseEstimator
+    if cfg.MODEL.META_ARCHITECTURE == "TopDownPose":
+        from fastpose_mtn.systems.topdown.system import TOPDOWN_SYSTEM
+
+        estimator = TOPDOWN_SYSTEM.build_exported(network, device=device)
+    else:
+        estimator = ExportedEstimator.of(network, device=device)
     _check_size(cfg, image_size)
     new_tracker = functools.partial(build_tracker, cfg)
     new_tracker()
@@ -215,6 +226,11 @@ def _check_size(cfg: CfgNode, image_size: int | None) -> None:
         raise InputError(
             f"--image-size {image_size}: TEST.AUG looks at several sizes; set TEST.AUG.MIN_SIZES, or leave one out"
         )
+
+
+def _check_detector(cfg: CfgNode, detector: str | None) -> None:
+    if detector is not None and cfg.MODEL.META_ARCHITECTURE != "TopDownPose":
+        raise InputError(f"--detector {detector}: these weights find people by themselves; leave it out")
 
 
 def _with_overrides(cfg: CfgNode, strategy: str | None, options: Sequence[str]) -> CfgNode:

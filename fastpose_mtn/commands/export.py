@@ -58,14 +58,16 @@ def run(args: Namespace) -> list[Path]:
     if target.suffix != ENDINGS[args.format]:
         raise InputError(f"--output {target}: expected a name that ends in {ENDINGS[args.format]}")
 
+    from fastpose_mtn.build import build_network
     from fastpose_mtn.checkpoints.loading import inference_config, load_weights, portable_config
     from fastpose_mtn.deploy.formats import write
-    from fastpose_mtn.systems.mtn.network import build_model
 
     cfg = inference_config(args.weights, args.config_file)
     cfg.merge_from_list(list(args.options))
-    model = build_model(portable_config(cfg))
+    model = build_network(portable_config(cfg))
     load_weights(model, args.weights)
+    if args.int8 and cfg.MODEL.META_ARCHITECTURE == "TopDownPose":
+        raise InputError("--int8: only networks that find people by themselves are quantised; leave it out")
     files = write(args.format, target, model, cfg, given_boxes=args.given_boxes)
     if args.int8:
         from fastpose_mtn.deploy.quantize import quantize

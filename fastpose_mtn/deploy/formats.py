@@ -14,13 +14,16 @@ from xml.etree import ElementTree
 
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 
 from fastpose_mtn.checkpoints.loading import portable_config
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.deploy.network import PortableMTN
-from fastpose_mtn.estimators.exported import GIVEN, INPUT, import_or_explain
+from fastpose_mtn.deploy.topdown import PortableTopDown
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.estimators.exported import CROPS, GIVEN, INPUT, PEOPLE, import_or_explain
 from fastpose_mtn.systems.mtn.network import MTN
+from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
 if TYPE_CHECKING:
     import openvino
@@ -35,7 +38,12 @@ def metadata_of(cfg: CfgNode) -> dict[str, str]:
     return {"config": config, "skeleton": cfg.MODEL.SKELETON}
 
 
-def write(form: str, target: Path, model: MTN, cfg: CfgNode, *, given_boxes: bool = False) -> list[Path]:
+PortableNetwork = PortableMTN | PortableTopDown
+
+
+def write(
+    form: str, target: Path, model: nn.Module, cfg: CfgNode, *, given_boxes: bool = False
+) -> list[Path]:
     """Writes a network.
 
     Args:
@@ -43,7 +51,8 @@ def write(form: str, target: Path, model: MTN, cfg: CfgNode, *, given_boxes: boo
         target: the file, whose name ends as ``export.ENDINGS`` says; complete under its name or not there.
         model: with its weights.
         cfg: its configuration, which travels in the file; ``ExportedEstimator`` looks at frames as it says.
-        given_boxes: the network has an input for boxes of people too, see ``network.PortableMTN``.
+        given_boxes: the network has an input for boxes of people too, see ``network.PortableMTN``; of a network that
+            looks at one person at a time they are given in any case.
 
     Returns:
         The files: OpenVINO keeps the weights in one of its own, ``.bin``.
@@ -54,8 +63,16 @@ def write(form: str, target: Path, model: MTN, cfg: CfgNode, *, given_boxes: boo
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
         draft = Path(folder) / target.name
-        _WRITERS[form](draft, PortableMTN(model, given_boxes=given_boxes), metadata_of(cfg))
+        _WRITERS[form](draft, _portable(model, cfg, given_boxes), metadata_of(cfg))
         return replace_all(draft, target)
+
+
+def _portable(model: nn.Module, cfg: CfgNode, given_boxes: bool) -> PortableNetwork:
+    if isinstance(model, TopDownNetwork):
+        return PortableTopDown(model, flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST)
+    if isinstance(model, MTN):
+        return PortableMTN(model, given_boxes=given_boxes)
+    raise InputError(f"MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE}: it cannot be exported")
 
 
 def replace_all(draft: Path, target: Path) -> list[Path]:
@@ -67,30 +84,35 @@ def replace_all(draft: Path, target: Path) -> list[Path]:
     return [place for _, place in reversed(moved)]
 
 
-def _example(network: PortableMTN) -> tuple[Tensor, ...]:
+def _example(network: PortableNetwork) -> tuple[Tensor, ...]:
     """Values of the network's inputs, in order."""
     generator = torch.Generator().manual_seed(0)
+    if isinstance(network, PortableTopDown):
+        crops = torch.randint(
+            0, 256, (2, *network.network.size_hw, 3), dtype=torch.uint8, generator=generator
+        )
+        return crops, torch.tensor([[0.5, 0.8], [0.8, 0.6]])
     image = torch.randint(0, 256, (*_EXAMPLE_HW, 3), dtype=torch.uint8, generator=generator)
     given = torch.tensor([[10.0, 5.0, 40.0, 80.0], [60.0, 20.0, 100.0, 90.0]])
     return (image, given)[: len(network.inputs)]
 
 
-def _traced(network: PortableMTN) -> torch.jit.ScriptModule:
+def _traced(network: PortableNetwork) -> torch.jit.ScriptModule:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of each Python number, such as the count of levels
         return torch.jit.trace(network, _example(network), check_trace=False)
 
 
-def _write_torchscript(path: Path, network: PortableMTN, metadata: dict[str, str]) -> None:
+def _write_torchscript(path: Path, network: PortableNetwork, metadata: dict[str, str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.export holds no network of open sizes yet
         torch.jit.save(_traced(network), str(path), _extra_files=metadata)
 
 
-def _write_onnx(path: Path, network: PortableMTN, metadata: dict[str, str]) -> None:
+def _write_onnx(path: Path, network: PortableNetwork, metadata: dict[str, str]) -> None:
     onnx = import_or_explain("onnx", "--format onnx")
     axes = {INPUT: {0: "height", 1: "width"}, GIVEN: {0: "given people"}}
-    axes |= {name: {0: "people"} for name in network.outputs}
+    axes |= {name: {0: "people"} for name in (CROPS, PEOPLE, *network.outputs)}
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # The newer exporter, dynamo=True, wants a bound or a constant for every number of boxes.
@@ -109,7 +131,7 @@ def _write_onnx(path: Path, network: PortableMTN, metadata: dict[str, str]) -> N
     onnx.save(model, str(path))
 
 
-def _write_openvino(path: Path, network: PortableMTN, metadata: dict[str, str]) -> None:
+def _write_openvino(path: Path, network: PortableNetwork, metadata: dict[str, str]) -> None:
     openvino = import_or_explain("openvino", "--format openvino")
     with tempfile.TemporaryDirectory() as folder:
         passage = Path(folder) / "network.onnx"
@@ -168,9 +190,11 @@ def _is_layer(layer: ElementTree.Element) -> bool:
 _NO_ARITHMETIC = ("Const", "Parameter", "Result", "FakeQuantize")
 # names that operations of the network have, after its modules; not of those that say where boxes are, and how sure,
 # nor of what a Float32Layer holds, which the estimator keeps in float32, too
-_LAYERS = re.compile("/(?!.*/layer/)(backbone|rpn_head/conv|box_head|reid_head|keypoint_head)")
+_LAYERS = re.compile(
+    "/(?!.*/layer/)(backbone|rpn_head/conv|box_head|reid_head|keypoint_head|upsampler/(?!output))"
+)
 
-_WRITERS: dict[str, Callable[[Path, PortableMTN, dict[str, str]], None]] = {
+_WRITERS: dict[str, Callable[[Path, PortableNetwork, dict[str, str]], None]] = {
     "onnx": _write_onnx,
     "openvino": _write_openvino,
     "torchscript": _write_torchscript,

@@ -55,7 +55,7 @@ class PortableMTN(nn.Module):
         )  # the coarsest that runtimes use
         self.model = fuse(own)
         keep_float32(self.model.backbone.bottom_up, cancelling)
-        _upsample_by_convolutions(self.model)
+        upsample_by_convolutions(self.model)
         predictor = self.model.roi_heads.box_predictor
         for name in ("cls_score", "bbox_pred"):
             setattr(predictor, name, PointwiseConv(getattr(predictor, name)))
@@ -254,7 +254,7 @@ class PointwiseConv(nn.Conv2d):
         return super().forward(x[:, :, None, None])[:, :, 0, 0]
 
 
-def _upsample_by_convolutions(module: nn.Module) -> None:
+def upsample_by_convolutions(module: nn.Module) -> None:
     """Replaces, in place, transposed convolutions, and the ReLU declared after one, by ``UpsamplingConv``."""
     children = list(module.named_children())
     for (name, child), (next_name, after) in zip(children, [*children[1:], ("", None)], strict=False):
@@ -265,4 +265,4 @@ def _upsample_by_convolutions(module: nn.Module) -> None:
                 if relu:
                     setattr(module, next_name, nn.Identity())
         else:
-            _upsample_by_convolutions(child)
+            upsample_by_convolutions(child)

@@ -21,6 +21,7 @@ from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.structures import PersonDetections
 
 INPUT, GIVEN = "image", "given"  # the second only where the network was exported with it
+CROPS, PEOPLE = "crops", "people"  # inputs of a network that looks at one person at a time
 OUTPUTS = ("boxes", "scores", "keypoints", "embeddings")
 METADATA = ("config", "skeleton")
 
@@ -58,6 +59,36 @@ class Runtime(NamedTuple):
     metadata: dict[str, str]
 
 
+class ExportedNetwork(NamedTuple):
+    """An exported network's file, opened, and the configuration that it carries.
+
+    Attributes:
+        path: the file.
+        runtime: executes it.
+        cfg: its configuration, with what overrides it.
+    """
+
+    path: Path
+    runtime: Runtime
+    cfg: CfgNode
+
+
+def open_exported(
+    path: str | Path, *, device: str = "auto", precision: str = "auto", options: Sequence[str] = ()
+) -> ExportedNetwork:
+    """Opens a file that ``python -m fastpose_mtn.export`` wrote; arguments and errors as of ``ExportedEstimator``."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"weights file not found: {path}{did_you_mean_file(path, RUNTIME_ENDINGS)}")
+    runtime = open_runtime(path, device, precision)
+    absent = [name for name in METADATA if not runtime.metadata.get(name)]
+    if absent:
+        raise InputError(f"{path}: it carries no {absent[0]}; {_AGAIN}")
+    cfg = config_from_text(runtime.metadata["config"], str(path))
+    cfg.merge_from_list(list(options))
+    return ExportedNetwork(path, runtime, cfg)
+
+
 class ExportedEstimator:
     """A pose estimator from a file that ``python -m fastpose_mtn.export`` wrote.
 
@@ -83,16 +114,20 @@ class ExportedEstimator:
         precision: str = "auto",
         options: Sequence[str] = (),
     ) -> None:
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"weights file not found: {path}{did_you_mean_file(path, RUNTIME_ENDINGS)}")
-        self._path = path
-        self._run, self._inputs, metadata = open_runtime(path, device, precision)
-        absent = [name for name in METADATA if not metadata.get(name)]
-        if absent:
-            raise InputError(f"{path}: it carries no {absent[0]}; {_AGAIN}")
-        self.cfg: CfgNode = config_from_text(metadata["config"], str(path))
-        self.cfg.merge_from_list(list(options))
+        self._begin(open_exported(path, device=device, precision=precision, options=options), device)
+
+    @classmethod
+    def of(cls, network: ExportedNetwork, *, device: str = "auto") -> ExportedEstimator:
+        """The estimator of a network that is open already."""
+        made = cls.__new__(cls)
+        made._begin(network, device)
+        return made
+
+    def _begin(self, network: ExportedNetwork, device: str) -> None:
+        self._path, self.cfg = network.path, network.cfg
+        self._run, self._inputs = network.runtime.run, network.runtime.inputs
+        if INPUT not in self._inputs:
+            raise InputError(f"{self._path}: it takes crops of people, not frames: it finds nobody by itself")
         self.frames = FrameAdapter.from_config(self.cfg)
         if device.startswith("cuda"):
             self.frames = replace(self.frames, bytes_per_pixel=0)

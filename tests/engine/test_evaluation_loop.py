@@ -288,3 +288,29 @@ def test_all_processes_evaluate_the_network_of_the_first(monkeypatch):
     assert batches == [4, 1]
     assert given[0]["running_mean"].tolist() == [7, 7]
     assert int(given[0]["num_batches_tracked"]) == 7
+
+
+class Given:
+    """Says that everybody's joints are in the middle of the boxes that it is given."""
+
+    skeleton, embedding_dim = POSETRACK15, None
+
+    def estimate_given(self, frame, boxes_xyxy, scores):
+        middle = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+        joints = np.concatenate((middle, np.ones((len(middle), 1))), axis=1)
+        return PersonDetections(
+            boxes_xyxy, scores, np.tile(joints[:, None], (1, 15, 1)).astype(np.float32), None
+        )
+
+
+def test_people_are_located_in_the_labels_boxes_where_that_is_asked_for():
+    dataset = build_dataset(TINY, training=False)
+    metrics = evaluate_dataset(Given(), dataset, batch_size=3, num_workers=0, given_boxes=True)
+    assert metrics["box/AP"] == pytest.approx(1.0)
+    assert metrics["keypoint/AP"] < 0.1
+    with pytest.raises(ValueError, match=r"TEST\.DETECTOR truth: this network locates nobody in given boxes"):
+        evaluate_dataset(Oracle(dataset), dataset, batch_size=3, num_workers=0, given_boxes=True)
+    cfg = get_cfg()
+    cfg.TEST.DETECTOR = "people"
+    with pytest.raises(ValueError, match=r"TEST\.DETECTOR: expected truth or nothing, got 'people'"):
+        evaluate_model(cfg, [dataset], Path("never.json"))

@@ -161,7 +161,7 @@ class CrossEntropyCodec:
     def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
         """Positions and expected OKS, which are the confidences too; see ``ops.heatmaps.decode_keypoints``."""
         height, width = maps.shape[-2:]
-        whole = torch.tensor([0.0, 0.0, width, height], device=maps.device).expand(len(maps), 4)
+        whole = torch.tensor([0.0, 0.0, width, height], device=maps.device).expand(maps.shape[0], 4)
         people = torch.cat((torch.zeros_like(people_wh), people_wh), dim=1).float()
         positions, similarity = decode_keypoints(maps, whole, people, self._sigmas.to(maps.device))
         return DecodedJoints(positions, similarity, similarity)

@@ -75,6 +75,13 @@ class TopDownNetwork(nn.Module):
         return self.size_hw[0] // STRIDE, self.size_hw[1] // STRIDE
 
     @property
+    def mean_rgb(self) -> tuple[float, float, float]:
+        """The mean colour, 0 to 255: 0 once it is normalised."""
+        mean = self.pixel_mean.flatten().tolist()
+        red, green, blue = mean[::-1] if self.reverses_channels else mean
+        return red, green, blue
+
+    @property
     def device(self) -> torch.device:
         """Where the network is."""
         return self.pixel_mean.device
@@ -105,6 +112,34 @@ class TopDownNetwork(nn.Module):
         if self._visibility_loss_weight:
             joints = joints._replace(confidences=soft_maximum(maps).sigmoid())
         return joints
+
+    def joints(self, maps: Tensor, people_wh: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """Decodes maps for those who look at crops from outside.
+
+        Args:
+            maps: (N, K, h, w).
+            people_wh: (N, 2) sizes of the people's boxes, as shares of the crops.
+            mirrored: maps of the crops' mirror images, which have the same to say (the flip test); None: not looked at.
+
+        Returns:
+            (N, K, 4) float32: x and y as shares of the crops, confidences, and the OKS expected of them.
+        """
+        height, width = self.map_size_hw
+        cells = torch.tensor([width, height], dtype=torch.float32, device=maps.device)
+        people = people_wh * cells
+        if mirrored is None:
+            found = self.decode(maps, people)
+        else:
+            back = mirrored.flip(-1)[:, list(self.skeleton.flip_permutation)]
+            if self.codec.averages_maps:
+                found = self.decode((maps + back) / 2, people)
+            else:
+                one, two = self.decode(maps, people), self.decode(back, people)
+                positions = (one.positions + two.positions) / 2
+                found = DecodedJoints(positions, (one.confidences + two.confidences) / 2, None)
+        similarity = found.confidences if found.similarities is None else found.similarities
+        both = torch.stack((found.confidences, similarity), dim=-1)
+        return torch.cat((found.positions / cells, both), dim=-1)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted losses of a batch of crops with one person each, by the names of ``loss_tasks``.

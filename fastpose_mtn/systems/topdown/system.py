@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and configurations do withou
 
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.transforms.augment import Augmentation
+    from fastpose_mtn.estimators.exported import ExportedNetwork
     from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
     from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
@@ -79,13 +80,29 @@ class TopDownSystem:
             ValueError: no weights are named, or they do not fit the configuration.
         """
         from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
+        from fastpose_mtn.systems.topdown.locator import NetworkLocator
         from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
         if network is None:
             network, device = self._loaded(cfg), cfg.MODEL.DEVICE if device is None else device
         if not isinstance(network, TopDownNetwork):
             raise TypeError(f"network: expected a TopDownNetwork, got {type(network).__name__}")
-        return TopDownEstimator.from_config(cfg, network, device=device, precision=precision)
+        locator = NetworkLocator(
+            network, flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST, device=device, precision=precision
+        )
+        return TopDownEstimator.from_config(cfg, locator, device=str(locator.device), precision=precision)
+
+    def build_exported(self, network: ExportedNetwork, *, device: str) -> TopDownEstimator:
+        """An exported network as a pose estimator, with its detector on a device.
+
+        Raises:
+            ValueError: the detector's weights cannot be used.
+        """
+        from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
+        from fastpose_mtn.systems.topdown.locator import ExportedLocator
+
+        locator = ExportedLocator(network.runtime, network.cfg)
+        return TopDownEstimator.from_config(network.cfg, locator, device=device)
 
     def _loaded(self, cfg: CfgNode) -> TopDownNetwork:
         from fastpose_mtn.checkpoints.loading import load_weights

@@ -10,6 +10,7 @@ from fastpose_mtn.build import build_estimator, build_network
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import PERSON19
 from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
+from fastpose_mtn.systems.topdown.locator import NetworkLocator
 
 FRAME = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
 BOXES = ([20, 10, 60, 100], [70, 20, 120, 110], [-20, 50, 30, 160])
@@ -27,8 +28,9 @@ def network():
     return made
 
 
-def estimator(network, detector=None, **given):
-    return TopDownEstimator(network, detector, device="cpu", precision="fp32", **given)
+def estimator(network, detector=None, *, flip_test=False, precision="fp32", **given):
+    locator = NetworkLocator(network, flip_test=flip_test, device="cpu", precision=precision)
+    return TopDownEstimator(locator, detector, **given)
 
 
 def test_joints_are_those_of_the_network_in_the_frames_pixels(network):
@@ -134,9 +136,7 @@ def test_numbers_that_are_not_finite_are_named(network):
 def test_half_precision_finds_the_same_joints(network):
     boxes, scores = np.array(BOXES, np.float32), np.ones(3, np.float32)
     exact = estimator(network).estimate_given(FRAME, boxes, scores)
-    half = TopDownEstimator(network, None, device="cpu", precision="bf16").estimate_given(
-        FRAME, boxes, scores
-    )
+    half = estimator(network, precision="bf16").estimate_given(FRAME, boxes, scores)
     assert np.median(np.abs(half.keypoints[..., :2] - exact.keypoints[..., :2])) < 1.0
 
 
