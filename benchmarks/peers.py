@@ -49,7 +49,7 @@ class Peer:
     def set_people(self, count: int) -> None:
         self.boxes = torch.from_numpy(crowd(count, self.size_hw)).to(self.device)
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         raise NotImplementedError
 
     def half(self) -> contextlib.AbstractContextManager:
@@ -77,7 +77,7 @@ class TorchvisionKeypointRCNN(Peer):
 
         model.roi_heads.postprocess_detections = given
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         with torch.inference_mode(), self.half():
             found = self.model([image.float() / 255 for image in self.images(frames)])
         return [_people(one["boxes"], one["keypoints"]) for one in found]
@@ -110,7 +110,7 @@ class Detectron2KeypointRCNN(Peer):
 
         model.roi_heads._forward_box = given
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         inputs = [{"image": image.flip(0)} for image in self.images(frames)]  # it takes BGR
         with torch.inference_mode(), self.half():
             found = [one["instances"] for one in self.model(inputs)]
@@ -130,7 +130,7 @@ class UltralyticsPose(Peer):
             "verbose": False,
         }
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         on_cpu = self.half() if self.device.type == "cpu" else contextlib.nullcontext()
         with torch.inference_mode(), on_cpu:
             self.model.predict([frame[..., ::-1] for frame in frames], **self.options)
@@ -193,7 +193,7 @@ class OursExported(Peer):
                     file.rename(kept / file.name)
         self.run = open_runtime(path, device).run
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         given = self.boxes.numpy()
         return [
             self._people(found) for found in self.run([{"image": frame, "given": given} for frame in frames])

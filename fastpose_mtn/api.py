@@ -167,8 +167,8 @@ class FastPose:
             Each frame in order, with ``index``, ``time_s`` (seconds since the first), ``image`` (H, W, 3)
             uint8 RGB, and ``people``, the N persons on tracks: ``track_ids`` (N,) int64, ``boxes`` (N, 4),
             ``scores`` (N,), ``keypoints`` (N, K, 3), ``embeddings`` (N, D) or None, float32. A frame that
-            could not be decoded has ``image`` None and nobody in it. ``detections`` is everyone found,
-            on a track or not.
+            could not be decoded has ``image`` None and nobody in it. ``detections`` is everyone found that the tracker
+            looks at (``TRACKER.MIN_SCORE``), on a track or not.
 
         Raises:
             ValueError, OSError: an argument is out of range or the source cannot be opened, told by the call
@@ -198,6 +198,7 @@ class FastPose:
             self._tracking.new_tracker(),
             batch_size=batch_size,
             max_frames=max_frames,
+            min_score=self._tracking.min_score,
         )
         if source.problem:
             raise InputError(source.problem)
@@ -229,7 +230,7 @@ class FastPose:
         arrays = (as_image(image, f"image {i}") for i, image in enumerate(_images("detect", "image", images)))
         people: list[PersonDetections] = []
         while batch := list(itertools.islice(arrays, size)):
-            people += self._tracking.estimator.estimate(batch)
+            people += self._tracking.estimator.estimate(batch, least)
         return [found[found.scores >= least] for found in people]
 
     def _batch_size(self, wanted: int | None) -> int:

@@ -38,6 +38,12 @@ class PoseTracking:
     new_tracker: Callable[[], Tracker]
     batch_size: int
 
+    @property
+    def min_score(self) -> float:
+        """Score below which the tracker looks at nobody; 0 for one that is not ours, and may look at everyone."""
+        c = self.cfg.TRACKER
+        return float(c.MIN_SCORE) if c.NAME == "occlusion_aware" else 0.0
+
 
 class NetworkArguments(TypedDict):
     """The arguments of ``build_pose_tracking``, which says what they mean: plain values that other processes can be sent."""

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 class PersonDetector(Protocol):
     """Maps frames to the boxes of the people in each; any ``PoseEstimator`` is one."""
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         """The people of each frame, best first, in its pixels, as NumPy arrays.
 
         Args:
             frames: RGB uint8 images (H, W, 3), each of any size.
+            min_score: people whose score would be lower may be left out, before their joints are located: which saves
+                time. The others are the same.
         """
         ...
 

@@ -113,8 +113,8 @@ def test_images_of_every_kind_are_looked_at(pose, tmp_path):
 def test_people_below_the_trackers_threshold_are_left_out(pose):
     """The rectangles' scores are 0.9 and 0.3."""
     estimate = pose._tracking.estimator.estimate
-    pose._tracking.estimator.estimate = lambda frames: [
-        replace(people, scores=np.array([0.9, 0.3], np.float32)) for people in estimate(frames)
+    pose._tracking.estimator.estimate = lambda frames, min_score: [
+        replace(people, scores=np.array([0.9, 0.3], np.float32)) for people in estimate(frames, min_score)
     ]
     for least, count in ((None, 1), (0, 2), (0.3, 2), (np.float32(0.31), 1), (1, 0)):
         assert [len(people) for people in pose.detect([moving(0)], min_score=least)] == [count]

@@ -81,9 +81,9 @@ def test_frames_of_any_size_are_resized_to_what_the_weights_were_trained_at(peop
     seen = []
     network = MTNEstimator._find
 
-    def find(self, images):
+    def find(self, images, **arguments):
         seen.extend(image.shape[:2] for image in images)
-        return network(self, images)
+        return network(self, images, **arguments)
 
     monkeypatch.setattr(MTNEstimator, "_find", find)
     frame = np.ascontiguousarray(moving(0, (480, 640)))

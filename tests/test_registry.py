@@ -43,7 +43,7 @@ class OnePersonSystem:
         self.score = cfg.MODEL.ONE_PERSON.SCORE
         return self
 
-    def estimate(self, frames):
+    def estimate(self, frames, min_score=0.0):
         boxes = [np.array([[0, 0, f.shape[1], f.shape[0]]], np.float32) for f in frames]
         scores, joints = np.array([self.score], np.float32), np.zeros((1, 17, 3), np.float32)
         return [

@@ -164,7 +164,7 @@ def get_cfg() -> CfgNode:
     c.TRACKER.MAX_FRAME_SECONDS = 1.0  # frames further apart are a break in the video
     # scores are weighted by how sure the joints are; a network whose scores are its boxes' needs more: 0.7 and 0.5
     c.TRACKER.BIRTH_SCORE = 0.5  # an unmatched detection above it begins a track
-    c.TRACKER.MIN_SCORE = 0.4  # detections below it are left out
+    c.TRACKER.MIN_SCORE = 0.4  # detections below it are left out; no joints are located of boxes below it
     c.TRACKER.DUPLICATE_IOU = 0.9  # nobody new above this overlap with somebody
     c.TRACKER.EMBEDDING_GAIN = 0.15  # share of a new embedding in a track's
     c.TRACKER.POSITION_MEMORY_SECONDS = 0.7  # in which a lost person's POSITION_WEIGHT falls to 1/e

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.deploy.network import PortableMTN
 from fastpose_mtn.deploy.topdown import PortableTopDown
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import CROPS, GIVEN, INPUT, PEOPLE, import_or_explain
+from fastpose_mtn.estimators.exported import CROPS, GIVEN, INPUT, MIN_SCORE, PEOPLE, import_or_explain
 from fastpose_mtn.systems.mtn.network import MTN
 from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
@@ -63,15 +64,17 @@ def write(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
         draft = Path(folder) / target.name
-        _WRITERS[form](draft, _portable(model, cfg, given_boxes), metadata_of(cfg))
+        # a traced network has no input with a default, and none of our estimators runs it
+        network = _portable(model, cfg, given_boxes=given_boxes, min_score=form != "torchscript")
+        _WRITERS[form](draft, network, metadata_of(cfg))
         return replace_all(draft, target)
 
 
-def _portable(model: nn.Module, cfg: CfgNode, given_boxes: bool) -> PortableNetwork:
+def _portable(model: nn.Module, cfg: CfgNode, *, given_boxes: bool, min_score: bool) -> PortableNetwork:
     if isinstance(model, TopDownNetwork):
         return PortableTopDown(model, flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST)
     if isinstance(model, MTN):
-        return PortableMTN(model, given_boxes=given_boxes)
+        return PortableMTN(model, given_boxes=given_boxes, min_score=min_score)
     raise InputError(f"MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE}: it cannot be exported")
 
 
@@ -94,7 +97,8 @@ def _example(network: PortableNetwork) -> tuple[Tensor, ...]:
         return crops, torch.tensor([[0.5, 0.8], [0.8, 0.6]])
     image = torch.randint(0, 256, (*_EXAMPLE_HW, 3), dtype=torch.uint8, generator=generator)
     given = torch.tensor([[10.0, 5.0, 40.0, 80.0], [60.0, 20.0, 100.0, 90.0]])
-    return (image, given)[: len(network.inputs)]
+    values = {INPUT: image, GIVEN: given, MIN_SCORE: torch.tensor(0.0)}
+    return tuple(values[name] for name in network.inputs)
 
 
 def _traced(network: PortableNetwork) -> torch.jit.ScriptModule:
@@ -110,9 +114,26 @@ def _write_torchscript(path: Path, network: PortableNetwork, metadata: dict[str,
 
 
 def _write_onnx(path: Path, network: PortableNetwork, metadata: dict[str, str]) -> None:
+    _trace_onnx(path, network)
+    finish_onnx(path, metadata)
+
+
+def finish_onnx(path: Path, metadata: dict[str, str]) -> None:
+    """Writes what a file says about itself into it, and the default of ``min_score``, where it has that input: 0."""
     onnx = import_or_explain("onnx", "--format onnx")
+    model = onnx.load(str(path))
+    graph = model.graph
+    if MIN_SCORE in {port.name for port in graph.input}:
+        graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), MIN_SCORE))
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+
+
+def _trace_onnx(path: Path, network: PortableNetwork) -> None:
+    import_or_explain("onnx", "--format onnx")
     axes = {INPUT: {0: "height", 1: "width"}, GIVEN: {0: "given people"}}
     axes |= {name: {0: "people"} for name in (CROPS, PEOPLE, *network.outputs)}
+    axes = {name: axis for name, axis in axes.items() if name in (*network.inputs, *network.outputs)}
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # The newer exporter, dynamo=True, wants a bound or a constant for every number of boxes.
@@ -124,18 +145,15 @@ def _write_onnx(path: Path, network: PortableNetwork, metadata: dict[str, str]) 
             opset_version=_OPSET,
             input_names=list(network.inputs),
             output_names=list(network.outputs),
-            dynamic_axes={name: axes[name] for name in (*network.inputs, *network.outputs)},
+            dynamic_axes=axes,
         )
-    model = onnx.load(str(path))
-    onnx.helper.set_model_props(model, metadata)
-    onnx.save(model, str(path))
 
 
 def _write_openvino(path: Path, network: PortableNetwork, metadata: dict[str, str]) -> None:
     openvino = import_or_explain("openvino", "--format openvino")
     with tempfile.TemporaryDirectory() as folder:
         passage = Path(folder) / "network.onnx"
-        _write_onnx(passage, network, metadata)
+        _trace_onnx(passage, network)  # OpenVINO takes an input with a default for a constant
         model = openvino.convert_model(str(passage))
     save_openvino(path, model, metadata)
 

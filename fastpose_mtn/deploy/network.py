@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision.ops import nms, roi_align
 
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import GIVEN, INPUT, OUTPUTS
+from fastpose_mtn.estimators.exported import GIVEN, INPUT, MIN_SCORE, OUTPUTS
 from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.modeling.rpn import likely
 from fastpose_mtn.ops.boxes import decode_deltas, nonempty
@@ -33,13 +33,14 @@ class PortableMTN(nn.Module):
     Args:
         model: is copied; normalisation is folded into the copy's convolutions.
         given_boxes: take boxes of people too, who are described beside those that are found.
+        min_score: take a score too, below which boxes that are found are left out.
 
     Raises:
         InputError: the network has no joints, or decodes them by enlarging each person's heatmaps to their own
             size, which a graph cannot express.
     """
 
-    def __init__(self, model: MTN, *, given_boxes: bool = False) -> None:
+    def __init__(self, model: MTN, *, given_boxes: bool = False, min_score: bool = False) -> None:
         super().__init__()
         head = model.roi_heads.keypoint_head
         if head is None:
@@ -60,19 +61,24 @@ class PortableMTN(nn.Module):
         for name in ("cls_score", "bbox_pred"):
             setattr(predictor, name, PointwiseConv(getattr(predictor, name)))
         self.unit = model.backbone.size_divisibility
-        self.inputs = (INPUT, GIVEN) if given_boxes else (INPUT,)  # names of what ``forward`` takes
+        taken = {INPUT: True, GIVEN: given_boxes, MIN_SCORE: min_score}
+        self.inputs = tuple(name for name, is_taken in taken.items() if is_taken)  # of ``forward``, in order
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of what ``forward`` returns."""
         return OUTPUTS if self.model.roi_heads.reid_head is not None else OUTPUTS[:3]
 
-    def forward(self, image: Tensor, given: Tensor | None = None) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         """Finds people.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            given: (G, 4) float32, boxes of people who come behind those found, in this order, with 1 for the box's score.
+            others: the other ``inputs``, in order:
+                ``given`` (G, 4) float32, boxes of people who come behind those found, in this order, with 1 for the
+                box's score;
+                ``min_score`` () float32: who is found with a box that scores lower is left out, before joints are
+                located; nobody else changes by it.
 
         Returns:
             The N people, best box first: boxes (N, 4), scores (N,), keypoints (N, K, 3) and, where there is an identity
@@ -82,7 +88,12 @@ class PortableMTN(nn.Module):
         limit = torch.stack((width, height, width, height))
         features = self.model.backbone(self._preprocess(image))
         boxes, scores = self._find(features, self._propose(features, limit), limit)
-        if given is not None:
+        named = dict(zip(self.inputs[1:], others, strict=True))
+        if MIN_SCORE in named:
+            above = _rows(scores >= named[MIN_SCORE])
+            boxes, scores = boxes[above], scores[above]
+        if GIVEN in named:
+            given = named[GIVEN]
             boxes, scores = torch.cat((boxes, given)), torch.cat((scores, torch.ones_like(given[:, 0])))
         # Runtimes stumble over tensors of nobody, so where nobody is, the whole image is described, and left out.
         count = _size(boxes, 0)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastpose_mtn.deploy.formats import metadata_of, replace_all, save_openvino
+from fastpose_mtn.deploy.formats import finish_onnx, metadata_of, replace_all, save_openvino
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import ExportedEstimator, Feed, import_or_explain
+from fastpose_mtn.estimators.exported import MIN_SCORE, ExportedEstimator, Feed, import_or_explain
 from fastpose_mtn.estimators.frames import resize_to_test_size
 from fastpose_mtn.video.sources import find_inputs, open_source
 
@@ -134,7 +134,11 @@ def quantize_onnx(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str
     onnx = import_or_explain("onnx", "--int8 with ONNX Runtime")
     shapes = import_or_explain("onnxruntime.quantization.shape_inference", "--int8 with ONNX Runtime")
     plain = draft.with_suffix(".plain.onnx")
-    shapes.quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
+    network = onnx.load(str(path))
+    for default in [one for one in network.graph.initializer if one.name == MIN_SCORE]:
+        network.graph.initializer.remove(default)  # each session that is opened would warn of it
+    onnx.save(network, str(plain))
+    shapes.quant_pre_process(str(plain), str(plain), skip_symbolic_shape=True)
     nodes = [node.name for node in onnx.load(str(plain)).graph.node]
     quantization.quantize_static(
         str(plain),
@@ -147,9 +151,7 @@ def quantize_onnx(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str
         weight_type=quantization.QuantType.QInt8,
     )
     plain.unlink()
-    model = onnx.load(str(draft))
-    onnx.helper.set_model_props(model, metadata)
-    onnx.save(model, str(draft))
+    finish_onnx(draft, metadata)
 
 
 class _Reader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from fastpose_mtn.checkpoints.loading import inference_config
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg
 from fastpose_mtn.detectron2.data import in_format
-from fastpose_mtn.detectron2.instances import people_of_boxes, to_detections
+from fastpose_mtn.detectron2.instances import people_of_boxes, people_of_images, to_detections
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.runtime.precision import resolve_precision
@@ -61,9 +62,9 @@ class Detectron2Estimator:
         FastPoseCheckpointer(model, strict=True).load(cfg.MODEL.WEIGHTS)
         return cls(model, cfg, precision=precision)
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """Finds the people of each frame, best first, in its pixels, as NumPy arrays."""
-        return self.frames.estimate(frames, self._find)
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
+        """Finds the people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``."""
+        return self.frames.estimate(frames, functools.partial(self._find, min_score=min_score))
 
     def estimate_given(
         self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
@@ -82,10 +83,10 @@ class Detectron2Estimator:
         """
         return self.frames.describe(frame, boxes_xyxy, self._locate)
 
-    def _find(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
+    def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
         inputs = [{"image": self._input(image)} for image in images]
         with torch.inference_mode(), self._autocast():
-            instances = self.model.inference(inputs, do_postprocess=False)
+            instances = people_of_images(self.model, inputs, min_score)
         return [to_detections(one) for one in instances]
 
     def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from detectron2.modeling import GeneralizedRCNN
+from detectron2.modeling.roi_heads import StandardROIHeads
 from detectron2.structures import Boxes, Instances
 
 from fastpose_mtn.estimators.frames import image_to_frame_scale
@@ -28,6 +29,28 @@ def to_detections(instances: Instances) -> PersonDetections:
         keypoints=keypoints,
         embeddings=array("pred_embeddings") if instances.has("pred_embeddings") else None,
     )
+
+
+@torch.no_grad()
+def people_of_images(
+    model: GeneralizedRCNN, inputs: list[dict[str, torch.Tensor]], min_score: float
+) -> list[Instances]:
+    """Finds each image's people, as the model's ``inference`` does without postprocessing.
+
+    Args:
+        model: in evaluation mode.
+        inputs: as the model takes them.
+        min_score: boxes that score lower are left out before anything else is computed of them. Heads that have no such
+            step between report them all.
+    """
+    heads = model.roi_heads
+    if not isinstance(heads, StandardROIHeads):
+        return model.inference(inputs, do_postprocess=False)
+    images = model.preprocess_image(inputs)
+    features = model.backbone(images.tensor)
+    proposals, _ = model.proposal_generator(images, features, None)
+    found = heads._forward_box(features, proposals)
+    return heads.forward_with_given_boxes(features, [one[one.scores >= min_score] for one in found])
 
 
 @torch.no_grad()

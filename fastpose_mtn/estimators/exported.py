@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 from collections import deque
@@ -20,7 +21,8 @@ from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.structures import PersonDetections
 
-INPUT, GIVEN = "image", "given"  # the second only where the network was exported with it
+# the second only where the network was exported with it, the third not in files of before there was one
+INPUT, GIVEN, MIN_SCORE = "image", "given", "min_score"
 CROPS, PEOPLE = "crops", "people"  # inputs of a network that looks at one person at a time
 OUTPUTS = ("boxes", "scores", "keypoints", "embeddings")
 METADATA = ("config", "skeleton")
@@ -28,6 +30,7 @@ METADATA = ("config", "skeleton")
 _AGAIN = "export the network with python -m fastpose_mtn.export"
 
 _NOBODY = np.zeros((0, 4), np.float32)  # boxes
+_ABOVE_ALL = 2.0  # a score that nobody has
 
 Feed = dict[str, np.ndarray]  # a network's inputs by name
 
@@ -135,14 +138,14 @@ class ExportedEstimator:
         head = self.cfg.MODEL.ROI_REID_HEAD
         self.embedding_dim: int | None = head.EMBEDDING_DIM if self.cfg.MODEL.REID_ON else None
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """Finds the people of each frame, best first, in its pixels, as NumPy arrays."""
-        return self.frames.estimate(frames, self._find)
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
+        """Finds the people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``."""
+        return self.frames.estimate(frames, functools.partial(self._find, min_score=min_score))
 
     def estimate_given(
         self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
     ) -> PersonDetections:
-        """See ``protocols.GivenPersonEstimator``; people are searched for all the same, which takes its time.
+        """See ``protocols.GivenPersonEstimator``; boxes are searched for all the same, which takes its time.
 
         Raises:
             InputError: the network was exported without an input for boxes.
@@ -158,17 +161,25 @@ class ExportedEstimator:
         """
         return self.frames.describe(frame, boxes_xyxy, self._locate)
 
-    def inputs_of(self, image: np.ndarray, given: np.ndarray = _NOBODY) -> Feed:
-        """The network's inputs for an image (H, W, 3), and for boxes (N, 4) in it where it takes any."""
-        return {name: value for name, value in ((INPUT, image), (GIVEN, given)) if name in self._inputs}
+    def inputs_of(self, image: np.ndarray, given: np.ndarray = _NOBODY, min_score: float = 0.0) -> Feed:
+        """The network's inputs, those of these that it takes.
 
-    def _find(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
-        return [_people(outputs) for outputs in self._run([self.inputs_of(image) for image in images])]
+        Args:
+            image: (H, W, 3).
+            given: boxes (N, 4) in it.
+            min_score: of boxes that are found, below which they are left out.
+        """
+        inputs = {INPUT: image, GIVEN: given, MIN_SCORE: np.array(min_score, np.float32)}
+        return {name: value for name, value in inputs.items() if name in self._inputs}
+
+    def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
+        feeds = [self.inputs_of(image, min_score=min_score) for image in images]
+        return [_people(outputs) for outputs in self._run(feeds)]
 
     def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
         if GIVEN not in self._inputs:
             raise InputError(f"{self._path}: it takes no boxes of people; {_AGAIN} --given-boxes")
-        (outputs,) = self._run([self.inputs_of(image, boxes_xyxy)])
+        (outputs,) = self._run([self.inputs_of(image, boxes_xyxy, _ABOVE_ALL)])
         people = _people(outputs)
         located = people[len(people) - len(boxes_xyxy) :]  # behind those found
         return replace(located, scores=located.scores * scores)
@@ -217,7 +228,7 @@ def _onnx_runtime(path: Path, device: str, precision: str) -> Runtime:
         raise InputError(f"{path}: ONNX Runtime cannot read it: {_first_line(error)}; {_AGAIN}") from error
     return Runtime(
         lambda feeds: (session.run(None, feed) for feed in feeds),
-        tuple(port.name for port in session.get_inputs()),
+        tuple(port.name for port in (*session.get_inputs(), *session.get_overridable_initializers())),
         dict(session.get_modelmeta().custom_metadata_map),
     )
 

@@ -93,4 +93,6 @@ def track_source(
         batch_size=request.batch_size or tracking.batch_size,
         max_frames=request.max_frames,
         quiet=request.quiet,
+        # saved detections are tracked again with other settings
+        min_score=0.0 if request.detections else tracking.min_score,
     )

@@ -30,7 +30,7 @@ class TrackedFrame:
 
     Attributes:
         frame: the image, its place and its time.
-        detections: everyone found in it, N people.
+        detections: everyone found in it that the tracker looks at, N people.
         people: those that belong to a track, M <= N people with their ids.
         scene_cut: whether another scene begins with it; nobody is where they were before.
     """
@@ -95,6 +95,7 @@ def track_frames(
     *,
     batch_size: int = 1,
     max_frames: int | None = None,
+    min_score: float = 0.0,
     times: StageTimes | None = None,
 ) -> Generator[TrackedFrame, None, None]:
     """The people of each frame of a source, in order.
@@ -113,6 +114,7 @@ def track_frames(
         batch_size: frames that the network sees at once; 1 for a live source, and fewer where large frames would not
             fit into memory.
         max_frames: after which to stop, None: never.
+        min_score: the tracker looks at nobody below it, so that they need not be described; 0: it sees everyone found.
         times: is added to, under "decode", "network" and "track".
 
     Raises:
@@ -137,7 +139,7 @@ def track_frames(
         with (
             Producer(frames, capacity=waiting, name="decode", newest=live) as decoded,
             Producer(
-                _estimate(decoded, estimator, batch_size, nobody, times),
+                _estimate(decoded, estimator, batch_size, min_score, nobody, times),
                 capacity=waiting,
                 name="network",
                 gives_way=False,
@@ -167,6 +169,7 @@ def _estimate(
     frames: Iterable[Frame],
     estimator: PoseEstimator,
     batch_size: int,
+    min_score: float,
     nobody: PersonDetections,
     times: StageTimes,
 ) -> Iterator[tuple[Frame, PersonDetections]]:
@@ -175,7 +178,7 @@ def _estimate(
     while batch := list(itertools.islice(iterator, batch_size)):
         images = [frame.image for frame in batch if frame.image is not None]
         with times.measure("network"):
-            found = iter(estimator.estimate(images) if images else [])
+            found = iter(estimator.estimate(images, min_score) if images else [])
         for frame in batch:
             yield frame, nobody if frame.image is None else next(found)
 

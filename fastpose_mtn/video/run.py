@@ -69,6 +69,7 @@ def run_source(
     batch_size: int,
     max_frames: int | None,
     quiet: bool,
+    min_score: float = 0.0,
 ) -> Summary:
     """Tracks a source from its first frame to its last, to ``max_frames`` or to a signal to end, such as Ctrl-C.
 
@@ -81,6 +82,7 @@ def run_source(
         batch_size: frames that the network sees at once.
         max_frames: after which to stop; None: never.
         quiet: show no progress bar.
+        min_score: people below it are neither tracked nor written, see ``track_frames``.
 
     Raises:
         Exception: what failed in any stage; the files are left as ``NAME.partial``.
@@ -90,7 +92,13 @@ def run_source(
     complete = False
     outputs: Outputs | None = None
     frames = track_frames(
-        source, estimator, tracker, batch_size=batch_size, max_frames=max_frames, times=summary.times
+        source,
+        estimator,
+        tracker,
+        batch_size=batch_size,
+        max_frames=max_frames,
+        min_score=min_score,
+        times=summary.times,
     )
     try:
         with (

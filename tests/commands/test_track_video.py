@@ -466,10 +466,10 @@ def test_a_network_that_cannot_be_built_is_told_before_any_weights_are_read(tmp_
 
 def test_a_failing_network_ends_the_run_and_leaves_plainly_partial_files(run, tmp_path):
     class Broken(RectangleEstimator):
-        def estimate(self, frames):
+        def estimate(self, frames, min_score=0.0):
             if len(self.batches) == 5:
                 raise ValueError("the network broke")
-            return super().estimate(frames)
+            return super().estimate(frames, min_score)
 
     write_video(tmp_path / "walk.mp4", [moving(i) for i in range(20)])
     done = run("--input", "walk.mp4", "--quiet", estimator=Broken())
@@ -482,7 +482,7 @@ def test_out_of_gpu_memory_says_what_to_do(run, tmp_path):
         pass
 
     class Large(RectangleEstimator):
-        def estimate(self, frames):
+        def estimate(self, frames, min_score=0.0):
             raise OutOfMemoryError("CUDA out of memory")
 
     write_video(tmp_path / "walk.mp4", [moving(i) for i in range(4)])
@@ -505,7 +505,7 @@ def test_out_of_gpu_memory_says_what_to_do(run, tmp_path):
 )
 def test_out_of_memory_on_a_cpu_is_one_line_too(run, tmp_path, error):
     class Large(RectangleEstimator):
-        def estimate(self, frames):
+        def estimate(self, frames, min_score=0.0):
             raise error
 
     write_video(tmp_path / "walk.mp4", [moving(i) for i in range(4)])

@@ -1,5 +1,6 @@
 """Exported networks find the same people as PyTorch: small untrained networks, images of many sizes, nobody too."""
 
+import importlib
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from fastpose_mtn import build
 from fastpose_mtn.checkpoints.loading import save_weights
 from fastpose_mtn.commands.export import main
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.deploy import formats
 from fastpose_mtn.deploy.agreement import agreement
 from fastpose_mtn.deploy.formats import write
 from fastpose_mtn.deploy.network import PortableMTN
@@ -245,6 +247,54 @@ def test_a_runtime_finds_nobody(exported, form):
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_people_of_low_scores_are_left_out_where_the_file_has_that_input(
+    exported, form, tmp_path, monkeypatch
+):
+    """The others are the same; a file of before there was such an input finds everyone."""
+    path, model = exported(form)
+    estimator = ExportedEstimator(path, device="cpu", precision="fp32")
+    frame = image(97, 131)
+    (everyone,) = estimator.estimate([frame])
+    reference = MTNEstimator(model, device="cpu", precision="fp32")
+    heads, of_boxes = reference._model.roi_heads, []
+    describe = heads.describe
+    heads.describe = lambda *given: of_boxes.append(given[2]) or describe(*given)
+    reference.estimate([frame])
+    least = float(of_boxes[0][1:3].mean())  # between the second and the third
+    (expected,) = reference.estimate([frame], least)
+    (some,) = estimator.estimate([frame], least)
+    assert len(some) == 2 < len(everyone)
+    rows = [int(np.abs(everyone.boxes - box).sum(axis=1).argmin()) for box in some.boxes]
+    for name in ("boxes", "scores", "keypoints", "embeddings"):
+        np.testing.assert_allclose(getattr(some, name), getattr(everyone, name)[rows], atol=1e-3)
+        np.testing.assert_allclose(getattr(some, name), getattr(expected, name), atol=0.05)
+    (nobody,) = estimator.estimate([frame], 1.0)
+    assert (len(nobody), nobody.keypoints.shape, nobody.embeddings.shape) == (0, (0, 15, 3), (0, 16))
+
+    def write_without(draft, network, metadata):
+        writers[form](draft, PortableMTN(model), metadata)
+
+    writers = dict(formats._WRITERS)
+    monkeypatch.setitem(formats._WRITERS, form, write_without)
+    old = tmp_path / path.name
+    write(form, old, *network())
+    before = ExportedEstimator(old, device="cpu", precision="fp32")
+    assert "min_score" not in before._inputs
+    assert len(before.estimate([frame], least)[0]) == len(everyone)
+
+
+def test_onnx_has_a_default_of_the_score_below_which_people_are_left_out(exported):
+    """Whoever runs the file without us gives the image alone."""
+    path, _ = exported("onnx")
+    session = importlib.import_module("onnxruntime").InferenceSession(str(path))
+    assert [port.name for port in session.get_inputs()] == ["image"]
+    everyone = session.run(None, {"image": image(97, 131)})[0]
+    nobody = session.run(None, {"image": image(97, 131), "min_score": np.array(1, np.float32)})[0]
+    assert len(everyone) == 5
+    assert len(nobody) == 0
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
 def test_eight_bits_find_the_same_people(exported, form, tmp_path):
     if form == "openvino":
         pytest.importorskip("nncf", reason="nncf is not installed: pip install -e '.[export]'")
@@ -264,6 +314,7 @@ def test_eight_bits_find_the_same_people(exported, form, tmp_path):
     assert [len(people) for people in found] == [len(people) for people in expected]
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(a.scores, b.scores, atol=0.1)
+    assert [len(people) for people in estimator.estimate(frames, 1.0)] == [0, 0, 0]
     if form == "openvino":
         rounded = sources_of_rounding(copy)
         assert {kind for kind, _ in rounded} == {"ReLU", "Maximum"}

@@ -139,6 +139,35 @@ def test_the_estimator_is_the_default_hosts(small):
         Detectron2Estimator(theirs, cfg, precision="fp32").estimate([frames[0][..., 0]])
 
 
+def test_people_of_low_scores_are_left_out_before_their_joints_are_located(small):
+    ours, theirs, cfg = small("INPUT.MIN_SIZE_TEST", "96", "MODEL.ROI_HEADS.SCORE_THRESH_TEST", "0.0001")
+    weights = [model.roi_heads.box_predictor.cls_score.weight for model in (ours, theirs)]
+    torch.manual_seed(0)
+    torch.nn.init.normal_(weights[0], std=6.0)  # boxes of all scores
+    weights[1].data.copy_(weights[0].data)
+    heads, scores, described = theirs.roi_heads, [], []
+    forward_box = heads._forward_box
+
+    def noting(*given):
+        found = forward_box(*given)
+        scores.append(found[0].scores)
+        return found
+
+    heads._forward_box = noting
+    heads.keypoint_head.register_forward_hook(lambda _, args, __: described.append(len(args[0])))
+    estimator = Detectron2Estimator(theirs, cfg, precision="fp32")
+    frame = random_image(64, 96, 3).permute(1, 2, 0).numpy()
+    (everyone,) = estimator.estimate([frame])
+    least = float(scores[0][:2].mean())  # between the best box and the second
+    (some,) = estimator.estimate([frame], least)
+    assert described == [len(everyone), 1]
+    (expected,) = MTNEstimator.from_config(cfg, ours, precision="fp32").estimate([frame], least)
+    np.testing.assert_allclose(some.boxes, expected.boxes, atol=0.01)
+    np.testing.assert_allclose(some.embeddings, expected.embeddings, atol=1e-4)
+    (nobody,) = estimator.estimate([frame], 1.0)
+    assert (len(nobody), nobody.keypoints.shape, nobody.embeddings.shape) == (0, (0, 15, 3), (0, 16))
+
+
 def test_given_people_are_the_default_hosts(small):
     ours, theirs, cfg = small("INPUT.MIN_SIZE_TEST", "96")
     frame = random_image(64, 96, 3).permute(1, 2, 0).numpy()

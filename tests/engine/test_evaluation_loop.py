@@ -39,7 +39,7 @@ class Oracle:
         self._targets = (dataset[i].targets for i in range(first, len(dataset)))
         self._shift, self.embedding_dim, self.described = shift, embedding_dim, 0
 
-    def estimate(self, frames):
+    def estimate(self, frames, min_score=0.0):
         found = []
         for _, t in zip(frames, self._targets, strict=False):
             t = t[~t.ignore]
@@ -87,14 +87,14 @@ def test_a_network_that_is_off():
 class LookingOracle(Oracle):
     """Describes people by the colour that it sees in the middle of their boxes."""
 
-    def estimate(self, frames):
+    def estimate(self, frames, min_score=0.0):
         return [
             replace(
                 found,
                 keypoints=np.zeros((len(found), 15, 3), np.float32),
                 embeddings=self.describe(frame, found.boxes),
             )
-            for frame, found in zip(frames, super().estimate(frames), strict=True)
+            for frame, found in zip(frames, super().estimate(frames, min_score), strict=True)
         ]
 
     def describe(self, frame, boxes_xyxy):

@@ -80,3 +80,30 @@ def test_the_estimator_merges_its_views(cfg):
     np.testing.assert_allclose(merged.boxes, wanted.boxes, atol=1e-2)
     np.testing.assert_allclose(merged.keypoints, wanted.keypoints, atol=2e-2)
     assert not np.array_equal(merged.boxes, each[0].boxes)
+
+
+def test_leaving_out_low_scores_in_each_view_changes_nobody_above(cfg):
+    """As who scores lower suppresses nobody, neither among views nor by pose, and is the first to be cut off."""
+    torch.manual_seed(0)
+    cfg.merge_from_list(
+        ["TEST.AUG.ENABLED", "True", "TEST.AUG.MIN_SIZES", "(64, 96)", "TEST.AUG.MAX_SIZE", "200",
+         "MODEL.ROI_HEADS.SCORE_THRESH_TEST", "0.0001"]
+    )  # fmt: skip
+    model = build_model(cfg)
+    torch.nn.init.normal_(model.roi_heads.box_predictor.cls_score.weight, std=6.0)  # boxes of all scores
+    estimator = MTNEstimator.from_config(cfg, model, precision="fp32")
+    seen = []
+    head = estimator._model.roi_heads.keypoint_head
+    head.register_forward_hook(lambda _, args, __: seen.append(len(args[0])))
+    frame = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    (everyone,) = estimator.estimate([frame])
+    before, best = sum(seen), 0
+    for least in everyone.scores:
+        seen.clear()
+        (some,) = estimator.estimate([frame], float(least))
+        a, b = (people[people.scores >= least] for people in (everyone, some))
+        for name in ("boxes", "scores", "keypoints", "embeddings"):
+            np.testing.assert_allclose(getattr(b, name), getattr(a, name), atol=1e-4)
+        assert 0 < sum(seen) <= before
+        best = best or sum(seen)  # at the highest score
+    assert best < before

@@ -146,7 +146,7 @@ class Oracle:
     def __init__(self, seeds, config):
         self._truth = iter([f for seed in seeds for f in SyntheticScene(seed, config).frames()])
 
-    def estimate(self, frames):
+    def estimate(self, frames, min_score=0.0):
         out = []
         for image in frames:
             truth = next(self._truth)

@@ -83,8 +83,10 @@ class RectangleEstimator:
 
     def __init__(self):
         self.batches = []
+        self.min_scores = set()
 
-    def estimate(self, frames):
+    def estimate(self, frames, min_score=0.0):
+        self.min_scores.add(min_score)
         self.batches.append(len(frames))
         return [self._find(frame) for frame in frames]
 
@@ -128,9 +130,9 @@ class ColourTracker:
 
 
 class SlowEstimator(RectangleEstimator):
-    def estimate(self, frames):
+    def estimate(self, frames, min_score=0.0):
         time.sleep(0.05 * len(frames))
-        return super().estimate(frames)
+        return super().estimate(frames, min_score)
 
 
 def stand_in(estimator=None):

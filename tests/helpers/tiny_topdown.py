@@ -34,9 +34,10 @@ class FixedDetector:
     """Finds the same people in every frame."""
 
     def __init__(self, found, embedding_dim=None):
-        self.found, self.embedding_dim, self.seen = found, embedding_dim, []
+        self.found, self.embedding_dim, self.seen, self.min_scores = found, embedding_dim, [], []
 
-    def estimate(self, frames):
+    def estimate(self, frames, min_score=0.0):
+        self.min_scores.append(min_score)
         self.seen.append(len(frames))
         return [self.found for _ in frames]
 

@@ -82,10 +82,10 @@ def test_the_newest_frame_is_looked_at_and_the_others_are_passed_over():
     looking, all_read = threading.Event(), threading.Event()
 
     class Busy(RectangleEstimator):
-        def estimate(self, frames):
+        def estimate(self, frames, min_score=0.0):
             looking.set()
             assert all_read.wait(30)
-            return super().estimate(frames)
+            return super().estimate(frames, min_score)
 
     def frames():
         yield moving(0)

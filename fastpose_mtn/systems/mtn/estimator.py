@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -108,12 +109,12 @@ class MTNEstimator:
             device = cfg.MODEL.DEVICE if device is None else device
         return cls(model, frames=FrameAdapter.from_config(cfg), device=device, precision=precision)
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """Finds the people of each frame, best first, in its pixels, as NumPy arrays.
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
+        """Finds the people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``.
 
         All frames go through the network at once, on a CPU in parallel streams.
         """
-        return self.frames.estimate(frames, self._find)
+        return self.frames.estimate(frames, functools.partial(self._find, min_score=min_score))
 
     def estimate_given(
         self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
@@ -132,14 +133,14 @@ class MTNEstimator:
         """
         return self.frames.describe(frame, boxes_xyxy, self._locate)
 
-    def _find(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
-        find = self._find_together
+    def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
+        find = functools.partial(self._find_together, min_score=min_score)
         return in_streams(find, images) if self.device.type == "cpu" else find(images)
 
-    def _find_together(self, images: Sequence[np.ndarray]) -> list[PersonDetections]:
+    def _find_together(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
         with torch.inference_mode(), self._autocast():
             batch, sizes = self._model.preprocess([self._to_tensor(image) for image in images])
-            return to_detections(self._model.run_heads(*self._trunk(batch), sizes))
+            return to_detections(self._model.run_heads(*self._trunk(batch), sizes, min_score))
 
     def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
         boxes, score = (torch.from_numpy(array).to(self.device) for array in (boxes_xyxy, scores))

@@ -128,11 +128,18 @@ class MTN(nn.Module):
         return self.run_heads(*self.trunk(batch), image_sizes_hw)
 
     def run_heads(
-        self, features: dict[str, Tensor], candidates: Candidates, image_sizes_hw: Sequence[tuple[int, int]]
+        self,
+        features: dict[str, Tensor],
+        candidates: Candidates,
+        image_sizes_hw: Sequence[tuple[int, int]],
+        min_score: float = 0.0,
     ) -> People:
-        """Finds the people among the candidates that ``trunk`` gives: other steps for every batch."""
+        """Finds the people among the candidates that ``trunk`` gives: other steps for every batch.
+
+        Whoever would score below ``min_score`` may be left out.
+        """
         proposals = self.proposal_generator.suppress(candidates, image_sizes_hw)
-        return self.roi_heads.inference(features, proposals, image_sizes_hw)
+        return self.roi_heads.inference(features, proposals, image_sizes_hw, min_score)
 
     def trunk(self, batch: Tensor) -> tuple[dict[str, Tensor], Candidates]:
         """Computes pyramid levels and candidate boxes: the same steps for every batch (B, 3, H, W) of a shape."""

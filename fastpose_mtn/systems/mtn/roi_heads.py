@@ -156,8 +156,13 @@ class MTNROIHeads(PersonBranches, nn.Module):
         features: dict[str, Tensor],
         proposals: Sequence[Proposals],
         image_sizes_hw: Sequence[tuple[int, int]],
+        min_score: float = 0.0,
     ) -> People:
-        """Finds people: boxes first, then joints and embeddings of the reported boxes only (Detectron2's cascade)."""
+        """Finds people: boxes first, then joints and embeddings of the reported boxes only (Detectron2's cascade).
+
+        Boxes that score below ``min_score`` are not reported: joints can only lower a score, see ``KeypointHead.decode``.
+        They have voted until then, and been suppressed, so the others are the same.
+        """
         features = {name: features[name].float() for name in self.in_features}  # once, as all poolers read it
         levels = [features[name] for name in self.in_features]
         counts = [len(p.boxes_xyxy) for p in proposals]
@@ -169,6 +174,7 @@ class MTNROIHeads(PersonBranches, nn.Module):
                 logits.split(counts), deltas.split(counts), boxes.split(counts), image_sizes_hw, strict=True
             )
         ]
+        found = [(box[score >= min_score], score[score >= min_score]) for box, score in found]
         people, scores = (torch.cat(parts) for parts in zip(*found, strict=True))
         counts = [len(f[1]) for f in found]
         return self.describe(features, people, scores, counts)

@@ -93,8 +93,8 @@ class TopDownEstimator:
         """Numbers of an identity vector, the detector's; None: it gives none."""
         return None if self.detector is None else self.detector.embedding_dim
 
-    def estimate(self, frames: Sequence[np.ndarray]) -> list[PersonDetections]:
-        """The people of each frame, best first, in its pixels, as NumPy arrays.
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
+        """The people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``.
 
         Crops of all frames go through the network together.
 
@@ -104,7 +104,8 @@ class TopDownEstimator:
         check_frames(frames)
         if self.detector is None:
             raise InputError("no detector: MODEL.TOPDOWN.DETECTOR.WEIGHTS names nobody who finds people")
-        found = [self._select(people) for people in self.detector.estimate(frames)]
+        least = max(self._min_box_score, min_score)  # joints only lower a box's score
+        found = [self._select(people, least) for people in self.detector.estimate(frames, least)]
         located = [people.best_first() for people in self._locate(frames, found)]
         return located if self._pose_nms is None else [self._pose_nms(people) for people in located]
 
@@ -134,9 +135,9 @@ class TopDownEstimator:
             raise ValueError("the detector has no identity head")
         return self.detector.describe(frame, boxes_xyxy)
 
-    def _select(self, people: PersonDetections) -> PersonDetections:
+    def _select(self, people: PersonDetections, min_score: float) -> PersonDetections:
         """The people whose boxes are looked at."""
-        return people[people.scores >= self._min_box_score].best_first()[: self._max_people]
+        return people[people.scores >= min_score].best_first()[: self._max_people]
 
     def _locate(
         self, frames: Sequence[np.ndarray], found: Sequence[PersonDetections]

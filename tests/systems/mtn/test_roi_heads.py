@@ -157,6 +157,30 @@ def test_heads_see_reported_boxes_only(heads):
     assert people.counts == [3, 3]  # the duplicate is suppressed
 
 
+def test_boxes_below_a_score_are_not_described(heads):
+    """They have suppressed the duplicate until then; at a score that nobody has nobody is left, as where nobody is."""
+    heads.eval()
+    given = features(), [proposals(PERSON, OTHER, PERSON, NOWHERE)] * 2, SIZES
+    seen = []
+    heads.keypoint_head.register_forward_hook(lambda _, args, __: seen.append(len(args[0])))
+    boxes = []
+    describe = heads.describe
+    heads.describe = lambda *args: boxes.append(args[2]) or describe(*args)
+    everyone = heads.inference(*given)
+    (score,) = boxes
+    least = float(score.detach().median())
+    some = heads.inference(*given, least)
+    above = score >= least
+    assert seen == [6, int(above.sum())]
+    assert 0 < seen[1] < 6
+    assert some.counts == [int(one.sum()) for one in above.split(3)]
+    for name in ("boxes_xyxy", "scores", "keypoints", "embeddings"):
+        torch.testing.assert_close(getattr(some, name), getattr(everyone, name)[above])
+    nobody = heads.inference(*given, 1.0)
+    assert nobody.counts == [0, 0]
+    assert nobody.embeddings.shape == (0, 16)
+
+
 def test_given_boxes_are_described_in_order(heads):
     heads.eval()
     boxes = torch.tensor([PERSON, OTHER], dtype=torch.float32)

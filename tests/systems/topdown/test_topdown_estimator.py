@@ -84,6 +84,10 @@ def test_boxes_scores_and_vectors_are_the_detectors(network):
     assert found.embeddings.tolist() == vectors[[1, 0]].tolist()
     assert tested.embedding_dim == 2
     assert tested.describe(FRAME, found.boxes).shape == (2, 2)
+    (best,) = tested.estimate([FRAME], 0.5)
+    assert best.boxes.tolist() == [BOXES[1]]
+    assert best.keypoints == pytest.approx(found.keypoints[:1], abs=1e-3)
+    assert detector.min_scores == [0.1, 0.5]  # nobody below is of use to it either
 
 
 def test_joints_weigh_in_the_scores(network):
