@@ -110,10 +110,11 @@ def _job(peer: Peer, frames: list[np.ndarray], count: int, clip: str) -> float:
                 detections=False, joint_thresh=0.2, times=summary.times,
             )  # fmt: skip
 
-        tracker = OcclusionAwareTracker.from_config(get_cfg())
+        cfg = get_cfg()
         run_source(
-            source, peer, tracker, outputs, summary, batch_size=peer.batch_size, max_frames=None, quiet=True
-        )
+            source, peer, OcclusionAwareTracker.from_config(cfg), outputs, summary, batch_size=peer.batch_size,
+            max_frames=None, quiet=True, min_score=cfg.TRACKER.MIN_SCORE,
+        )  # fmt: skip
     return summary.seconds / summary.frames
 
 
