@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from fastpose_mtn.data.synthetic import SceneConfig, write_dataset
 from fastpose_mtn.libraries import _disable, _Utils, compiler_put_off
 
 HEAVY = (
@@ -50,9 +51,17 @@ def test_the_main_job_imports_nothing_heavy_that_it_does_not_need():
     assert run(MAIN_JOB, *HEAVY) == "[]\n"
 
 
-def test_tracking_is_measured_without_the_libraries_that_the_numbers_are_held_to():
-    measures = "import sys, fastpose_mtn.evaluation.posetrack.evaluation"
-    assert run(f"{measures}; print(sorted({{'motmetrics', 'pandas'}} & set(sys.modules)))") == "[]\n"
+def test_posetrack_is_evaluated_without_the_libraries_that_take_long_to_load(tmp_path):
+    """torch, scipy.optimize and what the numbers are held to each take longer than several sequences."""
+    config = SceneConfig(size_wh=(320, 180), frame_count=3, people=2)
+    write_dataset(tmp_path, sequences=1, frames=3, seed=40, config=config)
+    folder = str(tmp_path / "annotations")
+    evaluation = (
+        "from fastpose_mtn.commands.evaluate import main\n"
+        f"main(['--gt', {folder!r}, '--pred', {folder!r}, '--quiet'])\n"
+        "import sys; print(sorted(set(sys.argv[1:]) & set(sys.modules)))"
+    )
+    assert run(evaluation, "torch", *HEAVY).splitlines()[-1] == "[]"
 
 
 def test_torch_compiles_and_torchvision_computes_afterwards():

@@ -1,4 +1,4 @@
-"""CLEAR MOT's events, IDF1 and HOTA of one kind of object in one sequence: joints or boxes.
+"""CLEAR MOT's events and IDF1 of objects in one sequence: joints or boxes.
 
 The events are those of ``motmetrics``' ``MOTAccumulator``, which poseval uses and the tests hold them to:
 where every object has at most one candidate and every candidate one object, all of them match whatever
@@ -10,10 +10,9 @@ pictures and PoseTrack's shifted joints need, so its matching would come on top 
 frame by frame into a table of events. On a set of PoseTrack18 validation's size
 (``benchmarks/evaluation.py``: 74 sequences, 7,992 frames) accumulators of the boxes alone take 0.7 s to
 fill and 0.6 s to compute CLEAR MOT and IDF1, those of the 15 joints fifteen times that, where the whole
-evaluation takes 2.2 s. Its assignment goes to whichever solver is installed; ours is always SciPy's.
+evaluation took 2.2 s. Its assignment goes to whichever solver is installed; ours is always SciPy's.
 
-Sources: Bernardin and Stiefelhagen 2008 (CLEAR MOT), Ristani et al. 2016 (IDF1), Luiten et al. 2021
-(HOTA), the latter as TrackEval counts it.
+Sources: Bernardin and Stiefelhagen 2008 (CLEAR MOT), Ristani et al. 2016 (IDF1).
 """
 
 from __future__ import annotations
@@ -22,12 +21,39 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
-# HOTA's 19 localisation thresholds; TrackEval takes off one rounding error when it compares.
-HOTA_ALPHAS = np.arange(0.05, 0.99, 0.05)
-_EPSILON = np.finfo(np.float64).eps
-_NUM_LEVELS = len(HOTA_ALPHAS) + 1
+from fastpose_mtn.ops.assignment import linear_sum_assignment
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Several kinds of objects in one ``Presence``, one kind behind the other: the joints of people, say.
+
+    Kind k has the frames from ``k * frames`` on, and ids above those of the kinds before it.
+
+    Attributes:
+        count: how many kinds there are.
+        frames: how many frames each has.
+    """
+
+    count: int
+    frames: int
+
+    def of(self, frame: np.ndarray) -> np.ndarray:
+        """The kind of each frame number."""
+        return frame // self.frames
+
+    def slices(self, frame: np.ndarray) -> list[slice]:
+        """Where each kind lies among entries whose frames (N,) never decrease."""
+        bounds = np.searchsorted(frame, np.arange(self.count + 1) * self.frames).tolist()
+        return [slice(*ends) for ends in pairwise(bounds)]
+
+    def counts(self, frame: np.ndarray) -> np.ndarray:
+        """(C,) int64, how many of the frames are of each kind."""
+        return np.bincount(self.of(frame), minlength=self.count)
+
+
+ONE_KIND = Kinds(1, 1 << 62)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,63 +139,32 @@ def clear_events(gt: Presence, predictions: Presence, candidates: Candidates) ->
     return ClearEvents(matches, switch, ascend, transfer, transfer & ~same_object)
 
 
-def num_fragmentations(gt: Presence, matches: Candidates) -> int:
-    """The number of fragmentations: gaps between two matches of an object, whatever their length."""
+def num_fragmentations(gt: Presence, matches: Candidates, kinds: Kinds = ONE_KIND) -> np.ndarray:
+    """(C,) int64: the number of fragmentations, gaps between two matches of an object, whatever their length."""
     order = np.lexsort((gt.frame, gt.ids))
     matched = np.zeros(len(gt), bool)
     matched[matches.gt] = True
     found = np.flatnonzero(matched[order])
-    same_object = gt.ids[order][found][1:] == gt.ids[order][found][:-1]
-    return int((same_object & (np.diff(found) > 1)).sum())
+    ids = gt.ids[order[found]]
+    resumed = found[1:][(ids[1:] == ids[:-1]) & (np.diff(found) > 1)]
+    return kinds.counts(gt.frame[order[resumed]])
 
 
-def identity_true_positives(gt: Presence, predictions: Presence, candidates: Candidates) -> int:
-    """IDTP: the most candidates that a one-to-one assignment of whole tracks can cover.
+def identity_true_positives(
+    gt: Presence, predictions: Presence, candidates: Candidates, kinds: Kinds = ONE_KIND
+) -> np.ndarray:
+    """(C,) int64, IDTP: the most candidates that a one-to-one assignment of whole tracks can cover.
 
     IDF1 is ``2 IDTP / (objects + predictions)``.
     """
-    if not len(candidates):
-        return 0
-    together = _table(gt.ids[candidates.gt], predictions.ids[candidates.prediction])
-    return int(together[linear_sum_assignment(together, maximize=True)].sum())
-
-
-def hota_counts(
-    gt: Presence, predictions: Presence, pairs: Candidates
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """HOTA's true positives, association scores and similarities at each of its 19 thresholds.
-
-    Args:
-        gt: occurrences of the objects.
-        predictions: occurrences of the predictions.
-        pairs: all pairs that are at all similar; their similarity is ``1 - distance``, in (0, 1].
-
-    Returns:
-        (19,) true positives, (19,) the sum over them of their association score and (19,) of their similarity.
-    """
-    if not len(pairs):
-        nothing = np.zeros(len(HOTA_ALPHAS))
-        return nothing, nothing, nothing
-    similarity = 1.0 - pairs.distance
-    gt_ids, gt_index = np.unique(gt.ids, return_inverse=True)
-    prediction_ids, prediction_index = np.unique(predictions.ids, return_inverse=True)
-    shape = len(gt_ids), len(prediction_ids)
-    cell = gt_index[pairs.gt] * shape[1] + prediction_index[pairs.prediction]
-    of_gt = np.bincount(pairs.gt, similarity, len(gt))[pairs.gt]
-    of_prediction = np.bincount(pairs.prediction, similarity, len(predictions))[pairs.prediction]
-    overlap = np.bincount(cell, similarity / (of_gt + of_prediction - similarity), shape[0] * shape[1])
-    lengths = np.add.outer(np.bincount(gt_index), np.bincount(prediction_index)).ravel()
-    alignment = overlap / (lengths - overlap)
-    chosen = best_scores(gt, pairs, alignment[cell] * similarity)
-    # A matched pair counts at the thresholds up to its similarity: one histogram gives all 19 of them.
-    cells, matched_cell = np.unique(cell[chosen], return_inverse=True)
-    levels = np.searchsorted(HOTA_ALPHAS - _EPSILON, similarity[chosen], side="right")
-    histogram = np.bincount(matched_cell * _NUM_LEVELS + levels, minlength=len(cells) * _NUM_LEVELS)
-    at_least = np.cumsum(histogram.reshape(-1, _NUM_LEVELS)[:, ::-1], axis=1)[:, ::-1]
-    counts = at_least[:, 1:].astype(float)
-    association = counts**2 / (lengths[cells][:, None] - counts)
-    located = np.bincount(levels, similarity[chosen], _NUM_LEVELS)[::-1].cumsum()[::-1][1:]
-    return counts.sum(axis=0), association.sum(axis=0), located
+    rows = np.unique(gt.ids[candidates.gt], return_inverse=True)[1]
+    columns = np.unique(predictions.ids[candidates.prediction], return_inverse=True)[1]
+    out = np.zeros(kinds.count, np.int64)
+    for kind, own in enumerate(kinds.slices(gt.frame[candidates.gt])):
+        if own.start < own.stop:
+            together = _table(rows[own], columns[own])
+            out[kind] = together[linear_sum_assignment(together, maximize=True)].sum()
+    return out
 
 
 def _previous(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -201,20 +196,19 @@ def _matched(gt: Presence, predictions: Presence, candidates: Candidates) -> np.
     if not contested.any():
         return np.arange(len(candidates))
     frame = gt.frame[candidates.gt]
-    bounds = np.append(np.flatnonzero(np.diff(frame, prepend=-1)), len(frame)).tolist()
-    object_ids, prediction_ids = (
-        gt.ids[candidates.gt].tolist(),
-        predictions.ids[candidates.prediction].tolist(),
-    )
+    bounds = np.append(np.flatnonzero(np.diff(frame, prepend=-1)), len(frame))
+    object_ids = gt.ids[candidates.gt].tolist()
+    prediction_ids = predictions.ids[candidates.prediction].tolist()
     last: dict[int, int] = {}  # object id -> id of the prediction that it last matched
-    matched: list[int] = []
-    for start, end in pairwise(bounds):
-        found = list(range(start, end))
-        if contested[start]:
-            found = _solve(gt, predictions, candidates, slice(start, end), last)
-        matched += found
+    matched, done = [], 0
+    for k in np.flatnonzero(contested[bounds[:-1]]).tolist():
+        start, end = int(bounds[k]), int(bounds[k + 1])
+        last.update(zip(object_ids[done:start], prediction_ids[done:start], strict=True))
+        found = _solve(gt, predictions, candidates, slice(start, end), last)
         last.update((object_ids[k], prediction_ids[k]) for k in found)
-    return np.array(matched, np.int64)
+        matched += [np.arange(done, start), np.array(found, np.int64)]
+        done = end
+    return np.concatenate([*matched, np.arange(done, len(frame))])
 
 
 def _solve(
@@ -255,37 +249,6 @@ def _nearest_pairs(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = linear_sum_assignment(np.where(allowed, distances, dearest))
     good = allowed[rows, columns]
     return rows[good], columns[good]
-
-
-def best_scores(gt: Presence, pairs: Candidates, score: np.ndarray) -> np.ndarray:
-    """The positions of the pairs that, frame by frame, make a one-to-one matching of the largest score (M,)."""
-    contested = contested_pairs(gt, pairs)
-    chosen = [np.flatnonzero(~contested)]
-    open_pairs = np.flatnonzero(contested)
-    frame = gt.frame[pairs.gt[open_pairs]]
-    for group in np.split(open_pairs, np.flatnonzero(np.diff(frame)) + 1):
-        if not len(group):
-            continue
-        chosen.append(group[best_pairs(pairs.gt[group], pairs.prediction[group], score[group])])
-    return np.concatenate(chosen)
-
-
-def best_pairs(rows: np.ndarray, columns: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The positions of the pairs of one frame that make a one-to-one matching of the largest sum of scores.
-
-    Args:
-        rows: (M,) int64; those of a frame lie close together.
-        columns: (M,) int64, likewise.
-        scores: (M,) above 0.
-    """
-    i, j = rows - rows.min(), columns - columns.min()
-    table = np.zeros((i.max() + 1, j.max() + 1))
-    table[i, j] = scores
-    row, column = linear_sum_assignment(table, maximize=True)
-    position = np.full(table.shape, -1, np.int64)
-    position[i, j] = np.arange(len(scores))
-    best = position[row, column]
-    return best[best >= 0]
 
 
 def _table(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

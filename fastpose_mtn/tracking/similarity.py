@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastpose_mtn.ops.assignment import linear_sum_assignment
+
 
 def embedding_distances(embeddings_a: np.ndarray, embeddings_b: np.ndarray) -> np.ndarray:
     """Euclidean distance of every pair.
@@ -136,9 +138,6 @@ def match(similarity: np.ndarray, gate: float) -> tuple[np.ndarray, np.ndarray]:
     allowed = similarity >= gate
     if not allowed.any():
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    # here, because it takes long to import and a first frame has nothing to match
-    from scipy.optimize import linear_sum_assignment
-
     rows, columns = linear_sum_assignment(np.where(allowed, similarity, 0.0), maximize=True)
     good = allowed[rows, columns]
     return rows[good], columns[good]

@@ -6,12 +6,12 @@ import motmetrics
 import numpy as np
 import pytest
 
+from fastpose_mtn.evaluation.hota import hota_counts
 from fastpose_mtn.evaluation.tracking_metrics import (
-    HOTA_ALPHAS,
     Candidates,
+    Kinds,
     Presence,
     clear_events,
-    hota_counts,
     identity_true_positives,
     num_fragmentations,
 )
@@ -94,7 +94,7 @@ def test_one_pair_more_is_worth_a_greater_distance() -> None:
 
 def test_hota_of_a_track_cut_in_two() -> None:
     gt, predictions = presence([[0]] * 4), presence([[1], [1], [2], [2]])
-    true_positives, association, _ = hota_counts(gt, predictions, everyone(gt, predictions))
+    (true_positives,), (association,), _ = hota_counts(gt, predictions, everyone(gt, predictions))
     # Every frame is found; of each, 2 of the track's 4 frames have the same id and none is foreign: 2 / 4.
     assert true_positives.tolist() == [4.0] * 19
     assert association == pytest.approx([4 * 0.5] * 19)
@@ -104,33 +104,13 @@ def test_hota_of_a_track_cut_in_two() -> None:
 def test_hota_of_two_tracks_that_change_places() -> None:
     gt, predictions = presence([[0, 1]] * 4), presence([[7, 8], [7, 8], [8, 7], [8, 7]])
     pairs = Candidates(np.arange(8), np.arange(8), np.zeros(8))
-    true_positives, association, _ = hota_counts(gt, predictions, pairs)
+    (true_positives,), (association,), _ = hota_counts(gt, predictions, pairs)
     # Each pair of ids meets twice, in tracks of 4 and 4: 2 / (4 + 4 - 2).
     assert true_positives.tolist() == [8.0] * 19
     assert association == pytest.approx([8 * (2 / 6)] * 19)
     events = clear_events(gt, predictions, pairs)
     assert events.switch.tolist() == [False] * 4 + [True, True] + [False] * 2
     assert identity_true_positives(gt, predictions, pairs) == 4
-
-
-def test_hota_counts_a_pair_at_the_thresholds_up_to_its_similarity() -> None:
-    gt, predictions = presence([[0]] * 2), presence([[0]] * 2)
-    true_positives, association, _ = hota_counts(gt, predictions, everyone(gt, predictions, 0.7))
-    expected = np.where(HOTA_ALPHAS <= 0.7 + 1e-9, 2.0, 0.0)  # 0.05 to 0.70: fourteen of nineteen
-    assert expected.sum() == 28
-    assert true_positives.tolist() == expected.tolist()
-    assert association.tolist() == expected.tolist()
-
-
-def test_hota_prefers_the_pairs_that_last() -> None:
-    # In frame 1 the passer-by 9 is a little more similar than 5, which stays for four frames.
-    gt, predictions = presence([[0]] * 4), presence([[5], [5, 9], [5], [5]])
-    pairs = Candidates(
-        np.array([0, 1, 1, 2, 3]), np.array([0, 1, 2, 3, 4]), np.array([0.2, 0.2, 0.15, 0.2, 0.2])
-    )
-    true_positives, association, _ = hota_counts(gt, predictions, pairs)
-    assert true_positives[0] == 4
-    assert association[0] == pytest.approx(4.0)
 
 
 def test_fragmentations_are_gaps_between_matches() -> None:
@@ -149,3 +129,45 @@ def test_nothing_at_all_is_no_error() -> None:
         assert identity_true_positives(gt, predictions, pairs) == 0
         assert hota_counts(gt, predictions, pairs)[0].sum() == 0
         assert num_fragmentations(gt, pairs) == 0
+
+
+def crowd(rng: np.random.Generator, frames: int = 8) -> tuple[Presence, Presence, Candidates]:
+    """People who cross at random: some frames leave a choice, some do not."""
+    gt = presence([rng.permutation(4)[: rng.integers(0, 5)].tolist() for _ in range(frames)])
+    predictions = presence([rng.permutation(6)[: rng.integers(0, 7)].tolist() for _ in range(frames)])
+    pairs = everyone(gt, predictions)
+    pairs = Candidates(pairs.gt, pairs.prediction, rng.random(len(pairs)))
+    return gt, predictions, pairs.select(rng.random(len(pairs)) < 0.4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_several_kinds_at_once_are_each_by_itself(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    alone = [crowd(rng) for _ in range(4)]
+    kinds, starts = Kinds(4, 8), np.zeros(2, np.int64)
+    sides: tuple[list[Presence], list[Presence]] = ([], [])
+    pairs = []
+    for kind, (gt, predictions, candidates) in enumerate(alone):
+        for side, of_kind in zip(sides, (gt, predictions), strict=True):
+            side.append(Presence(of_kind.frame + 8 * kind, of_kind.ids + 10 * kind, of_kind.row))
+        pairs.append((candidates.gt + starts[0], candidates.prediction + starts[1], candidates.distance))
+        starts += len(gt), len(predictions)
+    gt, predictions = (
+        Presence(*(np.concatenate([getattr(p, name) for p in side]) for name in ("frame", "ids", "row")))
+        for side in sides
+    )
+    together = Candidates(*(np.concatenate(column) for column in zip(*pairs, strict=True)))
+    events = clear_events(gt, predictions, together)
+    of_kind = kinds.slices(gt.frame[events.matches.gt])
+    hota = hota_counts(gt, predictions, together, kinds)
+    for kind, one in enumerate(alone):
+        expected = clear_events(*one)
+        assert events.matches.distance[of_kind[kind]].tolist() == expected.matches.distance.tolist()
+        for name in ("switch", "ascend", "transfer", "migrate"):
+            assert getattr(events, name)[of_kind[kind]].tolist() == getattr(expected, name).tolist()
+        assert [part[kind].tolist() for part in hota] == [part[0].tolist() for part in hota_counts(*one)]
+        fragmentations = num_fragmentations(gt, events.matches, kinds)
+        assert fragmentations[kind] == num_fragmentations(one[0], expected.matches)
+        assert identity_true_positives(gt, predictions, together, kinds)[kind] == identity_true_positives(
+            *one
+        )

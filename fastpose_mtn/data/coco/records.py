@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from fastpose_mtn.data.dataset import PersonSearchQuery
+from fastpose_mtn.data.labels.annotations import Annotation
 from fastpose_mtn.data.labels.boxes import box_faults
 from fastpose_mtn.data.labels.file import LabelFile, read_label_file
 from fastpose_mtn.data.labels.images import ImageEntry
-from fastpose_mtn.data.labels.people import Annotation
 from fastpose_mtn.data.labels.rules import LabelRules
 from fastpose_mtn.data.problems import KEPT, LEFT_OUT, Problems
 from fastpose_mtn.errors import InputError

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fastpose_mtn.data.json_fields import collection_paused, expect_list, load_json, shown
+from fastpose_mtn.data.labels.annotations import Annotation, People
 from fastpose_mtn.data.labels.categories import Categories, read_categories
 from fastpose_mtn.data.labels.images import ImageEntries, read_images
-from fastpose_mtn.data.labels.people import Annotation, People, PeopleReader
+from fastpose_mtn.data.labels.people import PeopleReader
 from fastpose_mtn.data.labels.rules import LabelRules
 from fastpose_mtn.data.problems import Problems
 from fastpose_mtn.errors import InputError

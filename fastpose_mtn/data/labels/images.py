@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.data.json_fields import expect_list, number_array, placed, shown
+from fastpose_mtn.data.json_fields import expect_list, number_array, placed, plain_rows, shown
 from fastpose_mtn.data.labels.rules import LabelRules
 from fastpose_mtn.data.labels.values import Identifier, flag, identifier
 from fastpose_mtn.data.problems import KEPT, LEFT_OUT, REPAIRED, Problems
@@ -146,6 +146,8 @@ def _size_wh(image: dict[str, Any], place: str, problems: Problems) -> tuple[int
 
 
 def _pixels(value: object) -> int | None:
+    if type(value) is int:
+        return value if abs(value) <= LARGEST else None
     number = identifier(value) if not isinstance(value, float) else value
     if isinstance(number, str) or number is None or not abs(number) <= LARGEST:  # NaN too
         return None
@@ -161,6 +163,10 @@ def _regions(image: dict[str, Any], place: str, problems: Problems) -> list[np.n
         lists = [[lists[0]], [lists[1]]]
     regions, uneven = [], len(lists[0]) != len(lists[1])
     for k, pair in enumerate(zip(*lists, strict=False)):
+        plain = plain_rows(pair, len(pair[0])) if isinstance(pair[0], list) and pair[0] else None
+        if plain is not None and np.isfinite(plain).all():
+            regions.append(plain.T)
+            continue
         x, y = (
             number_array(expect_list(values, f"{place}: {name}[{k}]"), placed(f"{place}: {name}[{k}]"))
             for name, values in zip(REGION_FIELDS, pair, strict=True)

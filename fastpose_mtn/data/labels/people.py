@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fastpose_mtn.data.json_fields import shown
+from fastpose_mtn.data.labels.annotations import Annotation, People
 from fastpose_mtn.data.labels.boxes import settle_boxes, usable_area
 from fastpose_mtn.data.labels.categories import Categories
 from fastpose_mtn.data.labels.images import LARGEST, ImageEntries, count_if_respelled
@@ -19,50 +19,6 @@ from fastpose_mtn.data.problems import KEPT, LEFT_OUT, REPAIRED, Problems
 from fastpose_mtn.errors import InputError
 
 _MISSING = object()
-
-
-@dataclass(slots=True, eq=False)
-class Annotation:
-    """What is known of a person besides box and joints.
-
-    Attributes:
-        position: in the file's ``annotations``.
-        image: position of the image among ``ImageEntries.entries``.
-        category: the id of the category.
-        crowd: ``iscrowd``.
-        person_id, track_id: None where the file does not say.
-        fields: as read.
-    """
-
-    position: int
-    image: int
-    category: Identifier
-    crowd: bool
-    person_id: Identifier | None
-    track_id: Identifier | None
-    fields: dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class People:
-    """N people in the file's order.
-
-    Attributes:
-        annotations: of each what is neither box nor joint.
-        boxes_xywh: (N, 4) float64 pixels, inside the image or over its border, with area; NaN where PoseTrack's
-            protocol lets it be missing.
-        joints: (N, J, 3) float64 x, y, v in the file's own numbers, in the order of ``Categories.joints``; all 0
-            where a joint is not given. v is 0, 1 or 2 but in PoseTrack's protocol.
-    """
-
-    annotations: list[Annotation]
-    boxes_xywh: np.ndarray
-    joints: np.ndarray
-
-    @property
-    def have_joints(self) -> bool:
-        """Whether any of them has joints, labelled or not."""
-        return self.joints.shape[1] > 0 and any("keypoints" in a.fields for a in self.annotations)
 
 
 class PeopleReader:
@@ -86,7 +42,9 @@ class PeopleReader:
         kept = []
         for position, fields in enumerate(values):
             try:
-                annotation = self._annotation(position, fields)
+                annotation = self._plain_annotation(position, fields) or self._odd_annotation(
+                    position, fields
+                )
             except InputError as error:
                 self._problems.refuse(self._place(position, fields), error)
                 continue
@@ -103,10 +61,13 @@ class PeopleReader:
             self._refuse_shares(boxes, joints)
             self._count_joints(kept, joints, usable)
             self._count_areas(kept, usable)
-        sizes = np.array([self._images.entries[a.image].size_wh for a in kept], np.float64).reshape(-1, 2)
+        sizes = np.array([entry.size_wh for entry in self._images.entries], np.float64).reshape(-1, 2)
+        sizes = sizes[np.array([annotation.image for annotation in kept], np.int64)]
         usable &= settle_boxes(
             boxes, joints, sizes, usable, self._rules, lambda row: self.place(kept[row]), self._problems
         )
+        if usable.all():
+            return People(kept, boxes, joints)
         rows = np.flatnonzero(usable)
         return People([kept[row] for row in rows.tolist()], boxes[rows], joints[rows])
 
@@ -118,7 +79,30 @@ class PeopleReader:
         place = f"{self._path}: annotations[{position}]"
         return f"{place} (id {shown(fields.get('id'))})" if isinstance(fields, dict) else place
 
-    def _annotation(self, position: int, fields: Any) -> Annotation | None:
+    def _plain_annotation(self, position: int, fields: Any) -> Annotation | None:
+        """The fast path, which cannot say what is wrong: ids and flags as the format has them, and none twice."""
+        if type(fields) is not dict:
+            return None
+        get = fields.get
+        number, key, category, crowd = get("id"), get("image_id"), get("category_id"), get("iscrowd")
+        if not (type(number) is type(key) is type(category) is type(crowd) is int):
+            return None
+        person_id, track_id = get("person_id"), get("track_id")
+        image = self._images.position.get(key)
+        if (
+            image is None
+            or self._images.entries[image].merged
+            or number in self._seen
+            or category not in self._categories.people
+            or crowd not in (0, 1)
+            or not (person_id is None or type(person_id) is int)
+            or not (track_id is None or type(track_id) is int)
+        ):
+            return None
+        self._seen[number] = fields
+        return Annotation(position, image, category, crowd == 1, person_id, track_id, fields)
+
+    def _odd_annotation(self, position: int, fields: Any) -> Annotation | None:
         place = functools.partial(self._place, position, fields)  # words are made where they are needed
         if not isinstance(fields, dict):
             raise InputError(f"{place()}: expected an object, got {shown(fields)}")
@@ -254,7 +238,9 @@ class PeopleReader:
 
     def _flat(self, annotation: Annotation) -> object:
         values = annotation.fields["keypoints"]
-        if isinstance(values, list) and all(isinstance(v, list) and len(v) == 3 for v in values):
+        if not isinstance(values, list) or not isinstance(values[0], list):
+            return values
+        if all(isinstance(v, list) and len(v) == 3 for v in values):
             self._problems.add(
                 REPAIRED, "annotations whose keypoints are a list for each joint, read as one list",
                 self.place(annotation),
@@ -277,6 +263,8 @@ class PeopleReader:
             )
 
     def _clear_bad_joints(self, kept: Sequence[Annotation], joints: np.ndarray) -> None:
+        if np.isfinite(joints).all() and (self._rules.poseval or np.abs(joints).max(initial=0) <= LARGEST):
+            return  # as nearly always: joint by joint takes longer
         with np.errstate(invalid="ignore"):
             bad = ~np.isfinite(joints).all(axis=2)
             if not self._rules.poseval:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastpose_mtn.data.json_fields import shown
+from fastpose_mtn.data.json_fields import plain_rows, shown
 from fastpose_mtn.errors import InputError
 
 Identifier = int | str
@@ -56,9 +56,9 @@ def number_rows(
         field: its name, for messages.
         parts: what the numbers are, for messages.
     """
-    array = _plain_rows(values, width)
-    if array is not None:
-        return array, {}
+    plain = plain_rows(values, width)
+    if plain is not None:
+        return plain, {}
     out, wrong = np.zeros((len(values), width)), {}
     for row, value in enumerate(values):
         try:
@@ -66,19 +66,6 @@ def number_rows(
         except InputError as error:
             wrong[row] = str(error)
     return out, wrong
-
-
-def _plain_rows(values: Sequence[object], width: int) -> np.ndarray | None:
-    """The fast path, which cannot say what is wrong: nothing but numbers, as many in each list."""
-    if not values:
-        return np.zeros((0, width))
-    try:
-        array = np.array(values)
-    except (ValueError, OverflowError):  # lists of different lengths
-        return None
-    if array.dtype.kind not in "iuf" or array.shape != (len(values), width):
-        return None
-    return array.astype(np.float64)
 
 
 def _numbers(value: object, width: int, field: str, parts: str) -> list[float]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from fastpose_mtn.data.json_fields import load_json, wrong
+from fastpose_mtn.data.json_fields import collection_paused, load_json, wrong
 from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
 from fastpose_mtn.data.posetrack.posetrack17 import parse_posetrack17
 from fastpose_mtn.data.posetrack.posetrack18 import parse_posetrack18
@@ -41,7 +41,12 @@ def read_posetrack(
         InputError: the file is no such JSON; the text names file, sequence, frame and field.
         OSError: the file cannot be read.
     """
-    path = Path(path)
+    # To the end, not only while JSON is read: a collection afterwards would go over all that is about to be freed.
+    with collection_paused():
+        return _read(Path(path), warn or _warn, keep_extra)
+
+
+def _read(path: Path, warn: Callable[[str], None], keep_extra: bool) -> PoseTrackSequence:
     data = load_json(path)
     name = sequence_name(path)
     if not isinstance(data, dict) or not ("annolist" in data or "images" in data):
@@ -51,7 +56,7 @@ def read_posetrack(
             data,
         )
     parse = parse_posetrack17 if "annolist" in data else parse_posetrack18
-    return parse(data, path=str(path), name=name, warn=warn or _warn, keep_extra=keep_extra)
+    return parse(data, path=str(path), name=name, warn=warn, keep_extra=keep_extra)
 
 
 def write_posetrack(path: str | os.PathLike[str], sequence: PoseTrackSequence, year: Year = 2018) -> None:
@@ -80,4 +85,4 @@ def sequence_name(path: Path) -> str:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, PoseTrackWarning, stacklevel=4)
+    warnings.warn(text, PoseTrackWarning, stacklevel=5)

@@ -18,13 +18,14 @@ from fastpose_mtn.data.json_fields import (
     number_array,
     number_rows,
     placed,
+    plain_rows,
     shown,
     unlike_written,
     wrong,
 )
+from fastpose_mtn.data.labels.annotations import Annotation
 from fastpose_mtn.data.labels.file import LabelFile, read_labels
 from fastpose_mtn.data.labels.images import ImageEntry
-from fastpose_mtn.data.labels.people import Annotation
 from fastpose_mtn.data.labels.rules import LabelRules
 from fastpose_mtn.data.labels.values import Identifier
 from fastpose_mtn.data.posetrack.sequence import (
@@ -173,7 +174,7 @@ def _people(
     count, fields = len(people), [person.fields for person in people]
     columns = [slots.index(joint) for joint in POSETRACK15.joints]
     joints = joints[:, columns]
-    has_joint = np.asarray(joints.any(axis=2))
+    has_joint = (joints[..., 0] != 0) | (joints[..., 1] != 0) | (joints[..., 2] != 0)
     # An empty list is this package's word for "the file, once in PoseTrack17's format, did not say".
     says_visibility = np.array([p.get("is_visible") != [] for p in fields], bool).reshape(-1, 1)
     boxes = boxes_xywh.copy()
@@ -214,6 +215,10 @@ def _joint_scores(
     for i, scores in zip(given, lists, strict=True):
         if not isinstance(scores, list) or len(scores) < needed:
             wrong(describe(i), f"a list of {needed} numbers or more, one a joint", scores)
+    plain = plain_rows(lists, len(lists[0])) if lists else None
+    if plain is not None and np.isfinite(plain[:, columns]).all():
+        out[given] = plain[:, columns]
+        return out
     picked = [[scores[column] for column in columns] for scores in lists]
     try:
         out[given] = number_rows(picked, NUM_JOINTS, lambda i: "")

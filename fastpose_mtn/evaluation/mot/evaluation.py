@@ -14,14 +14,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from fastpose_mtn.evaluation.hota import best_pairs, best_scores, hota_counts
 from fastpose_mtn.evaluation.mot.files import MotBoxes
 from fastpose_mtn.evaluation.tracking_metrics import (
     Candidates,
     Presence,
-    best_pairs,
-    best_scores,
     contested_pairs,
-    hota_counts,
     identity_true_positives,
 )
 from fastpose_mtn.ops.overlap import box_iou
@@ -124,7 +122,7 @@ def evaluate_sequence(gt: MotBoxes, results: MotBoxes, *, benchmark: str, frames
     ids, lengths = np.unique(objects.ids, return_counts=True)
     followed = np.bincount(np.searchsorted(ids, objects.ids[matches.gt]), minlength=len(ids)) / lengths
     mostly = int((followed > _MOSTLY_TRACKED).sum()) if len(found) else 0
-    hota_tp, hota_association, hota_overlap = hota_counts(objects, found, pairs)
+    (hota_tp,), (hota_association,), (hota_overlap,) = hota_counts(objects, found, pairs)
     return MotSums(
         frames=frames,
         objects=len(objects),
@@ -137,7 +135,7 @@ def evaluate_sequence(gt: MotBoxes, results: MotBoxes, *, benchmark: str, frames
         fragmentations=fragmentations,
         mostly_tracked=mostly,
         partly_tracked=int((followed >= _PARTLY_TRACKED).sum()) - mostly,
-        idtp=identity_true_positives(objects, found, pairs.select(similarity >= _MATCH)),
+        idtp=int(identity_true_positives(objects, found, pairs.select(similarity >= _MATCH))[0]),
         hota_tp=hota_tp,
         hota_association=hota_association,
         hota_overlap=hota_overlap,

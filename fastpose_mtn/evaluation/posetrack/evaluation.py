@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +124,9 @@ def _run(jobs: list[_Job], workers: int) -> Iterator[SequenceResult]:
     if min(workers, len(jobs)) <= 1:
         yield from map(_compare, jobs)
         return
+    from concurrent.futures import ProcessPoolExecutor  # here, as it is not needed by one worker
+    from multiprocessing import get_context
+
     # A new interpreter, not a fork: the caller may hold threads or a GPU that a fork would break.
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
         yield from pool.map(_compare, jobs)

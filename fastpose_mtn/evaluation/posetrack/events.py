@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
 from fastpose_mtn.evaluation.posetrack.matching import PoseMatches
-from fastpose_mtn.evaluation.posetrack.mot import SequenceTracking, TrackedKind
+from fastpose_mtn.evaluation.posetrack.mot import SequenceTracking, TrackedKinds
 from fastpose_mtn.evaluation.posetrack.people import EvaluatedSequence
+from fastpose_mtn.evaluation.posetrack.protocol import NUM_JOINTS
 
 
 class EventKind(IntEnum):
@@ -53,55 +54,66 @@ def joint_events(
 ) -> TrackingEvents:
     """The events of all joints, also in the frames that poseval replaces by a placeholder."""
     in_mot = np.arange(len(people.frames)) < len(people.frames) - 1
+    rows = []
+    for side in (people.gt, people.predictions):
+        joint, row = np.nonzero((side.has_joint & in_mot[side.frame][:, None]).T)
+        rows.append(joint * len(side) + row)
+    events = _events(people, tracking.joints, *rows)
     gt_of_prediction = np.full(len(people.predictions), -1, np.int64)
     owned = np.flatnonzero(matches.prediction_of_gt >= 0)
     gt_of_prediction[matches.prediction_of_gt[owned]] = owned
-    parts = []
-    for joint, kind in enumerate(tracking.joints):
-        gt_has, prediction_has = people.gt.has_joint[:, joint], people.predictions.has_joint[:, joint]
-        gt = np.flatnonzero(gt_has & in_mot[people.gt.frame])
-        prediction = np.flatnonzero(prediction_has & in_mot[people.predictions.frame])
-        parts.append(_events(people, kind, joint, gt, prediction))
-        owner = matches.prediction_of_gt, gt_of_prediction
-        parts[-1]["shifted"] = _shifted(parts[-1], owner, gt_has, prediction_has)
-    return _collect(people, parts)
+    for kind, column, partner, other_side in (
+        (EventKind.MISS, events.gt, matches.prediction_of_gt, people.predictions),
+        (EventKind.FALSE_POSITIVE, events.prediction, gt_of_prediction, people.gt),
+    ):
+        own = np.flatnonzero(events.kind == kind)
+        other = partner[column[own]]
+        partner_has = np.concatenate([other_side.has_joint, np.zeros((1, NUM_JOINTS), bool)])
+        events.shifted[own] = (other >= 0) & partner_has[other, events.joint[own]]
+    return _in_sequences(people, events)
 
 
 def person_events(people: EvaluatedSequence, tracking: SequenceTracking) -> TrackingEvents:
     """The events of the people, matched by their boxes."""
     boxes = tracking.boxes
-    part = _events(people, boxes, -1, boxes.gt.row, boxes.predictions.row)
-    part["shifted"] = np.zeros(len(part["gt"]), bool)
-    return _collect(people, [part])
+    events = _events(people, boxes, boxes.gt.row, boxes.predictions.row)
+    return _in_sequences(people, replace(events, joint=np.full(len(events), -1)))
 
 
 def _events(
-    people: EvaluatedSequence, tracked: TrackedKind, joint: int, gt: np.ndarray, prediction: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Matches, misses and false positives of one kind, as rows of the evaluated people."""
-    found = tracked.events.matches
+    people: EvaluatedSequence, tracked: TrackedKinds, gt: np.ndarray, prediction: np.ndarray
+) -> TrackingEvents:
+    """Matches, misses and false positives, by rows and frames of the evaluated people; none is shifted.
+
+    Args:
+        people: what is compared.
+        tracked: their kinds of objects.
+        gt: (N,) rows of all objects, ``kind * people + row``.
+        prediction: (M,) of all predictions, likewise.
+    """
+    found, kinds = tracked.events.matches, tracked.kinds
+    num_gt, num_predictions = max(1, len(people.gt)), max(1, len(people.predictions))
     matched_gt, matched_prediction = tracked.gt.row[found.gt], tracked.predictions.row[found.prediction]
-    missed = _without(gt, matched_gt, len(people.gt))
-    false = _without(prediction, matched_prediction, len(people.predictions))
-    part = {
-        "gt": np.concatenate([matched_gt, missed, np.full(len(false), -1)]),
-        "prediction": np.concatenate([matched_prediction, np.full(len(missed), -1), false]),
-        "kind": np.concatenate(
-            [
-                np.where(tracked.events.switch, EventKind.SWITCH, EventKind.MATCH),
-                np.full(len(missed), EventKind.MISS),
-                np.full(len(false), EventKind.FALSE_POSITIVE),
-            ]
-        ).astype(np.int8),
-        "distance": np.concatenate([found.distance, np.full(len(missed) + len(false), np.nan)]),
-    }
-    frame = np.concatenate(
-        [people.gt.frame[matched_gt], people.gt.frame[missed], people.predictions.frame[false]]
+    missed = _without(gt, matched_gt, kinds.count * num_gt)
+    false = _without(prediction, matched_prediction, kinds.count * num_predictions)
+    objects, predictions = np.append(matched_gt, missed), np.append(matched_prediction, false)
+    frame = np.append(people.gt.frame[objects % num_gt], people.predictions.frame[false % num_predictions])
+    joint = np.append(objects // num_gt, false // num_predictions)
+    kind = np.concatenate([
+        np.where(tracked.events.switch, EventKind.SWITCH, EventKind.MATCH),
+        np.full(len(missed), EventKind.MISS),
+        np.full(len(false), EventKind.FALSE_POSITIVE),
+    ])  # fmt: skip
+    order = np.argsort(joint * kinds.frames + frame, kind="stable")
+    return TrackingEvents(
+        frame=frame[order],
+        joint=joint[order],
+        gt=np.append(objects % num_gt, np.full(len(false), -1))[order],
+        prediction=np.insert(predictions % num_predictions, len(found), np.full(len(missed), -1))[order],
+        kind=kind.astype(np.int8)[order],
+        distance=np.append(found.distance, np.full(len(missed) + len(false), np.nan))[order],
+        shifted=np.zeros(len(frame), bool),
     )
-    part["frame"] = frame
-    part["joint"] = np.full(len(frame), joint)
-    order = np.argsort(frame, kind="stable")
-    return {name: values[order] for name, values in part.items()}
 
 
 def _without(rows: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:
@@ -111,28 +123,11 @@ def _without(rows: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:
     return np.flatnonzero(left)
 
 
-def _shifted(
-    part: dict[str, np.ndarray],
-    owner: tuple[np.ndarray, np.ndarray],
-    gt_has: np.ndarray,
-    prediction_has: np.ndarray,
-) -> np.ndarray:
-    prediction_of_gt, gt_of_prediction = owner
-    shifted = np.zeros(len(part["gt"]), bool)
-    for kind, column, partner, partner_has in (
-        (EventKind.MISS, "gt", prediction_of_gt, prediction_has),
-        (EventKind.FALSE_POSITIVE, "prediction", gt_of_prediction, gt_has),
-    ):
-        events = np.flatnonzero(part["kind"] == kind)
-        other = partner[part[column][events]]
-        shifted[events] = (other >= 0) & np.append(partner_has, False)[other]
-    return shifted
-
-
-def _collect(people: EvaluatedSequence, parts: list[dict[str, np.ndarray]]) -> TrackingEvents:
-    """Parts in one, their rows and frames turned from the evaluated people's to the sequences'."""
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    for name, side in (("gt", people.gt), ("prediction", people.predictions)):
-        whole[name] = np.where(whole[name] >= 0, np.append(side.row, -1)[whole[name]], -1)
-    whole["frame"] = people.frames[whole["frame"]]
-    return TrackingEvents(**whole)
+def _in_sequences(people: EvaluatedSequence, events: TrackingEvents) -> TrackingEvents:
+    """Events with rows and frames of the sequences instead of the evaluated people's."""
+    return replace(
+        events,
+        frame=people.frames[events.frame],
+        gt=np.append(people.gt.row, -1)[events.gt],
+        prediction=np.append(people.predictions.row, -1)[events.prediction],
+    )

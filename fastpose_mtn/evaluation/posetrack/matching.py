@@ -81,10 +81,10 @@ def joint_distances(
     gt: EvaluatedPeople, predictions: EvaluatedPeople, gt_rows: np.ndarray, prediction_rows: np.ndarray
 ) -> np.ndarray:
     """(N, 15) distances in head sizes of N pairs; infinite where one of them lacks the joint."""
-    offset = predictions.points[prediction_rows] - gt.points[gt_rows]
+    x, y = np.moveaxis(predictions.points[prediction_rows] - gt.points[gt_rows], 2, 0)
     both = predictions.has_joint[prediction_rows] & gt.has_joint[gt_rows]
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.sqrt((offset**2).sum(axis=2)) / gt.head_sizes[gt_rows][:, None]
+        distance = np.sqrt(x**2 + y**2) / gt.head_sizes[gt_rows][:, None]
     return np.where(both & ~np.isnan(distance), distance, np.inf)
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from fastpose_mtn.data.posetrack.sequence import NO_TRACK_ID
+from fastpose_mtn.evaluation.hota import HOTA_ALPHAS, hota_counts
 from fastpose_mtn.evaluation.posetrack.matching import PoseMatches
 from fastpose_mtn.evaluation.posetrack.people import EvaluatedPeople, EvaluatedSequence
 from fastpose_mtn.evaluation.posetrack.protocol import (
@@ -34,12 +35,11 @@ from fastpose_mtn.evaluation.posetrack.protocol import (
     mean_of_numbers,
 )
 from fastpose_mtn.evaluation.tracking_metrics import (
-    HOTA_ALPHAS,
     Candidates,
     ClearEvents,
+    Kinds,
     Presence,
     clear_events,
-    hota_counts,
     identity_true_positives,
     num_fragmentations,
 )
@@ -85,9 +85,13 @@ class TrackingSums:
 
 
 @dataclass(frozen=True, eq=False)
-class TrackedKind:
-    """One kind of object of a sequence, matched over time; positions of ``events`` are in the presences."""
+class TrackedKinds:
+    """Objects of a sequence, matched over time; positions of ``events`` are in the presences.
 
+    A kind's frames and rows lie behind those of the kind before: a row is ``kind * people + row``.
+    """
+
+    kinds: Kinds
     gt: Presence
     predictions: Presence
     events: ClearEvents
@@ -97,8 +101,8 @@ class TrackedKind:
 class SequenceTracking:
     """The matching of a sequence: its 15 kinds of joints and its boxes, with their sums."""
 
-    joints: tuple[TrackedKind, ...]
-    boxes: TrackedKind
+    joints: TrackedKinds
+    boxes: TrackedKinds
     joint_sums: TrackingSums
     box_sums: TrackingSums
 
@@ -108,26 +112,33 @@ def track_sequence(people: EvaluatedSequence, matches: PoseMatches) -> SequenceT
     gt_count, prediction_count = people.gt.per_frame[:-1], people.predictions.per_frame[:-1]
     empty = (gt_count == 0) | (prediction_count == 0)
     used = np.append(~empty, False)
-    gt_used, prediction_used = used[people.gt.frame], used[people.predictions.frame]
-    kinds, sums = [], []
-    bounds = np.searchsorted(matches.pairs.joint, np.arange(NUM_JOINTS + 1))
-    for joint in range(NUM_JOINTS):
-        chunk = slice(bounds[joint], bounds[joint + 1])
-        gt = _presence(people.gt, gt_used & people.gt.has_joint[:, joint])
-        predictions = _presence(people.predictions, prediction_used & people.predictions.has_joint[:, joint])
-        pairs = Candidates(
-            matches.pairs.gt[chunk], matches.pairs.prediction[chunk], matches.pairs.distance[chunk]
-        )
-        pairs = pairs.select(gt_used[pairs.gt])
-        kind, kind_sums = _track(gt, predictions, pairs, DISTANCE_THRESHOLD, int(empty.sum()))
-        kinds.append(kind)
-        sums.append(kind_sums)
-    joint_sums = TrackingSums(*(np.concatenate([getattr(s, f.name) for s in sums]) for f in fields(sums[0])))
+    kinds = Kinds(NUM_JOINTS, max(1, len(people.frames)))
+    gt, predictions = (
+        _joint_presence(side, side.has_joint & used[side.frame][:, None], kinds.frames)
+        for side in (people.gt, people.predictions)
+    )
+    near = matches.pairs
+    counted = used[people.gt.frame][near.gt]
+    pairs = Candidates(
+        np.searchsorted(gt.row, (near.joint * len(people.gt) + near.gt)[counted]),
+        np.searchsorted(predictions.row, (near.joint * len(people.predictions) + near.prediction)[counted]),
+        near.distance[counted],
+    )
+    joints, joint_sums = _track(gt, predictions, pairs, DISTANCE_THRESHOLD, int(empty.sum()), kinds)
     boxes, box_sums = _track_boxes(people)
-    return SequenceTracking(tuple(kinds), boxes, joint_sums, box_sums)
+    return SequenceTracking(joints, boxes, joint_sums, box_sums)
 
 
-def _track_boxes(people: EvaluatedSequence) -> tuple[TrackedKind, TrackingSums]:
+def _joint_presence(people: EvaluatedPeople, present: np.ndarray, frames: int) -> Presence:
+    """The joints (P, 15) that are there, kind by kind."""
+    joint, row = np.nonzero(present.T)
+    ids, number = np.unique(people.track_ids, return_inverse=True)
+    return Presence(
+        joint * frames + people.frame[row], joint * len(ids) + number[row], joint * len(people) + row
+    )
+
+
+def _track_boxes(people: EvaluatedSequence) -> tuple[TrackedKinds, TrackingSums]:
     """Boxes of all frames but the last, as for joints, but with no placeholders.
 
     People without a labelled joint are neither objects nor, where a box of theirs is predicted, is that
@@ -151,7 +162,7 @@ def _track_boxes(people: EvaluatedSequence) -> tuple[TrackedKind, TrackingSums]:
         excused[matched.prediction[~labelled[matched.gt]]] = True
         gt, predictions = gt.select(labelled), predictions.select(~excused)
         pairs = _box_pairs(people, gt, predictions)
-    return _track_positions(gt, predictions, pairs, 1 - IOU_THRESHOLD, 0)
+    return _track(gt, predictions, pairs, 1 - IOU_THRESHOLD, 0, Kinds(1, max(1, len(people.frames))))
 
 
 def _box_pairs(people: EvaluatedSequence, gt: Presence, predictions: Presence) -> Candidates:
@@ -174,37 +185,40 @@ def _presence(people: EvaluatedPeople, mask: np.ndarray) -> Presence:
 
 
 def _track(
-    gt: Presence, predictions: Presence, pairs: Candidates, threshold: float, num_placeholders: int
-) -> tuple[TrackedKind, TrackingSums]:
-    """Tracks one kind of object whose pairs are given by the rows of the people."""
-    positions = Candidates(
-        np.searchsorted(gt.row, pairs.gt), np.searchsorted(predictions.row, pairs.prediction), pairs.distance
-    )
-    return _track_positions(gt, predictions, positions, threshold, num_placeholders)
-
-
-def _track_positions(
-    gt: Presence, predictions: Presence, pairs: Candidates, threshold: float, num_placeholders: int
-) -> tuple[TrackedKind, TrackingSums]:
+    gt: Presence,
+    predictions: Presence,
+    pairs: Candidates,
+    threshold: float,
+    num_placeholders: int,
+    kinds: Kinds,
+) -> tuple[TrackedKinds, TrackingSums]:
+    """Tracks objects whose pairs are given by their positions in the presences."""
     candidates = pairs.select(pairs.distance <= threshold)
     events = clear_events(gt, predictions, candidates)
-    distance = events.matches.distance
-    again = [distance[noted].sum() for noted in (events.ascend, events.transfer, events.migrate)]
-    hota_tp, hota_association, _ = hota_counts(gt, predictions, pairs)
-    sums = TrackingSums(
-        num_objects=np.array([len(gt)], float),
-        num_predictions=np.array([len(predictions)], float),
-        num_matches=np.array([len(distance)], float),
-        num_switches=np.array([events.switch.sum()], float),
-        num_fragmentations=np.array([num_fragmentations(gt, events.matches)], float),
-        num_placeholders=np.array([num_placeholders], float),
-        sum_distance=np.array([distance.sum()]),
-        sum_event_distance=np.array([candidates.distance.sum() + distance.sum() + sum(again)]),
-        idtp=np.array([identity_true_positives(gt, predictions, candidates)], float),
-        hota_tp=hota_tp[None],
-        hota_association=hota_association[None],
+    frame, distance = gt.frame[events.matches.gt], events.matches.distance
+    of_matches = kinds.slices(frame)
+    of_candidates = kinds.slices(gt.frame[candidates.gt])
+    sum_distance = np.array([distance[own].sum() for own in of_matches])
+    sum_event_distance = np.array([candidates.distance[own].sum() for own in of_candidates]) + sum_distance
+    sum_event_distance += sum(  # poseval's, see the module's text
+        np.array([distance[own][noted[own]].sum() for own in of_matches])
+        for noted in (events.ascend, events.transfer, events.migrate)
     )
-    return TrackedKind(gt, predictions, events), sums
+    hota_tp, hota_association, _ = hota_counts(gt, predictions, pairs, kinds)
+    sums = TrackingSums(
+        num_objects=kinds.counts(gt.frame).astype(float),
+        num_predictions=kinds.counts(predictions.frame).astype(float),
+        num_matches=kinds.counts(frame).astype(float),
+        num_switches=kinds.counts(frame[events.switch]).astype(float),
+        num_fragmentations=num_fragmentations(gt, events.matches, kinds).astype(float),
+        num_placeholders=np.full(kinds.count, float(num_placeholders)),
+        sum_distance=sum_distance,
+        sum_event_distance=sum_event_distance,
+        idtp=identity_true_positives(gt, predictions, candidates, kinds).astype(float),
+        hota_tp=hota_tp,
+        hota_association=hota_association,
+    )
+    return TrackedKinds(kinds, gt, predictions, events), sums
 
 
 @dataclass(frozen=True, eq=False)

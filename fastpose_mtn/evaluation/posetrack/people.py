@@ -117,12 +117,10 @@ def _people(
     if regions:
         frame_of_row = sequence.frame_index[rows]
         ruled = np.isin(frame_of_row, list(regions))
-        for frame in np.unique(frame_of_row[ruled]).tolist():
-            people = slice(*np.searchsorted(frame_of_row, [frame, frame + 1]))
-            present = has_joint[people]
-            points = sequence.keypoints[rows[people]][present]
-            present[present] = ~inside_any(points, regions[frame])
-            has_joint[people] = present
+        person, joint = np.nonzero(has_joint & ruled[:, None])
+        polygons = [(polygon, frame) for frame, of_frame in regions.items() for polygon in of_frame]
+        points = sequence.keypoints[rows[person], joint]
+        has_joint[person, joint] = ~inside_any(points, frame_of_row[person], *zip(*polygons, strict=True))
         kept = ~ruled | has_joint.any(axis=1)
         rows, has_joint = rows[kept], has_joint[kept]
     scores = sequence.joint_scores[rows][:, POSEVAL_ORDER]
@@ -173,17 +171,19 @@ def _check_unique_ids(
 ) -> None:
     """Ids are unique within a frame: poseval refuses other predictions, and lets other ground truth pass."""
     people = np.flatnonzero(np.isin(sequence.frame_index, frames) & (sequence.track_ids != NO_TRACK_ID))
-    keys = np.stack([sequence.frame_index[people], sequence.track_ids[people]])
-    found, counts = np.unique(keys, axis=1, return_counts=True)
-    for frame, track_id in found[:, counts > 1].T.tolist():
-        text = (
-            f"{frame_place(sequence, frame)}, track_id: expected an id of its own for each person, "
-            f"got {track_id} more than once"
-        )
-        if warn is None:
-            raise InputError(f"{text}; give each person of a frame another id")
-        warn(f"{text}; identity figures of this sequence depend on the order of the people")
+    frame, track_id = sequence.frame_index[people], sequence.track_ids[people]
+    order = np.lexsort((track_id, frame))
+    twice = (np.diff(frame[order]) == 0) & (np.diff(track_id[order]) == 0)
+    if not twice.any():
         return
+    person = order[1:][twice][0]
+    text = (
+        f"{frame_place(sequence, int(frame[person]))}, track_id: expected an id of its own for each person, "
+        f"got {int(track_id[person])} more than once"
+    )
+    if warn is None:
+        raise InputError(f"{text}; give each person of a frame another id")
+    warn(f"{text}; identity figures of this sequence depend on the order of the people")
 
 
 def _check_needed_fields(

@@ -6,13 +6,16 @@ from fractions import Fraction
 
 import numpy as np
 
+from fastpose_mtn.evaluation.posetrack import regions
 from fastpose_mtn.evaluation.posetrack.regions import inside_any
 
 SQUARE = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])
 
 
 def inside(points: list[list[float]], *polygons: np.ndarray) -> list[bool]:
-    return inside_any(np.array(points, float), polygons).tolist()
+    return inside_any(
+        np.array(points, float).reshape(-1, 2), np.zeros(len(points), np.int64), polygons, [0] * len(polygons)
+    ).tolist()
 
 
 def test_edges_and_corners_are_outside() -> None:
@@ -47,4 +50,13 @@ def test_any_polygon_will_do_and_an_empty_one_holds_nothing() -> None:
     far = SQUARE + 10
     assert inside([[2, 2], [12, 12], [7, 7]], np.zeros((0, 2)), SQUARE, far) == [True, True, False]
     assert inside([[1, 1], [2, 2]], np.array([[0.0, 0.0], [2.0, 2.0], [4.0, 4.0]])) == [False, False]
-    assert inside_any(np.zeros((0, 2)), [SQUARE]).tolist() == []
+    assert inside([], SQUARE) == []
+
+
+def test_a_polygon_is_of_its_frame_alone(monkeypatch) -> None:
+    points = np.array([[2.0, 2.0], [2.0, 2.0], [12.0, 12.0], [2.0, 2.0], [12.0, 12.0]])
+    frame, polygons = np.array([0, 1, 1, 3, 3]), [SQUARE, SQUARE + 10, np.zeros((0, 2)), SQUARE, SQUARE + 10]
+    expected = [True, False, True, True, True]
+    assert inside_any(points, frame, polygons, [0, 1, 1, 3, 3]).tolist() == expected
+    monkeypatch.setattr(regions, "_EDGES_AT_ONCE", 1)
+    assert inside_any(points, frame, polygons, [0, 1, 1, 3, 3]).tolist() == expected
