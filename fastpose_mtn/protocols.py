@@ -8,6 +8,7 @@ Whoever keeps one of these promises can take the place of what is here; nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -84,6 +85,38 @@ class GivenPersonEstimator(Protocol):
             frame: RGB uint8 image (H, W, 3).
             boxes_xyxy: (N, 4) in the frame's pixels.
             scores: (N,) of the boxes, in [0, 1].
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FrameName:
+    """What files call a frame.
+
+    Attributes:
+        index: its place in its source, from 0.
+        number: see ``video.frame.Frame``; of a dataset's image its ``image_id``.
+        file_name: of the image file that it is, without its folder; None for a video's frame.
+    """
+
+    index: int
+    number: int
+    file_name: str | None
+
+
+@runtime_checkable
+class NamedFrameEstimator(Protocol):
+    """What a pose estimator or a detector is besides, where it may need to know which frames it sees: of boxes in a file."""
+
+    def estimate_named(
+        self, frames: Sequence[np.ndarray], names: Sequence[FrameName], min_score: float = 0.0
+    ) -> list[PersonDetections]:
+        """The people of each frame; see ``PersonDetector.estimate``.
+
+        Args:
+            frames: RGB uint8 images (H, W, 3), each of any size.
+            names: of each.
+            min_score: see there.
         """
         ...
 

@@ -26,7 +26,14 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.choice import dataset_measures
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure
 from fastpose_mtn.files import write_text
-from fastpose_mtn.protocols import GivenPersonEstimator, PersonDescriber, PoseEstimator, Tracker
+from fastpose_mtn.protocols import (
+    FrameName,
+    GivenPersonEstimator,
+    NamedFrameEstimator,
+    PersonDescriber,
+    PoseEstimator,
+    Tracker,
+)
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
 
@@ -85,7 +92,7 @@ def evaluate_dataset(
         for failure in batch:
             if isinstance(failure, LoadFailure):
                 raise InputError(failure.message)
-        people = _locate(estimator, batch) if given_boxes else estimator.estimate([i.image for i in batch])
+        people = _locate(estimator, batch) if given_boxes else _find(estimator, batch)
         for image, found in zip(batch, people, strict=True):
             seen = EvaluatedImage(
                 index=next(indices),
@@ -98,6 +105,15 @@ def evaluate_dataset(
             for measure, own in zip(measures, entries, strict=True):
                 own.append(measure.entry(seen, found))
     return _evaluate(measures, entries, rank, world_size)
+
+
+def _find(estimator: PoseEstimator, images: Sequence[LabelledImage]) -> list[PersonDetections]:
+    """The people of each image."""
+    pixels = [image.image for image in images]
+    if not isinstance(estimator, NamedFrameEstimator):
+        return estimator.estimate(pixels)
+    names = [FrameName(image.image_id, image.image_id, Path(image.file_name).name) for image in images]
+    return estimator.estimate_named(pixels, names)
 
 
 def _locate(estimator: PoseEstimator, images: Sequence[LabelledImage]) -> list[PersonDetections]:

@@ -1,19 +1,20 @@
-"""Whose boxes a top-down network looks at: any pose estimator's."""
+"""Whose boxes a top-down network looks at: any pose estimator's, or those in a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fastpose_mtn.checkpoints.loading import inference_config
+from fastpose_mtn.checkpoints.loading import inference_config, load_weights
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.estimators.exported import ExportedEstimator
 from fastpose_mtn.protocols import PoseEstimator
 from fastpose_mtn.registry import SYSTEMS
+from fastpose_mtn.systems.topdown.box_files import SUFFIXES, BoxesFromFile
 
 
-def build_detector(cfg: CfgNode, *, device: str, precision: str) -> PoseEstimator | None:
+def build_detector(cfg: CfgNode, *, device: str, precision: str) -> PoseEstimator | BoxesFromFile | None:
     """The estimator that ``MODEL.TOPDOWN.DETECTOR`` names, whose joints nobody looks at; None: there is none.
 
     People found twice are left to the top-down network, which sees their joints better.
@@ -29,6 +30,8 @@ def build_detector(cfg: CfgNode, *, device: str, precision: str) -> PoseEstimato
     source = cfg.MODEL.TOPDOWN.DETECTOR.WEIGHTS
     if not source:
         return None
+    if Path(source).suffix in SUFFIXES:
+        return BoxesFromFile(Path(source))
     options = ["TEST.POSE_NMS.ENABLED", "False"]
     if cfg.INPUT.MIN_SIZE_TEST:
         options += ["INPUT.MIN_SIZE_TEST", str(cfg.INPUT.MIN_SIZE_TEST)]
@@ -43,4 +46,14 @@ def build_detector(cfg: CfgNode, *, device: str, precision: str) -> PoseEstimato
             f"such as people"
         )
     own.MODEL.DEVICE = device
-    return SYSTEMS.get(own.MODEL.META_ARCHITECTURE).build_estimator(own, device=device, precision=precision)
+    own.MODEL.KEYPOINT_ON = False  # boxes and their own scores are wanted
+    own.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0
+    own.MODEL.TIMM.PRETRAINED = False
+    system = SYSTEMS.get(own.MODEL.META_ARCHITECTURE)
+    network = system.build_network(own)
+    report = load_weights(network, source, strict=False)
+    if report.missing or report.mismatched:
+        raise InputError(
+            f"MODEL.TOPDOWN.DETECTOR.WEIGHTS {source}: weights of another architecture; {report}"
+        )
+    return system.build_estimator(own, network, device=device, precision=precision)

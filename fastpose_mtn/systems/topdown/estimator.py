@@ -12,8 +12,9 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.frames import check_frames
 from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, warp_person
 from fastpose_mtn.ops.pose_nms import PoseNMS
-from fastpose_mtn.protocols import PersonDescriber, PoseEstimator
+from fastpose_mtn.protocols import FrameName, NamedFrameEstimator, PersonDescriber, PoseEstimator
 from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
 from fastpose_mtn.systems.topdown.detectors import build_detector
 from fastpose_mtn.systems.topdown.locator import JointLocator
 
@@ -28,7 +29,7 @@ class TopDownEstimator:
 
     Args:
         locator: the pose network.
-        detector: finds people; None: they are always given.
+        detector: finds people, or has their boxes in a file; None: they are always given.
         padding: factor on boxes, see ``ops.person_crops.crop_regions``.
         pose_batch: crops that go through the network together at most.
         score: one of ``SCORES``, see ``MODEL.TOPDOWN.SCORE``.
@@ -43,7 +44,7 @@ class TopDownEstimator:
     def __init__(
         self,
         locator: JointLocator,
-        detector: PoseEstimator | None,
+        detector: PoseEstimator | BoxesFromFile | None,
         *,
         padding: float = 1.25,
         pose_batch: int = 64,
@@ -102,12 +103,35 @@ class TopDownEstimator:
             InputError: there is no detector.
         """
         check_frames(frames)
+        least = max(self._min_box_score, min_score)  # joints only lower a box's score
+        return self._report(frames, self._finds_people().estimate(frames, least), least)
+
+    def estimate_named(
+        self, frames: Sequence[np.ndarray], names: Sequence[FrameName], min_score: float = 0.0
+    ) -> list[PersonDetections]:
+        """``estimate``, of frames that are known by their names; see ``protocols.NamedFrameEstimator``.
+
+        Raises:
+            InputError: there is no detector, or its file is of other frames.
+        """
+        check_frames(frames)
+        detector, least = self._finds_people(), max(self._min_box_score, min_score)
+        if isinstance(detector, NamedFrameEstimator):
+            return self._report(frames, detector.estimate_named(frames, names, least), least)
+        return self._report(frames, detector.estimate(frames, least), least)
+
+    def _finds_people(self) -> PoseEstimator | BoxesFromFile:
         if self.detector is None:
             raise InputError("no detector: MODEL.TOPDOWN.DETECTOR.WEIGHTS names nobody who finds people")
-        least = max(self._min_box_score, min_score)  # joints only lower a box's score
-        found = [self._select(people, least) for people in self.detector.estimate(frames, least)]
-        located = [people.best_first() for people in self._locate(frames, found)]
-        return located if self._pose_nms is None else [self._pose_nms(people) for people in located]
+        return self.detector
+
+    def _report(
+        self, frames: Sequence[np.ndarray], found: Sequence[PersonDetections], least: float
+    ) -> list[PersonDetections]:
+        """The people of each frame, of those whom the detector found and scored ``least`` or more."""
+        located = self._locate(frames, [self._select(people, least) for people in found])
+        best = [people.best_first() for people in located]
+        return best if self._pose_nms is None else [self._pose_nms(people) for people in best]
 
     def estimate_given(
         self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray

@@ -10,6 +10,7 @@ from tiny_topdown import SMALL
 from fastpose_mtn.build import build_pose_tracking
 from fastpose_mtn.commands.track import main as track
 from fastpose_mtn.commands.train import main as train
+from fastpose_mtn.tracking.detections_file import load
 
 DRAWN = "synthetic://t?seeds=0-1&frames=4&size=96x64&people=2"
 
@@ -50,6 +51,8 @@ def test_weights_are_tracked_with_a_detectors_boxes(weights, tmp_path):
 def test_the_detector_gives_vectors_and_its_own_weights_are_asked_for(weights):
     built = build_pose_tracking(weights=str(weights), detector="people", device="cpu")
     assert built.estimator.embedding_dim == 128
+    (boxes,) = built.estimator.detector.estimate([np.zeros((64, 64, 3), np.uint8)])
+    assert boxes.keypoints.shape[1] == 0  # the detector's joints are not even computed
     (found,) = built.estimator.estimate([np.zeros((64, 64, 3), np.uint8)])
     assert found.keypoints.shape[1:] == (19, 3)
     with pytest.raises(ValueError, match="--detector people: these weights find people by themselves"):
@@ -63,3 +66,20 @@ def test_an_identity_head_is_refused(tmp_path, capsys):
         train(["--config-file", "alphapose-s", *SMALL, "OUTPUT_DIR", str(tmp_path), "MODEL.REID_ON", "True",
                "DATASETS.TRAIN", f"['{DRAWN}']", "DATASETS.TEST", "[]"])  # fmt: skip
     assert "MODEL.REID_ON True: a top-down network describes nobody" in capsys.readouterr().err
+
+
+def test_boxes_may_lie_in_a_file(weights, tmp_path):
+    clip = write_video(tmp_path / "walk.mp4", [moving(i, (96, 128)) for i in range(3)])
+    boxes = [{"image_id": i, "category_id": 1, "bbox": [10 + i, 10, 30, 60], "score": 0.9} for i in (0, 2)]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    with pytest.raises(SystemExit) as stop:
+        track(
+            [
+                str(clip), "--weights", str(weights), "--detector", str(tmp_path / "boxes.json"), "--output", str(tmp_path / "out"),
+                "--save-detections", "--no-video", "--quiet", "--device", "cpu", "MODEL.TOPDOWN.SCORE", "box",
+            ]
+        )  # fmt: skip
+    assert not stop.value.code
+    saved = load(tmp_path / "out" / "walk.detections.npz")
+    assert [len(frame.detections) for frame in saved] == [1, 0, 1]
+    assert saved.frames[2].detections.boxes.tolist() == [[12, 10, 42, 70]]

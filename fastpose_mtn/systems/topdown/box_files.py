@@ -1,0 +1,163 @@
+"""Boxes from a file in place of a detector: COCO's results, MOTChallenge's det.txt, or saved detections."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fastpose_mtn.data.json_fields import expect_list, expect_object, load_json, wrong
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.protocols import FrameName
+from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.tracking import detections_file
+
+_LOG = logging.getLogger("fastpose_mtn")
+SUFFIXES = (".json", ".txt", ".npz")
+_COLUMNS = "frame,id,left,top,width,height,score"
+
+
+class BoxesFromFile:
+    """The people of each frame as a file has them; see ``protocols.NamedFrameEstimator``.
+
+    A frame is looked up by its file's name, and where the file has none of that name by its number: COCO's ``image_id``,
+    MOTChallenge's frame (from 1), or the saved one. A frame that the file does not name has nobody in it; COCO's results
+    cannot say so otherwise.
+
+    Args:
+        path: ``.json``: COCO's list of results, ``image_id`` (a number or a file's name), ``bbox`` and, or else 1,
+            ``score``; entries of other categories than 1 are left out. ``.txt``: MOTChallenge's detections, whose scores
+            are divided by the largest where that is above 1. ``.npz``: what ``--save-detections`` wrote.
+
+    Raises:
+        InputError: the file is missing, or something in it is not as it should be, which the message names.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise InputError(f"--detector {path}: no such file")
+        self.path, self.embedding_dim = path, None
+        self._sizes_hw: dict[str, tuple[int, int]] = {}  # of the frames, where the file says them
+        self._first_number = 0  # of a video's first frame
+        self._told = False
+        if path.suffix == ".json":
+            self._people = _coco_results(path)
+        elif path.suffix == ".txt":
+            self._people, self._first_number = _mot_detections(path), 1
+        else:
+            saved = detections_file.load(path)
+            self._people = {_name(f.file_name, f.number): f.detections for f in saved}
+            self._sizes_hw = {_name(f.file_name, f.number): f.image_size_hw for f in saved}
+            dims = {f.detections.embeddings.shape[1] for f in saved if f.detections.embeddings is not None}
+            self.embedding_dim = next(iter(dims), None)
+
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
+        """Nobody knows which frames these are.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"--detector {self.path}: boxes in a file are those of a source's frames; track that source"
+        )
+
+    def estimate_named(
+        self, frames: Sequence[np.ndarray], names: Sequence[FrameName], min_score: float = 0.0
+    ) -> list[PersonDetections]:
+        """The people of each frame, best first.
+
+        Raises:
+            InputError: a frame has another size than the file says.
+        """
+        return [self._of(frame, name) for frame, name in zip(frames, names, strict=True)]
+
+    def _of(self, frame: np.ndarray, name: FrameName) -> PersonDetections:
+        number = name.index + 1 if self._first_number else name.number
+        keys = [str(number)] if name.file_name is None else [name.file_name, str(number)]
+        key = next((key for key in keys if key in self._people), None)
+        if key is None:
+            return PersonDetections.empty(0, self.embedding_dim)
+        size_hw = (frame.shape[0], frame.shape[1])
+        if self._sizes_hw.get(key, size_hw) != size_hw:
+            height, width = self._sizes_hw[key]
+            raise InputError(
+                f"--detector {self.path}: frame {keys[0]} is {width}x{height} there, and {size_hw[1]}x{size_hw[0]} here; give "
+                f"the frames that its boxes were found in"
+            )
+        people = self._people[key]
+        outside = (people.boxes[:, 0] >= size_hw[1]) | (people.boxes[:, 1] >= size_hw[0])
+        if (outside | (people.boxes[:, 2:] <= 0).any(axis=1)).any() and not self._told:
+            self._told = True
+            _LOG.warning(
+                "%s: boxes of frame %s lie outside it, %dx%d pixels: are they of other frames?",
+                self.path, keys[0], size_hw[1], size_hw[0],
+            )  # fmt: skip
+        return people.best_first()
+
+
+def _name(file_name: str | None, number: int) -> str:
+    return str(number) if file_name is None else file_name
+
+
+def _coco_results(path: Path) -> dict[str, PersonDetections]:
+    rows: dict[str, list[list[float]]] = {}
+    for index, value in enumerate(expect_list(load_json(path), str(path))):
+        place = f"{path}: [{index}]"
+        entry = expect_object(value, place)
+        image = entry.get("image_id")
+        if isinstance(image, bool) or not isinstance(image, (int, str)):
+            wrong(f"{place}.image_id", "a number or a file's name", image)
+        if entry.get("category_id", 1) != 1:
+            continue
+        box, score = entry.get("bbox"), entry.get("score", 1.0)
+        if (
+            not isinstance(box, list)
+            or len(box) != 4
+            or not all(_is_number(v) for v in box)
+            or min(box[2:]) < 0
+        ):
+            wrong(f"{place}.bbox", "[x, y, width, height] in pixels", box)
+        if not _is_number(score) or not 0 <= score <= 1:
+            wrong(f"{place}.score", "a number in [0, 1]", score)
+        x, y, width, height = box
+        rows.setdefault(str(image), []).append([x, y, x + width, y + height, score])
+    return _detections(rows)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _mot_detections(path: Path) -> dict[str, PersonDetections]:
+    rows: dict[str, list[list[float]]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            frame, _, x, y, width, height, *rest = (float(word) for word in line.split(","))
+        except ValueError:
+            frame, x, y, width, height, rest = math.nan, 0.0, 0.0, 0.0, 0.0, []
+        if not (frame >= 1 and frame == round(frame) and width >= 0 and height >= 0 and math.isfinite(x + y)):
+            raise InputError(
+                f"--detector {path}: line {number}: expected {_COLUMNS} with frames from 1, got {line!r}"
+            )
+        score = rest[0] if rest else -1.0
+        rows.setdefault(str(int(frame)), []).append([x, y, x + width, y + height, score])
+    most = max((row[4] for own in rows.values() for row in own), default=1.0)
+    for own in rows.values():
+        for row in own:
+            row[4] = row[4] / max(most, 1.0) if row[4] >= 0 else 1.0  # -1: not known
+    return _detections(rows)
+
+
+def _detections(rows: Mapping[str, list[list[float]]]) -> dict[str, PersonDetections]:
+    found = {}
+    for name, own in rows.items():
+        table = np.array(own, np.float32)
+        found[name] = PersonDetections(
+            boxes=table[:, :4], scores=table[:, 4], keypoints=np.zeros((len(table), 0, 3), np.float32)
+        )
+    return found

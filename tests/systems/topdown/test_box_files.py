@@ -1,0 +1,98 @@
+"""Boxes in files in place of a detector."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastpose_mtn.protocols import FrameName, NamedFrameEstimator
+from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
+from fastpose_mtn.tracking.detections_file import SavedFrame, save
+
+FRAME = np.zeros((60, 80, 3), np.uint8)
+
+
+def coco(tmp_path, *entries):
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps(list(entries)))
+    return BoxesFromFile(path)
+
+
+def of(detector, index, number=None, file_name=None):
+    (found,) = detector.estimate_named(
+        [FRAME], [FrameName(index, index if number is None else number, file_name)]
+    )
+    return found
+
+
+def test_results_of_coco_by_number_and_by_name(tmp_path):
+    detector = coco(
+        tmp_path,
+        {"image_id": 7, "category_id": 1, "bbox": [1, 2, 10, 20], "score": 0.5},
+        {"image_id": 7, "category_id": 1, "bbox": [5, 5, 10, 20], "score": 0.75},
+        {"image_id": 7, "category_id": 3, "bbox": [0, 0, 5, 5], "score": 0.9},
+        {"image_id": "a.jpg", "category_id": 1, "bbox": [3, 3, 4, 4]},
+    )
+    assert isinstance(detector, NamedFrameEstimator)
+    found = of(detector, 0, number=7)
+    assert found.boxes.tolist() == [[5, 5, 15, 25], [1, 2, 11, 22]]
+    assert found.scores.tolist() == [0.75, 0.5]
+    assert of(detector, 3, number=9, file_name="a.jpg").scores.tolist() == [1.0]
+    assert of(detector, 3, number=7, file_name="b.jpg").scores.tolist() == [0.75, 0.5]
+    assert len(of(detector, 5)) == 0
+    with pytest.raises(ValueError, match="boxes in a file are those of a source's frames"):
+        detector.estimate([FRAME])
+
+
+def test_motchallenges_detections_count_frames_from_one(tmp_path):
+    path = tmp_path / "det.txt"
+    path.write_text("1,-1,4,6,10,20,40,-1,-1,-1\n\n2,-1,5,6,10,20,10\n2,-1,7,6,10,20,-1\n")
+    detector = BoxesFromFile(path)
+    assert of(detector, 0, number=17).boxes.tolist() == [[4, 6, 14, 26]]
+    assert of(detector, 1).scores.tolist() == [1.0, 0.25]  # of 40, the largest; -1 is not known
+    for line in ("0,-1,1,1,2,2,1", "1,-1,x", "1,-1,1,1,-2,2,1"):
+        path.write_text(f"1,-1,4,6,10,20,1\n{line}\n")
+        with pytest.raises(ValueError, match=r"det\.txt: line 2: expected frame,id,left,top,.* from 1, got"):
+            BoxesFromFile(path)
+
+
+def test_saved_detections_bring_their_vectors_and_the_frames_size(tmp_path):
+    people = PersonDetections(
+        boxes=np.float32([[1, 1, 9, 30]]), scores=np.float32([0.5]), keypoints=np.zeros((1, 15, 3), np.float32),
+        embeddings=np.ones((1, 4), np.float32),
+    )  # fmt: skip
+    path = tmp_path / "a.detections.npz"
+    frames = [SavedFrame(0, 0.0, (60, 80), people), SavedFrame(1, 0.1, (30, 40), people)]
+    save(path, frames, source="a", skeleton=POSETRACK15)
+    detector = BoxesFromFile(path)
+    assert detector.embedding_dim == 4
+    assert of(detector, 0).embeddings.tolist() == [[1, 1, 1, 1]]
+    assert of(detector, 9).embeddings.shape == (0, 4)
+    with pytest.raises(ValueError, match=r"frame 1 is 40x30 there, and 80x60 here"):
+        of(detector, 1)
+
+
+def test_boxes_of_other_frames_are_told_of(tmp_path, caplog):
+    detector = coco(tmp_path, {"image_id": 0, "bbox": [100, 5, 10, 10], "score": 0.5})
+    assert len(of(detector, 0)) == 1
+    assert "boxes of frame 0 lie outside it, 80x60 pixels: are they of other frames?" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"bbox": [0, 0, 1, 1]}, r"boxes\.json: \[0\]\.image_id: expected a number or a file's name, got"),
+        ({"image_id": 1, "bbox": [0, 0, -1, 1]}, r"\[0\]\.bbox: expected \[x, y, width, height\] in pixels"),
+        (
+            {"image_id": 1, "bbox": [0, 0, 1, 1], "score": 2},
+            r"\[0\]\.score: expected a number in \[0, 1\], got 2",
+        ),
+    ],
+)
+def test_entries_that_are_none(tmp_path, entry, message):
+    with pytest.raises(ValueError, match=message):
+        coco(tmp_path, entry)
+    with pytest.raises(ValueError, match=r"--detector .*absent\.json: no such file"):
+        BoxesFromFile(tmp_path / "absent.json")
