@@ -142,8 +142,18 @@ def get_cfg() -> CfgNode:
     # where results are to be those of another project's weights. Both numbers were chosen on drawn crowds.
     c.TEST.POSE_NMS = CfgNode()
     c.TEST.POSE_NMS.ENABLED = True  # leave them out
+    # what tells that two people are one: joints, that coincide; parametric, AlphaPose's pose NMS (Fang et al., PAMI 2022,
+    # section 3.4), released, its code's, in pixels; oks
+    c.TEST.POSE_NMS.KIND = "joints"
     c.TEST.POSE_NMS.REACH = 0.08  # joints nearer to each other, in heights of the higher box, coincide
     c.TEST.POSE_NMS.SHARE = 1.0 / 3.0  # with more of their joints coinciding, two detections are one person
+    c.TEST.POSE_NMS.OKS = 0.9  # of oks: similarity at and above which two people are one
+    c.TEST.POSE_NMS.SIGMA1 = 1.0  # of parametric: of the confidences (equation 17)
+    c.TEST.POSE_NMS.SIGMA2 = 0.01  # of parametric: of squared distances in sizes of the person (equation 18)
+    c.TEST.POSE_NMS.LAMBDA = 1.7  # of parametric: weight of the distances (equation 19)
+    c.TEST.POSE_NMS.ETA = 1.2  # of parametric: similarity at and above which two people are one
+    c.TEST.POSE_NMS.MERGE = True  # of parametric and released: joints of people who are one are averaged
+    c.TEST.POSE_NMS.FLOOR = 0.05  # of parametric and released: who has no joint this sure is left out
     c.TEST.KEYPOINT_OKS_SIGMAS = []  # for decoding, and Detectron2's AP; empty: the skeleton's
 
     # ours; paper, section 3.3; tracking.parameters.TrackerParameters says where each value is from

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.ops.overlap import iou_matrix
+from fastpose_mtn.ops.pose_similarity import (
+    RELEASED,
+    PoseParameters,
+    clusters,
+    merge_poses,
+    oks_similarity,
+    parametric_similarity,
+    released_similarity,
+)
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections
 
+KINDS = ("joints", "parametric", "released", "oks")
+_PART_WEIGHTS = {"body": 1.0, "foot": 1.0, "face": 0.5, "hands": 0.25}  # of parametric
+_PARAMETERS = PoseParameters()  # to begin with
 _MIN_IOU = 0.1  # detections whose boxes overlap less cannot have many joints in common
 
 
@@ -55,12 +67,19 @@ def pose_nms(
 
 @dataclass(frozen=True)
 class PoseNMS:
-    """``pose_nms`` of a frame's people, by the keys of ``TEST.POSE_NMS``.
+    """Leaves out people found twice in a frame, by the keys of ``TEST.POSE_NMS``.
 
     Attributes:
-        skeleton: of the people; joints of its body count. A face has more of them, and would outvote it.
-        reach: heights of the higher box, above 0.
-        share: of the joints, from 0 to less than 1.
+        skeleton: of the people. The joints of its body count, a face's many would outvote them; ``parametric`` weighs
+            the parts, and ``released`` knows none.
+        kind: joints: ``pose_nms``; parametric: AlphaPose's, best poses first, where what is left out moves what stays;
+            released: its code's variant, in pixels; oks: at and above a similarity of OKS.
+        reach: of joints: heights of the higher box, above 0.
+        share: of joints: of the joints, from 0 to less than 1.
+        oks: of oks: above 0, at most 1.
+        parameters: of parametric.
+        merge: of parametric and released: joints of the same person are averaged.
+        floor: of parametric and released: people whose surest joint is less sure are left out.
 
     Raises:
         ValueError: a value is out of range.
@@ -69,12 +88,26 @@ class PoseNMS:
     skeleton: Skeleton
     reach: float = 0.08
     share: float = 1.0 / 3.0
+    kind: str = "joints"
+    oks: float = 0.9
+    parameters: PoseParameters = _PARAMETERS
+    merge: bool = True
+    floor: float = 0.05
 
     def __post_init__(self) -> None:
         if not self.reach > 0.0:
             raise ValueError(f"TEST.POSE_NMS.REACH: expected heights above 0, got {self.reach}")
         if not 0.0 <= self.share < 1.0:
             raise ValueError(f"TEST.POSE_NMS.SHARE: expected a share from 0 to below 1, got {self.share}")
+        if self.kind not in KINDS:
+            raise ValueError(f"TEST.POSE_NMS.KIND: expected one of {', '.join(KINDS)}, got {self.kind!r}")
+        if not 0.0 < self.oks <= 1.0:
+            raise ValueError(f"TEST.POSE_NMS.OKS: expected a similarity above 0, at most 1, got {self.oks}")
+        if not min(self.parameters.sigma1, self.parameters.sigma2) > 0:
+            raise ValueError(
+                f"TEST.POSE_NMS.SIGMA1 and SIGMA2: expected numbers above 0, got {self.parameters.sigma1} and "
+                f"{self.parameters.sigma2}"
+            )
 
     @classmethod
     def from_config(cls, cfg: CfgNode, skeleton: Skeleton | None = None) -> PoseNMS | None:
@@ -85,13 +118,60 @@ class PoseNMS:
             skeleton: of the people; None: ``MODEL.SKELETON``.
         """
         c = cfg.TEST.POSE_NMS
-        made = cls(skeleton or get_skeleton(cfg.MODEL.SKELETON), reach=c.REACH, share=c.SHARE)
+        made = cls(
+            skeleton or get_skeleton(cfg.MODEL.SKELETON),
+            reach=c.REACH,
+            share=c.SHARE,
+            kind=c.KIND,
+            oks=c.OKS,
+            parameters=PoseParameters(c.SIGMA1, c.SIGMA2, c.LAMBDA, c.ETA),
+            merge=c.MERGE,
+            floor=c.FLOOR,
+        )
         return made if c.ENABLED else None
 
     def __call__(self, people: PersonDetections) -> PersonDetections:
         """The people (NumPy) who are kept, in their order."""
-        keypoints = people.keypoints
-        if keypoints.shape[1]:  # else of a network that finds boxes only
-            keypoints = keypoints[:, list(self.skeleton.parts["body"])]
-        kept = pose_nms(people.boxes, people.scores, keypoints, reach=self.reach, share=self.share)
+        if len(people) == 0 or people.keypoints.shape[1] == 0:  # of a network that finds boxes only
+            return people
+        if self.kind in ("parametric", "released"):
+            return self._by_pose(people)
+        body = list(self.skeleton.parts["body"])
+        keypoints = people.keypoints[:, body]
+        if self.kind == "joints":
+            kept = pose_nms(people.boxes, people.scores, keypoints, reach=self.reach, share=self.share)
+        else:
+            order = np.argsort(-people.scores, kind="stable")
+            sigmas = np.array(self.skeleton.sigmas)[body]
+            same = oks_similarity(people.boxes[order], keypoints[order], sigmas) >= self.oks
+            kept = np.zeros(len(people), bool)
+            kept[order[[group[0] for group in clusters(same)]]] = True
         return people if kept.all() else people[kept]
+
+    def _by_pose(self, people: PersonDetections) -> PersonDetections:
+        """The best of each group of like poses; its box and its score stay its own."""
+        order = np.argsort(-people.keypoints[..., 2].mean(axis=1), kind="stable")
+        boxes, poses = people.boxes[order].astype(np.float64), people.keypoints[order].astype(np.float64)
+        if self.kind == "released":
+            similarity, many = released_similarity(boxes, poses)
+            same = (similarity >= RELEASED.threshold) | many
+        else:
+            similarity = parametric_similarity(boxes, poses, self._weights(), self.parameters)
+            same = similarity >= self.parameters.threshold
+        keypoints, kept = people.keypoints.copy(), np.zeros(len(people), bool)
+        for group in clusters(same):
+            leader = order[group[0]]
+            if poses[group[0], :, 2].max() < self.floor:
+                continue
+            kept[leader] = True
+            if self.merge and len(group) > 1:
+                longer = (boxes[group[0], 2:] - boxes[group[0], :2]).max()
+                keypoints[leader] = merge_poses(poses[group], 0.1 * longer)
+        return replace(people, keypoints=keypoints)[kept]
+
+    def _weights(self) -> np.ndarray:
+        """(K,) of the joints, summing to 1: the parts' means weigh, not the numbers of their joints."""
+        weights = np.zeros(len(self.skeleton))
+        for part, joints in self.skeleton.parts.items():
+            weights[list(joints)] = _PART_WEIGHTS[part] / max(1, len(joints))
+        return weights / weights.sum()

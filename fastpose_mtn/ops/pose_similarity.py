@@ -1,0 +1,137 @@
+"""How alike two poses of one frame are, and what one person found several times looks like together.
+
+The parametric similarity is AlphaPose's (Fang et al., PAMI 2022, section 3.4). Its equation 16 as printed is the wrong way
+round: equation 19 is a similarity, so a pose is left out where it is *at least* the threshold, as its code has it.
+
+All functions take NumPy arrays, change none of them and keep no state.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastpose_mtn.ops.oks import AREA_PER_BOX
+
+_SEEN = 0.2  # confidence above which a joint counts for OKS
+_TINY = 1e-9
+_MERGE_REACH = 15.0  # pixels, at most, within which a joint is merged with the reference's
+_RELEASED_REACH = 7.0  # pixels, at most, within which two joints are one to the released code
+_RELEASED_JOINTS = 5  # of them are one person
+
+
+class PoseParameters(NamedTuple):
+    """The parameters of the parametric similarity (equations 17 to 19).
+
+    Attributes:
+        sigma1: of the confidences' hyperbolic tangent.
+        sigma2: of the distances; square roots of boxes' areas, squared, or of the released variant pixels.
+        weight: lambda, of the distances' term.
+        threshold: eta, at and above which two poses are one person's.
+    """
+
+    sigma1: float = 1.0
+    sigma2: float = 0.01
+    weight: float = 1.7
+    threshold: float = 1.2
+
+
+RELEASED = PoseParameters(sigma1=1.0, sigma2=2.65, weight=1.7, threshold=22.48)
+
+
+def parametric_similarity(
+    boxes_xyxy: np.ndarray, keypoints: np.ndarray, weights: np.ndarray, parameters: PoseParameters
+) -> np.ndarray:
+    """(N, N): row i compares everybody with person i, whose box gives the measure (equation 19).
+
+    Distances are in units of the person, sqrt(wh) of the box, and joints are averaged, so that nothing depends on the
+    size of people or on the number of joints. In the paper's pixels it would.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        keypoints: (N, K, 3) x, y and confidence.
+        weights: (K,) of the joints, summing to 1.
+        parameters: see there.
+    """
+    size = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], _TINY)
+    offset = keypoints[:, None, :, :2] - keypoints[None, :, :, :2]
+    near = (np.abs(offset) <= size[:, None, None] / 20).all(
+        axis=-1
+    )  # equation 17: a box a tenth of the person's
+    sure = np.tanh(keypoints[..., 2] / parameters.sigma1)
+    distance = (offset**2).sum(axis=-1) / size.prod(axis=1)[:, None, None]
+    terms = near * (sure[:, None] * sure[None]) + parameters.weight * np.exp(-distance / parameters.sigma2)
+    return terms @ weights
+
+
+def released_similarity(
+    boxes_xyxy: np.ndarray, keypoints: np.ndarray, parameters: PoseParameters = RELEASED
+) -> tuple[np.ndarray, np.ndarray]:
+    """The released code's similarity, in pixels, and its second criterion.
+
+    Returns:
+        (N, N) similarities, sums over joints, and (N, N) bool: five joints or more lie within a tenth of the longer side
+        of person i's box, 7 pixels at most. Nearly all that it suppresses it suppresses by the second one.
+    """
+    offset = keypoints[:, None, :, :2] - keypoints[None, :, :, :2]
+    distance = np.hypot(offset[..., 0], offset[..., 1])
+    sure = np.tanh(keypoints[..., 2] / parameters.sigma1)
+    score = ((distance <= 1) * (sure[:, None] * sure[None])).sum(axis=-1)
+    similarity = score + parameters.weight * np.exp(-distance / parameters.sigma2).sum(axis=-1)
+    longer = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).max(axis=1)
+    reach = np.minimum(0.1 * longer, _RELEASED_REACH)
+    return similarity, (distance < reach[:, None, None]).sum(axis=-1) >= _RELEASED_JOINTS
+
+
+def oks_similarity(boxes_xyxy: np.ndarray, keypoints: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
+    """(N, N) object keypoint similarities, over the joints that both have a confidence above 0.2 in; 0 without any.
+
+    The area is the mean of both people's, of which it is a share of the box, see ``oks.AREA_PER_BOX``.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        keypoints: (N, K, 3).
+        sigmas: (K,).
+    """
+    area = AREA_PER_BOX * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
+    mean = np.maximum((area[:, None] + area[None]) / 2, _TINY)
+    offset = keypoints[:, None, :, :2] - keypoints[None, :, :, :2]
+    scaled = (offset**2).sum(axis=-1) / (2 * (2 * sigmas) ** 2 * mean[..., None])
+    seen = keypoints[..., 2] > _SEEN
+    both = seen[:, None] & seen[None]
+    return (np.exp(-scaled) * both).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
+
+
+def clusters(same: np.ndarray) -> list[np.ndarray]:
+    """People in groups: who comes first leads a group of all those later who are the same and in no group yet.
+
+    Args:
+        same: (N, N) bool, of people in order: row i says who is the same as i.
+
+    Returns:
+        Of each group the (n,) numbers, its leader's first.
+    """
+    free = np.ones(len(same), bool)
+    found = []
+    for person in range(len(same)):
+        if free[person]:
+            members = np.flatnonzero(free & same[person])
+            free[members], free[person] = False, False
+            found.append(np.concatenate(([person], members[members != person])))
+    return found
+
+
+def merge_poses(poses: np.ndarray, reach: float) -> np.ndarray:
+    """One pose (K, 3) of several: each joint the mean, by confidence, of those near the first pose's.
+
+    Args:
+        poses: (n, K, 3); the first is the reference.
+        reach: pixels; never more than 15 count.
+    """
+    offset = poses[..., :2] - poses[:1, :, :2]
+    near = np.hypot(offset[..., 0], offset[..., 1]) <= min(reach, _MERGE_REACH)
+    weight = near * poses[..., 2]
+    total = weight.sum(axis=0)
+    mean = np.einsum("nk,nkc->kc", weight, poses) / np.maximum(total, _TINY)[:, None]
+    return np.where(total[:, None] > 0, mean, poses[0]).astype(poses.dtype)

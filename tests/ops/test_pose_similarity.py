@@ -1,0 +1,149 @@
+"""Parametric pose NMS and OKS-NMS: values worked out before, and what must not matter."""
+
+import numpy as np
+import pytest
+
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.ops.oks import object_keypoint_similarity
+from fastpose_mtn.ops.pose_nms import PoseNMS
+from fastpose_mtn.ops.pose_similarity import (
+    PoseParameters,
+    merge_poses,
+    oks_similarity,
+    parametric_similarity,
+    released_similarity,
+)
+from fastpose_mtn.skeletons import COCO17, HALPE136
+from fastpose_mtn.structures import PersonDetections
+
+WEIGHTS = np.full(17, 1 / 17)
+
+
+def copies(*shifts, confidences=(0.9, 0.6), size=(100.0, 200.0), scale=1.0):
+    """One pose several times, each moved along x, in boxes of their own."""
+    rng = np.random.default_rng(0)
+    pose = np.column_stack((rng.uniform(0, 1, (17, 2)) * size, np.zeros(17)))
+    poses = np.stack([pose + np.array([shift, 0, c]) for shift, c in zip(shifts, confidences, strict=True)])
+    boxes = np.array([[shift, 0, shift + size[0], size[1]] for shift in shifts])
+    poses[..., :2] *= scale
+    return (boxes * scale).astype(np.float32), poses.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("shift", "similarity", "many"),
+    [
+        (0, 35.4397, True), (1, 26.3556, True), (2, 13.5872, True), (3, 9.3163, True), (5, 4.3800, True),
+        (8, 1.4120, False),
+    ],
+)  # fmt: skip
+def test_the_released_similarity_in_pixels(shift, similarity, many):
+    found, second = released_similarity(*copies(0, shift))
+    assert found[0, 1] == pytest.approx(similarity, abs=1e-3)
+    assert found[0, 0] == pytest.approx(37.6224, abs=1e-3)
+    assert second[0, 1] == many
+
+
+def test_the_parametric_similarity():
+    found = parametric_similarity(*copies(0, 0), WEIGHTS, PoseParameters())
+    assert found[0, 1] == pytest.approx(np.tanh(0.9) * np.tanh(0.6) + 1.7, abs=1e-5)
+    assert found[0, 0] == pytest.approx(2.2131, abs=1e-3)
+    six = parametric_similarity(*copies(0, 6), WEIGHTS, PoseParameters())  # beyond the window of 100 / 20
+    assert six[0, 1] == pytest.approx(1.7 * np.exp(-36 / (100 * 200) / 0.01), abs=1e-5)
+
+
+def test_size_matters_to_the_released_variant_only():
+    paper, released = PoseNMS(COCO17, kind="parametric"), PoseNMS(COCO17, kind="released")
+    kept = {}
+    for scale in (0.5, 1, 2, 4):
+        boxes, poses = copies(0, 4, scale=scale)
+        people = PersonDetections(boxes, np.array([0.5, 0.9], np.float32), poses)
+        kept[scale] = len(paper(people)), len(released(people))
+    assert [paper for paper, _ in kept.values()] == [1, 1, 1, 1]
+    assert [released for _, released in kept.values()] == [1, 1, 2, 2]
+
+
+def test_a_pose_and_its_copy_are_merged_by_confidence():
+    pose = np.zeros((17, 3))
+    pose[:, 2] = 0.9
+    moved = pose + np.array([3, 3, -0.3])
+    merged = merge_poses(np.stack((pose, moved)), 20.0)
+    assert merged == pytest.approx(np.tile([1.2, 1.2, 0.78], (17, 1)))
+    assert merge_poses(np.stack((pose, moved + np.array([9, 9, 0]))), 30.0) == pytest.approx(
+        pose
+    )  # 17 px are too far
+    assert merge_poses(np.stack((pose, moved)), 4.0) == pytest.approx(pose)
+    assert merge_poses(np.zeros((2, 17, 3)), 20.0).tolist() == np.zeros((17, 3)).tolist()
+
+
+def test_the_surest_pose_stays_with_its_own_box_and_score_and_nothing_is_changed():
+    boxes, poses = copies(0, 3)
+    people = PersonDetections(boxes, np.array([0.5, 0.9], np.float32), poses)
+    before = poses.copy()
+    one = PoseNMS(COCO17, kind="parametric")(people)
+    assert one.boxes.tolist() == [[0, 0, 100, 200]]
+    assert one.scores.tolist() == [0.5]
+    assert one.keypoints[0, :, 0] == pytest.approx(poses[0, :, 0] + 1.2, abs=1e-4)
+    assert (poses == before).all()
+    plain = PoseNMS(COCO17, kind="parametric", merge=False)(people)
+    assert (plain.keypoints[0] == poses[0]).all()
+    unsure = PersonDetections(boxes, people.scores, poses * np.float32([1, 1, 0.01]))
+    assert len(PoseNMS(COCO17, kind="parametric")(unsure)) == 0
+
+
+def test_faces_and_hands_do_not_outvote_the_body():
+    boxes = np.tile(np.float32([[0, 0, 100, 200]]), (2, 1))
+    poses = np.zeros((2, 136, 3), np.float32)
+    poses[..., 2] = 0.9
+    poses[1, list(HALPE136.parts["body"] + HALPE136.parts["foot"]), 0] = 60
+    people = PersonDetections(boxes, np.array([0.5, 0.9], np.float32), poses)
+    assert len(PoseNMS(HALPE136, kind="parametric")(people)) == 2
+
+
+def test_oks_is_that_of_the_evaluation():
+    boxes, poses = copies(0, 3, confidences=(0.9, 0.9))
+    area = 0.53 * 100 * 200
+    import torch
+
+    truth = torch.from_numpy(poses[1:].copy())
+    wanted = object_keypoint_similarity(
+        torch.from_numpy(poses[:1]), truth, torch.tensor([area]), COCO17.sigmas
+    )
+    found = oks_similarity(boxes, poses, np.array(COCO17.sigmas))
+    assert found[0, 1] == pytest.approx(float(wanted), abs=1e-6)
+    assert found.diagonal() == pytest.approx(1.0)
+    poses[0, :, 2] = 0.1
+    assert oks_similarity(boxes, poses, np.array(COCO17.sigmas))[0, 1] == 0
+
+
+def test_oks_nms_keeps_the_best_scored():
+    boxes, poses = copies(0, 1, 50, confidences=(0.9, 0.9, 0.9))
+    people = PersonDetections(boxes, np.array([0.6, 0.9, 0.7], np.float32), poses)
+    assert PoseNMS(COCO17, kind="oks")(people).scores == pytest.approx([0.9, 0.7])
+
+
+@pytest.mark.parametrize("kind", ["parametric", "released", "oks"])
+def test_nobody_and_three_hundred(kind):
+    suppress = PoseNMS(COCO17, kind=kind)
+    assert len(suppress(PersonDetections.empty(17))) == 0
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 2000, (300, 2))
+    boxes = np.concatenate((corners, corners + np.array([80, 160])), axis=1).astype(np.float32)
+    poses = np.concatenate(
+        (corners[:, None] + rng.uniform(0, 1, (300, 17, 2)) * (80, 160), np.full((300, 17, 1), 0.8)), axis=2
+    ).astype(np.float32)
+    people = PersonDetections(boxes, rng.uniform(0, 1, 300).astype(np.float32), poses)
+    once = suppress(people)
+    assert 250 < len(once) <= 300
+    assert (suppress(people).keypoints == once.keypoints).all()
+
+
+def test_the_configuration_of_kinds():
+    cfg = get_cfg()
+    cfg.merge_from_list(["TEST.POSE_NMS.KIND", "parametric", "TEST.POSE_NMS.ETA", "1.5"])
+    made = PoseNMS.from_config(cfg)
+    assert (made.kind, made.parameters.threshold) == ("parametric", 1.5)
+    cfg.TEST.POSE_NMS.KIND = "soft"
+    with pytest.raises(ValueError, match=r"POSE_NMS\.KIND: expected one of joints, .*, oks, got 'soft'"):
+        PoseNMS.from_config(cfg)
+    with pytest.raises(ValueError, match=r"POSE_NMS\.OKS: expected a similarity above 0, at most 1, got 0"):
+        PoseNMS(COCO17, oks=0.0)
