@@ -279,9 +279,47 @@ HALPE136 = Skeleton(
     source="Halpe Full-Body 136; sigmas of its evaluation API",
 )  # fmt: skip
 
+
+def _of_halpe(name: str, joints: tuple[str, ...]) -> Skeleton:
+    """Some of Halpe's joints as a skeleton of their own."""
+    limbs = tuple(limb for limb in HALPE136.limbs if set(limb) <= set(joints))
+    sigmas = tuple(HALPE136.sigmas[HALPE136.joints.index(joint)] for joint in joints)
+    return Skeleton(name=name, joints=joints, limbs=limbs, sigmas=sigmas, source=HALPE136.source)
+
+
+HALPE26 = _of_halpe("HALPE26", HALPE136.joints[:26])  # body and feet
+HALPE68 = _of_halpe("HALPE68", HALPE136.joints[:26] + HALPE136.joints[94:])  # and hands
+
+_FACE_SIGMAS_68 = (
+    .042, .043, .044, .043, .040, .035, .031, .025, .020, .023, .029, .032, .037, .038, .043, .041, .045, .013, .012, .011,
+    .011, .012, .012, .011, .011, .013, .015, .009, .007, .007, .007, .012, .009, .008, .016, .010, .017, .011, .009, .011,
+    .009, .007, .013, .008, .011, .012, .010, .034, .008, .008, .009, .008, .008, .007, .010, .008, .009, .009, .009, .007,
+    .007, .008, .011, .008, .008, .008, .010, .008,
+)  # fmt: skip
+_HAND_SIGMAS_21 = (
+    .029, .022, .035, .037, .047, .026, .025, .024, .035, .018, .024, .022, .026, .017, .021, .021, .032, .020, .019, .022,
+    .031,
+)  # fmt: skip
+
+COCO_WHOLEBODY133 = Skeleton(
+    name="COCO_WHOLEBODY133",
+    joints=(
+        *COCO17.joints,
+        *(f"{side}_{joint}" for side in ("left", "right") for joint in _FOOT),
+        *HALPE136.joints[26:],
+    ),
+    limbs=(*COCO17.limbs, *(limb for limb in HALPE136.limbs if not {"head", "neck", "hip"} & set(limb)
+                            and limb not in COCO17.limbs)),
+    sigmas=(*COCO17.sigmas, .068, .066, .066, .092, .094, .094, *_FACE_SIGMAS_68, *_HAND_SIGMAS_21, *_HAND_SIGMAS_21),
+    source="COCO-WholeBody; feet are one after the other, where Halpe's alternate; sigmas of its evaluation API",
+)  # fmt: skip
+
 SKELETONS: dict[str, Skeleton] = {
-    s.name: s for s in (POSETRACK15, COCO17, PERSON19, MPII16, CROWDPOSE14, HALPE136)
-}
+    s.name: s
+    for s in (
+        POSETRACK15, COCO17, PERSON19, MPII16, CROWDPOSE14, HALPE136, HALPE26, HALPE68, COCO_WHOLEBODY133,
+    )
+}  # fmt: skip
 
 
 def skeleton_of(joints: Sequence[str]) -> Skeleton:

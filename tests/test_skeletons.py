@@ -40,7 +40,7 @@ def test_parts():
     assert {HALPE136.joints[i] for i in HALPE136.parts["body"]} == {*COCO17.joints, "head", "neck", "hip"}
     assert HALPE136.joints[HALPE136.parts["foot"][0]] == "left_big_toe"
     for skeleton in SKELETONS.values():
-        if skeleton is not HALPE136:
+        if len(skeleton) < 26:  # a mere body
             assert skeleton.parts == {
                 "body": tuple(range(len(skeleton))),
                 "foot": (),
@@ -116,3 +116,21 @@ def test_unknown_names():
         COCO17.index("tail")
     with pytest.raises(ValueError, match="expected 17 joints in axis -2"):
         COCO17.convert(np.zeros((15, 3)), POSETRACK15)
+
+
+def test_whole_bodies_and_parts_of_halpe():
+    counts = {name: [len(joints) for joints in get_skeleton(name).parts.values()] for name in
+              ("HALPE26", "HALPE68", "COCO_WHOLEBODY133", "HALPE136")}  # fmt: skip
+    assert counts == {
+        "HALPE26": [20, 6, 0, 0], "HALPE68": [20, 6, 0, 42], "COCO_WHOLEBODY133": [17, 6, 68, 42],
+        "HALPE136": [20, 6, 68, 42],
+    }  # fmt: skip
+    body, halpe = get_skeleton("COCO_WHOLEBODY133"), get_skeleton("HALPE136")
+    assert body.joints[17:20] == ("left_big_toe", "left_small_toe", "left_heel")
+    assert halpe.joints[20:22] == ("left_big_toe", "right_big_toe")
+    assert len(set(body.limbs)) == len(body.limbs)
+    points = np.arange(133, dtype=np.float32)[:, None].repeat(3, axis=1)
+    moved = body.convert(points, halpe)[:, 0]
+    assert moved[20:26].tolist() == [17, 20, 18, 21, 19, 22]  # feet by their names
+    assert moved[26:].tolist() == list(range(23, 133))
+    assert moved[17:20].tolist() == [0, 0, 0]  # no head, neck and hip

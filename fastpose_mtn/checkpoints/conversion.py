@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from fastpose_mtn.checkpoints.alphapose import from_alphapose, is_alphapose
+
 # torchvision's name (a pattern) -> ours; {0}, {1} are its groups.
 _TORCHVISION: tuple[tuple[str, str], ...] = (
     (r"backbone\.body\.(.+)", "backbone.bottom_up.{0}"),
@@ -135,6 +137,8 @@ def _from_caffe2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Recognises whose names these are and gives ours."""
+    if is_alphapose(tensors):
+        return from_alphapose(tensors)
     if any(name.startswith("roi_heads.keypoint_predictor.") for name in tensors):
         return from_torchvision(tensors)
     if any(name.startswith(("backbone.bottom_up.stem.", "backbone.bottom_up.res2.")) for name in tensors):

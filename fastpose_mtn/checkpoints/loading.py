@@ -11,6 +11,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from fastpose_mtn.checkpoints.alphapose import alphapose_options, is_alphapose
 from fastpose_mtn.checkpoints.conversion import convert
 from fastpose_mtn.checkpoints.weight_files import (
     WeightFile,
@@ -224,6 +225,12 @@ def inference_config(weights: str | None = None, config_file: str | None = None)
     else:
         text = read_metadata(weights_file(source)).get("config")
         if text is None:
+            tensors = read_source(source).tensors
+            if is_alphapose(tensors):
+                cfg.merge_from_file(str(PACKAGED_CONFIGS / "Base-TopDown.yaml"))
+                cfg.merge_from_list(alphapose_options(tensors, source))
+                cfg.MODEL.WEIGHTS = source
+                return cfg
             raise ValueError(f"{source}: these weights carry no configuration; give --config-file")
         cfg = config_from_text(text, source)
     cfg.MODEL.WEIGHTS = source

@@ -82,6 +82,8 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         raise ValueError(
             f"MODEL.TOPDOWN.INPUT_SIZE: expected [height, width] in multiples of 32, got {list(c.INPUT_SIZE)}"
         )
+    if c.COORDINATES not in ("continuous", "index"):
+        raise ValueError(f"MODEL.TOPDOWN.COORDINATES: expected continuous or index, got {c.COORDINATES!r}")
     bottom_up = bottom_up_from_config(cfg, _STRIDES)
     if c.SQUEEZE_EXCITATION:
         add_squeeze_excitation(bottom_up)
@@ -105,5 +107,6 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         input_format=cfg.INPUT.FORMAT,
         loss_weight=c.LOSS_WEIGHT,
         visibility_loss_weight=c.VISIBILITY_LOSS_WEIGHT,
+        index_coordinates=c.COORDINATES == "index",
     )
     return network.to(memory_format=torch.channels_last)

@@ -12,6 +12,9 @@ def add_topdown_config(c: CfgNode) -> None:
     c.MODEL.TOPDOWN.NAME = "DUCPose"  # the network: a name in systems.topdown.system.NETWORKS
     c.MODEL.TOPDOWN.INPUT_SIZE = [256, 192]  # [height, width] of a crop; multiples of 32
     c.MODEL.TOPDOWN.PADDING = 1.25  # factor on the box, once it is extended to the input's proportions
+    # continuous: pixel i spans i to i + 1, as everywhere; index: of weights that others trained, whose cells mean whole
+    # coordinates
+    c.MODEL.TOPDOWN.COORDINATES = "continuous"
     # one squeeze-and-excitation layer in the first block of each stage (paper, section 5.2); bottleneck ResNets only
     c.MODEL.TOPDOWN.SQUEEZE_EXCITATION = True
     # duc (dense upsampling convolutions; paper, section 5.2) or deconv (Simple Baselines, Xiao et al. 2018)

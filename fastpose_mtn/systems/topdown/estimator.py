@@ -36,6 +36,7 @@ class TopDownEstimator:
         min_box_score: boxes scored lower are left out.
         max_people: of a frame at most, the best.
         pose_nms: leaves people found twice out; None: they are reported.
+        index_coordinates: crops are cut as if pixels were points, see ``TopDownNetwork``.
 
     Raises:
         ValueError: a value is out of range.
@@ -52,6 +53,7 @@ class TopDownEstimator:
         min_box_score: float = 0.1,
         max_people: int = 100,
         pose_nms: PoseNMS | None = None,
+        index_coordinates: bool = False,
     ) -> None:
         if score not in SCORES:
             raise ValueError(f"MODEL.TOPDOWN.SCORE: expected one of {', '.join(SCORES)}, got {score!r}")
@@ -60,7 +62,7 @@ class TopDownEstimator:
         self.skeleton, self.detector, self._locator = locator.skeleton, detector, locator
         self._padding, self._pose_batch = padding, pose_batch
         self._score, self._min_box_score, self._max_people = score, min_box_score, max_people
-        self._pose_nms = pose_nms
+        self._pose_nms, self._index_coordinates = pose_nms, index_coordinates
 
     @classmethod
     def from_config(
@@ -87,6 +89,7 @@ class TopDownEstimator:
             min_box_score=c.DETECTOR.SCORE_THRESH,
             max_people=c.DETECTOR.MAX,
             pose_nms=PoseNMS.from_config(cfg),
+            index_coordinates=c.COORDINATES == "index",
         )
 
     @property
@@ -168,7 +171,7 @@ class TopDownEstimator:
     ) -> list[PersonDetections]:
         """The people of each frame, in their order, with their joints and their scores by them."""
         boxes = np.concatenate([own.boxes for own in found]) if found else np.zeros((0, 4), np.float32)
-        regions = crop_regions(boxes, self._locator.size_hw, self._padding)
+        regions = self._regions(boxes)
         frame_of = np.repeat(np.arange(len(found)), [len(own) for own in found])
         joints = self._joints([frames[index] for index in frame_of.tolist()], boxes, regions)
         origin, size = regions[:, None, :2], regions[:, None, 2:] - regions[:, None, :2]
@@ -181,6 +184,18 @@ class TopDownEstimator:
             replace(own, keypoints=keypoints[end - len(own) : end], scores=scores[end - len(own) : end])
             for own, end in zip(found, ends, strict=True)
         ]
+
+    def _regions(self, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """(N, 4): what the crops of boxes (N, 4) show of the frame."""
+        size_hw = self._locator.size_hw
+        if not self._index_coordinates:
+            return crop_regions(boxes_xyxy, size_hw, self._padding)
+        # the box from its first to its last pixel; the warp takes points to points, half a pixel from centres to centres
+        regions = crop_regions(boxes_xyxy - np.array([0, 0, 1, 1], np.float32), size_hw, self._padding)
+        pixel = (regions[:, 2:] - regions[:, :2]) / np.array(
+            size_hw[::-1], np.float32
+        )  # of the frame, to one of the crop
+        return regions + np.tile(0.5 - 0.5 * pixel, 2)
 
     def _joints(
         self, frames: Sequence[np.ndarray], boxes_xyxy: np.ndarray, regions_xyxy: np.ndarray

@@ -30,6 +30,7 @@ class TopDownNetwork(nn.Module):
         input_format: order of the channels that the weights expect, RGB or BGR; crops are always given as RGB.
         loss_weight: of the positions.
         visibility_loss_weight: of the visibility of joints; 0: confidences are the codec's own.
+        index_coordinates: cell j stands for the pixel index 4j, not for the middle of the four pixels that it covers.
 
     Attributes:
         loss_tasks: see ``protocols.TrainableNetwork``.
@@ -51,6 +52,7 @@ class TopDownNetwork(nn.Module):
         input_format: str = "RGB",
         loss_weight: float = 1.0,
         visibility_loss_weight: float = 0.0,
+        index_coordinates: bool = False,
     ) -> None:
         super().__init__()
         if input_format not in ("RGB", "BGR"):
@@ -59,6 +61,8 @@ class TopDownNetwork(nn.Module):
         self.codec, self.skeleton, self.size_hw = codec, skeleton, size_hw
         self.reverses_channels = input_format == "BGR"
         self._loss_weight, self._visibility_loss_weight = loss_weight, visibility_loss_weight
+        # of a pixel's place in cells: index 4j is 4j + 0.5 continuously, and cell j's centre j + 0.5
+        self._offset = 0.5 - 0.5 / STRIDE if index_coordinates else 0.0
         self.pixel_mean: Tensor
         self.pixel_std: Tensor
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
@@ -131,6 +135,8 @@ class TopDownNetwork(nn.Module):
             found = self.decode(maps, people)
         else:
             back = mirrored.flip(-1)[:, list(self.skeleton.flip_permutation)]
+            if self._offset:  # index i is W - 1 - i in the mirror image, cell j so nearly W / 4 - j
+                back = torch.cat((back[..., :1], back[..., :-1]), dim=-1)
             if self.codec.averages_maps:
                 found = self.decode((maps + back) / 2, people)
             else:
@@ -139,7 +145,7 @@ class TopDownNetwork(nn.Module):
                 found = DecodedJoints(positions, (one.confidences + two.confidences) / 2, None)
         similarity = found.confidences if found.similarities is None else found.similarities
         both = torch.stack((found.confidences, similarity), dim=-1)
-        return torch.cat((found.positions / cells, both), dim=-1)
+        return torch.cat(((found.positions - self._offset) / cells, both), dim=-1)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted losses of a batch of crops with one person each, by the names of ``loss_tasks``.
@@ -155,7 +161,7 @@ class TopDownNetwork(nn.Module):
         labelled = (keypoints[..., 2] > 0) & (trains & ~ignore)[:, None]
         cells = torch.tensor([maps.shape[3], maps.shape[2]], device=self.device)
         size = torch.tensor(self.size_hw[::-1], device=self.device)
-        positions = keypoints[..., :2] * (cells / size)
+        positions = keypoints[..., :2] * (cells / size) + self._offset
         losses = {"loss_keypoint": self._loss_weight * self.codec.loss(maps, positions, labelled)}
         if self._visibility_loss_weight:
             inside = ((positions >= 0) & (positions < cells)).all(dim=-1)
