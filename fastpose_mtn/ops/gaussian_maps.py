@@ -1,10 +1,11 @@
-"""Gaussian heatmaps: as targets of a regression, and decoded into positions.
+"""Gaussian heatmaps as targets of a regression.
 
 Positions are in cells, cell j's centre being j + 0.5.
 """
 
 from __future__ import annotations
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -40,29 +41,43 @@ def gaussian_targets(
     return maps, (across > 0).any(dim=-1) & (down > 0).any(dim=-1)
 
 
-def decode_gaussians(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """The highest cell of each map, moved a quarter of a cell towards the higher neighbour along each axis.
+def kernel_sigma(kernel: int) -> float:
+    """Standard deviation, in cells, of the Gaussian that OpenCV makes for a kernel of so many cells."""
+    return 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
+
+
+def kernel_targets(positions_xy: Tensor, size_hw: tuple[int, int], *, kernel: int) -> tuple[Tensor, Tensor]:
+    """One cell of height 1, blurred by OpenCV's Gaussian filter and divided by its maximum, as in MSPN's release.
+
+    At the border the filter reflects, as there; outside its kernel a target is exactly 0.
 
     Args:
-        maps: (N, K, H, W).
+        positions_xy: (N, K, 2) in cells, whose whole part is the cell.
+        size_hw: of the maps.
+        kernel: of the filter, an odd number of cells.
 
     Returns:
-        (N, K, 2) float32 x, y in cells and (N, K) float32 heights there, cut to [0, 1].
+        As ``gaussian_targets``; a cell outside its map does not touch it.
     """
-    z = maps.float()
-    height, width = z.shape[-2:]
-    peak, index = z.flatten(2).max(dim=-1)
-    row, column = index // width, index % width
-    across = z.gather(2, row[..., None, None].expand(-1, -1, 1, width)).squeeze(2)  # the peak's row
-    down = z.gather(3, column[..., None, None].expand(-1, -1, height, 1)).squeeze(3)
-    quarter = torch.stack((_towards_higher(across, column), _towards_higher(down, row)), dim=-1)
-    position = torch.stack((column, row), dim=-1).float() + 0.5 + 0.25 * quarter
-    return position, peak.clamp(0.0, 1.0)
+    cell = positions_xy.floor().to(torch.int64)
+    line = torch.from_numpy(cv2.getGaussianKernel(kernel, 0)[kernel // 2 :, 0]).float()
+    line = torch.cat((line, torch.zeros(1))).to(positions_xy.device)  # by distance; the last is beyond
+    height, width = size_hw
+    limit = torch.tensor([width, height], device=cell.device)
+    inside = ((cell >= 0) & (cell < limit)).all(dim=-1)
+    across, down = (_blurred_cell(cell[..., axis], size, line) for axis, size in ((0, width), (1, height)))
+    return torch.where(inside[..., None, None], down[..., :, None] * across[..., None, :], 0.0), inside
 
 
-def _towards_higher(line: Tensor, index: Tensor) -> Tensor:
-    """-1, 0 or 1 (N, K): on which side of a cell ``index`` (N, K) of a line (N, K, L) its neighbour is higher."""
-    last = line.shape[-1] - 1
-    inside = (index > 0) & (index < last)
-    before, after = (line.gather(2, (index + step).clamp(0, last)[..., None]).squeeze(2) for step in (-1, 1))
-    return torch.where(inside, torch.sign(after - before), 0.0)
+def _blurred_cell(cell: Tensor, size: int, line: Tensor) -> Tensor:
+    """(..., size): a cell (...) and its mirror images beyond both ends, blurred; the highest is 1."""
+    places = torch.arange(size, device=cell.device)
+    beyond = len(line) - 1
+
+    def blurred(centre: Tensor) -> Tensor:
+        return line[(places - centre[..., None]).abs().clamp(max=beyond)]
+
+    total = blurred(cell)
+    total = total + torch.where((cell > 0)[..., None], blurred(-cell), 0.0)
+    total = total + torch.where((cell < size - 1)[..., None], blurred(2 * (size - 1) - cell), 0.0)
+    return total / total.amax(dim=-1, keepdim=True).clamp(min=1e-12)

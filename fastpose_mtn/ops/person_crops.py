@@ -2,6 +2,9 @@
 
 Convention, as everywhere: pixel i covers [i, i + 1), its centre is i + 0.5. A crop is an affine map of the frame; what
 the network locates in it is mapped back by its inverse, without corrections.
+
+Published networks were trained on crops whose coordinates are indices: there the centre of a box, read as an index, is
+index (W / 2, H / 2) of the crop. ``COORDINATES`` index makes the same crops.
 """
 
 from __future__ import annotations
@@ -11,11 +14,17 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+COORDINATES = ("continuous", "index")
 _SMALLEST = 1.0  # pixels of a box's side: a box without area is looked at like one pixel
 
 
 def crop_regions(
-    boxes_xyxy: np.ndarray, size_hw: tuple[int, int], padding: float | Sequence[float]
+    boxes_xyxy: np.ndarray,
+    size_hw: tuple[int, int],
+    padding: float | Sequence[float],
+    *,
+    margins: Sequence[float] = (1.0, 1.0),
+    coordinates: str = "continuous",
 ) -> np.ndarray:
     """The part of the frame that each person's crop shows: the box, extended to the input's proportions, and padded.
 
@@ -23,16 +32,27 @@ def crop_regions(
         boxes_xyxy: (N, 4) in the frame's pixels.
         size_hw: height and width of the network's input.
         padding: factor on the extended box, or one on its width and one on its height.
+        margins: factors on the box's width and height before it is extended.
+        coordinates: one of ``COORDINATES``, what the network was trained on.
 
     Returns:
         (N, 4) float32 xyxy, in parts outside the frame where the box is near its border.
+
+    Raises:
+        ValueError: there are no such coordinates.
     """
+    if coordinates not in COORDINATES:
+        raise ValueError(
+            f"MODEL.TOPDOWN.COORDINATES: expected {' or '.join(COORDINATES)}, got {coordinates!r}"
+        )
     boxes = np.asarray(boxes_xyxy, np.float64)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    width, height = np.maximum(boxes[:, 2:] - boxes[:, :2], _SMALLEST).T
+    width, height = np.maximum((boxes[:, 2:] - boxes[:, :2]) * margins, _SMALLEST).T
     aspect = size_hw[1] / size_hw[0]
     sides = np.stack((np.maximum(width, height * aspect), np.maximum(height, width / aspect)), axis=1)
     half = sides * np.broadcast_to(np.asarray(padding, np.float64), 2) / 2
+    if coordinates == "index":  # half a pixel of the frame, less half a pixel of the crop
+        centres = centres + 0.5 - half / np.array(size_hw[::-1])
     return np.concatenate((centres - half, centres + half), axis=1).astype(np.float32)
 
 
@@ -71,7 +91,12 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 
 
 def warp_person(
-    image: np.ndarray, matrix: np.ndarray, size_hw: tuple[int, int], fill_rgb: Sequence[float]
+    image: np.ndarray,
+    matrix: np.ndarray,
+    size_hw: tuple[int, int],
+    fill_rgb: Sequence[float],
+    *,
+    averages: bool = True,
 ) -> np.ndarray:
     """The crop (H, W, 3) uint8 of a frame (h, w, 3) uint8.
 
@@ -83,9 +108,10 @@ def warp_person(
         matrix: (2, 3), see ``crop_matrix``.
         size_hw: of the crop.
         fill_rgb: colour of what lies outside the frame, 0 to 255.
+        averages: False: pixels are sampled without averaging, as published networks' crops were.
     """
     block = 1
-    while np.sqrt(abs(np.linalg.det(matrix[:, :2]))) * block < 0.5:
+    while averages and np.sqrt(abs(np.linalg.det(matrix[:, :2]))) * block < 0.5:
         block *= 2
     if block > 1:
         window = _window(image, matrix, size_hw)

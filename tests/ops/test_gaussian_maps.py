@@ -1,9 +1,12 @@
 """Gaussian heatmaps, and what reading them at whole cells costs."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
-from fastpose_mtn.ops.gaussian_maps import decode_gaussians, gaussian_targets
+from fastpose_mtn.ops.gaussian_maps import gaussian_targets, kernel_sigma, kernel_targets
+from fastpose_mtn.ops.heatmap_peaks import decode_peaks
 from fastpose_mtn.ops.integral import soft_argmax
 
 
@@ -28,7 +31,7 @@ def test_what_reading_a_perfect_map_costs():
     """Mean error along an axis, in cells: a quarter for the maximum, an eighth with the quarter cell, none for the mean."""
     places = 10 + 12 * torch.rand(4000, 1, 2, generator=torch.Generator().manual_seed(0))
     maps, _ = gaussian_targets(places, (32, 32), subpixel=True)
-    quarter, height = decode_gaussians(maps)
+    quarter, height = decode_peaks(maps)
     highest = maps.flatten(2).argmax(dim=2)
     coarse = torch.stack((highest % 32, highest // 32), dim=2) + 0.5
     mean = soft_argmax(maps / maps.sum(dim=(2, 3), keepdim=True))
@@ -38,10 +41,25 @@ def test_what_reading_a_perfect_map_costs():
     assert ((height > 0.9) & (height <= 1)).all()
 
 
-def test_maxima_at_the_border_stay_there():
-    maps = torch.zeros(1, 2, 6, 8)
-    maps[0, 0, 0, 7] = 3.0
-    maps[0, 1, 2, 3], maps[0, 1, 2, 4] = 0.5, 0.4
-    positions, heights = decode_gaussians(maps)
-    assert positions.tolist() == [[[7.5, 0.5], [3.75, 2.5]]]
-    assert heights.tolist() == [[1.0, 0.5]]
+@pytest.mark.parametrize("kernel", [5, 7, 9, 11, 15])
+def test_blurred_cells_are_opencvs(kernel):
+    """1000 joints, borders and multiples of a cell among them; also outside."""
+    rng = np.random.default_rng(kernel)
+    places = np.concatenate(
+        (rng.uniform(-2, 26, (980, 2)), [[0, 0], [23, 31], [1, 30], [4, 8], [11.9999, 0.0001]] * 4)
+    )
+    maps, inside = kernel_targets(torch.from_numpy(places)[None].float(), (32, 24), kernel=kernel)
+    for found, touches, (x, y) in zip(
+        maps[0].numpy(), inside[0].tolist(), np.floor(places).astype(int), strict=True
+    ):
+        wanted = np.zeros((32, 24), np.float32)
+        assert touches == (0 <= x < 24 and 0 <= y < 32)
+        if touches:
+            wanted[y, x] = 1
+            wanted = cv2.GaussianBlur(wanted, (kernel, kernel), 0)
+            wanted /= wanted.max()
+        assert np.abs(found - wanted).max() <= 1e-5
+
+
+def test_sigmas_of_opencvs_kernels():
+    assert [round(kernel_sigma(k), 3) for k in (15, 11, 9, 7, 5)] == [2.6, 2.0, 1.7, 1.4, 1.1]

@@ -22,6 +22,26 @@ def test_a_box_is_extended_to_the_inputs_proportions_and_padded():
     assert wide.tolist() == [[0, 50 - 400, 300, 50 + 400]]
 
 
+def test_margins_come_before_the_proportions():
+    (region,) = crop_regions(np.array([[0, 0, 100, 200]]), SIZE, 1.0, margins=(1.09, 1.135))
+    assert region == pytest.approx([50 - 85.125, 100 - 113.5, 50 + 85.125, 100 + 113.5])
+
+
+def test_crops_in_index_coordinates_are_the_release():
+    """Index c of the frame is index W / 2 of the crop, at the scale W / w, as OpenCV's warp sees it."""
+    (region,) = crop_regions(BOX, SIZE, 1.25, coordinates="index")
+    scale, centre, size = 192 / 187.5, np.array([130.0, 150.0]), np.array([192, 256])
+    index = np.random.default_rng(0).uniform(0, 300, (20, 2))
+    wanted = (index - centre) * scale + size / 2
+    found = transform_points(index + 0.5, crop_matrix(region, SIZE)) - 0.5
+    assert found == pytest.approx(wanted, abs=1e-4)
+    assert transform_points(wanted + 0.5, invert(crop_matrix(region, SIZE))) == pytest.approx(
+        index + 0.5, abs=1e-3
+    )
+    with pytest.raises(ValueError, match=r"COORDINATES: expected continuous or index, got 'pixel'"):
+        crop_regions(BOX, SIZE, 1.25, coordinates="pixel")
+
+
 def test_boxes_without_area_have_regions_with_one():
     regions = crop_regions(np.array([[5, 5, 5, 5], [1, 2, 1, 9]], np.float32), SIZE, 1.25)
     assert (regions[:, 2:] > regions[:, :2]).all()
@@ -63,6 +83,11 @@ def test_what_shrinks_is_averaged_and_stays_in_its_place():
     whole = np.array([0, 0, 384, 512])
     crop = warp_person(image, crop_matrix(whole, (64, 48)), (64, 48), (0, 0, 0))
     assert crop[4:-4, 4:-4] == pytest.approx(np.full((56, 40, 3), 64), abs=3)
+    dots = np.zeros((512, 384, 3), np.uint8)
+    dots[3::8, 3::8] = 255  # one of 64 pixels, and one of the four that are sampled
+    for averages, grey in ((True, 4), (False, 64)):
+        crop = warp_person(dots, crop_matrix(whole, (64, 48)), (64, 48), (0, 0, 0), averages=averages)
+        assert crop[4:-4, 4:-4] == pytest.approx(np.full((56, 40, 3), grey), abs=1)
     edge = np.zeros((512, 384, 3), np.uint8)
     edge[:, 200:] = 200
     row = warp_person(edge, crop_matrix(whole, (64, 48)), (64, 48), (0, 0, 0))[32, :, 0].astype(float)

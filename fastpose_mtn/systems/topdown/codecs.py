@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.ops.gaussian_maps import decode_gaussians, gaussian_targets
+from fastpose_mtn.ops.gaussian_maps import gaussian_targets
+from fastpose_mtn.ops.heatmap_peaks import decode_peaks
 from fastpose_mtn.ops.heatmaps import decode_keypoints
 from fastpose_mtn.ops.integral import normalise, soft_argmax
 from fastpose_mtn.skeletons import Skeleton
@@ -85,7 +86,7 @@ class HeatmapCodec:
 
     def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
         """The maximum and a quarter of a cell; confidences are the heights there."""
-        return DecodedJoints(*decode_gaussians(maps), None)
+        return DecodedJoints(*decode_peaks(maps), None)
 
 
 class IntegralCodec:
