@@ -69,5 +69,8 @@ SYSTEMS: Registry[System] = Registry(
 )
 TRACKERS: Registry[TrackerFactory] = Registry(
     "TRACKER.NAME",
-    {"occlusion_aware": "fastpose_mtn.tracking.occlusion_aware:OcclusionAwareTracker.from_config"},
+    {
+        "occlusion_aware": "fastpose_mtn.tracking.occlusion_aware:OcclusionAwareTracker.from_config",
+        "msim": "fastpose_mtn.tracking.msim:MSIMTracker.from_config",
+    },
 )

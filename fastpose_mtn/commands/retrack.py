@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.files import write_text
+from fastpose_mtn.registry import TRACKERS
 from fastpose_mtn.tracking.parameters import STRATEGIES
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"--images {args.images}: is for ablation.html; add --ablation and --output DIR")
         if args.images and not args.images.is_dir():
             raise InputError(f"--images {args.images}: expected a folder of images, got none of that name")
-        if args.ablation and args.strategy is not None:
-            raise InputError("--strategy: --ablation compares all strategies; leave one of the two out")
+        for flag, given in (("--strategy", args.strategy), ("--tracker", args.tracker)):
+            if args.ablation and given is not None:
+                raise InputError(f"{flag}: --ablation compares all of them; leave one of the two out")
         if not args.ablation and args.output is None:
             raise InputError("--output DIR is needed, the folder for the tracks")
         from fastpose_mtn.build import build_tracker
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for key in args.options[::2]:
             if not key.startswith(("TRACKER.", "TEST.POSE_NMS.")):
                 raise InputError(f"{key}: has no effect here; only keys of TRACKER and TEST.POSE_NMS have")
+        if args.tracker:
+            cfg.TRACKER.NAME = args.tracker
         if args.strategy:
             cfg.TRACKER.STRATEGY = args.strategy
         build_tracker(cfg), PoseNMS.from_config(cfg)  # a bad setting is told before any work
@@ -81,6 +85,7 @@ def _parser() -> ArgumentParser:
         help="folder for NAME.json, or for ablation.json and ablation.html",
     )
     add("--strategy", choices=STRATEGIES, help="how people are followed (default: the configuration's)")
+    add("--tracker", choices=list(TRACKERS), help="who follows them (default: the configuration's)")
     add("--config-file", metavar="YAML", help="configuration; its TRACKER and TEST.POSE_NMS are what counts")
     add("--gt", type=Path, metavar="DIR", help="ground truth, one PoseTrack JSON file a sequence")
     add("--ablation", action="store_true", help="compare the strategies (the paper's Table 1c)")
@@ -119,7 +124,8 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
 
     def new_tracker(strategy: str, skeleton: Skeleton) -> Tracker:
         own = cfg.clone()
-        own.TRACKER.STRATEGY = strategy
+        own.TRACKER.NAME = "msim" if strategy == "msim" else "occlusion_aware"
+        own.TRACKER.STRATEGY = cfg.TRACKER.STRATEGY if strategy == "msim" else strategy
         return build_tracker(own, skeleton)
 
     new_pose_nms = functools.partial(PoseNMS.from_config, cfg)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.errors import exit_on_error
 from fastpose_mtn.hosts import HOSTS
+from fastpose_mtn.registry import TRACKERS
 from fastpose_mtn.runtime.memory import share_one_arena
 from fastpose_mtn.tracking.parameters import STRATEGIES
 from fastpose_mtn.video.image_order import ARRANGEMENTS
@@ -97,6 +98,7 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
     add("--no-video", action="store_true", help="do not draw the people into a video")
     add("--save-detections", action="store_true", help="save what fastpose retrack reads")
     add("--strategy", choices=STRATEGIES, help="how people are followed")
+    add("--tracker", choices=list(TRACKERS), help="who follows them (default: the configuration's)")
     add("--max-frames", type=int, metavar="N", help="stop each source after N frames")
 
 
@@ -116,7 +118,7 @@ def network_arguments(args: argparse.Namespace, options: Sequence[str]) -> Netwo
         "device": args.device,
         "precision": args.precision,
         "strategy": args.strategy,
-        "options": options,
+        "options": [*(["TRACKER.NAME", args.tracker] if args.tracker else []), *options],
         "host": args.engine,
         "image_size": args.image_size,
         "detector": args.detector,

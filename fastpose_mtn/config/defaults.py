@@ -197,6 +197,33 @@ def get_cfg() -> CfgNode:
     c.TRACKER.SIZE_GAIN = 0.5  # share of a detected size in the expected box's
     c.TRACKER.COASTING_SECONDS = 3.0  # in which a lost person's velocity falls to 1/e
 
+    # ours: of TRACKER.NAME msim, AlphaPose's multi-stage identity matching (Fang et al., PAMI 2022, section 4.2); besides
+    # these it reads BIRTH_SCORE, MIN_SCORE, JOINT_THRESH and CUT_CORRELATION
+    c.TRACKER.MSIM = CfgNode()
+    c.TRACKER.MSIM.EMB_THRESH = (
+        0.7  # greatest cost of the first stage: cosine distance and motion (its paper)
+    )
+    c.TRACKER.MSIM.MOTION_WEIGHT = 0.02  # of the squared Mahalanobis distance in that cost (its code)
+    c.TRACKER.MSIM.GATE = (
+        9.4877  # greatest squared Mahalanobis distance: 95 % of a chi-square of 4 (its code)
+    )
+    c.TRACKER.MSIM.FUSED_THRESH = (
+        0.5  # greatest cost of the second stage: missing overlap and pose (its paper)
+    )
+    c.TRACKER.MSIM.POSE_WEIGHT = 0.2  # of the pose in that cost; its paper gives none, its code has none
+    c.TRACKER.MSIM.RELAXED_THRESH = 0.7  # greatest cost of the third stage, which new tracks take part in
+    c.TRACKER.MSIM.MEMORY = 0.9  # share of a track's embedding that is kept when it is found again (its code)
+    c.TRACKER.MSIM.MAX_LOST_SECONDS = 8.0  # for which a lost person can be found again (its code: 240 frames)
+    c.TRACKER.MSIM.DUPLICATE_IOU = (
+        0.85  # overlap above which a lost and a found track are one person's (its code)
+    )
+    c.TRACKER.MSIM.BOXES = (
+        "detected"  # what is reported: detected, or filtered, the motion model's (its code)
+    )
+    c.TRACKER.MSIM.REPORT_TENTATIVE = True  # people who were seen once only are reported too (its code)
+    # an embedding counts above this share of visible joints, as TRACKER.VALID_JOINTS; 0: every one
+    c.TRACKER.MSIM.VALID_JOINTS = 0.0
+
     c.TRACKER_HEADS = CfgNode()
     c.TRACKER_HEADS.TRACKER_NAME = "OcclusionAwareTracker"  # read by Detectron2's build_tracker_head only
 

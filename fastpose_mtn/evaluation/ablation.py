@@ -24,6 +24,7 @@ from fastpose_mtn.tracking.retrack import track_file
 
 _RESAMPLES, _SEED = 10_000, 0
 BASELINE, OURS = "iou", "occlusion_aware"
+ROWS = (*STRATEGIES, "msim")  # the strategies, and the other tracker that there is
 
 # heading, the figure, and whether it is a count: the paper's are a joint's mean
 _COLUMNS = (
@@ -89,7 +90,7 @@ def run_ablation(
     Args:
         files: saved detections, ``NAME.detections.npz``.
         gt: folder of PoseTrack JSON; each NAME needs its file, sequences without detections are left out.
-        new_tracker: makes a tracker for a strategy's name and people of a skeleton.
+        new_tracker: makes a tracker for a name of ``ROWS`` and people of a skeleton.
         new_pose_nms: see ``tracking.retrack.track_file``.
         workers: processes that evaluate.
 
@@ -108,16 +109,14 @@ def run_ablation(
         labels.mkdir()
         for name in names.values():
             (labels / f"{name}.json").symlink_to((gt / f"{name}.json").resolve())
-        for strategy in STRATEGIES:
+        for strategy in ROWS:
             tracks = Path(folder) / strategy
             tracks.mkdir()
             for file in files:
                 track_file(file, functools.partial(new_tracker, strategy), tracks, new_pose_nms)
             results[strategy] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
     switches = {name: _switches(result) for name, result in results.items()}
-    reduction = {
-        name: bootstrap_reduction(switches[name], switches[OURS]) for name in STRATEGIES if name != OURS
-    }
+    reduction = {name: bootstrap_reduction(switches[name], switches[OURS]) for name in ROWS if name != OURS}
     return Ablation(results, reduction)
 
 

@@ -65,6 +65,27 @@ def parametric_similarity(
     return terms @ weights
 
 
+def pose_distance(first: np.ndarray, second: np.ndarray, parameters: PoseParameters) -> np.ndarray:
+    """(N, M) in [0, 1]: how little poses of different boxes are alike, each in shares of its own box.
+
+    Equation 19 is a similarity, and not of one scale: it is divided by those of both poses with themselves, and taken
+    from 1 (equation 22 calls it a distance). Boxes are brought to a width of 3/4 of their height, as crops are.
+
+    Args:
+        first: (N, K, 3) x, y as shares of the person's box, and confidence.
+        second: (M, K, 3).
+        parameters: of the similarity; its threshold does not count.
+    """
+    offset = first[:, None, :, :2] - second[None, :, :, :2]
+    near = (np.abs(offset) <= 1 / 20).all(axis=-1)
+    own, other = (np.tanh(poses[..., 2] / parameters.sigma1) for poses in (first, second))
+    # a box of 3 by 4 has the size sqrt(12)
+    distance = (offset[..., 0] ** 2 * 9 + offset[..., 1] ** 2 * 16) / 12
+    terms = near * (own[:, None] * other[None]) + parameters.weight * np.exp(-distance / parameters.sigma2)
+    alone = [(sure**2).mean(axis=1) + parameters.weight for sure in (own, other)]
+    return np.clip(1.0 - terms.mean(axis=-1) / np.sqrt(alone[0][:, None] * alone[1]), 0.0, 1.0)
+
+
 def released_similarity(
     boxes_xyxy: np.ndarray, keypoints: np.ndarray, parameters: PoseParameters = RELEASED
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -199,6 +199,13 @@ def test_arguments_reach_the_network(run, tmp_path):
     assert estimator.batches == [2, 2, 1]
 
 
+def test_a_tracker_by_its_name(run, tmp_path):
+    write_video(tmp_path / "walk.mp4", [moving(i) for i in range(2)])
+    done = run("--input", "walk.mp4", "--no-video", "--tracker", "msim", "TRACKER.MIN_SCORE", "0.3")
+    assert done.asked["options"] == ["TRACKER.NAME", "msim", "TRACKER.MIN_SCORE", "0.3"]
+    assert "choose from" in run("--input", "walk.mp4", "--tracker", "sort").err
+
+
 def test_overrides_may_stand_at_the_very_end(run, tmp_path):
     write_video(tmp_path / "walk.mp4", [moving(i) for i in range(2)])
     assert run("--input", "walk.mp4", "--no-video", "TRACKER.MIN_SCORE", "0.3").asked["options"] == [

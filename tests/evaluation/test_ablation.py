@@ -74,13 +74,13 @@ def test_the_command_compares_the_strategies(drawn, tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.splitlines()[0].split() == ["strategy", "mAP", "MOTA", "FP", "FN", "IDS", "IDF1", "HOTA"]
     ablation = json.loads((tmp_path / "ablation.json").read_text())
-    assert list(ablation["strategies"]) == ["iou", "reid", "occlusion_aware"]
+    assert list(ablation["strategies"]) == ["iou", "reid", "occlusion_aware", "msim"]
     for metrics in ablation["strategies"].values():
         assert metrics["ap"]["total"] == pytest.approx(100.0)
         assert metrics["num_false_positives"] == metrics["num_misses"] == 0
         assert len(metrics["sequences"]) == 2
     nothing = {"percent": None, "low": None, "high": None, "sequences": 2}
-    assert ablation["switch_reduction"] == {"iou": nothing, "reid": nothing}
+    assert ablation["switch_reduction"] == {"iou": nothing, "reid": nothing, "msim": nothing}
     page = (tmp_path / "ablation.html").read_text(encoding="utf-8")
     assert "Switches of occlusion_aware alone: 0, of iou alone: 0, of both: 0." in page
     assert 'aria-label="Similarities of the same person and of different people"' in page
@@ -107,6 +107,7 @@ def test_the_command_tracks_again(drawn, tmp_path, capsys):
     [
         (["--ablation"], "--ablation needs --gt DIR"),
         (["--ablation", "--gt", "gt", "--strategy", "iou"], "leave one of the two out"),
+        (["--ablation", "--gt", "gt", "--tracker", "msim"], "--tracker: --ablation compares all of them"),
         ([], "--output DIR is needed"),
         (["--output", "out", "TRACKER.MIN_SCOR", "0.1"], "did you mean TRACKER.MIN_SCORE?"),
         (
