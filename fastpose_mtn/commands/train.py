@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.engine.launch import ENGINES, LaunchConfiguration, choose_engine, is_first_process
-from fastpose_mtn.errors import exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
+from fastpose_mtn.registry import SYSTEMS
 
 if TYPE_CHECKING:
     from fastpose_mtn.config import CfgNode
@@ -62,13 +63,33 @@ def setup(args: argparse.Namespace) -> CfgNode:
     return cfg
 
 
+def engine_of(args: argparse.Namespace) -> tuple[str, str]:
+    """The engine that trains what the command line asks for, and why; see ``engine.launch.choose_engine``.
+
+    Raises:
+        InputError: Detectron2 is asked for and is not there, or cannot train this network.
+    """
+    engine, why = choose_engine(args.engine)
+    if engine != "detectron2":
+        return engine, why
+    try:
+        system = setup(args).MODEL.META_ARCHITECTURE
+    except ValueError:  # a file with keys of Detectron2's own
+        return engine, why
+    if system == "GeneralizedRCNN" or system not in SYSTEMS:
+        return engine, why
+    if args.engine == "detectron2":
+        raise InputError(f"--engine detectron2: MODEL.META_ARCHITECTURE {system} trains under Lightning only")
+    return "lightning", f"Detectron2 cannot train {system}"
+
+
 def main(argv: list[str] | None = None) -> None:
     """Trains the configured network, or with ``--eval-only`` evaluates it, under the chosen engine."""
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     log = logging.getLogger("fastpose_mtn")
     with exit_on_error():
         args = parse_args(argv)
-        engine, why = choose_engine(args.engine)
+        engine, why = engine_of(args)
         log.setLevel(logging.INFO if is_first_process() else logging.ERROR)
         log.info("engine: %s (%s)", engine, why)
         launch = LaunchConfiguration(args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_training import TINY
 
-from fastpose_mtn.commands.train import main, parse_args, setup
+from fastpose_mtn.commands.train import engine_of, main, parse_args, setup
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +44,17 @@ def test_train_resume_and_evaluate_the_network_itself(tmp_path, caplog):
     assert {"box/AP", "keypoint/AP", "posetrack/AP", "search/top1"} <= next(iter(evaluated.values())).keys()
     assert "box/AP" in caplog.messages[-1]
     assert "posetrack/num_switches" in caplog.messages[-1]
+
+
+def test_detectron2_trains_its_own_networks_only(monkeypatch):
+    for missing in ("fastpose_mtn.engine.launch.missing_detectron2", "fastpose_mtn.hosts.missing_detectron2"):
+        monkeypatch.setattr(missing, lambda: None)
+    assert engine_of(parse_args(["--config-file", "people"]))[0] == "detectron2"
+    assert engine_of(parse_args(["--config-file", "alphapose-s"])) == (
+        "lightning", "Detectron2 cannot train TopDownPose",
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="MODEL.META_ARCHITECTURE TopDownPose trains under Lightning only"):
+        engine_of(parse_args(["--config-file", "alphapose-s", "--engine", "detectron2"]))
 
 
 @pytest.mark.parametrize("engine", ["lightning", "detectron2"])

@@ -30,7 +30,14 @@ def network(*options):
     [
         (),
         ("MODEL.TOPDOWN.LOSS", "integral", "MODEL.TOPDOWN.FLIP_TEST", "True"),
-        ("MODEL.TOPDOWN.LOSS", "heatmap", "MODEL.TOPDOWN.UPSAMPLER", "deconv"),
+        (
+            "MODEL.TOPDOWN.LOSS",
+            "heatmap",
+            "MODEL.TOPDOWN.UPSAMPLER",
+            "deconv",
+            "MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT",
+            "0.0",
+        ),
     ],
     ids=["cross_entropy", "integral", "heatmap"],
 )

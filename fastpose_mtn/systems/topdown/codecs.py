@@ -168,6 +168,39 @@ class CrossEntropyCodec:
         return DecodedJoints(positions, similarity, similarity)
 
 
+class CombinedCodec:
+    """Heatmaps for the body and feet, means for faces and hands (AlphaPose's combined loss).
+
+    Args:
+        heatmaps: of the body and feet.
+        integrals: of all joints, whose weights count for the others.
+        coarse: (K,) bool, the joints of the body and feet.
+    """
+
+    averages_maps = False
+    _HEATMAP_WEIGHT, _INTEGRAL_WEIGHT = (
+        100.0,
+        0.01,
+    )  # the released ones: a mean over cells against a sum of joints
+
+    def __init__(self, heatmaps: HeatmapCodec, integrals: IntegralCodec, coarse: Tensor) -> None:
+        self._heatmaps, self._integrals, self._coarse = heatmaps, integrals, coarse
+
+    def loss(self, maps: Tensor, positions: Tensor, labelled: Tensor) -> Tensor:
+        """The sum of both losses, each of its own joints."""
+        coarse = self._coarse.to(maps.device)
+        heatmap = self._heatmaps.loss(maps[:, coarse], positions[:, coarse], labelled[:, coarse])
+        integral = self._integrals.loss(maps, positions, labelled & ~coarse)
+        return self._HEATMAP_WEIGHT * heatmap + self._INTEGRAL_WEIGHT * integral
+
+    def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
+        """Each joint as its loss has it."""
+        coarse = self._coarse.to(maps.device)
+        one, other = self._heatmaps.decode(maps, people_wh), self._integrals.decode(maps, people_wh)
+        positions = torch.where(coarse[:, None], one.positions, other.positions)
+        return DecodedJoints(positions, torch.where(coarse, one.confidences, other.confidences), None)
+
+
 def build_codec(cfg: CfgNode, skeleton: Skeleton) -> KeypointCodec:
     """The representation that ``MODEL.TOPDOWN.LOSS`` names.
 
@@ -175,21 +208,34 @@ def build_codec(cfg: CfgNode, skeleton: Skeleton) -> KeypointCodec:
         ValueError: there is none, or one of its values means nothing.
     """
     c = cfg.MODEL.TOPDOWN
+    if c.VISIBILITY_LOSS_WEIGHT and c.LOSS in ("heatmap", "combined"):
+        raise ValueError(
+            f"MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT {c.VISIBILITY_LOSS_WEIGHT}: the heights of heatmaps are trained "
+            f"already with MODEL.TOPDOWN.LOSS {c.LOSS}; set it to 0"
+        )
+    heatmaps = HeatmapCodec(sigma=c.HEATMAP_SIGMA, subpixel=c.SUBPIXEL_TARGET)
     if c.LOSS == "heatmap":
-        return HeatmapCodec(sigma=c.HEATMAP_SIGMA, subpixel=c.SUBPIXEL_TARGET)
+        return heatmaps
     if c.LOSS == "cross_entropy":
         return CrossEntropyCodec(torch.tensor(skeleton.sigmas))
-    if c.LOSS != "integral":
-        raise ValueError(f"MODEL.TOPDOWN.LOSS: expected integral, heatmap or cross_entropy, got {c.LOSS!r}")
+    if c.LOSS not in ("integral", "combined"):
+        raise ValueError(
+            f"MODEL.TOPDOWN.LOSS: expected integral, heatmap, combined or cross_entropy, got {c.LOSS!r}"
+        )
     for key, known in (("NORMALISATION", ("two_step", "softmax")), ("GRADIENT", ("symmetric", "true"))):
         if c[key] not in known:
             raise ValueError(f"MODEL.TOPDOWN.{key}: expected {' or '.join(known)}, got {c[key]!r}")
     weights = torch.zeros(len(skeleton))
     for part, joints in skeleton.parts.items():
         weights[list(joints)] = float(c.PART_WEIGHTS[part.upper()])
-    return IntegralCodec(
+    integrals = IntegralCodec(
         weights,
         two_step=c.NORMALISATION == "two_step",
         amplitude=c.ASG_AMPLITUDE if c.GRADIENT == "symmetric" else None,
         absolute=c.ASG_AMPLITUDE_ABSOLUTE,
     )
+    if c.LOSS == "integral":
+        return integrals
+    coarse = torch.zeros(len(skeleton), dtype=torch.bool)
+    coarse[[*skeleton.parts["body"], *skeleton.parts["foot"]]] = True
+    return CombinedCodec(heatmaps, integrals, coarse)

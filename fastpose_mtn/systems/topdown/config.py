@@ -21,7 +21,8 @@ def add_topdown_config(c: CfgNode) -> None:
     c.MODEL.TOPDOWN.UPSAMPLER = "duc"
     c.MODEL.TOPDOWN.UPSAMPLER_DIM = 256  # channels after the first DUC, or of each deconvolution
     c.MODEL.TOPDOWN.CONV_DIM = 128  # channels before the last convolution, of duc
-    # integral (paper, section 3.1), heatmap (a Gaussian's mean squared error), or ours, cross_entropy: over the cells, as
+    # integral (paper, section 3.1), heatmap (a Gaussian's mean squared error), combined (heatmaps of the body and feet,
+    # integrals of faces and hands; its code), or ours, cross_entropy: over the cells, as
     # in Mask R-CNN, decoded at the position of greatest expected OKS
     c.MODEL.TOPDOWN.LOSS = "integral"
     c.MODEL.TOPDOWN.LOSS_WEIGHT = 1.0  # of the joints' positions

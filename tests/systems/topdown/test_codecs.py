@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_topdown import topdown_config
 
-from fastpose_mtn.skeletons import COCO17, HALPE136
+from fastpose_mtn.skeletons import COCO17, HALPE68, HALPE136
 from fastpose_mtn.systems.topdown.codecs import (
     CrossEntropyCodec,
     HeatmapCodec,
@@ -19,6 +19,7 @@ CODECS = {
     "true": IntegralCodec(torch.ones(2), two_step=False, amplitude=None),
     "cross_entropy": CrossEntropyCodec(torch.tensor([0.05, 0.05])),
 }
+BLIND = ("MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT", "0.0")
 WANTED = torch.tensor([[[4.3, 9.6], [11.5, 3.5]], [[7.0, 7.0], [2.5, 12.5]]])
 
 
@@ -73,7 +74,9 @@ def test_the_loss_of_means_by_hand():
 
 def test_codecs_by_the_configuration():
     assert isinstance(build_codec(topdown_config(), COCO17), CrossEntropyCodec)
-    assert isinstance(build_codec(topdown_config("MODEL.TOPDOWN.LOSS", "heatmap"), COCO17), HeatmapCodec)
+    assert isinstance(
+        build_codec(topdown_config("MODEL.TOPDOWN.LOSS", "heatmap", *BLIND), COCO17), HeatmapCodec
+    )
     codec = build_codec(topdown_config("MODEL.TOPDOWN.LOSS", "integral"), HALPE136)
     assert codec._weights[:26].tolist() == [2.0] * 26
     assert codec._weights[26:].tolist() == [1.0] * 110
@@ -82,15 +85,38 @@ def test_codecs_by_the_configuration():
     assert build_codec(topdown_config(*options), COCO17)._amplitudes((64, 48)) == (2.0, 2.0)
 
 
+def test_bodies_by_heatmaps_and_hands_by_means():
+    codec = build_codec(topdown_config("MODEL.TOPDOWN.LOSS", "combined", *BLIND), HALPE68)
+    heatmap, integral = HeatmapCodec(), IntegralCodec(torch.ones(68))
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, 68, 16, 16, generator=generator)
+    positions = 16 * torch.rand(2, 68, 2, generator=generator)
+    everything = torch.ones(2, 68, dtype=torch.bool)
+    hands = everything & (torch.arange(68) >= 26)
+    expected = 100 * heatmap.loss(maps[:, :26], positions[:, :26], everything[:, :26])
+    expected += 0.01 * integral.loss(maps, positions, hands)
+    assert codec.loss(maps, positions, everything).item() == pytest.approx(expected.item(), rel=1e-5)
+    found, people = codec.decode(maps, torch.ones(2, 2)), torch.ones(2, 2)
+    assert torch.equal(found.positions[:, :26], heatmap.decode(maps, people).positions[:, :26])
+    assert torch.equal(found.confidences[:, 26:], integral.decode(maps, people).confidences[:, 26:])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("LOSS", "l2"), r"MODEL\.TOPDOWN\.LOSS: expected integral, heatmap or cross_entropy, got 'l2'"),
+        (
+            ("LOSS", "l2"),
+            r"MODEL\.TOPDOWN\.LOSS: expected integral, heatmap, combined or cross_entropy, got 'l2'",
+        ),
         (
             ("LOSS", "integral", "MODEL.TOPDOWN.GRADIENT", "none"),
             r"GRADIENT: expected symmetric or true, got 'none'",
         ),
-        (("LOSS", "heatmap", "MODEL.TOPDOWN.HEATMAP_SIGMA", "0.0"), r"expected cells above 0, got 0\.0"),
+        (("LOSS", "heatmap"), r"VISIBILITY_LOSS_WEIGHT 0\.25: the heights of heatmaps are trained already"),
+        (
+            ("LOSS", "heatmap", *BLIND, "MODEL.TOPDOWN.HEATMAP_SIGMA", "0.0"),
+            r"expected cells above 0, got 0\.0",
+        ),
     ],
 )
 def test_values_that_mean_nothing(options, message):
