@@ -65,6 +65,7 @@ SYSTEMS: Registry[System] = Registry(
     {
         "GeneralizedRCNN": "fastpose_mtn.systems.mtn.system:MTN_SYSTEM",
         "TopDownPose": "fastpose_mtn.systems.topdown.system:TOPDOWN_SYSTEM",
+        "PoseDet": "fastpose_mtn.systems.posedet.system:POSEDET_SYSTEM",
     },
 )
 TRACKERS: Registry[TrackerFactory] = Registry(

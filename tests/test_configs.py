@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from fastpose_mtn.build import build_network
+from fastpose_mtn.checkpoints.loading import load_weights, save_weights
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.catalog import DATASETS, coco_files
 from fastpose_mtn.data.crops.dataset import CropsSpec
@@ -149,3 +151,19 @@ def test_the_recipe_for_real_people_names_datasets_that_can_be_put_in_place(name
         for names in (cfg.DATASETS.TRAIN, cfg.DATASETS.TEST)
     )
     assert train.split[1] < test.split[0]  # nobody is both learned and searched for
+
+
+def test_the_one_stage_network_for_real_people_starts_from_people_and_trains(tmp_path):
+    cfg = load("posedet-s.yaml")
+    torch.manual_seed(0)
+    network = build_network(cfg)
+    report = load_weights(network, cfg.MODEL.WEIGHTS, strict=False)
+    backbone = {name for name in network.state_dict() if name.startswith("backbone.bottom_up.")}
+    assert {n for n in backbone if not n.endswith("num_batches_tracked")} <= set(report.loaded)
+    save_weights(tmp_path / "half.safetensors", network, cfg, half=True)
+    assert (tmp_path / "half.safetensors").stat().st_size < 12e6
+    cfg = shrink(cfg, tmp_path)
+    cfg.merge_from_list(["INPUT.AUG.SIZE", [64, 64], "MODEL.WEIGHTS", ""])
+    assert train_module.train(cfg).is_file()
+    (metrics,) = json.loads((tmp_path / "evaluation.json").read_text()).values()
+    assert {"box/AP", "keypoint/AP", "posetrack/MOTA"} <= set(metrics)

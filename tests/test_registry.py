@@ -78,7 +78,7 @@ def test_a_tracker_by_its_name(registered):
 
 def test_what_is_there_at_first():
     assert (list(SYSTEMS), list(TRACKERS)) == (
-        ["GeneralizedRCNN", "TopDownPose"],
+        ["GeneralizedRCNN", "TopDownPose", "PoseDet"],
         ["occlusion_aware", "msim"],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import timm
@@ -45,9 +46,14 @@ def build_bottom_up(
     """
     if norm not in NORMS[1:]:
         raise ValueError(f"MODEL.BACKBONE.NORM: expected one of {', '.join(NORMS[1:])}, got {norm!r}")
+    indices, own_args = _four_stages(name)
     try:
         features = timm.create_model(
-            name, features_only=True, out_indices=(1, 2, 3, 4), pretrained=pretrained, **(timm_args or {})
+            name,
+            features_only=True,
+            out_indices=indices,
+            pretrained=pretrained,
+            **{**own_args, **(timm_args or {})},
         )
     except RuntimeError as error:
         raise ValueError(f"MODEL.TIMM.NAME: {error}") from error
@@ -72,6 +78,16 @@ def build_bottom_up(
     replace_norm(bottom_up, norm)
     freeze_stages(bottom_up, freeze_at)
     return bottom_up
+
+
+def _four_stages(name: str) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """Which of timm's features of a network are those at strides 4 to 32, and what to ask for to get them."""
+    if name.startswith("dla"):
+        return (2, 3, 4, 5), {}  # those before are at strides 1 and 2
+    if name.startswith("hrnet"):
+        # the maps of the last stage themselves, without the classifier's layers on top
+        return (1, 2, 3, 4), {"feature_location": ""}
+    return (1, 2, 3, 4), {}
 
 
 def bottom_up_from_config(
@@ -175,8 +191,11 @@ def stages(bottom_up: FeatureListNet) -> list[list[nn.Module]]:
             ),
         ]
     children = dict(bottom_up.named_children())
-    layers = [f"layer{i}" for i in range(1, 5)]
-    return [[m for n, m in children.items() if n not in layers], *([children[n]] for n in layers)]
+    names = list(children)
+    # an HRNet's first stage is called layer1
+    places = [names.index("layer1" if end[0] == "stage1" else end[0]) for end in ends]
+    bounds = [0, places[0], *(place + 1 for place in places)]
+    return [[children[name] for name in names[a:b]] for a, b in pairwise(bounds)]
 
 
 def freeze_stages(bottom_up: FeatureListNet, freeze_at: int) -> None:

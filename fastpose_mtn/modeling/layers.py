@@ -37,7 +37,7 @@ def build_norm(name: str, channels: int) -> nn.Module | None:
 
 
 class ConvNorm(nn.Conv2d):
-    """A convolution that keeps the map's size, then normalisation if any, then ReLU if any.
+    """A convolution that keeps the map's size, or divides it by its stride, then normalisation and ReLU, if any.
 
     The normalisation is a child called ``norm``, so parameters are named as in Detectron2's ``Conv2d``.
     """
@@ -51,16 +51,17 @@ class ConvNorm(nn.Conv2d):
         norm: str = "",
         relu: bool = False,
         dilation: int = 1,
+        stride: int = 1,
     ) -> None:
         padding = dilation * (kernel_size // 2)
         super().__init__(
-            in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=norm == ""
+            in_channels, out_channels, kernel_size, stride, padding, dilation=dilation, bias=norm == ""
         )
         self.norm = build_norm(norm, out_channels)
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, out, H, W) of (B, in, H, W)."""
+        """(B, out, H / stride, W / stride), rounded up, of (B, in, H, W)."""
         x = super().forward(x)
         if self.norm is not None:
             x = self.norm(x)

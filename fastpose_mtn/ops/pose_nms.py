@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from fastpose_mtn.structures import PersonDetections
 KINDS = ("joints", "parametric", "released", "oks")
 _PART_WEIGHTS = {"body": 1.0, "foot": 1.0, "face": 0.5, "hands": 0.25}  # of parametric
 _PARAMETERS = PoseParameters()  # to begin with
+_LEAST_EXTENT = 32.0**2  # square pixels of a pose, for OKS-NMS (PoseDet's code)
 _MIN_IOU = 0.1  # detections whose boxes overlap less cannot have many joints in common
 
 
@@ -63,6 +65,65 @@ def pose_nms(
     mask = np.empty_like(kept)
     mask[order] = kept
     return mask
+
+
+def oks_nms(
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    sigmas: np.ndarray,
+    *,
+    threshold: float,
+    count: int | None = None,
+) -> np.ndarray:
+    """Numbers of the poses that PoseDet's OKS-NMS keeps, best first: greedy, each against those kept before it.
+
+    Its OKS is stricter than COCO's: all joints count, and the area is the mean of both poses' extents, 32 pixels squared at
+    least, without COCO's factor of 2, so that thresholds are low. Rows of the matrix of similarities are computed for
+    those alone who are kept: the time grows with people, not with candidates squared.
+
+    Args:
+        keypoints: (N, K, >=2) x and y, pixels.
+        scores: (N,); of equal ones the first counts as the best.
+        sigmas: (K,) constants of OKS.
+        threshold: similarity above which the lower-scored pose is left out.
+        count: how many are kept at most; None: any number.
+    """
+    order = np.argsort(-scores, kind="stable")
+    xy = keypoints[order, :, :2].astype(np.float32)
+    extent = np.maximum(np.ptp(xy, axis=1).prod(axis=1), _LEAST_EXTENT)
+    variance = ((2 * sigmas) ** 2).astype(np.float32)
+
+    def same(best: int, others: np.ndarray) -> np.ndarray:
+        area = (extent[best] + extent[others]) / 2
+        square = ((xy[others] - xy[best]) ** 2).sum(axis=-1)
+        similarity: np.ndarray = np.exp(-square / (variance * area[:, None])).mean(axis=1)
+        return similarity > threshold
+
+    return order[_greedy(len(order), same, count)]
+
+
+def extent_nms(
+    keypoints: np.ndarray, scores: np.ndarray, *, threshold: float, count: int | None = None
+) -> np.ndarray:
+    """Numbers of the poses (N, K, >=2) whose extents overlap no better one's by more than ``threshold``, best first."""
+    order = np.argsort(-scores, kind="stable")
+    xy = keypoints[order, :, :2].astype(np.float32)
+    boxes = np.concatenate((xy.min(axis=1), xy.max(axis=1)), axis=1)
+
+    def same(best: int, others: np.ndarray) -> np.ndarray:
+        overlap: np.ndarray = iou_matrix(boxes[best][None], boxes[others])[0]
+        return overlap > threshold
+
+    return order[_greedy(len(order), same, count)]
+
+
+def _greedy(total: int, same: Callable[[int, np.ndarray], np.ndarray], count: int | None) -> list[int]:
+    """Who is kept of ``total``, in order, where ``same`` says which later ones are a kept one's person."""
+    free, kept = np.arange(total), []
+    while len(free) and (count is None or len(kept) < count):
+        kept.append(int(free[0]))
+        free = free[1:][~same(kept[-1], free[1:])]
+    return kept
 
 
 @dataclass(frozen=True)

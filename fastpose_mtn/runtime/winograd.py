@@ -24,7 +24,8 @@ def is_faster_by_winograd(conv: ConvNorm) -> bool:
     """
     if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
         return False
-    plain = (conv.kernel_size, conv.dilation, conv.groups) == ((3, 3), (1, 1), 1)
+    settings = (conv.kernel_size, conv.stride, conv.dilation, conv.groups)
+    plain = settings == ((3, 3), (1, 1), (1, 1), 1)
     return plain and conv.in_channels * conv.out_channels >= _FEWEST_PRODUCTS
 
 

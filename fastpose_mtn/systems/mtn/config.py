@@ -125,6 +125,15 @@ def training_config(cfg: CfgNode, *, num_identities: int, world_size: int) -> Cf
                 f"MODEL.{head}.NORM is SyncBN, which cannot train in {world_size} processes: not every one has people "
                 f"for this head in every step; use BN, GN or an empty name"
             )
+    return with_identities(cfg, num_identities)
+
+
+def with_identities(cfg: CfgNode, num_identities: int) -> CfgNode:
+    """The configuration whose identities are counted: ``MODEL.ROI_REID_HEAD.NUM_IDENTITIES``.
+
+    Raises:
+        InputError: it names fewer than there are.
+    """
     wanted = cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES
     if wanted and wanted < num_identities:
         raise InputError(

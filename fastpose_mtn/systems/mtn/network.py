@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
+from fastpose_mtn.modeling.images import normalize_and_pad
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.modeling.rpn import RPN, Candidates
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
@@ -152,18 +152,13 @@ class MTN(nn.Module):
         Returns:
             The batch (B, 3, H, W) float32, and each image's own (height, width).
         """
-        sizes = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
-        unit = self.backbone.size_divisibility
-        height, width = (-(-max(size[axis] for size in sizes) // unit) * unit for axis in (0, 1))
-        batch = torch.empty(
-            (len(images), 3, height, width), device=self.device, memory_format=torch.channels_last
+        return normalize_and_pad(
+            images,
+            mean=self.pixel_mean,
+            std=self.pixel_std,
+            reverse_channels=self._reverse_channels,
+            unit=self.backbone.size_divisibility,
         )
-        for row, image in zip(batch, images, strict=True):
-            image = image.to(self.device, non_blocking=True)
-            image = image.flip(0) if self._reverse_channels else image
-            normal = (image - self.pixel_mean) / self.pixel_std
-            row.copy_(F.pad(normal, (0, width - image.shape[-1], 0, height - image.shape[-2])))
-        return batch, sizes
 
     def _check(self, batch: Batch) -> None:
         for index, target in enumerate(batch.targets):

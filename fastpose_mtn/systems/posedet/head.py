@@ -1,0 +1,265 @@
+"""PoseDet's head: at every cell a coarse pose and a score, and for chosen cells the refined person (section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.layers import ConvNorm
+from fastpose_mtn.ops.pose_embedding import embed_poses, embed_poses_at
+from fastpose_mtn.systems.mtn.reid_head import MTNReIDHead
+from fastpose_mtn.systems.posedet.grid import Grid, build_grid, cell_poses
+
+_PRIOR_LOGIT = -4.59512  # -log(99): a score of 0.01 everywhere, to begin with
+# layers that say where people are, and how sure: whatever the rest computes in, they compute in float32
+EXACT_LAYERS = ("coarse", "fine", "visibility", "box", "score")
+EMBEDDINGS = {
+    "joints": (),
+    "centre": ((0, 0),),
+    "grid3x3": tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)),
+}
+
+
+class Candidates(NamedTuple):
+    """What the head gives for all P cells of each of B images.
+
+    Attributes:
+        coarse: (B, P, K, 2) float32, dy and dx of each joint from its cell, in cells.
+        logits: (B, P) float32, of the score.
+        refining: (B, P, C) features that refinements are read from.
+        described: (B, P, C) embeddings of classification, which identities are read from.
+        heatmaps: of each level (B, K, h, w) logits; None: not asked for.
+        grid: the cells.
+    """
+
+    coarse: Tensor
+    logits: Tensor
+    refining: Tensor
+    described: Tensor
+    heatmaps: list[Tensor] | None
+    grid: Grid
+
+
+class Refined(NamedTuple):
+    """What the head gives for N chosen cells.
+
+    Attributes:
+        poses: (N, K, 2) x and y, pixels.
+        visibility: (N, K) logits.
+        boxes: (N, 4) xyxy, pixels; None where boxes are the poses' extents.
+    """
+
+    poses: Tensor
+    visibility: Tensor
+    boxes: Tensor | None
+
+
+class PoseDetHead(nn.Module):
+    """One head for all levels.
+
+    Args:
+        channels: of the levels, and of all the head's layers.
+        num_joints: K.
+        strides: of the levels, pixels.
+        norm: of the convolutions.
+        init_convs, refine_convs, cls_convs, heatmap_convs: of each branch; without convolutions of heatmaps there are none.
+        embedding: a name in ``EMBEDDINGS``: what embeddings are read at.
+        gradient_share: of the embeddings' gradients that reaches the coarse poses.
+        refines: poses are refined.
+        regresses_boxes: there is a branch of boxes.
+        box_unit: strides that a box's sides are given in.
+        visibility_detached: the visibility branch changes nothing but itself.
+        identity: from embeddings (N, C) to identity vectors; None: there is no such branch.
+
+    Raises:
+        ValueError: there is no such embedding.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        num_joints: int,
+        strides: Sequence[int],
+        norm: str = "GN",
+        init_convs: int = 3,
+        refine_convs: int = 2,
+        cls_convs: int = 2,
+        heatmap_convs: int = 1,
+        embedding: str = "joints",
+        gradient_share: float = 0.1,
+        refines: bool = True,
+        regresses_boxes: bool = False,
+        box_unit: float = 4.0,
+        visibility_detached: bool = False,
+        identity: MTNReIDHead | None = None,
+    ) -> None:
+        super().__init__()
+        if embedding not in EMBEDDINGS:
+            raise ValueError(
+                f"MODEL.POSEDET.EMBEDDING: expected one of {', '.join(EMBEDDINGS)}, got {embedding!r}"
+            )
+        self.num_joints, self.strides = num_joints, tuple(strides)
+        self._gradient_share, self._visibility_detached = gradient_share, visibility_detached
+        self._box_unit = box_unit
+        self._fixed = EMBEDDINGS[embedding]
+        points = len(self._fixed) or num_joints
+
+        def branch(count: int) -> nn.Sequential:
+            return nn.Sequential(
+                *(ConvNorm(channels, channels, 3, norm=norm, relu=True) for _ in range(count))
+            )
+
+        self.init_convs = branch(init_convs)
+        self.refine_convs = branch(refine_convs)
+        self.cls_convs = branch(cls_convs)
+        self.heatmap_convs = branch(heatmap_convs) if heatmap_convs else None
+        self.coarse = nn.Conv2d(channels, 2 * num_joints, 1)
+        self.fine = nn.Linear(channels, 2 * num_joints) if refines else None
+        self.visibility = nn.Linear(channels, num_joints)
+        self.box = nn.Linear(channels, 4) if regresses_boxes else None
+        self.score = nn.Conv2d(channels, 1, 1)
+        self.heatmap = nn.Conv2d(channels, num_joints, 1) if heatmap_convs else None
+        self.refine_embedding = nn.Parameter(torch.empty(channels, channels, 1, points))
+        self.cls_embedding = nn.Parameter(torch.empty(channels, channels, 1, points))
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.normal_(module.weight, std=0.01)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for weight in (self.refine_embedding, self.cls_embedding):
+            nn.init.normal_(weight, std=0.01)
+        for layer in (self.score, self.heatmap):
+            if layer is not None:
+                assert layer.bias is not None
+                nn.init.constant_(layer.bias, _PRIOR_LOGIT)
+        self.identity = identity
+
+    @classmethod
+    def from_config(
+        cls, cfg: CfgNode, *, channels: int, num_joints: int, strides: Sequence[int]
+    ) -> PoseDetHead:
+        """The head that ``MODEL.POSEDET`` describes, with an identity branch where ``MODEL.REID_ON``."""
+        c, reid = cfg.MODEL.POSEDET, cfg.MODEL.ROI_REID_HEAD
+        identity = None
+        if cfg.MODEL.REID_ON:
+            identity = MTNReIDHead(
+                in_channels=channels,
+                resolution=1,
+                conv_dims=(),
+                embedding_dim=reid.EMBEDDING_DIM,
+                num_identities=reid.NUM_IDENTITIES,
+                normalize=reid.NORMALIZE,
+                scale=reid.SCALE,
+                loss_weight=reid.LOSS_WEIGHT,
+            )
+        return cls(
+            channels=channels,
+            num_joints=num_joints,
+            strides=strides,
+            norm=c.NORM,
+            init_convs=c.INIT_CONVS,
+            refine_convs=c.REFINE_CONVS,
+            cls_convs=c.CLS_CONVS,
+            heatmap_convs=c.HEATMAP_CONVS if c.HEATMAP_WEIGHT > 0 else 0,
+            embedding=c.EMBEDDING,
+            gradient_share=c.GRADIENT_SHARE,
+            refines=c.REFINE,
+            regresses_boxes=c.BOX == "regressed",
+            box_unit=c.BASE_SCALE,
+            visibility_detached=c.VISIBILITY_DETACHED,
+            identity=identity,
+        )
+
+    def forward(self, levels: Sequence[Tensor], *, heatmaps: bool = False) -> Candidates:
+        """What is computed at every cell of levels (B, C, h, w), finest first."""
+        coarse, logits, refining, described, maps = [], [], [], [], []
+        for level in levels:
+            offsets = _exactly(self.coarse, self.init_convs(level))
+            embedding = torch.relu(
+                embed_poses(self.cls_convs(level), self._points(offsets), self.cls_embedding)
+            )
+            coarse.append(_rows(offsets))
+            logits.append(_rows(_exactly(self.score, embedding)))
+            refining.append(_rows(self.refine_convs(level)))
+            described.append(_rows(embedding))
+            if heatmaps and self.heatmap is not None and self.heatmap_convs is not None:
+                maps.append(_exactly(self.heatmap, self.heatmap_convs(level)))
+        return Candidates(
+            coarse=torch.cat(coarse, dim=1).unflatten(2, (self.num_joints, 2)),
+            logits=torch.cat(logits, dim=1).squeeze(2),
+            refining=torch.cat(refining, dim=1),
+            described=torch.cat(described, dim=1),
+            heatmaps=maps or None,
+            grid=build_grid(levels, self.strides),
+        )
+
+    def refine(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Refined:
+        """The people at chosen cells alone: the same numbers as computing them everywhere.
+
+        Args:
+            candidates: of ``forward``.
+            image: (N,) int64, the number of each cell's image.
+            cell: (N,) int64, its number in the grid.
+        """
+        grid = candidates.grid[cell]
+        offsets = candidates.coarse[image, cell]
+        cells = candidates.refining.shape[1]
+        embedding = torch.relu(
+            embed_poses_at(
+                candidates.refining.flatten(0, 1),
+                image * cells + grid.first,
+                grid.sizes_hw,
+                grid.yx[:, None] + self._points_at(offsets),
+                self.refine_embedding,
+            )
+        ).float()
+        if self.fine is not None:
+            # the refinement learns what is left, and the coarse pose nothing of it
+            offsets = offsets.detach() + _exactly(self.fine, embedding).unflatten(1, (self.num_joints, 2))
+        seen = embedding.detach() if self._visibility_detached else embedding
+        boxes = None
+        if self.box is not None:
+            reach = self._box_unit * grid.strides[:, None] * _exactly(self.box, embedding)
+            boxes = torch.cat((grid.xy - reach[:, :2], grid.xy + reach[:, 2:]), dim=1)
+        return Refined(cell_poses(offsets, grid), _exactly(self.visibility, seen), boxes)
+
+    def describe(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Tensor | None:
+        """Identity vectors (N, E) float32 of chosen cells, see ``refine``; None: there is no identity branch."""
+        return None if self.identity is None else self.identity(candidates.described[image, cell])
+
+    def _points(self, offsets: Tensor) -> Tensor:
+        """What embeddings are read at: (B, 2T, h, w) from the coarse offsets (B, 2K, h, w)."""
+        if not self._fixed:
+            return _pass_gradient(offsets, self._gradient_share)
+        fixed = torch.tensor(self._fixed, dtype=offsets.dtype, device=offsets.device).flatten()
+        return fixed[:, None, None] + torch.zeros_like(offsets[:, :1])
+
+    def _points_at(self, offsets: Tensor) -> Tensor:
+        """The same of N cells: (N, T, 2) of (N, K, 2)."""
+        if not self._fixed:
+            return _pass_gradient(offsets, self._gradient_share)
+        fixed = torch.tensor(self._fixed, dtype=offsets.dtype, device=offsets.device)
+        return fixed + torch.zeros_like(offsets[:, :1])
+
+
+def _pass_gradient(x: Tensor, share: float) -> Tensor:
+    """The same values, through which a share of the gradient passes."""
+    fixed = x.detach()
+    return fixed + share * (x - fixed) if x.requires_grad else x
+
+
+def _exactly(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer computed in float32: a joint's place in bfloat16 would have two or three digits."""
+    with torch.autocast(x.device.type, enabled=False):
+        out: Tensor = layer(x.float())
+    return out
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """(B, h w, C) of maps (B, C, h, w)."""
+    return maps.flatten(2).transpose(1, 2)

@@ -1,0 +1,195 @@
+"""PoseDet: one pass that finds people, their joints and their identities, in a time that does not grow with people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.images import normalize_and_pad
+from fastpose_mtn.modeling.layers import involve
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTargets
+from fastpose_mtn.systems.posedet.criterion import Criterion, LossSettings
+from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead
+from fastpose_mtn.systems.posedet.neck import HRFPN, FPN3To6, build_neck
+from fastpose_mtn.systems.posedet.selection import Selection, Suppression
+from fastpose_mtn.systems.posedet.start import ColdStart
+from fastpose_mtn.systems.posedet.targets import Rules
+
+
+class PoseDet(nn.Module):
+    """The one-stage network (Tian et al., arXiv 2107.10466), with boxes, visibility and identities, which are ours.
+
+    Args:
+        backbone: images to pyramid levels, finest first.
+        head: levels to candidates.
+        criterion: what candidates should be, and by how much they are not.
+        selection: which candidates are people.
+        suppression: which of them are one person.
+        skeleton: what the joints are.
+        pixel_mean, pixel_std: of the three channels, on 0..255, in the order of ``input_format``.
+        input_format: order of the channels that the weights expect; images are always given as RGB.
+
+    Attributes:
+        loss_tasks: see ``protocols.TrainableNetwork``; those of absent branches never come.
+    """
+
+    loss_tasks: Mapping[str, str] = {
+        "loss_cls": "boxes",
+        "loss_box_reg": "boxes",
+        "loss_coarse": "keypoints",
+        "loss_fine": "keypoints",
+        "loss_heatmap": "keypoints",
+        "loss_visibility": "keypoints",
+        "loss_reid": "identities",
+    }
+
+    def __init__(
+        self,
+        *,
+        backbone: FPN3To6 | HRFPN,
+        head: PoseDetHead,
+        criterion: Criterion,
+        selection: Selection,
+        suppression: Suppression,
+        skeleton: Skeleton,
+        pixel_mean: Sequence[float],
+        pixel_std: Sequence[float],
+        input_format: str = "RGB",
+    ) -> None:
+        super().__init__()
+        if input_format not in ("RGB", "BGR"):
+            raise ValueError(f"INPUT.FORMAT: expected RGB or BGR, got {input_format!r}")
+        self.reverses_channels = input_format == "BGR"
+        self.backbone, self.head, self.skeleton = backbone, head, skeleton
+        self.selection, self.suppression = selection, suppression
+        self._criterion = criterion
+        self.pixel_mean: Tensor
+        self.pixel_std: Tensor
+        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.pixel_mean.device
+
+    @property
+    def embedding_dim(self) -> int | None:
+        """Numbers of an identity vector; None: there is no identity branch."""
+        return None if self.head.identity is None else self.head.identity.embedding_dim
+
+    def forward(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[PersonTargets] | None = None,
+        tasks: Sequence[frozenset[str]] | None = None,
+    ) -> dict[str, Tensor] | list[PersonDetections]:
+        """Computes the losses in training, and finds people otherwise.
+
+        Args:
+            images: each (3, H, W) uint8 or float, 0..255, RGB, of any size.
+            targets: each image's people, in its pixels; needed in training.
+            tasks: which of "boxes", "keypoints" and "identities" each image trains; None: all.
+
+        Returns:
+            In training a dictionary of weighted losses, see ``losses``.
+            In evaluation each image's people, best first, as NumPy arrays in its pixels.
+        """
+        if self.training:
+            if targets is None:
+                raise ValueError("PoseDet.forward: training needs targets; call .eval() to find people")
+            return self.losses(Batch(images, targets, [TASKS] * len(images) if tasks is None else tasks))
+        with torch.no_grad():
+            batch, sizes = self.preprocess(images)
+            return self.find_people(self.trunk(batch), sizes)
+
+    def trunk(self, batch: Tensor) -> Candidates:
+        """What is computed everywhere: the same steps for every batch (B, 3, H, W) of a shape."""
+        return self.head(self.backbone(batch))
+
+    def find_people(
+        self, candidates: Candidates, sizes_hw: Sequence[tuple[int, int]], min_score: float = 0.0
+    ) -> list[PersonDetections]:
+        """Each image's people among the candidates that ``trunk`` gives, best first, NumPy.
+
+        Whoever would score below ``min_score`` may be left out.
+        """
+        chosen = self.selection(self.head, candidates, sizes_hw, min_score)
+        return [self.suppression(people) for people in chosen]
+
+    def preprocess(self, images: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
+        """Normalises images and pads them to one size; see ``normalize_and_pad``."""
+        return normalize_and_pad(
+            images,
+            mean=self.pixel_mean,
+            std=self.pixel_std,
+            reverse_channels=self.reverses_channels,
+            unit=self.backbone.size_divisibility,
+            # a group normalisation of a single cell has nothing to normalise over
+            least=2 * max(self.head.strides),
+        )
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted losses by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.
+
+        Raises:
+            ValueError: the targets have another skeleton than the network.
+            InputError: classification still has no positive example.
+            FloatingPointError: coarse poses are not finite: training has diverged.
+        """
+        self._check(batch)
+        pixels, _ = self.preprocess(batch.images)
+        targets = [target.to(self.device) for target in batch.targets]
+        candidates = self.head(self.backbone(pixels), heatmaps=True)
+        self._check_finite(candidates)
+        return involve(self._criterion(self.head, candidates, targets, batch.tasks), self.parameters())
+
+    def _check(self, batch: Batch) -> None:
+        for index, target in enumerate(batch.targets):
+            if target.keypoints.shape[1] != len(self.skeleton):
+                raise ValueError(
+                    f"PoseDet.losses: targets of image {index} have {target.keypoints.shape[1]} joints, but the "
+                    f"network's skeleton {self.skeleton.name} has {len(self.skeleton)}"
+                )
+
+    def _check_finite(self, candidates: Candidates) -> None:
+        if not bool(torch.isfinite(candidates.coarse).all() & torch.isfinite(candidates.logits).all()):
+            raise FloatingPointError("PoseDet: coarse poses or scores are not finite")
+
+
+def build_posedet(cfg: CfgNode) -> PoseDet:
+    """Builds the network that a configuration describes, with initial weights, in channels-last memory.
+
+    Raises:
+        ValueError: the configuration contradicts itself or names something unknown.
+    """
+    skeleton, c = get_skeleton(cfg.MODEL.SKELETON), cfg.MODEL.POSEDET
+    sigmas = tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS or skeleton.sigmas)
+    if len(sigmas) != len(skeleton):
+        raise ValueError(
+            f"TEST.KEYPOINT_OKS_SIGMAS: expected {len(skeleton)} numbers, one a joint of {skeleton.name}, got {len(sigmas)}"
+        )
+    backbone = build_neck(cfg)
+    head = PoseDetHead.from_config(
+        cfg, channels=backbone.out_channels, num_joints=len(skeleton), strides=backbone.out_strides
+    )
+    network = PoseDet(
+        backbone=backbone,
+        head=head,
+        criterion=Criterion(
+            rules=Rules.from_config(cfg, sigmas),
+            settings=LossSettings.from_config(cfg),
+            start=ColdStart(c.COLD_STEPS),
+        ),
+        selection=Selection.from_config(cfg),
+        suppression=Suppression.from_config(cfg, sigmas),
+        skeleton=skeleton,
+        pixel_mean=cfg.MODEL.PIXEL_MEAN,
+        pixel_std=cfg.MODEL.PIXEL_STD,
+        input_format=cfg.INPUT.FORMAT,
+    )
+    return network.to(memory_format=torch.channels_last)

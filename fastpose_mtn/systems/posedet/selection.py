@@ -1,0 +1,171 @@
+"""From candidates to people: the best are refined, and of those with the same pose the best one is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.ops.pose_nms import extent_nms, oks_nms
+from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead, Refined
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which candidates are people; see ``MODEL.POSEDET``'s keys of the same names.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    score_thresh: float = 0.05
+    nms_topk: int = 500
+    score: str = "cls"
+    box_margins: Sequence[float] = (0.0, 0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        if self.score not in ("cls", "visible"):
+            raise ValueError(f"MODEL.POSEDET.SCORE: expected cls or visible, got {self.score!r}")
+        if self.nms_topk < 1:
+            raise ValueError(f"MODEL.POSEDET.NMS_TOPK: expected 1 or more, got {self.nms_topk}")
+        if len(self.box_margins) != 4:
+            raise ValueError(f"MODEL.POSEDET.BOX_MARGINS: expected four shares, got {list(self.box_margins)}")
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> Selection:
+        """The selection of ``MODEL.POSEDET``.
+
+        Raises:
+            ValueError: there are no such boxes.
+        """
+        c = cfg.MODEL.POSEDET
+        if c.BOX not in ("extent", "regressed"):
+            raise ValueError(f"MODEL.POSEDET.BOX: expected extent or regressed, got {c.BOX!r}")
+        return cls(c.SCORE_THRESH, c.NMS_TOPK, c.SCORE, tuple(c.BOX_MARGINS))
+
+    def __call__(
+        self,
+        head: PoseDetHead,
+        candidates: Candidates,
+        sizes_hw: Sequence[tuple[int, int]],
+        min_score: float = 0.0,
+    ) -> list[PersonDetections]:
+        """Each image's best candidates as people, by falling classification, NumPy, in one transfer from the device.
+
+        Args:
+            head: that gave the candidates.
+            candidates: of B images.
+            sizes_hw: of the images, without what they are padded by.
+            min_score: who scores less may be left out.
+        """
+        sizes = torch.tensor(sizes_hw, dtype=torch.float32, device=candidates.logits.device)
+        inside = (candidates.grid.xy.flip(-1) < sizes[:, None]).all(dim=-1)
+        scores = torch.where(inside, candidates.logits.float().sigmoid(), -1.0)
+        score, cell = scores.topk(min(self.nms_topk, scores.shape[1]), dim=1)
+        image, place = torch.nonzero(score >= max(self.score_thresh, min_score)).unbind(dim=1)
+        people = self.describe(head, candidates, image, cell[image, place], score[image, place], sizes[image])
+        arrays = [None if value is None else value.float().cpu().numpy() for value in people]
+        of = image.cpu().numpy()
+        boxes, scored, keypoints, vectors = arrays
+        assert boxes is not None
+        assert scored is not None
+        assert keypoints is not None
+        return [
+            PersonDetections(
+                boxes=boxes[of == number],
+                scores=scored[of == number],
+                keypoints=keypoints[of == number],
+                embeddings=None if vectors is None else vectors[of == number],
+            )
+            for number in range(len(sizes_hw))
+        ]
+
+    def describe(
+        self,
+        head: PoseDetHead,
+        candidates: Candidates,
+        image: Tensor,
+        cell: Tensor,
+        score: Tensor,
+        sizes_hw: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Boxes (N, 4), scores (N,), keypoints (N, K, 3) and identity vectors of chosen cells.
+
+        Args:
+            head: that gave the candidates.
+            candidates: of B images.
+            image: (N,) int64, the number of each one's image.
+            cell: (N,) int64.
+            score: (N,) of classification.
+            sizes_hw: (N, 2) float32, of each one's image, at whose borders people are cut.
+        """
+        refined = head.refine(candidates, image, cell)
+        limit = sizes_hw.flip(-1)  # x and y
+        boxes = self.boxes(refined)
+        boxes = torch.minimum(boxes.unflatten(1, (2, 2)).clamp(min=0), limit[:, None]).flatten(1)
+        poses = torch.minimum(refined.poses.clamp(min=0), limit[:, None])
+        confidence = refined.visibility.sigmoid()
+        if self.score == "visible":
+            score = score * confidence.mean(dim=1)
+        keypoints = torch.cat((poses, confidence[..., None]), dim=-1)
+        return boxes, score, keypoints, head.describe(candidates, image, cell)
+
+    def boxes(self, refined: Refined) -> Tensor:
+        """(N, 4): regressed ones, whose sides are in order, or the poses' extents with their margins."""
+        if refined.boxes is not None:
+            low, high = refined.boxes.unflatten(1, (2, 2)).unbind(dim=1)
+            return torch.cat((torch.minimum(low, high), torch.maximum(low, high)), dim=1)
+        low, high = refined.poses.amin(dim=1), refined.poses.amax(dim=1)
+        margins = torch.tensor(self.box_margins, dtype=low.dtype, device=low.device)
+        size = high - low
+        return torch.cat((low - margins[:2] * size, high + margins[2:] * size), dim=1)
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """Leaves out candidates that are a better one's person; see ``MODEL.POSEDET.NMS``.
+
+    Attributes:
+        sigmas: of the joints.
+        kind: oks or iou.
+        threshold: similarity above which two are one person.
+        count: people an image at most.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    sigmas: Sequence[float]
+    kind: str = "oks"
+    threshold: float = 0.2
+    count: int = 100
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("oks", "iou"):
+            raise ValueError(f"MODEL.POSEDET.NMS: expected oks or iou, got {self.kind!r}")
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(
+                f"MODEL.POSEDET.NMS_THRESH: expected a similarity from 0 to 1, got {self.threshold}"
+            )
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, sigmas: Sequence[float]) -> Suppression:
+        """The suppression of ``MODEL.POSEDET``, of joints with these constants of OKS."""
+        c = cfg.MODEL.POSEDET
+        return cls(tuple(sigmas), c.NMS, c.NMS_THRESH, cfg.TEST.DETECTIONS_PER_IMAGE)
+
+    def __call__(self, people: PersonDetections) -> PersonDetections:
+        """Those (NumPy) who are kept, best first."""
+        if self.kind == "oks":
+            kept = oks_nms(
+                people.keypoints, people.scores, np.asarray(self.sigmas),
+                threshold=self.threshold, count=self.count,
+            )  # fmt: skip
+        else:
+            kept = extent_nms(people.keypoints, people.scores, threshold=self.threshold, count=self.count)
+        return people[kept]

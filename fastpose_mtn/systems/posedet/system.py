@@ -1,0 +1,72 @@
+"""PoseDet as one of the systems of ``registry.SYSTEMS``: ``MODEL.META_ARCHITECTURE PoseDet``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fastpose_mtn.config.node import CfgNode
+from fastpose_mtn.systems.mtn.config import with_identities
+from fastpose_mtn.systems.posedet.config import add_posedet_config
+
+if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
+    from torch import nn
+
+    from fastpose_mtn.data.dataset import PoseDataset
+    from fastpose_mtn.data.transforms.augment import Augmentation
+    from fastpose_mtn.systems.posedet.estimator import PoseDetEstimator
+    from fastpose_mtn.systems.posedet.network import PoseDet
+
+
+class PoseDetSystem:
+    """Boxes, joints and identities of everybody in one stage; see ``protocols.System``."""
+
+    def add_config(self, cfg: CfgNode) -> None:
+        """Adds the keys of this network, and their defaults, to ``cfg``."""
+        add_posedet_config(cfg)
+
+    def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
+        """The configuration to train with: the identity branch classifies as many identities as the data have.
+
+        Raises:
+            InputError: the configuration names fewer.
+        """
+        return with_identities(cfg, num_identities)
+
+    def training_data(
+        self, cfg: CfgNode, datasets: Sequence[PoseDataset]
+    ) -> tuple[list[PoseDataset], list[Augmentation]]:
+        """Whole images, changed as ``INPUT`` says."""
+        from fastpose_mtn.data.transforms.augment import build_augmentations
+
+        return list(datasets), build_augmentations(cfg)
+
+    def build_network(self, cfg: CfgNode) -> PoseDet:
+        """The network that a configuration describes, with initial weights."""
+        from fastpose_mtn.systems.posedet.network import build_posedet
+
+        return build_posedet(cfg)
+
+    def build_estimator(
+        self,
+        cfg: CfgNode,
+        network: nn.Module | None = None,
+        *,
+        device: str | None = None,
+        precision: str = "auto",
+    ) -> PoseDetEstimator:
+        """The network as a pose estimator on a device.
+
+        Raises:
+            TypeError: ``network`` is not a ``PoseDet``.
+            ValueError: no weights are named, or they do not fit the configuration.
+        """
+        from fastpose_mtn.systems.posedet.estimator import PoseDetEstimator
+        from fastpose_mtn.systems.posedet.network import PoseDet
+
+        if network is not None and not isinstance(network, PoseDet):
+            raise TypeError(f"network: expected a PoseDet, got {type(network).__name__}")
+        return PoseDetEstimator.from_config(cfg, network, device=device, precision=precision)
+
+
+POSEDET_SYSTEM = PoseDetSystem()

@@ -1,0 +1,258 @@
+"""The network's losses and the people that it finds."""
+
+import numpy as np
+import pytest
+import torch
+from small_network import make_targets
+from tiny_posedet import posedet_config
+
+from fastpose_mtn.build import build_estimator, build_network
+from fastpose_mtn.ops.pose_embedding import embed_poses
+from fastpose_mtn.protocols import TrainableNetwork
+from fastpose_mtn.structures import TASKS, Batch, PersonTargets
+from fastpose_mtn.systems.posedet.grid import cell_poses
+from fastpose_mtn.systems.posedet.head import Candidates
+
+EASY = ["MODEL.POSEDET.OKS_REFINE_LOW", "0.0"]  # so that untrained poses are refined
+BRANCHES = {
+    "loss_cls",
+    "loss_box_reg",
+    "loss_coarse",
+    "loss_fine",
+    "loss_heatmap",
+    "loss_visibility",
+    "loss_reid",
+}
+
+
+def image(height=96, width=128, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=generator)
+
+
+def network(*options):
+    torch.manual_seed(0)
+    return build_network(posedet_config("MODEL.ROI_REID_HEAD.NUM_IDENTITIES", "5", *EASY, *options))
+
+
+def batch(tasks=TASKS):
+    targets = [make_targets([10, 10, 50, 90], [60, 20, 100, 90]), make_targets([20, 5, 60, 70])]
+    return Batch([image(), image(80, 100, 1)], targets, [tasks] * 2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("MODEL.POSEDET.EMBEDDING", "grid3x3", "MODEL.POSEDET.HEATMAP_LOSS", "l2"),
+        ("MODEL.POSEDET.EMBEDDING", "centre", "MODEL.POSEDET.POS_NUM", "3"),
+    ],
+)
+def test_losses_train_every_part(options):
+    model = network(*options)
+    assert isinstance(model, TrainableNetwork)
+    losses = model.losses(batch())
+    assert set(losses) == BRANCHES == set(model.loss_tasks)
+    sum(losses.values()).backward()
+    still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+    assert still == []
+
+
+@pytest.mark.parametrize(
+    ("options", "absent", "layers"),
+    [
+        (("MODEL.POSEDET.REFINE", "False"), "loss_fine", "head.fine"),
+        (("MODEL.POSEDET.HEATMAP_WEIGHT", "0.0"), "loss_heatmap", "head.heatmap"),
+        (("MODEL.POSEDET.BOX", "extent"), "loss_box_reg", "head.box"),
+        (("MODEL.REID_ON", "False"), "loss_reid", "head.identity"),
+    ],
+)
+def test_branches_may_be_absent(options, absent, layers):
+    model = network(*options)
+    assert set(model.losses(batch())) == BRANCHES - {absent}
+    assert not [name for name, _ in model.named_parameters() if name.startswith(layers)]
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_a_task_that_no_image_trains_has_gradients_of_exactly_zero(task):
+    model = network()
+    losses = model.losses(batch(TASKS - {task}))
+    own = [loss for name, loss in losses.items() if model.loss_tasks[name] == task]
+    assert own
+    assert all(loss.item() == 0 for loss in own)
+    sum(own).backward()
+    assert all(p.grad.abs().max() == 0 for p in model.parameters())
+
+
+def test_an_image_without_the_task_leaves_the_others_losses_as_they_are():
+    """A second image that trains identities alone changes no loss of joints but for the number that they are divided by."""
+    model = network("MODEL.BACKBONE.NORM", "FrozenBN", "MODEL.FPN.NORM", "GN")
+    both = batch()
+    one = Batch(both.images[:1], both.targets[:1], [TASKS])
+    mixed = Batch(both.images[:1] * 2, both.targets[:1] * 2, [TASKS, frozenset({"identities"})])
+    alone, together = model.losses(one), model.losses(mixed)
+    torch.testing.assert_close(
+        alone["loss_coarse"] * 2, together["loss_coarse"] * 3
+    )  # two places, then one image more
+
+
+def test_ignored_people_and_empty_images_train_nothing_but_the_background():
+    model = network()
+    targets = [make_targets([10, 10, 50, 90], ignore=[True]), PersonTargets.empty(15)]
+    losses = model.losses(Batch([image(), image()], targets, [TASKS] * 2))
+    for name, loss in losses.items():
+        assert (loss.item() == 0) == (name not in ("loss_cls", "loss_heatmap")), name
+        assert torch.isfinite(loss)
+    sum(losses.values()).backward()
+
+
+def test_refining_chosen_cells_is_refining_everywhere():
+    model = network().eval()
+    with torch.no_grad():
+        levels = model.backbone(model.preprocess([image(), image(80, 100, 1)])[0])
+        candidates = model.head(levels)
+        chosen = model.head.refine(
+            candidates,
+            torch.tensor([0, 1, 1, 0]),
+            torch.tensor([0, 3, 190, len(candidates.grid.strides) - 1]),
+        )
+        wanted = []
+        for level in levels:
+            offsets = model.head.coarse(model.head.init_convs(level))
+            everywhere = torch.relu(
+                embed_poses(model.head.refine_convs(level), offsets, model.head.refine_embedding)
+            )
+            fine = offsets.flatten(2).transpose(1, 2) + model.head.fine(everywhere.flatten(2).transpose(1, 2))
+            wanted.append(fine)
+        dense = cell_poses(torch.cat(wanted, dim=1).unflatten(2, (15, 2)), candidates.grid)
+    expected = dense[[0, 1, 1, 0], [0, 3, 190, len(candidates.grid.strides) - 1]]
+    torch.testing.assert_close(chosen.poses, expected, rtol=0, atol=1e-3)
+
+
+def test_a_tenth_of_the_embeddings_gradient_reaches_the_coarse_poses():
+    gradients = []
+    for share in ("0.1", "1.0"):
+        model = network("MODEL.POSEDET.GRADIENT_SHARE", share)
+        model.head(model.backbone(model.preprocess([image()])[0])).logits.square().sum().backward()
+        gradients.append(model.head.coarse.weight.grad)
+    assert gradients[1].abs().max() > 0
+    torch.testing.assert_close(gradients[0], 0.1 * gradients[1], rtol=1e-3, atol=1e-9)
+
+
+def exact_candidates(model, target, sizes_hw, scores):
+    """Candidates whose coarse poses are exactly the people's, at the cells that are nearest to them."""
+    candidates = model.trunk(model.preprocess([torch.zeros(3, *sizes_hw, dtype=torch.uint8)])[0])
+    grid, logits = candidates.grid, torch.full_like(candidates.logits, -9)
+    coarse = candidates.coarse.clone()
+    for person, (keypoints, level) in enumerate(zip(target.keypoints, (8, 16, 32, 64), strict=True)):
+        cells = torch.nonzero(grid.strides == level)[:, 0]
+        at = keypoints[:, :2].mean(dim=0)
+        cell = cells[(grid.xy[cells] - at).square().sum(dim=1).argmin()]
+        logits[0, cell] = scores[person]
+        index = (keypoints[:, :2] - 0.5) / level
+        coarse[0, cell] = index.flip(-1) - grid.yx[cell]
+    return Candidates(coarse, logits, candidates.refining, candidates.described, None, grid)
+
+
+def test_offsets_that_are_exact_give_the_persons_joints_at_every_level():
+    model = network("MODEL.POSEDET.REFINE", "False", "MODEL.POSEDET.BOX", "extent").eval()
+    target = make_targets([5, 5, 40, 60], [70, 10, 110, 90], [20, 70, 60, 118], [90, 60, 139, 117])
+    with torch.no_grad():
+        candidates = exact_candidates(model, target, (118, 139), [3.0, 4.0, 2.0, 1.0])
+        (found,) = model.find_people(candidates, [(118, 139)])
+    assert len(found) == 4
+    for person, wanted in zip([1, 0, 2, 3], range(4), strict=True):
+        np.testing.assert_allclose(
+            found.keypoints[wanted, :, :2], target.keypoints[person, :, :2].numpy(), atol=1e-3
+        )
+    assert (np.diff(found.scores) < 0).all()
+    # boxes hold their joints and end at the image's borders
+    assert (found.boxes[:, None, :2] <= found.keypoints[..., :2] + 1e-3).all()
+    assert found.boxes.max() <= 139
+    assert found.boxes[:, 3].max() <= 118
+
+
+def test_a_person_found_twice_is_reported_once_and_in_order_of_scores():
+    model = network("MODEL.POSEDET.REFINE", "False").eval()
+    target = make_targets(*[[20, 20, 60, 90]] * 4)
+    target.keypoints[:] = target.keypoints[:1].clone()
+    with torch.no_grad():
+        (found,) = model.find_people(
+            exact_candidates(model, target, (118, 139), [1.0, 2.0, 3.0, 0.0]), [(118, 139)]
+        )
+        (few,) = model.find_people(
+            exact_candidates(model, target, (118, 139), [1.0, 2.0, 3.0, 0.0]), [(118, 139)], min_score=0.97
+        )
+    assert len(found) == 1
+    assert found.scores[0] == pytest.approx(1 / (1 + np.exp(-3)))
+    assert len(few) == 0
+
+
+def test_the_estimator_finds_what_the_network_finds_in_frames_of_any_size():
+    cfg = posedet_config(
+        "MODEL.POSEDET.SCORE_THRESH", "0.0", "MODEL.POSEDET.NMS_TOPK", "60", "TEST.POSE_NMS.ENABLED", "False"
+    )
+    torch.manual_seed(0)
+    model = build_network(cfg).eval()
+    estimator = build_estimator(cfg, model, device="cpu", precision="fp32")
+    frames = [image(seed=1), image(40, 33, 2), image(1, 1, 3)]
+    found = estimator.estimate([frame.permute(1, 2, 0).numpy() for frame in frames])
+    for frame, people in zip(frames, found, strict=True):
+        (wanted,) = model([frame])
+        assert people.embeddings.shape == (len(people), 8)
+        flat = (wanted.boxes[:, 2:] > wanted.boxes[:, :2]).all(
+            axis=1
+        )  # the adapter leaves out boxes without area
+        np.testing.assert_allclose(people.keypoints, wanted.keypoints[flat], atol=1e-3)
+        np.testing.assert_allclose(people.scores, wanted.scores[flat], atol=1e-5)
+    assert len(found[0])
+    (high,) = estimator.estimate(
+        [frames[0].permute(1, 2, 0).numpy()], min_score=float(np.median(found[0].scores))
+    )
+    assert 0 < len(high) < len(found[0])
+    assert np.array_equal(high.scores, found[0].scores[: len(high)])
+
+
+def test_targets_of_another_skeleton_and_numbers_that_are_none():
+    model = network()
+    with pytest.raises(
+        ValueError, match="targets of image 0 have 17 joints, but the network's skeleton POSETRACK15 has 15"
+    ):
+        model.losses(Batch([image()], [PersonTargets.empty(17)], [TASKS]))
+    model.head.coarse.weight.data[0] = torch.nan
+    with pytest.raises(FloatingPointError, match="coarse poses or scores are not finite"):
+        model.losses(batch())
+
+
+def test_a_training_without_positive_examples_ends_and_says_what_to_do():
+    model = network("MODEL.POSEDET.CLS_SEEDS", "False", "MODEL.POSEDET.COLD_STEPS", "3")
+    one = batch()
+    for _ in range(2):
+        model.losses(one)
+    with pytest.raises(
+        ValueError, match=r"in 3 steps with people no candidate .* Set MODEL\.POSEDET\.CLS_SEEDS True"
+    ):
+        model.losses(one)
+    empty = Batch([image()], [PersonTargets.empty(15)], [TASKS])
+    warm = network("MODEL.POSEDET.CLS_SEEDS", "False", "MODEL.POSEDET.COLD_STEPS", "3")
+    for _ in range(7):
+        warm.losses(empty)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("NECK", "pan", "NECK: expected one of fpn, hrfpn, got 'pan'"),
+        ("EMBEDDING", "box", "EMBEDDING: expected one of joints, centre, grid3x3, got 'box'"),
+        ("BOX", "none", "BOX: expected extent or regressed, got 'none'"),
+        ("HEATMAP_LOSS", "l1", "HEATMAP_LOSS: expected focal or l2, got 'l1'"),
+        ("NMS", "soft", "NMS: expected oks or iou, got 'soft'"),
+        ("NMS_THRESH", "2.0", "NMS_THRESH: expected a similarity from 0 to 1, got 2.0"),
+        ("NMS_TOPK", "0", "NMS_TOPK: expected 1 or more, got 0"),
+        ("SCORE", "oks", "SCORE: expected cls or visible, got 'oks'"),
+        ("BOX_MARGINS", "[0.1]", r"BOX_MARGINS: expected four shares, got \[0.1\]"),
+    ],
+)
+def test_values_that_cannot_be(key, value, message):
+    with pytest.raises(ValueError, match=f"MODEL.POSEDET.{message}"):
+        network(f"MODEL.POSEDET.{key}", value)
