@@ -119,7 +119,8 @@ def extent_nms(
 
 def _greedy(total: int, same: Callable[[int, np.ndarray], np.ndarray], count: int | None) -> list[int]:
     """Who is kept of ``total``, in order, where ``same`` says which later ones are a kept one's person."""
-    free, kept = np.arange(total), []
+    free = np.arange(total)
+    kept: list[int] = []
     while len(free) and (count is None or len(kept) < count):
         kept.append(int(free[0]))
         free = free[1:][~same(kept[-1], free[1:])]

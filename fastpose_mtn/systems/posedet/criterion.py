@@ -64,7 +64,7 @@ class Learned(NamedTuple):
     boxed: Tensor
     described: Tensor
 
-    def __getitem__(self, mask: Tensor) -> Learned:  # type: ignore[override]
+    def at(self, mask: Tensor) -> Learned:
         """Those of a mask (N,)."""
         return Learned(*(tensor[mask] for tensor in self))
 
@@ -129,7 +129,7 @@ class Criterion:
         found["loss_coarse"] = self._coarse_loss(candidates, coarse, [len(part.cell) for part in seeds])
         found |= self._refined_losses(head, candidates, people, [int(p.refined.sum()) for p in owned])
         if head.identity is not None:
-            known = people[people.described]
+            known = people.at(people.described)
             vectors = head.describe(candidates, known.image, known.cell)
             assert vectors is not None
             some = len(vectors) > 0
@@ -139,7 +139,7 @@ class Criterion:
         return found
 
     def _coarse_loss(self, candidates: Candidates, cells: Learned, counts: Sequence[int]) -> Tensor:
-        grid = candidates.grid[cells.cell]
+        grid = candidates.grid.at(cells.cell)
         poses = cell_poses(candidates.coarse[cells.image, cells.cell], grid)
         distance = terms.pose_distance(poses, cells.keypoints, self._settings.base_scale * grid.strides)
         return self._settings.coarse_weight * distance / sum(max(1, count) for count in counts)

@@ -32,7 +32,7 @@ class Grid(NamedTuple):
         """(P, 2) positions in the image, x and y in continuous pixels."""
         return self.yx.flip(-1) * self.strides[:, None] + 0.5
 
-    def __getitem__(self, index: Tensor) -> Grid:  # type: ignore[override]
+    def at(self, index: Tensor) -> Grid:
         """The cells (N,) of these numbers."""
         return Grid(*(tensor[index] for tensor in self))
 
@@ -42,14 +42,13 @@ def build_grid(levels: Sequence[Tensor], strides: Sequence[int]) -> Grid:
     parts, first = [], 0
     for level, stride in zip(levels, strides, strict=True):
         height, width = level.shape[-2:]
-        like = {"device": level.device}
         # cells counted by a map's own, so that the graph of an exported network depends on no size
         ones = torch.ones_like(level[0, 0], dtype=torch.int64)
         rows, columns = ones.cumsum(0) - 1, ones.cumsum(1) - 1
         number = ones.flatten()
         parts.append(
             Grid(
-                number * torch.tensor(float(stride), **like),
+                number * torch.tensor(float(stride), device=level.device),
                 torch.stack((rows, columns), dim=-1).flatten(0, 1).float(),
                 torch.stack((number * height, number * width), dim=1),
                 number * first,

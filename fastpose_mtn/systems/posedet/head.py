@@ -206,7 +206,7 @@ class PoseDetHead(nn.Module):
             image: (N,) int64, the number of each cell's image.
             cell: (N,) int64, its number in the grid.
         """
-        grid = candidates.grid[cell]
+        grid = candidates.grid.at(cell)
         offsets = candidates.coarse[image, cell]
         cells = candidates.refining.shape[1]
         embedding = torch.relu(
