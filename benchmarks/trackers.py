@@ -2,12 +2,12 @@
 """Trackers on the same people: HOTA, AssA, MOTA, IDF1, switches and fragmentations by MOTChallenge's rules, and speed.
 
     python benchmarks/trackers.py FOLDER ... [--weights people] [--trackers ours SORT ...] [--save CACHE]
-                                 [--options KEY VALUE ...]
+                                 [--stride N] [--options KEY VALUE ...]
 
 A FOLDER holds MOTChallenge's sequences, ``SEQUENCE/img1``, ``gt/gt.txt`` and ``seqinfo.ini``, or drawn ones as
 ``python -m fastpose_mtn.data.synthetic`` writes them, ``images`` and ``annotations``. The network looks at every frame
-once; all trackers link what it found (``--save`` keeps it for the next time). Ours are the three strategies of
-TRACKER.STRATEGY. SORT, ByteTrack, OC-SORT and BoT-SORT are those of roboflow's ``trackers``, norfair's has its
+once; all trackers link what it found (``--save`` keeps it for the next time). ``--stride 4`` shows them, and counts,
+every fourth frame. Ours are the three strategies of TRACKER.STRATEGY, and the flow tracker with and without its flow. SORT, ByteTrack, OC-SORT and BoT-SORT are those of roboflow's ``trackers``, norfair's has its
 documented settings; each begins tracks at our TRACKER.BIRTH_SCORE, as their own thresholds were made for other
 networks' scores, and is otherwise as it comes. What is not installed is left out, and it says so.
 """
@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import itertools
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("--weights", default="people", metavar="FILE|people|drawn")
     parser.add_argument("--trackers", nargs="+", default=[], metavar="NAME", help="default: all")
     parser.add_argument("--save", type=Path, metavar="CACHE", help="folder for what the network found")
+    parser.add_argument("--stride", type=int, default=1, metavar="N", help="default: 1, every frame")
     parser.add_argument("--options", nargs="+", default=[], metavar="KEY VALUE")
     arguments = parser.parse_args()
     with exit_on_error():
@@ -73,11 +75,11 @@ def main() -> None:
         print(f"{'tracker':<24}" + "".join(f"{name:>9}" for name in (*COLUMNS, "frames/s")))
         for name, make in makers.items():
             if not arguments.trackers or name in arguments.trackers:
-                show(name, make, sequences)
+                show(name, make, sequences, arguments.stride)
 
 
-def show(name: str, make: Callable[[float], Update], sequences: list[Sequence]) -> None:
-    """Prints one tracker's line of all sequences."""
+def show(name: str, make: Callable[[float], Update], sequences: list[Sequence], stride: int) -> None:
+    """Prints one tracker's line of all sequences, of each stride-th frame."""
     sums, seconds, frames = [], 0.0, 0
     try:
         make(30.0)
@@ -85,19 +87,34 @@ def show(name: str, make: Callable[[float], Update], sequences: list[Sequence]) 
         print(f"{name:<24} left out: {error.name} is not installed")
         return
     for one in sequences:
-        update = make(one.frame_rate)
+        update = make(one.frame_rate / stride)
         tracked = []
         assert one.people is not None
-        for saved, frame in zip(one.people, open_source(one.images), strict=True):
+        pairs = zip(one.people, open_source(one.images), strict=True)
+        for saved, frame in itertools.islice(pairs, 0, None, stride):
             assert frame.image is not None
             began = time.perf_counter()
             tracked.append(update(saved.detections, saved.time_s, frame.image))
             seconds += time.perf_counter() - began
         frames += len(tracked)
-        sums.append(evaluate_sequence(one.truth, as_results(tracked), benchmark="MOT17", frames=len(tracked)))
+        truth = every(one.truth, stride)
+        sums.append(evaluate_sequence(truth, as_results(tracked), benchmark="MOT17", frames=len(tracked)))
     figures = add(sums).figures()
     cells = (f"{figures[c]:.1f}" if isinstance(figures[c], float) else str(figures[c]) for c in COLUMNS)
     print(f"{name:<24}" + "".join(f"{cell:>9}" for cell in (*cells, f"{frames / seconds:.0f}")))
+
+
+def every(truth: MotBoxes, stride: int) -> MotBoxes:
+    """The labels of frames 1, 1 + stride and so on, which are 1, 2, ... then."""
+    kept = (truth.frame - 1) % stride == 0
+    return replace(
+        truth,
+        frame=(truth.frame[kept] - 1) // stride + 1,
+        ids=truth.ids[kept],
+        boxes=truth.boxes[kept],
+        counts=truth.counts[kept],
+        classes=None if truth.classes is None else truth.classes[kept],
+    )
 
 
 def find_sequences(folder: Path) -> list[Sequence]:
@@ -148,8 +165,13 @@ def find_people(one: Sequence, tracking: PoseTracking, cache: Path | None) -> Sa
 def trackers(cfg: CfgNode) -> dict[str, Callable[[float], Update]]:
     """How each tracker is made for a video of a frame rate."""
     made: dict[str, Callable[[float], Update]] = {
-        f"ours, {strategy}": lambda rate, strategy=strategy: ours(cfg, strategy) for strategy in STRATEGIES
+        f"ours, {strategy}": lambda rate, strategy=strategy: ours(cfg, "TRACKER.STRATEGY", strategy)
+        for strategy in STRATEGIES
     }
+    for method in (str(cfg.TRACKER.FLOW.METHOD), "none"):
+        made[f"ours, flow {method}"] = lambda rate, method=method: ours(
+            cfg, "TRACKER.NAME", "flow", "TRACKER.FLOW.METHOD", method
+        )
     birth = float(cfg.TRACKER.BIRTH_SCORE)
     for name, threshold in (
         ("SORT", {"track_activation_threshold": birth}),
@@ -162,11 +184,11 @@ def trackers(cfg: CfgNode) -> dict[str, Callable[[float], Update]]:
     return made
 
 
-def ours(cfg: CfgNode, strategy: str) -> Update:
-    """One of our strategies."""
+def ours(cfg: CfgNode, *options: str) -> Update:
+    """One of our trackers or strategies."""
     cfg = cfg.clone()
     cfg.defrost()
-    cfg.TRACKER.STRATEGY = strategy
+    cfg.merge_from_list(list(options))
     tracker = build_tracker(cfg)
 
     def update(people: PersonDetections, time_s: float, frame: np.ndarray) -> Tracked:

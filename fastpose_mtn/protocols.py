@@ -153,6 +153,25 @@ class Tracker(Protocol):
         ...
 
 
+@runtime_checkable
+class VisualTracker(Protocol):
+    """What a tracker is besides, where it may be unable to follow people without the frames' pixels.
+
+    Attributes:
+        needs_frames: whether ``update`` needs ``frame``; who does not have it at hand reads it again.
+    """
+
+    @property
+    def needs_frames(self) -> bool:
+        """See above."""
+        ...
+
+
+def needs_frames(tracker: Tracker) -> bool:
+    """Whether a tracker cannot do without the frames' pixels."""
+    return isinstance(tracker, VisualTracker) and tracker.needs_frames
+
+
 # Makes a tracker without tracks from the keys of TRACKER, for people of MODEL.SKELETON.
 TrackerFactory = Callable[["CfgNode"], Tracker]
 

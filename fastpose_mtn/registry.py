@@ -73,5 +73,6 @@ TRACKERS: Registry[TrackerFactory] = Registry(
     {
         "occlusion_aware": "fastpose_mtn.tracking.occlusion_aware:OcclusionAwareTracker.from_config",
         "msim": "fastpose_mtn.tracking.msim:MSIMTracker.from_config",
+        "flow": "fastpose_mtn.tracking.flow:FlowTracker.from_config",
     },
 )

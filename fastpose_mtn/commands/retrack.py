@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastpose_mtn.evaluation.ablation import Ablation
     from fastpose_mtn.protocols import Tracker
     from fastpose_mtn.skeletons import Skeleton
+    from fastpose_mtn.tracking.retrack import ImagesAgain
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,10 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args = _parser().parse_args(arguments)
         if args.ablation and args.gt is None:
             raise InputError("--ablation needs --gt DIR, the sequences' ground truth")
-        if args.images and not (args.ablation and args.output):
-            raise InputError(f"--images {args.images}: is for ablation.html; add --ablation and --output DIR")
-        if args.images and not args.images.is_dir():
-            raise InputError(f"--images {args.images}: expected a folder of images, got none of that name")
         for flag, given in (("--strategy", args.strategy), ("--tracker", args.tracker)):
             if args.ablation and given is not None:
                 raise InputError(f"{flag}: --ablation compares all of them; leave one of the two out")
@@ -40,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from fastpose_mtn.build import build_tracker
         from fastpose_mtn.config import get_cfg
         from fastpose_mtn.ops.pose_nms import PoseNMS
+        from fastpose_mtn.protocols import needs_frames
         from fastpose_mtn.tracking.retrack import find_detections
 
         cfg = get_cfg()
@@ -53,11 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             cfg.TRACKER.NAME = args.tracker
         if args.strategy:
             cfg.TRACKER.STRATEGY = args.strategy
-        build_tracker(cfg), PoseNMS.from_config(cfg)  # a bad setting is told before any work
+        visual = needs_frames(build_tracker(cfg))  # a bad setting is told before any work
+        PoseNMS.from_config(cfg)
+        if not args.ablation and visual != bool(args.images):
+            raise InputError(
+                f"TRACKER.NAME {cfg.TRACKER.NAME}: looks at the frames' pixels; add --images SOURCE, the video or its "
+                "images, or set TRACKER.FLOW.METHOD none"
+                if visual
+                else f"--images {args.images}: this tracker looks at no pixels; set TRACKER.NAME flow, or leave it out"
+            )
         files = find_detections(args.detections)
+        images_again = _images_again(files, args.images) if args.images else None
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
-        _compare(cfg, files, args) if args.ablation else _track(cfg, files, args.output)
+        if args.ablation:
+            _compare(cfg, files, args, images_again)
+        else:
+            _track(cfg, files, args.output, images_again)
 
 
 def _parser() -> ArgumentParser:
@@ -67,6 +77,7 @@ def _parser() -> ArgumentParser:
         examples=(
             "fastpose retrack --detections results --output again --strategy iou",
             "fastpose retrack --detections results --output again TRACKER.MAX_LOST_SECONDS 4",
+            "fastpose retrack --detections results --output again --images clips TRACKER.NAME flow",
             "fastpose retrack --detections results --gt drawn/annotations --ablation",
         ),
     )
@@ -92,8 +103,10 @@ def _parser() -> ArgumentParser:
     add(
         "--images",
         type=Path,
-        metavar="DIR",
-        help="the frames, for the pictures of ablation.html (default: the folder images beside the ground truth's)",
+        metavar="SOURCE",
+        help="the video or its folder of images, or a folder of such by name: TRACKER.NAME flow sees the frames again, and "
+        "--ablation compares it too; pictures of ablation.html (default of these: the folder images beside the ground "
+        "truth's)",
     )
     add("--workers", type=int, default=1, metavar="N", help="processes that evaluate (default: 1)")
     add(
@@ -105,7 +118,18 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _track(cfg: CfgNode, files: list[Path], folder: Path) -> None:
+def _images_again(files: list[Path], images: Path) -> ImagesAgain:
+    """What reads the frames of saved detections again; that their videos are there is told before any work."""
+    from fastpose_mtn.tracking.detections_file import load
+    from fastpose_mtn.video.saved_frames import find_video, images_again
+
+    videos = {
+        name: find_video(images, name, alone=len(files) == 1) for name in (load(f).source for f in files)
+    }
+    return lambda saved: images_again(saved, videos[saved.source])
+
+
+def _track(cfg: CfgNode, files: list[Path], folder: Path, images_again: ImagesAgain | None) -> None:
     from fastpose_mtn.build import build_tracker
     from fastpose_mtn.ops.pose_nms import PoseNMS
     from fastpose_mtn.tracking.retrack import track_file
@@ -113,29 +137,44 @@ def _track(cfg: CfgNode, files: list[Path], folder: Path) -> None:
     new_tracker = functools.partial(build_tracker, cfg)
     new_pose_nms = functools.partial(PoseNMS.from_config, cfg)
     for file in files:
-        done = track_file(file, new_tracker, folder, new_pose_nms)
+        done = track_file(file, new_tracker, folder, new_pose_nms, images_again=images_again)
         print(f"{done.path}: {done.frames} frames, {done.boxes} boxes, {done.tracks} tracks")
 
 
-def _compare(cfg: CfgNode, files: list[Path], args: Namespace) -> None:
+def _compare(cfg: CfgNode, files: list[Path], args: Namespace, images_again: ImagesAgain | None) -> None:
     from fastpose_mtn.build import build_tracker
-    from fastpose_mtn.evaluation.ablation import ablation_table, run_ablation
+    from fastpose_mtn.evaluation.ablation import FLOW_ROWS, OURS, ablation_table, run_ablation
     from fastpose_mtn.ops.pose_nms import PoseNMS
 
     def new_tracker(strategy: str, skeleton: Skeleton) -> Tracker:
         own = cfg.clone()
-        own.TRACKER.NAME = "msim" if strategy == "msim" else "occlusion_aware"
-        own.TRACKER.STRATEGY = cfg.TRACKER.STRATEGY if strategy == "msim" else strategy
+        if strategy in FLOW_ROWS:
+            own.TRACKER.NAME = "flow"
+            if strategy == "flow_none":
+                own.TRACKER.FLOW.METHOD = "none"
+        elif strategy == "msim":
+            own.TRACKER.NAME = "msim"
+        else:
+            own.TRACKER.NAME, own.TRACKER.STRATEGY = OURS, strategy
         return build_tracker(own, skeleton)
 
     new_pose_nms = functools.partial(PoseNMS.from_config, cfg)
-    ablation = run_ablation(files, args.gt, new_tracker, new_pose_nms=new_pose_nms, workers=args.workers)
+    ablation = run_ablation(
+        files,
+        args.gt,
+        new_tracker,
+        new_pose_nms=new_pose_nms,
+        images_again=images_again,
+        workers=args.workers,
+    )
     print(ablation_table(ablation))
     if args.output:
         path = args.output / "ablation.json"
         write_text(path, json.dumps(ablation.to_json(), indent=1, allow_nan=False) + "\n")
         page = _write_report(ablation, files, args)
         print(f"written: {path}, {page}")
+    if ablation.failures:
+        raise InputError("; ".join(dict.fromkeys(ablation.failures.values())))
 
 
 def _write_report(ablation: Ablation, files: list[Path], args: Namespace) -> Path:
@@ -149,7 +188,7 @@ def _write_report(ablation: Ablation, files: list[Path], args: Namespace) -> Pat
     write_report(
         path,
         ablation.strategies[OURS],
-        images=args.images or find_images(args.gt),
+        images=args.images if args.images and args.images.is_dir() else find_images(args.gt),
         title=f"{OURS} beside {BASELINE}",
         detections=DetectionFiles.found(files, required=False),
         other=OtherTracker((OURS, BASELINE), ablation.strategies[BASELINE]),

@@ -158,9 +158,11 @@ def get_cfg() -> CfgNode:
 
     # ours; paper, section 3.3; tracking.parameters.TrackerParameters says where each value is from
     c.TRACKER = CfgNode()
-    c.TRACKER.NAME = "occlusion_aware"  # a name in registry.TRACKERS
+    c.TRACKER.NAME = "occlusion_aware"  # a name in registry.TRACKERS: occlusion_aware, flow
     c.TRACKER.STRATEGY = "occlusion_aware"  # or reid, iou (paper, Table 1c)
     c.TRACKER.JOINT_THRESH = 0.2  # gamma: a joint is visible above this confidence
+    # joints below this confidence are left out of the results: PoseTrack's MOTA counts every joint that is there (MDPN, table 2)
+    c.TRACKER.JOINT_OUTPUT_THRESH = 0.0
     c.TRACKER.VALID_JOINTS = (
         10.0 / 15.0
     )  # theta_valid: an embedding is valid above this share of visible joints
@@ -223,6 +225,16 @@ def get_cfg() -> CfgNode:
     c.TRACKER.MSIM.REPORT_TENTATIVE = True  # people who were seen once only are reported too (its code)
     # an embedding counts above this share of visible joints, as TRACKER.VALID_JOINTS; 0: every one
     c.TRACKER.MSIM.VALID_JOINTS = 0.0
+
+    # of the tracker flow: poses carried on by optical flow, compared by OKS (MDPN, Guo et al. 2018, section 3.3); it shares
+    # MIN_SCORE, BIRTH_SCORE, JOINT_THRESH, JOINT_OUTPUT_THRESH, DUPLICATE_IOU, MAX_FRAME_SECONDS and CUT_CORRELATION
+    c.TRACKER.FLOW = CfgNode()
+    c.TRACKER.FLOW.METHOD = "dis"  # farneback, raft (weights are downloaded), or none: nothing moves
+    c.TRACKER.FLOW.MAX_SIDE = 640  # pixels, to which larger frames' longer side is reduced
+    c.TRACKER.FLOW.WINDOW = 5  # a joint moves by the median of so many pixels a side, of the reduced frame
+    c.TRACKER.FLOW.HISTORY = 8  # frames after which somebody who was not seen again is forgotten
+    c.TRACKER.FLOW.MIN_OKS = 0.2  # the gate: a pair below it is no match
+    c.TRACKER.FLOW.CONFIRM = 1  # frames somebody must be seen in to be reported
 
     c.TRACKER_HEADS = CfgNode()
     c.TRACKER_HEADS.TRACKER_NAME = "OcclusionAwareTracker"  # read by Detectron2's build_tracker_head only

@@ -1,4 +1,4 @@
-"""The paper's Table 1c: the tracking strategies on identical detections."""
+"""The paper's Table 1c: the tracking strategies on identical detections, and the flow tracker beside them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import math
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,12 @@ from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING
 from fastpose_mtn.tracking.parameters import STRATEGIES
-from fastpose_mtn.tracking.retrack import track_file
+from fastpose_mtn.tracking.retrack import ImagesAgain, track_file
 
 _RESAMPLES, _SEED = 10_000, 0
 BASELINE, OURS = "iou", "occlusion_aware"
-ROWS = (*STRATEGIES, "msim")  # the strategies, and the other tracker that there is
+ROWS = (*STRATEGIES, "msim")  # the strategies, and the other tracker that needs no frames
+FLOW_ROWS = ("flow", "flow_none")  # the flow tracker, and what it is without flow
 
 # heading, the figure, and whether it is a count: the paper's are a joint's mean
 _COLUMNS = (
@@ -62,10 +63,12 @@ class Ablation:
     Attributes:
         strategies: the evaluation of each, by name.
         switch_reduction: of ``OURS`` against each other strategy, by its name.
+        failures: why a row of ``FLOW_ROWS`` is missing, by its name.
     """
 
     strategies: Mapping[str, PoseTrackResult]
     switch_reduction: Mapping[str, SwitchReduction]
+    failures: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """The content of ``ablation.json``: for each strategy what ``metrics.json`` holds, and the reductions."""
@@ -83,6 +86,7 @@ def run_ablation(
     new_tracker: Callable[[str, Skeleton], Tracker],
     *,
     new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
+    images_again: ImagesAgain | None = None,
     workers: int = 1,
 ) -> Ablation:
     """Tracks the same people with each strategy and compares each with the ground truth.
@@ -90,8 +94,9 @@ def run_ablation(
     Args:
         files: saved detections, ``NAME.detections.npz``.
         gt: folder of PoseTrack JSON; each NAME needs its file, sequences without detections are left out.
-        new_tracker: makes a tracker for a name of ``ROWS`` and people of a skeleton.
+        new_tracker: makes a tracker for a name of ``ROWS`` or ``FLOW_ROWS`` and people of a skeleton.
         new_pose_nms: see ``tracking.retrack.track_file``.
+        images_again: likewise; without it there are no ``FLOW_ROWS``, and where it fails they are left out.
         workers: processes that evaluate.
 
     Raises:
@@ -104,20 +109,35 @@ def run_ablation(
             f"--gt {gt}: expected {missing[0]}.json, ground truth of {missing[0]}{ENDING}; it is not there"
         )
     results: dict[str, PoseTrackResult] = {}
+    failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         labels = Path(folder) / "gt"
         labels.mkdir()
         for name in names.values():
             (labels / f"{name}.json").symlink_to((gt / f"{name}.json").resolve())
-        for strategy in ROWS:
+        for strategy in (*ROWS, *(FLOW_ROWS if images_again else ())):
             tracks = Path(folder) / strategy
             tracks.mkdir()
-            for file in files:
-                track_file(file, functools.partial(new_tracker, strategy), tracks, new_pose_nms)
+            try:
+                for file in files:
+                    track_file(
+                        file,
+                        functools.partial(new_tracker, strategy),
+                        tracks,
+                        new_pose_nms,
+                        images_again=images_again,
+                    )
+            except InputError as error:
+                if strategy not in FLOW_ROWS:
+                    raise
+                failures[strategy] = str(error)  # the strategies' hours are not lost with it
+                continue
             results[strategy] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
     switches = {name: _switches(result) for name, result in results.items()}
-    reduction = {name: bootstrap_reduction(switches[name], switches[OURS]) for name in ROWS if name != OURS}
-    return Ablation(results, reduction)
+    reduction = {
+        name: bootstrap_reduction(switches[name], switches[OURS]) for name in results if name != OURS
+    }
+    return Ablation(results, reduction, failures)
 
 
 def _switches(result: PoseTrackResult) -> np.ndarray:

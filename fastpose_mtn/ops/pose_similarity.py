@@ -106,22 +106,43 @@ def released_similarity(
 
 
 def oks_similarity(boxes_xyxy: np.ndarray, keypoints: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """(N, N) object keypoint similarities, over the joints that both have a confidence above 0.2 in; 0 without any.
+    """(N, N) object keypoint similarities of the people of one frame, see ``oks_between``."""
+    return oks_between(boxes_xyxy, keypoints, boxes_xyxy, keypoints, sigmas)[0]
+
+
+def oks_between(
+    a_boxes_xyxy: np.ndarray,
+    a_keypoints: np.ndarray,
+    b_boxes_xyxy: np.ndarray,
+    b_keypoints: np.ndarray,
+    sigmas: np.ndarray,
+    *,
+    seen_above: float = _SEEN,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Object keypoint similarities over the joints that both of two people have.
 
     The area is the mean of both people's, of which it is a share of the box, see ``oks.AREA_PER_BOX``.
 
     Args:
-        boxes_xyxy: (N, 4).
-        keypoints: (N, K, 3).
+        a_boxes_xyxy: (A, 4).
+        a_keypoints: (A, K, 3).
+        b_boxes_xyxy: (B, 4).
+        b_keypoints: (B, K, 3).
         sigmas: (K,).
+        seen_above: confidence above which a joint counts.
+
+    Returns:
+        (A, B) similarities, 0 without a joint in common, and (A, B) how many there are in common.
     """
-    area = AREA_PER_BOX * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
-    mean = np.maximum((area[:, None] + area[None]) / 2, _TINY)
-    offset = keypoints[:, None, :, :2] - keypoints[None, :, :, :2]
+    a_area, b_area = (
+        AREA_PER_BOX * (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a_boxes_xyxy, b_boxes_xyxy)
+    )
+    mean = np.maximum((a_area[:, None] + b_area[None]) / 2, _TINY)
+    offset = a_keypoints[:, None, :, :2] - b_keypoints[None, :, :, :2]
     scaled = (offset**2).sum(axis=-1) / (2 * (2 * sigmas) ** 2 * mean[..., None])
-    seen = keypoints[..., 2] > _SEEN
-    both = seen[:, None] & seen[None]
-    return (np.exp(-scaled) * both).sum(axis=-1) / np.maximum(both.sum(axis=-1), 1)
+    both = (a_keypoints[..., 2] > seen_above)[:, None] & (b_keypoints[..., 2] > seen_above)[None]
+    common = both.sum(axis=-1)
+    return (np.exp(-scaled) * both).sum(axis=-1) / np.maximum(common, 1), common
 
 
 def clusters(same: np.ndarray) -> list[np.ndarray]:

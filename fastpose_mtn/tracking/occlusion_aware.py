@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
+from fastpose_mtn.tracking.frame_steps import births, check_frame, without_weak_joints
 from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS, TrackerParameters
 from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import (
@@ -148,21 +148,29 @@ class OcclusionAwareTracker:
             rows, columns = self._recover(people, rows, columns, expected, appearance, comparable, time_s)
 
         tracklets.update(rows, people.boxes[columns], time_s)
-        births = self._births(people, columns)
+        born = births(
+            people.boxes,
+            people.scores,
+            columns,
+            birth_score=self.parameters.birth_score,
+            duplicate_iou=self.parameters.duplicate_iou,
+        )
         ids = np.full(len(people), -1, np.int64)
         ids[columns] = tracklets.ids[rows]
-        ids[births] = np.arange(self._next_id, self._next_id + len(births))
-        self._next_id += len(births)
-        born = tracklets.add(ids[births], people.boxes[births], time_s)
+        ids[born] = np.arange(self._next_id, self._next_id + len(born))
+        self._next_id += len(born)
+        added = tracklets.add(ids[born], people.boxes[born], time_s)
         if people.embeddings is not None:
-            rows, columns = np.concatenate([rows, born]), np.concatenate([columns, births])
+            rows, columns = np.concatenate([rows, added]), np.concatenate([columns, born])
             rows, columns = rows[people.valid[columns]], columns[people.valid[columns]]
             tracklets.update_embeddings(rows, people.embeddings[columns])
 
         tracked = ids >= 0
         if len(ids) == len(detections) and tracked.all():
-            return TrackedPersons(detections, ids)
-        return TrackedPersons(detections[people.index[tracked]], ids[tracked])
+            reported = TrackedPersons(detections, ids)
+        else:
+            reported = TrackedPersons(detections[people.index[tracked]], ids[tracked])
+        return without_weak_joints(reported, self.parameters.joint_output_thresh)
 
     def _candidates(self, detections: PersonDetections) -> _Candidates:
         index = np.flatnonzero(detections.scores >= self.parameters.min_score)
@@ -188,18 +196,7 @@ class OcclusionAwareTracker:
         )
 
     def _check(self, detections: PersonDetections, time_s: float) -> None:
-        if not math.isfinite(time_s):
-            raise ValueError(f"time_s: expected seconds of video, got {time_s}")
-        if self._time_s is not None and time_s < self._time_s:
-            raise ValueError(
-                f"time_s: {time_s} s comes after {self._time_s} s; give frames in order, or reset() for a new video"
-            )
-        joints = detections.keypoints.shape[1]
-        if len(detections) and joints not in (0, len(self.skeleton)):  # 0: of a network that finds boxes only
-            raise ValueError(
-                f"keypoints: {joints} joints a person, but the tracker's skeleton {self.skeleton.name} has "
-                f"{len(self.skeleton)}; give the tracker the people's skeleton (MODEL.SKELETON)"
-            )
+        check_frame(detections, time_s, self._time_s, self.skeleton)
         if detections.embeddings is None or len(detections) == 0:
             return
         known, dim = self._tracklets.embeddings.shape[1], detections.embeddings.shape[1]
@@ -319,22 +316,3 @@ class OcclusionAwareTracker:
         score[(ratio < parameters.min_height_ratio) | different] = 0.0
         found, by = match(score, gate=1e-9)
         return np.concatenate([rows, row[found]]), np.concatenate([columns, column[by]])
-
-    def _births(self, people: _Candidates, matched: np.ndarray) -> np.ndarray:
-        """Detections that begin a tracklet, highest score first; a person found twice begins one."""
-        free = people.scores > self.parameters.birth_score
-        free[matched] = False
-        unmatched = np.flatnonzero(free)
-        if not len(unmatched):
-            return unmatched
-        unmatched = unmatched[np.argsort(-people.scores[unmatched], kind="stable")]
-        same = iou_matrix(people.boxes[unmatched], people.boxes) > self.parameters.duplicate_iou
-        if np.count_nonzero(same) == len(unmatched):  # each overlaps so far with itself only
-            return unmatched
-        taken, births = np.zeros(len(people), bool), []
-        taken[matched] = True
-        for candidate, overlapping in zip(unmatched, same, strict=True):
-            if not taken[overlapping].any():
-                births.append(candidate)
-                taken[candidate] = True
-        return np.array(births, np.intp)

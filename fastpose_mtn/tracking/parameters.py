@@ -31,6 +31,8 @@ class TrackerParameters:
         strategy: one of ``STRATEGIES`` (paper, Table 1c).
         joint_thresh: gamma_valid, a confidence: a joint is visible above it (paper, equation 1 and section 3.4).
             Crowds: 220, 182.
+        joint_output_thresh: a confidence: joints below it are left out of what the tracker reports (MDPN, table 2: more
+            MOTA, less mAP, since poseval counts every joint that is there).
         valid_joints: theta_valid as a share of the body's joints: an embedding is valid where more of
             them are visible (paper, section 3.4: 10 of 15 joints). Crowds: 246, 546.
         position_weight: theta_pos, the overlap's share of the similarity S (paper, equation 2 and section
@@ -86,6 +88,7 @@ class TrackerParameters:
 
     strategy: str = "occlusion_aware"
     joint_thresh: float = 0.2
+    joint_output_thresh: float = 0.0
     valid_joints: float = 10.0 / 15.0
     position_weight: float = 0.5
     max_distance: float = 1.414
@@ -140,7 +143,7 @@ class TrackerParameters:
 
 
 _SHARES = (
-    "joint_thresh", "valid_joints", "position_weight", "birth_score", "min_score", "duplicate_iou",
+    "joint_thresh", "joint_output_thresh", "valid_joints", "position_weight", "birth_score", "min_score", "duplicate_iou",
     "certain_overlap", "min_height_ratio", "min_appearance", "appearance_floor", "cut_correlation", "cut_appearance",
 )  # fmt: skip
 _POSITIVE_SHARES = ("min_similarity", "embedding_gain", "size_gain")

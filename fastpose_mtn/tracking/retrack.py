@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
 from fastpose_mtn.errors import InputError, did_you_mean_file
 from fastpose_mtn.ops.pose_nms import PoseNMS
-from fastpose_mtn.protocols import Tracker
+from fastpose_mtn.protocols import Tracker, needs_frames
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load
@@ -54,8 +57,15 @@ def find_detections(path: Path | str) -> list[Path]:
     return files
 
 
+# Gives the images of a video's saved frames in their order, None where one cannot be decoded and nobody was found.
+ImagesAgain = Callable[[SavedDetections], Iterable[np.ndarray | None]]
+
+
 def track_saved(
-    saved: SavedDetections, tracker: Tracker, pose_nms: PoseNMS | None = None
+    saved: SavedDetections,
+    tracker: Tracker,
+    pose_nms: PoseNMS | None = None,
+    images: Iterable[np.ndarray | None] | None = None,
 ) -> Iterator[tuple[SavedFrame, TrackedPersons]]:
     """Tracks saved people: each frame and those of them on a track; the tracker is reset first.
 
@@ -66,14 +76,16 @@ def track_saved(
         tracker: for people of its skeleton.
         pose_nms: is applied to each frame's people first, which changes nothing where their estimator did so already.
             Older files hold people found twice; with it they too give all trackers the people that they would see now.
+        images: of the frames, RGB uint8 (H, W, 3), for trackers that look at pixels; None: they are not at hand.
     """
     tracker.reset()
-    for frame in saved:
+    pixels: Iterable[np.ndarray | None] = itertools.repeat(None, len(saved)) if images is None else images
+    for frame, image in zip(saved, pixels, strict=True):
         if saved.independent:
             tracker.reset()
         people = frame.detections if pose_nms is None else pose_nms(frame.detections)
         try:
-            yield frame, tracker.update(people, frame.time_s, scene_cut=frame.scene_cut)
+            yield frame, tracker.update(people, frame.time_s, image, scene_cut=frame.scene_cut)
         except ValueError as error:
             raise InputError(f"{saved.source}: frame {frame.number}: {error}") from error
 
@@ -83,6 +95,8 @@ def track_file(
     new_tracker: Callable[[Skeleton], Tracker],
     folder: Path,
     new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
+    *,
+    images_again: ImagesAgain | None = None,
 ) -> TrackedVideo:
     """Tracks a file of detections into ``folder/NAME.json``, PoseTrack18's JSON.
 
@@ -93,6 +107,7 @@ def track_file(
         new_tracker: makes a tracker for people of the file's skeleton.
         folder: where the result is written.
         new_pose_nms: makes what leaves people of that skeleton out who were found twice, or None; see ``track_saved``.
+        images_again: gives the frames' images, where the tracker needs them.
 
     Raises:
         InputError: the file cannot be used.
@@ -101,9 +116,11 @@ def track_file(
     saved = load(path)
     if not saved.source or Path(saved.source).name != saved.source:
         raise InputError(f"{path}: source: expected a plain file name, got {saved.source!r}")
+    tracker, pose_nms = new_tracker(saved.skeleton), new_pose_nms(saved.skeleton)
     result, count, ids = folder / f"{saved.source}.json", 0, set()
     with PoseTrack18File(result) as file:
-        for frame, people in track_saved(saved, new_tracker(saved.skeleton), new_pose_nms(saved.skeleton)):
+        images = images_again(saved) if images_again is not None and needs_frames(tracker) else None
+        for frame, people in track_saved(saved, tracker, pose_nms, images):
             file.add_tracked(
                 saved.source, frame.number, frame.image_size_hw, people, saved.skeleton, frame.file_name
             )

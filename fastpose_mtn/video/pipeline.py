@@ -150,13 +150,20 @@ def track_frames(
                     if source.independent:
                         tracker.reset()
                     with times.measure("track"):
-                        people = tracker.update(detections, frame.time_s, frame.image)
+                        people = _tracked(tracker, source, frame, detections)
                     yield TrackedFrame(frame, detections, people, tracker.scene_cut)
             finally:
                 decoded.cancel()
                 source.interrupt()
     finally:
         source.close()
+
+
+def _tracked(tracker: Tracker, source: Source, frame: Frame, detections: PersonDetections) -> TrackedPersons:
+    try:
+        return tracker.update(detections, frame.time_s, frame.image)
+    except ValueError as error:
+        raise InputError(f"{source.name}: frame {frame.number}: {error}") from error
 
 
 def _stamped(frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -147,7 +147,8 @@ class CocoResultsWriter:
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a record for each person, with COCO's joints and coordinates; a frame without people adds none."""
         keypoints = self._skeleton.convert(people.keypoints, self._target)
-        keypoints[:, self._has, :2] -= 0.5
+        there = self._has & keypoints.any(axis=2)  # joints that are left out stay zero
+        keypoints[there, :2] -= 0.5
         for i in range(len(people)):
             x1, y1, x2, y2 = people.boxes[i].tolist()
             record: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """The strategies' comparison: its interval by hand, its table, and the command on drawn people."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene, write_datas
 from fastpose_mtn.evaluation.ablation import bootstrap_reduction
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.tracking.detections_file import SavedFrame, save
+from fastpose_mtn.tracking.detections_file import SavedFrame, load, save
+from fastpose_mtn.tracking.flow import FlowTracker
+from fastpose_mtn.video.sources import open_source
 
 
 def test_reduction_of_all_sequences_together():
@@ -102,6 +105,54 @@ def test_the_command_tracks_again(drawn, tmp_path, capsys):
     assert "12 frames" in capsys.readouterr().out
 
 
+def test_with_the_frames_the_flow_tracker_is_compared_too(drawn, tmp_path, capsys):
+    folder, names = drawn
+    arguments = ["--detections", str(folder), "--gt", str(folder / "annotations"), "--ablation", "--output"]
+    main([*arguments, str(tmp_path), "--images", str(folder / "images")])
+    rows = ["iou", "reid", "occlusion_aware", "flow", "flow_none"]
+    ablation = json.loads((tmp_path / "ablation.json").read_text())
+    assert list(ablation["strategies"]) == rows
+    for metrics in ablation["strategies"].values():
+        assert metrics["num_misses"] == 0
+    capsys.readouterr()
+
+    # frames that cannot be read again cost the flow tracker's row alone
+    images = tmp_path / "images"
+    for name in names:
+        shutil.copytree(folder / "images" / name, images / name)
+    (images / names[1] / "000007.jpg").unlink()
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, str(tmp_path), "--images", str(images)])
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert "occlusion_aware" in printed.out
+    assert f"{images / names[1]}: it ends before frame 7 of {names[1]}; give --images" in printed.err
+    ablation = json.loads((tmp_path / "ablation.json").read_text())
+    assert list(ablation["strategies"]) == [*rows[:3], "flow_none"]
+
+
+def test_frames_are_read_again_for_the_flow_tracker(drawn, tmp_path, capsys):
+    """Of images and of a video of the same name; the ids are those of a tracker that saw them the first time."""
+    folder, names = drawn
+    saved = load(folder / f"{names[0]}.detections.npz")
+    frames = [frame.image for frame in open_source(str(folder / "images" / names[0]))]
+    tracker = FlowTracker()
+    expected = [
+        tracker.update(s.detections, s.time_s, image, scene_cut=s.scene_cut).track_ids.tolist()
+        for s, image in zip(saved, frames, strict=True)
+    ]
+    for images in (folder / "images", folder / "videos", folder / "images" / names[0]):
+        detections = str(folder / f"{names[0]}.detections.npz")
+        into = ["--output", str(tmp_path), "--images", str(images)]
+        main(["--detections", detections, *into, "TRACKER.NAME", "flow"])
+        content = json.loads((tmp_path / f"{names[0]}.json").read_text())
+        ids = [
+            [a["track_id"] for a in content["annotations"] if a["image_id"] == i["id"]]
+            for i in content["images"]
+        ]
+        assert ids == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -115,10 +166,14 @@ def test_the_command_tracks_again(drawn, tmp_path, capsys):
             "(TRACKER.MIN_SCORE): expected a number from 0 to 1",
         ),
         (["--ablation", "--gt", "{nowhere}"], "ground truth of"),
-        (["--output", "out", "--images", "."], "--images .: is for ablation.html; add --ablation"),
+        (
+            ["--output", "out", "--images", "."],
+            "--images .: this tracker looks at no pixels; set TRACKER.NAME flow",
+        ),
+        (["--output", "out", "TRACKER.NAME", "flow"], "looks at the frames' pixels; add --images SOURCE"),
         (
             ["--ablation", "--gt", "gt", "--output", "out", "--images", "no"],
-            "--images no: expected a folder of images",
+            "--images no: no such file or folder; give --images the video",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.ops.oks import object_keypoint_similarity
@@ -9,6 +10,7 @@ from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.ops.pose_similarity import (
     PoseParameters,
     merge_poses,
+    oks_between,
     oks_similarity,
     parametric_similarity,
     released_similarity,
@@ -147,3 +149,21 @@ def test_the_configuration_of_kinds():
         PoseNMS.from_config(cfg)
     with pytest.raises(ValueError, match=r"POSE_NMS\.OKS: expected a similarity above 0, at most 1, got 0"):
         PoseNMS(COCO17, oks=0.0)
+
+
+def test_oks_between_two_frames_is_pycocotools_where_areas_are_equal():
+    """Of other people; joints that one of two lacks do not count, and how many both have is told."""
+    boxes, poses = copies(0, 4, 9, confidences=(0.9, 0.9, 0.9))
+    poses[1, 5:, 2] = 0.3
+    found, common = oks_between(
+        boxes[:1], poses[:1], boxes[1:], poses[1:], np.array(COCO17.sigmas), seen_above=0.5
+    )
+    assert common.tolist() == [[5, 17]]
+    for column, joints in enumerate((5, 17)):
+        expected = object_keypoint_similarity(
+            torch.from_numpy(poses[:1, :joints]),
+            torch.from_numpy(poses[1 + column : 2 + column, :joints]),
+            torch.tensor([0.53 * 100 * 200]),
+            COCO17.sigmas[:joints],
+        )
+        assert found[0, column] == pytest.approx(float(expected[0, 0]), abs=1e-6)

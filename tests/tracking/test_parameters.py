@@ -9,7 +9,7 @@ from fastpose_mtn.tracking.parameters import TrackerParameters
 def test_the_configurations_defaults_are_those_of_the_parameters():
     cfg = get_cfg()
     assert TrackerParameters.from_config(cfg) == TrackerParameters()
-    others = {"NAME"}  # which tracker, no parameter of this one
+    others = {"NAME", "FLOW"}  # which tracker, and another one's parameters
     assert {name.upper() for name in TrackerParameters.__dataclass_fields__} == set(cfg.TRACKER) - others
 
 
@@ -43,7 +43,7 @@ def test_a_bad_parameter_is_named_with_its_key(parameter, value, message):
 
 def test_every_number_is_checked():
     numbers = [f.name for f in dataclasses.fields(TrackerParameters) if f.type in ("float", "int")]
-    assert len(numbers) == 27
+    assert len(numbers) == 28
     for name in numbers:
         with pytest.raises(ValueError, match=rf"^{name} .* got nan$"):
             TrackerParameters(**{name: float("nan")})

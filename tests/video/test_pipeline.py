@@ -1,4 +1,5 @@
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -7,7 +8,9 @@ from rectangles import ColourTracker, RectangleEstimator, damage, moving, write_
 from fastpose_mtn import available_memory
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.tracking.flow import FlowTracker
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
+from fastpose_mtn.tracking.parameters import TrackerParameters
 from fastpose_mtn.video import pipeline
 from fastpose_mtn.video.pipeline import StageTimes, track_frames
 from fastpose_mtn.video.sources import ArraySource, open_source
@@ -61,6 +64,41 @@ def test_a_live_sources_frames_are_looked_at_one_at_a_time(estimator, tracker):
     results = list(track_frames(source, estimator, tracker, batch_size=4))
     assert estimator.batches == [1] * len(results)
     assert results[-1].index == 4
+
+
+def test_flow_is_of_the_frames_that_are_looked_at(estimator):
+    """The network is slow: of a live source it sees few frames, between which people go further than they are wide."""
+    seen = []
+
+    class Slow(RectangleEstimator):
+        def estimate(self, frames, min_score=0.0):
+            time.sleep(0.05)
+            return super().estimate(frames, min_score)
+
+    def frames():
+        for i in range(40):
+            time.sleep(0.01)
+            yield moving(i)
+
+    source = ArraySource(frames(), frame_rate=30)
+    source.live = True
+    tracker = FlowTracker()
+    displacements = tracker._flow.displacements
+    tracker._flow.displacements = lambda frame, points: seen.append(frame) or displacements(frame, points)
+    results = list(track_frames(source, Slow(), tracker))
+    assert 2 <= len(results) < 40
+    assert [np.array_equal(r.image, frame) for r, frame in zip(results, seen, strict=True)] == [True] * len(
+        seen
+    )
+
+
+def test_a_frame_of_another_size_under_flow_is_named_and_what_was_tracked_was_given(estimator):
+    frames = [moving(i) for i in range(4)]
+    frames[2] = np.ascontiguousarray(frames[2][:40, :60])
+    tracker, given = FlowTracker(tracking=TrackerParameters(cut_correlation=0.0)), []
+    with pytest.raises(InputError, match="frames: frame 2: frame: 60x40 pixels, but 64x48 before it"):
+        given.extend(r.index for r in track_frames(ArraySource(frames, frame_rate=30), estimator, tracker))
+    assert given == [0, 1]
 
 
 @pytest.mark.parametrize("broken", ["source", "estimator", "tracker"])

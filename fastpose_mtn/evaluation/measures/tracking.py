@@ -21,7 +21,7 @@ from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.posetrack.people import select_people
 from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics
-from fastpose_mtn.protocols import Tracker
+from fastpose_mtn.protocols import Tracker, needs_frames
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
 
@@ -129,11 +129,17 @@ class TrackingMeasure:
         found: Mapping[int, PersonDetections],
     ) -> PoseTrackSequence:
         tracker = self._new_tracker()
-        people = {
-            number: PoseTrackPeople.predicted(tracker.update(found[index], time_s), self._skeleton)
-            for number, (index, time_s) in enumerate(zip(sequence.indices, sequence.times_s, strict=True))
-            if index >= 0  # what is not labelled is not looked at
-        }
+        visual = needs_frames(tracker)
+        people = {}
+        for number, (index, time_s) in enumerate(zip(sequence.indices, sequence.times_s, strict=True)):
+            if index < 0:  # what is not labelled is not looked at
+                continue
+            frame = self._dataset[index].image if visual else None  # read again: entries hold no pixels
+            try:
+                tracked = tracker.update(found[index], time_s, frame)
+            except ValueError as error:
+                raise InputError(f"sequence {sequence.name}: frame {number}: {error}") from error
+            people[number] = PoseTrackPeople.predicted(tracked, self._skeleton)
         if self._output is not None:
             self._write(self._output / f"{sequence.name}.json", sequence.images, people)
         return sequence_of(sequence.name, frames, people)

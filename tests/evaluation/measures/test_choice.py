@@ -13,6 +13,7 @@ import pytest
 from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.data.synthetic import write_dataset
 from fastpose_mtn.data.transforms.joints import convert_people
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.choice import PoseMeasure, dataset_measures
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.measures.search import SearchMeasure
@@ -20,6 +21,7 @@ from fastpose_mtn.evaluation.measures.tracking import TrackingMeasure
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.skeletons import COCO17, PERSON19, POSETRACK15
 from fastpose_mtn.structures import PersonDetections, PersonTargets
+from fastpose_mtn.tracking.flow import FlowTracker
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 from fastpose_mtn.tracking.parameters import TrackerParameters
 
@@ -170,6 +172,28 @@ def test_frames_without_labels_are_not_looked_at_and_take_time(written, tmp_path
     measure = TrackingMeasure(dataset, POSETRACK15, Clock, frame_rate=10.0)
     measure.evaluate([measure.entry(*pair) for pair in imperfect(dataset)])
     np.testing.assert_allclose(clocks[0].times, [0, 0.2, 0.3, 0.4, 0.5])
+
+
+def test_the_flow_tracker_sees_the_frames_again():
+    """Entries hold no pixels: whoever it is, drawn images are drawn again; what it sees is what it would in a video."""
+    dataset = build_dataset("synthetic://a?size=160x96&people=2&seeds=5&frames=3", training=False)
+    people = list(imperfect(dataset))
+    tracker, seen = FlowTracker(), []
+    watched = tracker.update
+    tracker.update = lambda found, time_s, frame: seen.append(frame) or watched(found, time_s, frame)
+    measure = TrackingMeasure(dataset, POSETRACK15, lambda: tracker)
+    metrics = measure.evaluate([measure.entry(*pair) for pair in people])
+    assert [np.array_equal(frame, dataset[i].image) for i, frame in enumerate(seen)] == [True] * 3
+    assert metrics["posetrack/AP"] > 0
+
+    tracker.update = watched
+    measure._dataset = build_dataset("synthetic://a?size=128x96&people=2&seeds=5&frames=3", training=False)
+    tracker.reset()
+    tracker.update(people[0][1], 0.0, dataset[0].image)
+    with pytest.raises(
+        InputError, match=r"sequence 000005_mpii_test: frame 0: frame: 128x96 pixels, but 160x96"
+    ):
+        measure.evaluate([measure.entry(*pair) for pair in people])
 
 
 def kinds(dataset, describes=True):
