@@ -233,7 +233,7 @@ def get_cfg() -> CfgNode:
     c.TRACKER.FLOW.MAX_SIDE = 640  # pixels, to which larger frames' longer side is reduced
     c.TRACKER.FLOW.WINDOW = 5  # a joint moves by the median of so many pixels a side, of the reduced frame
     c.TRACKER.FLOW.HISTORY = 8  # frames after which somebody who was not seen again is forgotten
-    c.TRACKER.FLOW.MIN_OKS = 0.2  # the gate: a pair below it is no match
+    c.TRACKER.FLOW.MIN_OKS = 0.05  # the gate: a pair below it is no match
     c.TRACKER.FLOW.CONFIRM = 1  # frames somebody must be seen in to be reported
 
     c.TRACKER_HEADS = CfgNode()
