@@ -42,7 +42,7 @@ class PoseTracking:
     def min_score(self) -> float:
         """Score below which the tracker looks at nobody; 0 for one that is not ours, and may look at everyone."""
         c = self.cfg.TRACKER
-        return float(c.MIN_SCORE) if c.NAME in ("occlusion_aware", "flow") else 0.0
+        return float(c.MIN_SCORE) if c.NAME in ("occlusion_aware", "msim", "flow") else 0.0
 
 
 class NetworkArguments(TypedDict):

@@ -79,7 +79,7 @@ def test_a_tracker_by_its_name(registered):
 def test_what_is_there_at_first():
     assert (list(SYSTEMS), list(TRACKERS)) == (
         ["GeneralizedRCNN", "TopDownPose", "PoseDet"],
-        ["occlusion_aware", "msim"],
+        ["occlusion_aware", "msim", "flow"],
     )
 
 

@@ -158,7 +158,7 @@ def get_cfg() -> CfgNode:
 
     # ours; paper, section 3.3; tracking.parameters.TrackerParameters says where each value is from
     c.TRACKER = CfgNode()
-    c.TRACKER.NAME = "occlusion_aware"  # a name in registry.TRACKERS: occlusion_aware, flow
+    c.TRACKER.NAME = "occlusion_aware"  # a name in registry.TRACKERS: occlusion_aware, msim, flow
     c.TRACKER.STRATEGY = "occlusion_aware"  # or reid, iou (paper, Table 1c)
     c.TRACKER.JOINT_THRESH = 0.2  # gamma: a joint is visible above this confidence
     # joints below this confidence are left out of the results: PoseTrack's MOTA counts every joint that is there (MDPN, table 2)
@@ -200,7 +200,7 @@ def get_cfg() -> CfgNode:
     c.TRACKER.COASTING_SECONDS = 3.0  # in which a lost person's velocity falls to 1/e
 
     # ours: of TRACKER.NAME msim, AlphaPose's multi-stage identity matching (Fang et al., PAMI 2022, section 4.2); besides
-    # these it reads BIRTH_SCORE, MIN_SCORE, JOINT_THRESH and CUT_CORRELATION
+    # these it reads BIRTH_SCORE, MIN_SCORE, JOINT_THRESH, JOINT_OUTPUT_THRESH and CUT_CORRELATION
     c.TRACKER.MSIM = CfgNode()
     c.TRACKER.MSIM.EMB_THRESH = (
         0.7  # greatest cost of the first stage: cosine distance and motion (its paper)

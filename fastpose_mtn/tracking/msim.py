@@ -7,8 +7,6 @@ are the tracker's own.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from fastpose_mtn.config import CfgNode
@@ -17,6 +15,7 @@ from fastpose_mtn.ops.pose_similarity import PoseParameters, pose_distance
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.tracking import box_kalman
+from fastpose_mtn.tracking.frame_steps import check_frame, without_weak_joints
 from fastpose_mtn.tracking.msim_parameters import MAX_COST, MSIMParameters
 from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import has_valid_embedding, match
@@ -104,16 +103,7 @@ class MSIMTracker:
         return self._report(people, track_of)
 
     def _check(self, detections: PersonDetections, time_s: float) -> None:
-        if not math.isfinite(time_s) or (self._time_s is not None and time_s < self._time_s):
-            raise ValueError(
-                f"time_s: {time_s} s comes after {self._time_s} s; give frames in order, or reset() for a new video"
-            )
-        joints = detections.keypoints.shape[1]
-        if len(detections) and joints not in (0, len(self.skeleton)):
-            raise ValueError(
-                f"keypoints: {joints} joints a person, but the tracker's skeleton {self.skeleton.name} has "
-                f"{len(self.skeleton)}; give the tracker the people's skeleton (MODEL.SKELETON)"
-            )
+        check_frame(detections, time_s, self._time_s, self.skeleton)
         if detections.embeddings is None or not len(detections) or self._embeddings is None:
             return
         if self._embeddings.shape[1] not in (0, detections.embeddings.shape[1]):
@@ -275,7 +265,7 @@ class MSIMTracker:
             boxes = box_kalman.to_xyxy(self._means[track_of[reported]]).astype(np.float32)
             found = PersonDetections(boxes, found.scores, found.keypoints, found.embeddings)
         self._keep(~self._gone)
-        return TrackedPersons(found, ids)
+        return without_weak_joints(TrackedPersons(found, ids), self.parameters.joint_output_thresh)
 
     def _keep(self, kept: np.ndarray) -> None:
         if kept.all():

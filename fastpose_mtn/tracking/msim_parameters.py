@@ -35,13 +35,14 @@ class MSIMParameters:
     birth_score: float = 0.5
     min_score: float = 0.4
     joint_thresh: float = 0.2
+    joint_output_thresh: float = 0.0
     cut_correlation: float = 0.6
 
     def __post_init__(self) -> None:
         for name in ("emb_thresh", "fused_thresh", "relaxed_thresh"):
             if not 0.0 < getattr(self, name) < MAX_COST:
                 raise ValueError(self._message(name, "a cost above 0 and below 2"))
-        for name in ("motion_weight", "memory", "valid_joints", "duplicate_iou", "birth_score", "min_score"):
+        for name in _SHARES:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(self._message(name, "a number from 0 to 1"))
         for name in ("pose_weight", "gate", "max_lost_seconds"):
@@ -63,4 +64,7 @@ class MSIMParameters:
         )
 
 
-_SHARED = ("birth_score", "min_score", "joint_thresh", "cut_correlation")
+_SHARED = ("birth_score", "min_score", "joint_thresh", "joint_output_thresh", "cut_correlation")
+_SHARES = (
+    "motion_weight", "memory", "valid_joints", "duplicate_iou", "birth_score", "min_score", "joint_output_thresh",
+)  # fmt: skip

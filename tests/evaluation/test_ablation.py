@@ -109,7 +109,7 @@ def test_with_the_frames_the_flow_tracker_is_compared_too(drawn, tmp_path, capsy
     folder, names = drawn
     arguments = ["--detections", str(folder), "--gt", str(folder / "annotations"), "--ablation", "--output"]
     main([*arguments, str(tmp_path), "--images", str(folder / "images")])
-    rows = ["iou", "reid", "occlusion_aware", "flow", "flow_none"]
+    rows = ["iou", "reid", "occlusion_aware", "msim", "flow", "flow_none"]
     ablation = json.loads((tmp_path / "ablation.json").read_text())
     assert list(ablation["strategies"]) == rows
     for metrics in ablation["strategies"].values():
@@ -128,7 +128,7 @@ def test_with_the_frames_the_flow_tracker_is_compared_too(drawn, tmp_path, capsy
     assert "occlusion_aware" in printed.out
     assert f"{images / names[1]}: it ends before frame 7 of {names[1]}; give --images" in printed.err
     ablation = json.loads((tmp_path / "ablation.json").read_text())
-    assert list(ablation["strategies"]) == [*rows[:3], "flow_none"]
+    assert list(ablation["strategies"]) == [*rows[:4], "flow_none"]
 
 
 def test_frames_are_read_again_for_the_flow_tracker(drawn, tmp_path, capsys):

@@ -15,6 +15,7 @@ from fastpose_mtn.skeletons import COCO17, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.flow import FlowTracker
 from fastpose_mtn.tracking.flow_parameters import FlowParameters
+from fastpose_mtn.tracking.msim import MSIMTracker
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 from fastpose_mtn.tracking.parameters import TrackerParameters
 
@@ -80,7 +81,7 @@ def test_ids_are_born_in_order_of_the_scores_and_kept():
 )
 def test_flow_carries_a_pose_where_none_is_lost(method, pixels, second):
     """24 pixels are half the person's width: no joint is near where it was."""
-    tracker = make(method=method)
+    tracker = make(method=method, min_oks=0.2)
     assert needs_frames(tracker) == (method != "none")
     assert ids(tracker, 0, (100, 30)) == [0]
     assert ids(tracker, 1, (100 + pixels, 30)) == [second]
@@ -156,7 +157,7 @@ def test_missing_pixels_are_told_where_they_are_needed():
     assert make(method="none").update(people((100, 30)), 0.0).track_ids.tolist() == [0]
 
 
-@pytest.mark.parametrize("tracker", [FlowTracker, OcclusionAwareTracker])
+@pytest.mark.parametrize("tracker", [FlowTracker, MSIMTracker, OcclusionAwareTracker])
 def test_what_cannot_be_tracked_is_named(tracker):
     tracker = tracker()
     tracker.update(people((100, 30)), 1.0, picture((100, 30)))
@@ -184,10 +185,11 @@ def test_low_scores_and_duplicates_begin_nothing():
     assert ids(tracker, 1, (200, 40), (201, 40), scores=[0.45, 0.9]) in ([0], [0, 0])
 
 
-@pytest.mark.parametrize("tracker", [FlowTracker, OcclusionAwareTracker])
+@pytest.mark.parametrize("tracker", [FlowTracker, MSIMTracker, OcclusionAwareTracker])
 def test_joints_below_the_threshold_are_absent_from_posetracks_file(tmp_path, tracker):
     cfg = get_cfg()
-    cfg.TRACKER.NAME = {FlowTracker: "flow", OcclusionAwareTracker: "occlusion_aware"}[tracker]
+    names = {FlowTracker: "flow", MSIMTracker: "msim", OcclusionAwareTracker: "occlusion_aware"}
+    cfg.TRACKER.NAME = names[tracker]
     cfg.TRACKER.JOINT_OUTPUT_THRESH = 0.5
     made = build_tracker(cfg)
     assert isinstance(made, tracker)
