@@ -132,11 +132,14 @@ def _method(name: str, device: str) -> _Method | None:
         return None
     if name == "dis":
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        return _Method(lambda before, after: search.calc(before, after, None))
+        # no flow to begin with, which OpenCV's type stubs do not know
+        return _Method(lambda before, after: search.calc(before, after, None))  # type: ignore[call-overload]
     if name == "farneback":
         # OpenCV's own example: pyramid of 3 levels, windows of 15 pixels, 3 iterations, polynomials of 5 pixels
         return _Method(
-            lambda before, after: cv2.calcOpticalFlowFarneback(before, after, None, 0.5, 3, 15, 3, 5, 1.2, 0)
+            lambda before, after: cv2.calcOpticalFlowFarneback(  # type: ignore[call-overload]
+                before, after, None, 0.5, 3, 15, 3, 5, 1.2, 0
+            )
         )
     assert name == "raft", name
     return _Method(_raft(device), colour=True, smallest=128, multiple=8)
