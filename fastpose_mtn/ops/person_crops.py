@@ -2,9 +2,6 @@
 
 Convention, as everywhere: pixel i covers [i, i + 1), its centre is i + 0.5. A crop is an affine map of the frame; what
 the network locates in it is mapped back by its inverse, without corrections.
-
-Published networks were trained on crops whose coordinates are indices: there the centre of a box, read as an index, is
-index (W / 2, H / 2) of the crop. ``COORDINATES`` index makes the same crops.
 """
 
 from __future__ import annotations
@@ -14,7 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-COORDINATES = ("continuous", "index")
+from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates
+
 _SMALLEST = 1.0  # pixels of a box's side: a box without area is looked at like one pixel
 
 
@@ -24,7 +22,7 @@ def crop_regions(
     padding: float | Sequence[float],
     *,
     margins: Sequence[float] = (1.0, 1.0),
-    coordinates: str = "continuous",
+    coordinates: CropCoordinates = CONTINUOUS,
 ) -> np.ndarray:
     """The part of the frame that each person's crop shows: the box, extended to the input's proportions, and padded.
 
@@ -33,25 +31,20 @@ def crop_regions(
         size_hw: height and width of the network's input.
         padding: factor on the extended box, or one on its width and one on its height.
         margins: factors on the box's width and height before it is extended.
-        coordinates: one of ``COORDINATES``, what the network was trained on.
+        coordinates: of the network.
 
     Returns:
         (N, 4) float32 xyxy, in parts outside the frame where the box is near its border.
-
-    Raises:
-        ValueError: there are no such coordinates.
     """
-    if coordinates not in COORDINATES:
-        raise ValueError(
-            f"MODEL.TOPDOWN.COORDINATES: expected {' or '.join(COORDINATES)}, got {coordinates!r}"
-        )
     boxes = np.asarray(boxes_xyxy, np.float64)
+    if coordinates.last_pixel:
+        boxes = boxes - [0, 0, 1, 1]
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     width, height = np.maximum((boxes[:, 2:] - boxes[:, :2]) * margins, _SMALLEST).T
     aspect = size_hw[1] / size_hw[0]
     sides = np.stack((np.maximum(width, height * aspect), np.maximum(height, width / aspect)), axis=1)
     half = sides * np.broadcast_to(np.asarray(padding, np.float64), 2) / 2
-    if coordinates == "index":  # half a pixel of the frame, less half a pixel of the crop
+    if coordinates.index_warp:  # half a pixel of the frame, less half a pixel of the crop
         centres = centres + 0.5 - half / np.array(size_hw[::-1])
     return np.concatenate((centres - half, centres + half), axis=1).astype(np.float32)
 

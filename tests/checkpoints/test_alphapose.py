@@ -7,6 +7,8 @@ import torch
 from fastpose_mtn.build import build_network, build_pose_tracking
 from fastpose_mtn.checkpoints.loading import inference_config, load_weights
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.ops.crop_coordinates import crop_coordinates
+from fastpose_mtn.ops.person_crops import crop_regions
 
 DEPTHS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 
@@ -124,11 +126,7 @@ def test_index_coordinates_are_the_released_ones():
     box = np.array([100.0, 50.0, 161.0, 251.0])  # pixels 100 to 160 and 50 to 250
     centre, size = np.array([130.0, 150.0]), np.array([187.5, 250.0])  # of index boxes, as in the golden
     expected = centre - size / 2 + np.array([20, 30]) * size / (48, 64) + 0.5
-    from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
-    from fastpose_mtn.systems.topdown.locator import NetworkLocator
-
-    locator = NetworkLocator(network, device="cpu", precision="fp32")
-    (region,) = TopDownEstimator(locator, None, index_coordinates=True)._regions(box[None].astype(np.float32))
+    (region,) = crop_regions(box[None], (256, 192), 1.25, coordinates=crop_coordinates("index"))
     assert region[:2] + shares * (region[2:] - region[:2]) == pytest.approx(expected, abs=1e-3)
     mirrored = torch.zeros(1, 19, 64, 48)
     mirrored[..., 30, 28] = 1.0  # index 80 of 192 is 111 in the mirror image, cell 27.75

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastpose_mtn.ops.crop_coordinates import crop_coordinates
 from fastpose_mtn.ops.person_crops import (
     crop_matrix,
     crop_regions,
@@ -29,7 +30,7 @@ def test_margins_come_before_the_proportions():
 
 def test_crops_in_index_coordinates_are_the_release():
     """Index c of the frame is index W / 2 of the crop, at the scale W / w, as OpenCV's warp sees it."""
-    (region,) = crop_regions(BOX, SIZE, 1.25, coordinates="index")
+    (region,) = crop_regions(BOX, SIZE, 1.25, coordinates=crop_coordinates("megvii"))
     scale, centre, size = 192 / 187.5, np.array([130.0, 150.0]), np.array([192, 256])
     index = np.random.default_rng(0).uniform(0, 300, (20, 2))
     wanted = (index - centre) * scale + size / 2
@@ -38,8 +39,6 @@ def test_crops_in_index_coordinates_are_the_release():
     assert transform_points(wanted + 0.5, invert(crop_matrix(region, SIZE))) == pytest.approx(
         index + 0.5, abs=1e-3
     )
-    with pytest.raises(ValueError, match=r"COORDINATES: expected continuous or index, got 'pixel'"):
-        crop_regions(BOX, SIZE, 1.25, coordinates="pixel")
 
 
 def test_boxes_without_area_have_regions_with_one():

@@ -5,6 +5,7 @@ After Xiao et al. (*Simple Baselines*, 2018), and half bodies after Wang et al. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.person_crops import learnable
 from fastpose_mtn.data.proposals import BoxSampler, build_box_sampler
 from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
 from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, transform_points, warp_person
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonTargets
@@ -40,6 +42,8 @@ class CropPerson:
         turn_probability: of turning at all.
         flip_probability: of mirroring.
         propose: draws boxes as a detector would; None: the labelled ones.
+        margins: factors on the box's width and height before it is extended.
+        coordinates: of the network, as which crops are cut.
 
     Raises:
         ValueError: a probability is none, or the skeleton cannot be mirrored.
@@ -56,6 +60,8 @@ class CropPerson:
     turn_probability: float = 0.6
     flip_probability: float = 0.5
     propose: BoxSampler | None = None
+    margins: Sequence[float] = (1.0, 1.0)
+    coordinates: CropCoordinates = CONTINUOUS
 
     def __post_init__(self) -> None:
         for key, value in (
@@ -75,7 +81,9 @@ class CropPerson:
         crop, model = cfg.INPUT.CROP, cfg.MODEL.TOPDOWN
         if cfg.INPUT.RANDOM_FLIP not in ("horizontal", "none"):
             raise ValueError(f"INPUT.RANDOM_FLIP: expected horizontal or none, got {cfg.INPUT.RANDOM_FLIP!r}")
-        red, green, blue = (round(value) for value in cfg.MODEL.PIXEL_MEAN)
+        coordinates = crop_coordinates(model.COORDINATES, decoder=model.DECODER)
+        mean = [0 if coordinates.plain else round(value) for value in cfg.MODEL.PIXEL_MEAN]
+        red, green, blue = mean if cfg.INPUT.FORMAT == "RGB" else mean[::-1]
         return cls(
             skeleton=get_skeleton(cfg.MODEL.SKELETON),
             size_hw=(model.INPUT_SIZE[0], model.INPUT_SIZE[1]),
@@ -88,6 +96,8 @@ class CropPerson:
             turn_probability=crop.ROTATION_PROBABILITY,
             flip_probability=0.5 if cfg.INPUT.RANDOM_FLIP == "horizontal" else 0.0,
             propose=build_box_sampler(cfg),
+            margins=tuple(model.MARGINS),
+            coordinates=coordinates,
         )
 
     def __call__(self, image: LabelledImage, rng: np.random.Generator) -> LabelledImage:
@@ -108,7 +118,9 @@ class CropPerson:
         matrix = crop_matrix(region, self.size_hw, degrees=degrees if turns else 0.0, mirrored=mirrored)
         return replace(
             image,
-            image=warp_person(image.image, matrix, self.size_hw, self.fill_rgb),
+            image=warp_person(
+                image.image, matrix, self.size_hw, self.fill_rgb, averages=not self.coordinates.plain
+            ),
             targets=self._moved(targets, matrix, mirrored),
             focus=None,
             posetrack=None,
@@ -119,7 +131,9 @@ class CropPerson:
         half = self._half_body(targets.keypoints[0], rng)
         if half is None:
             box = targets.boxes[0] if self.propose is None else self.propose(targets.boxes[0], rng)
-            (region,) = crop_regions(box[None], self.size_hw, self.padding)
+            (region,) = crop_regions(
+                box[None], self.size_hw, self.padding, margins=self.margins, coordinates=self.coordinates
+            )
         else:
             (region,) = crop_regions(half[None], self.size_hw, _HALF_BODY_PADDING)
         factor = float(np.clip(rng.normal(1, self.scale), 0.65, 1.35))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.bottom_up import bottom_up_from_config
+from fastpose_mtn.ops.crop_coordinates import crop_coordinates
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.systems.alphapose.upsamplers import DUC, Deconvolutions
 from fastpose_mtn.systems.topdown.codecs import build_codec
@@ -82,8 +83,6 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         raise ValueError(
             f"MODEL.TOPDOWN.INPUT_SIZE: expected [height, width] in multiples of 32, got {list(c.INPUT_SIZE)}"
         )
-    if c.COORDINATES not in ("continuous", "index"):
-        raise ValueError(f"MODEL.TOPDOWN.COORDINATES: expected continuous or index, got {c.COORDINATES!r}")
     bottom_up = bottom_up_from_config(cfg, _STRIDES)
     if c.SQUEEZE_EXCITATION:
         add_squeeze_excitation(bottom_up)
@@ -107,6 +106,6 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         input_format=cfg.INPUT.FORMAT,
         loss_weight=c.LOSS_WEIGHT,
         visibility_loss_weight=c.VISIBILITY_LOSS_WEIGHT,
-        index_coordinates=c.COORDINATES == "index",
+        coordinates=crop_coordinates(c.COORDINATES, decoder=c.DECODER),
     )
     return network.to(memory_format=torch.channels_last)

@@ -5,15 +5,15 @@ Positions are in cells of the maps, cell j's centre being j + 0.5; regions are t
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypedDict
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.ops.gaussian_maps import gaussian_targets
-from fastpose_mtn.ops.heatmap_peaks import decode_peaks
+from fastpose_mtn.ops.gaussian_maps import gaussian_targets, kernel_targets
+from fastpose_mtn.ops.heatmap_peaks import DECODERS, decode_peaks
 from fastpose_mtn.ops.heatmaps import decode_keypoints
 from fastpose_mtn.ops.integral import normalise, soft_argmax
 from fastpose_mtn.skeletons import Skeleton
@@ -66,27 +66,68 @@ class HeatmapCodec:
     Args:
         sigma: standard deviation, cells.
         subpixel: whether Gaussians lie between cells.
+        kernel: cells of the filter that makes a target of one cell, in place of a Gaussian, as in MSPN's release; 0: not.
+        peak: height of the targets in the maps. Losses are of maps in shares of it.
+        decoder, filter_kernel: see ``ops.heatmap_peaks.decode_peaks``.
     """
 
     averages_maps = True
 
-    def __init__(self, *, sigma: float = 2.0, subpixel: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        sigma: float = 2.0,
+        subpixel: bool = False,
+        kernel: int = 0,
+        peak: float = 1.0,
+        decoder: str = "quarter",
+        filter_kernel: int = 0,
+    ) -> None:
         if not sigma > 0:
             raise ValueError(f"MODEL.TOPDOWN.HEATMAP_SIGMA: expected cells above 0, got {sigma}")
-        self._sigma, self._subpixel = sigma, subpixel
+        if not peak > 0:
+            raise ValueError(f"MODEL.TOPDOWN.HEATMAP_PEAK: expected a height above 0, got {peak}")
+        if decoder not in DECODERS:
+            raise ValueError(f"MODEL.TOPDOWN.DECODER: expected one of {', '.join(DECODERS)}, got {decoder!r}")
+        if filter_kernel and (filter_kernel < 0 or filter_kernel % 2 == 0):
+            raise ValueError(
+                f"MODEL.TOPDOWN.FILTER_KERNEL: expected an odd number of cells, or 0, got {filter_kernel}"
+            )
+        self._sigma, self._subpixel, self._kernel, self.peak = sigma, subpixel, kernel, peak
+        self._decoder, self._filter_kernel = decoder, filter_kernel
 
     def loss(self, maps: Tensor, positions: Tensor, labelled: Tensor) -> Tensor:
         """Half the mean over all cells of all maps; maps without a labelled Gaussian count nothing."""
-        height, width = maps.shape[-2:]
-        wanted, touches = gaussian_targets(
-            positions, (height, width), sigma=self._sigma, subpixel=self._subpixel
-        )
-        counts = (labelled & touches)[..., None, None]
-        return 0.5 * ((maps.float() - wanted).square() * counts).mean()
+        return 0.5 * self.each(maps, positions, labelled).mean()
+
+    def each(self, maps: Tensor, positions: Tensor, counts: Tensor, drawn: Tensor | None = None) -> Tensor:
+        """(N, K) mean squared error of each map over its cells, 0 for those that count nothing.
+
+        Args:
+            maps: (N, K, H, W).
+            positions: (N, K, 2) in cells.
+            counts: (N, K) bool.
+            drawn: (N, K) bool: joints that have a Gaussian; maps of the others are to be empty. None: maps without a
+                Gaussian count nothing.
+        """
+        size_hw = (maps.shape[-2], maps.shape[-1])
+        if self._kernel:
+            wanted, touches = kernel_targets(positions, size_hw, kernel=self._kernel)
+        else:
+            wanted, touches = gaussian_targets(positions, size_hw, sigma=self._sigma, subpixel=self._subpixel)
+        if drawn is None:
+            counts = counts & touches
+        else:
+            wanted = wanted * drawn[..., None, None]
+        errors = (maps.float() / self.peak - wanted).square().mean(dim=(2, 3))
+        return torch.where(counts, errors, 0.0)
 
     def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
-        """The maximum and a quarter of a cell; confidences are the heights there."""
-        return DecodedJoints(*decode_peaks(maps), None)
+        """The maximum and a part of a cell; confidences are the heights there."""
+        positions, heights = decode_peaks(
+            maps.float() / self.peak, decoder=self._decoder, kernel=self._filter_kernel
+        )
+        return DecodedJoints(positions, heights, None)
 
 
 class IntegralCodec:
@@ -152,12 +193,17 @@ class CrossEntropyCodec:
 
     def loss(self, maps: Tensor, positions: Tensor, labelled: Tensor) -> Tensor:
         """The mean over the labelled joints inside their maps."""
+        each, inside = self.each(maps, positions, labelled)
+        return each.sum() / inside.sum().clamp(min=1)
+
+    def each(self, maps: Tensor, positions: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, K) cross-entropies, 0 where a joint counts nothing, and (N, K) bool: which count."""
         height, width = maps.shape[-2:]
         column, row = positions.floor().to(torch.int64).unbind(dim=-1)
         inside = labelled & (column >= 0) & (row >= 0) & (column < width) & (row < height)
         cell = torch.where(inside, row * width + column, 0)
         each = F.cross_entropy(maps.float().flatten(0, 1).flatten(1), cell.flatten(), reduction="none")
-        return torch.where(inside.flatten(), each, 0.0).sum() / inside.sum().clamp(min=1)
+        return torch.where(inside, each.view_as(inside), 0.0), inside
 
     def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
         """Positions and expected OKS, which are the confidences too; see ``ops.heatmaps.decode_keypoints``."""
@@ -201,6 +247,20 @@ class CombinedCodec:
         return DecodedJoints(positions, torch.where(coarse, one.confidences, other.confidences), None)
 
 
+class HeatmapSettings(TypedDict):
+    """How heatmaps are read; see ``HeatmapCodec``."""
+
+    peak: float
+    decoder: str
+    filter_kernel: int
+
+
+def heatmap_settings(cfg: CfgNode) -> HeatmapSettings:
+    """Those of ``MODEL.TOPDOWN``."""
+    c = cfg.MODEL.TOPDOWN
+    return HeatmapSettings(peak=c.HEATMAP_PEAK, decoder=c.DECODER, filter_kernel=c.FILTER_KERNEL)
+
+
 def build_codec(cfg: CfgNode, skeleton: Skeleton) -> KeypointCodec:
     """The representation that ``MODEL.TOPDOWN.LOSS`` names.
 
@@ -213,7 +273,7 @@ def build_codec(cfg: CfgNode, skeleton: Skeleton) -> KeypointCodec:
             f"MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT {c.VISIBILITY_LOSS_WEIGHT}: the heights of heatmaps are trained "
             f"already with MODEL.TOPDOWN.LOSS {c.LOSS}; set it to 0"
         )
-    heatmaps = HeatmapCodec(sigma=c.HEATMAP_SIGMA, subpixel=c.SUBPIXEL_TARGET)
+    heatmaps = HeatmapCodec(sigma=c.HEATMAP_SIGMA, subpixel=c.SUBPIXEL_TARGET, **heatmap_settings(cfg))
     if c.LOSS == "heatmap":
         return heatmaps
     if c.LOSS == "cross_entropy":

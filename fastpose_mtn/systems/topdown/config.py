@@ -12,8 +12,10 @@ def add_topdown_config(c: CfgNode) -> None:
     c.MODEL.TOPDOWN.NAME = "DUCPose"  # the network: a name in systems.topdown.system.NETWORKS
     c.MODEL.TOPDOWN.INPUT_SIZE = [256, 192]  # [height, width] of a crop; multiples of 32
     c.MODEL.TOPDOWN.PADDING = 1.25  # factor on the box, once it is extended to the input's proportions
-    # continuous: pixel i spans i to i + 1, as everywhere; index: of weights that others trained, whose cells mean whole
-    # coordinates
+    # factors on the box's width and height before it is extended (MSPN's release: 1.09 and 1.135, with PADDING 1)
+    c.MODEL.TOPDOWN.MARGINS = [1.0, 1.0]
+    # continuous: pixel i spans i to i + 1, as everywhere; of weights that others trained, whose cells mean whole
+    # coordinates: index, as AlphaPose, or megvii, as MSPN's release and mmpose's MegviiHeatmap
     c.MODEL.TOPDOWN.COORDINATES = "continuous"
     # one squeeze-and-excitation layer in the first block of each stage (paper, section 5.2); bottleneck ResNets only
     c.MODEL.TOPDOWN.SQUEEZE_EXCITATION = True
@@ -41,10 +43,18 @@ def add_topdown_config(c: CfgNode) -> None:
     c.MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT = 0.0
     c.MODEL.TOPDOWN.HEATMAP_SIGMA = 2.0  # of heatmap: standard deviation of the targets, cells
     c.MODEL.TOPDOWN.SUBPIXEL_TARGET = False  # of heatmap: targets between cells; False: rounded to one
+    # of heatmap: between cells; quarter (Simple Baselines, mmpose), second_max (MSPN), dark, dark_udp, see
+    # ops.heatmap_peaks.decode_peaks
+    c.MODEL.TOPDOWN.DECODER = "quarter"
+    c.MODEL.TOPDOWN.FILTER_KERNEL = 0  # of heatmap: cells of a Gaussian filter before it, odd; 0: none
+    c.MODEL.TOPDOWN.HEATMAP_PEAK = 1.0  # of heatmap: height of the targets; 255: MSPN's published weights
+    # weights of further networks, whose maps are averaged with this one's
+    c.MODEL.TOPDOWN.ENSEMBLE = []
     c.MODEL.TOPDOWN.FLIP_TEST = False  # look at each crop's mirror image too, at twice the cost
     c.MODEL.TOPDOWN.POSE_BATCH = 64  # crops that go through the network together at most
-    # a person's score: product (the box's times the mean of the confidences above 0.2), oks (of cross_entropy: times
-    # the mean expected OKS of the joints, as FastPose MTN's) or box
+    # a person's score: product (the box's times the mean of the confidences above 0.2), mean (times that of all: MSPN's
+    # paper), release (MSPN's, which ranks by confidences plus a half), oks (of cross_entropy: times the mean expected OKS
+    # of the joints, as FastPose MTN's) or box
     c.MODEL.TOPDOWN.SCORE = "product"
 
     # who finds the people, in frames of INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST; both 0: of the detector's own size

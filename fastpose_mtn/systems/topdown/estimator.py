@@ -10,6 +10,7 @@ import numpy as np
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.frames import check_frames
+from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
 from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, warp_person
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import FrameName, NamedFrameEstimator, PersonDescriber, PoseEstimator
@@ -18,7 +19,7 @@ from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
 from fastpose_mtn.systems.topdown.detectors import build_detector
 from fastpose_mtn.systems.topdown.locator import JointLocator
 
-SCORES = ("product", "oks", "box")
+SCORES = ("product", "mean", "release", "oks", "box")
 _SEEN = 0.2  # confidence from which a joint counts for a person's score
 
 
@@ -36,7 +37,8 @@ class TopDownEstimator:
         min_box_score: boxes scored lower are left out.
         max_people: of a frame at most, the best.
         pose_nms: leaves people found twice out; None: they are reported.
-        index_coordinates: crops are cut as if pixels were points, see ``TopDownNetwork``.
+        margins: factors on boxes' widths and heights before they are extended.
+        coordinates: of the network, as which crops are cut.
 
     Raises:
         ValueError: a value is out of range.
@@ -53,7 +55,8 @@ class TopDownEstimator:
         min_box_score: float = 0.1,
         max_people: int = 100,
         pose_nms: PoseNMS | None = None,
-        index_coordinates: bool = False,
+        margins: Sequence[float] = (1.0, 1.0),
+        coordinates: CropCoordinates = CONTINUOUS,
     ) -> None:
         if score not in SCORES:
             raise ValueError(f"MODEL.TOPDOWN.SCORE: expected one of {', '.join(SCORES)}, got {score!r}")
@@ -62,7 +65,7 @@ class TopDownEstimator:
         self.skeleton, self.detector, self._locator = locator.skeleton, detector, locator
         self._padding, self._pose_batch = padding, pose_batch
         self._score, self._min_box_score, self._max_people = score, min_box_score, max_people
-        self._pose_nms, self._index_coordinates = pose_nms, index_coordinates
+        self._pose_nms, self._margins, self._coordinates = pose_nms, margins, coordinates
 
     @classmethod
     def from_config(
@@ -89,7 +92,8 @@ class TopDownEstimator:
             min_box_score=c.DETECTOR.SCORE_THRESH,
             max_people=c.DETECTOR.MAX,
             pose_nms=PoseNMS.from_config(cfg),
-            index_coordinates=c.COORDINATES == "index",
+            margins=c.MARGINS,
+            coordinates=crop_coordinates(c.COORDINATES),
         )
 
     @property
@@ -171,7 +175,9 @@ class TopDownEstimator:
     ) -> list[PersonDetections]:
         """The people of each frame, in their order, with their joints and their scores by them."""
         boxes = np.concatenate([own.boxes for own in found]) if found else np.zeros((0, 4), np.float32)
-        regions = self._regions(boxes)
+        regions = crop_regions(
+            boxes, self._locator.size_hw, self._padding, margins=self._margins, coordinates=self._coordinates
+        )
         frame_of = np.repeat(np.arange(len(found)), [len(own) for own in found])
         joints = self._joints([frames[index] for index in frame_of.tolist()], boxes, regions)
         origin, size = regions[:, None, :2], regions[:, None, 2:] - regions[:, None, :2]
@@ -185,18 +191,6 @@ class TopDownEstimator:
             for own, end in zip(found, ends, strict=True)
         ]
 
-    def _regions(self, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """(N, 4): what the crops of boxes (N, 4) show of the frame."""
-        size_hw = self._locator.size_hw
-        if not self._index_coordinates:
-            return crop_regions(boxes_xyxy, size_hw, self._padding)
-        # the box from its first to its last pixel; the warp takes points to points, half a pixel from centres to centres
-        regions = crop_regions(boxes_xyxy - np.array([0, 0, 1, 1], np.float32), size_hw, self._padding)
-        pixel = (regions[:, 2:] - regions[:, :2]) / np.array(
-            size_hw[::-1], np.float32
-        )  # of the frame, to one of the crop
-        return regions + np.tile(0.5 - 0.5 * pixel, 2)
-
     def _joints(
         self, frames: Sequence[np.ndarray], boxes_xyxy: np.ndarray, regions_xyxy: np.ndarray
     ) -> np.ndarray:
@@ -207,13 +201,14 @@ class TopDownEstimator:
             boxes_xyxy: (N, 4).
             regions_xyxy: (N, 4): what their crops show.
         """
-        size_hw, fill = self._locator.size_hw, self._locator.fill_rgb
+        size_hw, averages = self._locator.size_hw, not self._coordinates.plain
+        fill = self._locator.fill_rgb if averages else (0.0, 0.0, 0.0)
         shares = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / (regions_xyxy[:, 2:] - regions_xyxy[:, :2])
         located = [np.zeros((0, len(self.skeleton), 4), np.float32)]
         for first in range(0, len(frames), self._pose_batch):
             rows = slice(first, first + self._pose_batch)
             crops = [
-                warp_person(frame, crop_matrix(region, size_hw), size_hw, fill)
+                warp_person(frame, crop_matrix(region, size_hw), size_hw, fill, averages=averages)
                 for frame, region in zip(frames[rows], regions_xyxy[rows], strict=True)
             ]
             located.append(self._locator(np.stack(crops), shares[rows]))
@@ -226,5 +221,11 @@ class TopDownEstimator:
         if self._score == "oks":
             return joints[..., 3].mean(axis=1)
         confidence = joints[..., 2]
+        if self._score == "mean":
+            return confidence.mean(axis=1)
+        if (
+            self._score == "release"
+        ):  # the mean of its joints' scores, a height and a half, in shares of the greatest
+            return (confidence.mean(axis=1) + 0.5) / 1.5
         seen = confidence > _SEEN
         return np.where(seen, confidence, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1).astype(np.float32)

@@ -84,7 +84,7 @@ class NetworkLocator:
         self._network = fuse(own, activations=self.device.type == "cpu").to(self.device)
         if self.dtype != torch.float32:
             keep_float32(self._network.trunk, cancelling)
-            keep_float32(self._network.upsampler, ["output"])  # little work, and positions depend on it
+            keep_float32(self._network, network.exact_layers)  # little work
             convert_weights(self._network, self.dtype)
         maps = self._network.maps
         self._maps = CudaGraphs(maps, kept=8) if self.device.type == "cuda" else maps

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.modeling.layers import involve
+from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates
 from fastpose_mtn.ops.integral import soft_maximum
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import Batch
 from fastpose_mtn.systems.topdown.codecs import DecodedJoints, KeypointCodec
 
 STRIDE = 4  # pixels of a crop to a cell of its maps
+
+
+class LabelledJoints(NamedTuple):
+    """The joints of N people, one in each crop, that a network learns from.
+
+    positions (N, K, 2) float32 x, y in cells, also outside the maps; visibility (N, K), 0 unlabelled, 1 hidden, 2 visible;
+    trains (N,) bool: whose joints count at all.
+    """
+
+    positions: Tensor
+    visibility: Tensor
+    trains: Tensor
+
+    @property
+    def labelled(self) -> Tensor:
+        """(N, K) bool: the joints that count."""
+        return (self.visibility > 0) & self.trains[:, None]
 
 
 class TopDownNetwork(nn.Module):
@@ -30,13 +49,15 @@ class TopDownNetwork(nn.Module):
         input_format: order of the channels that the weights expect, RGB or BGR; crops are always given as RGB.
         loss_weight: of the positions.
         visibility_loss_weight: of the visibility of joints; 0: confidences are the codec's own.
-        index_coordinates: cell j stands for the pixel index 4j, not for the middle of the four pixels that it covers.
+        coordinates: what cells mean in pixels.
 
     Attributes:
         loss_tasks: see ``protocols.TrainableNetwork``.
         reverses_channels: whether the weights expect BGR.
+        exact_layers: names of layers that stay in float32, as positions depend on them.
     """
 
+    exact_layers: Sequence[str] = ("upsampler.output",)
     loss_tasks: Mapping[str, str] = {"loss_keypoint": "keypoints", "loss_visibility": "keypoints"}
 
     def __init__(
@@ -52,7 +73,7 @@ class TopDownNetwork(nn.Module):
         input_format: str = "RGB",
         loss_weight: float = 1.0,
         visibility_loss_weight: float = 0.0,
-        index_coordinates: bool = False,
+        coordinates: CropCoordinates = CONTINUOUS,
     ) -> None:
         super().__init__()
         if input_format not in ("RGB", "BGR"):
@@ -61,8 +82,7 @@ class TopDownNetwork(nn.Module):
         self.codec, self.skeleton, self.size_hw = codec, skeleton, size_hw
         self.reverses_channels = input_format == "BGR"
         self._loss_weight, self._visibility_loss_weight = loss_weight, visibility_loss_weight
-        # of a pixel's place in cells: index 4j is 4j + 0.5 continuously, and cell j's centre j + 0.5
-        self._offset = 0.5 - 0.5 / STRIDE if index_coordinates else 0.0
+        self.coordinates = coordinates
         self.pixel_mean: Tensor
         self.pixel_std: Tensor
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
@@ -135,7 +155,9 @@ class TopDownNetwork(nn.Module):
             found = self.decode(maps, people)
         else:
             back = mirrored.flip(-1)[:, list(self.skeleton.flip_permutation)]
-            if self._offset:  # index i is W - 1 - i in the mirror image, cell j so nearly W / 4 - j
+            if (
+                self.coordinates.shifts_mirrored
+            ):  # index i is W - 1 - i in the mirror image, cell j so nearly W / 4 - j
                 back = torch.cat((back[..., :1], back[..., :-1]), dim=-1)
             if self.codec.averages_maps:
                 found = self.decode((maps + back) / 2, people)
@@ -145,7 +167,9 @@ class TopDownNetwork(nn.Module):
                 found = DecodedJoints(positions, (one.confidences + two.confidences) / 2, None)
         similarity = found.confidences if found.similarities is None else found.similarities
         both = torch.stack((found.confidences, similarity), dim=-1)
-        return torch.cat(((found.positions - self._offset) / cells, both), dim=-1)
+        size = torch.tensor(self.size_hw[::-1], dtype=torch.float32, device=maps.device)
+        shares = self.coordinates.points(found.positions, self.size_hw, self.map_size_hw) / size
+        return torch.cat((shares, both), dim=-1)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted losses of a batch of crops with one person each, by the names of ``loss_tasks``.
@@ -154,23 +178,31 @@ class TopDownNetwork(nn.Module):
             ValueError: a target is not one person of the network's skeleton, or crops are of another size.
         """
         self._check(batch)
-        maps = self(torch.stack(list(batch.images))).float()
+        crops = torch.stack(list(batch.images))
         keypoints = torch.cat([target.keypoints for target in batch.targets]).to(self.device)
         trains = torch.tensor(["keypoints" in tasks for tasks in batch.tasks], device=self.device)
         ignore = torch.cat([target.ignore for target in batch.targets]).to(self.device)
-        labelled = (keypoints[..., 2] > 0) & (trains & ~ignore)[:, None]
-        cells = torch.tensor([maps.shape[3], maps.shape[2]], device=self.device)
-        size = torch.tensor(self.size_hw[::-1], device=self.device)
-        positions = keypoints[..., :2] * (cells / size) + self._offset
-        losses = {"loss_keypoint": self._loss_weight * self.codec.loss(maps, positions, labelled)}
+        positions = self.coordinates.cells(keypoints[..., :2], self.size_hw, self.map_size_hw)
+        joints = LabelledJoints(positions, keypoints[..., 2], trains & ~ignore)
+        return involve(self.joint_losses(crops, joints), self.parameters())
+
+    def joint_losses(self, crops: Tensor, joints: LabelledJoints) -> dict[str, Tensor]:
+        """The weighted losses of crops (N, 3, H, W) RGB on 0..255, by the names of ``loss_tasks``."""
+        maps = self(crops).float()
+        labelled = joints.labelled
+        losses = {"loss_keypoint": self._loss_weight * self.codec.loss(maps, joints.positions, labelled)}
         if self._visibility_loss_weight:
-            inside = ((positions >= 0) & (positions < cells)).all(dim=-1)
-            visible = ((keypoints[..., 2] == 2) & inside).float()
-            entropy = F.binary_cross_entropy_with_logits(soft_maximum(maps), visible, reduction="none")
-            count = labelled.sum().clamp(min=1)
-            mean = torch.where(labelled, entropy, 0.0).sum() / count
-            losses["loss_visibility"] = self._visibility_loss_weight * mean
-        return involve(losses, self.parameters())
+            losses["loss_visibility"] = self._visibility_loss_weight * self.visibility_loss(maps, joints)
+        return losses
+
+    def visibility_loss(self, maps: Tensor, joints: LabelledJoints) -> Tensor:
+        """Visible against hidden or outside, by the maxima of maps (N, K, h, w)."""
+        cells = torch.tensor([maps.shape[3], maps.shape[2]], device=maps.device)
+        inside = ((joints.positions >= 0) & (joints.positions < cells)).all(dim=-1)
+        visible = ((joints.visibility == 2) & inside).float()
+        entropy = F.binary_cross_entropy_with_logits(soft_maximum(maps), visible, reduction="none")
+        count = joints.labelled.sum().clamp(min=1)
+        return torch.where(joints.labelled, entropy, 0.0).sum() / count
 
     def _check(self, batch: Batch) -> None:
         for index, (image, target) in enumerate(zip(batch.images, batch.targets, strict=True)):

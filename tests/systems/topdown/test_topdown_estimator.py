@@ -93,13 +93,17 @@ def test_boxes_scores_and_vectors_are_the_detectors(network):
 def test_joints_weigh_in_the_scores(network):
     detector = FixedDetector(people(BOXES[0], scores=[0.8]))
     by = {
-        score: estimator(network, detector, score=score).estimate([FRAME])[0] for score in ("oks", "product")
+        score: estimator(network, detector, score=score).estimate([FRAME])[0]
+        for score in ("oks", "product", "mean", "release")
     }
     confidences = by["product"].keypoints[0, :, 2]
     assert by["product"].scores[0] == pytest.approx(0.8 * confidences[confidences > 0.2].mean())
     assert 0 < by["oks"].scores[0] < 0.8
+    assert by["mean"].scores[0] == pytest.approx(0.8 * confidences.mean())
+    assert by["release"].scores[0] == pytest.approx(0.8 * (confidences.mean() + 0.5) / 1.5)
     with pytest.raises(
-        ValueError, match=r"MODEL\.TOPDOWN\.SCORE: expected one of product, oks, box, got 'sum'"
+        ValueError,
+        match=r"MODEL\.TOPDOWN\.SCORE: expected one of product, mean, release, oks, box, got 'sum'",
     ):
         estimator(network, detector, score="sum")
 
