@@ -12,6 +12,13 @@ import torch
 from torch import Tensor
 
 from fastpose_mtn.checkpoints.alphapose import from_alphapose, is_alphapose
+from fastpose_mtn.checkpoints.mspn import (
+    from_mmpose,
+    from_release,
+    is_mmpose_mspn,
+    is_released_mspn,
+    refuse_rsn,
+)
 
 # torchvision's name (a pattern) -> ours; {0}, {1} are its groups.
 _TORCHVISION: tuple[tuple[str, str], ...] = (
@@ -137,6 +144,11 @@ def _from_caffe2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Recognises whose names these are and gives ours."""
+    refuse_rsn(tensors)
+    if is_mmpose_mspn(tensors):
+        return from_mmpose(tensors)
+    if is_released_mspn(tensors):
+        return from_release(tensors)
     if is_alphapose(tensors):
         return from_alphapose(tensors)
     if any(name.startswith("roi_heads.keypoint_predictor.") for name in tensors):

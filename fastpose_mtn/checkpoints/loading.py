@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 import yaml
@@ -35,6 +37,19 @@ _TORCHVISION_NAMES = {"keypointrcnn_resnet50_fpn": "KeypointRCNN_ResNet50_FPN_We
 _TRAINING_ONLY = ("roi_heads.reid_head.classifier.", "head.identity.classifier.")
 
 
+@runtime_checkable
+class AdaptsWeights(Protocol):
+    """A network that takes tensors of other networks' for its own, or knows why they do not fit."""
+
+    def adapted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors, by our names, as the network's own, as far as they are of a kind that it knows."""
+        ...
+
+    def misfit(self, names: Iterable[str]) -> str:
+        """What to set for a file's tensors to fit; "" where it has nothing to say."""
+        ...
+
+
 @dataclass(frozen=True)
 class LoadReport:
     """What became of each name.
@@ -45,6 +60,7 @@ class LoadReport:
         unexpected: in the file, not of the network.
         mismatched: in both with different shapes: (name, the file's shape, the network's shape).
         skeletons: names of the file's and of the network's, where they differ in the number of joints.
+        advice: what the network says to set for a file of another architecture; "" where it has nothing to say.
     """
 
     loaded: tuple[str, ...]
@@ -52,6 +68,7 @@ class LoadReport:
     unexpected: tuple[str, ...]
     mismatched: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
     skeletons: tuple[str, str] | None = None
+    advice: str = ""
 
     def __str__(self) -> str:
         lines = [f"{len(self.loaded)} loaded"]
@@ -63,6 +80,8 @@ class LoadReport:
             lines.append(f"{len(texts)} of another shape: {_few(texts)}")
         if self.skeletons:
             lines.append(self.joints())
+        if self.advice:
+            lines.append(self.advice)
         return "\n".join(lines)
 
     def joints(self) -> str:
@@ -97,6 +116,8 @@ class LoadReport:
             lines.append(f"{part}: {counts['loaded']} of {counts.total()} tensors loaded{why}")
         if self.unexpected:
             lines.append(f"not used, as the network has no such tensors: {_few(self.unexpected)}")
+        if self.advice:
+            lines.append(self.advice)
         return "\n".join(lines)
 
     def check(self, source: str | Path, *, strict: bool) -> None:
@@ -173,7 +194,11 @@ def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -
             the first keys that differ.
     """
     file = read_source(source)
-    report = fill_weights(model, convert(file.tensors))
+    tensors = convert(file.tensors)
+    adapter = cast(AdaptsWeights, model) if isinstance(model, AdaptsWeights) else None
+    report = fill_weights(model, tensors if adapter is None else adapter.adapted(tensors))
+    if adapter is not None and (report.missing or report.unexpected):
+        report = replace(report, advice=adapter.misfit(tensors))
     if report.mismatched:
         report = replace(report, skeletons=_differing_skeletons(file, model))
     report.check(source, strict=strict)

@@ -103,14 +103,14 @@ def get_cfg() -> CfgNode:
     c.SOLVER.WEIGHT_DECAY_NORM = 0.0  # of normalisation layers
     c.SOLVER.WEIGHT_DECAY_BIAS = None  # None: as WEIGHT_DECAY
     c.SOLVER.OPTIMIZER = "sgd"  # ours: sgd, adamw or adam
-    c.SOLVER.LR_SCHEDULER_NAME = "WarmupMultiStepLR"  # or WarmupCosineLR
+    c.SOLVER.LR_SCHEDULER_NAME = "WarmupMultiStepLR"  # WarmupCosineLR, or ours: WarmupLinearLR
     c.SOLVER.STEPS = (60000, 80000)  # steps at which the rate is multiplied by GAMMA
     c.SOLVER.GAMMA = 0.1  # factor on the rate at each of STEPS
     c.SOLVER.MAX_ITER = 90000  # steps of the training
     c.SOLVER.WARMUP_FACTOR = 0.001  # of BASE_LR, that the warm-up starts from
     c.SOLVER.WARMUP_ITERS = 1000  # steps of the warm-up
     c.SOLVER.WARMUP_METHOD = "linear"  # linear, or constant: WARMUP_FACTOR throughout
-    c.SOLVER.BASE_LR_END = 0.0  # learning rate at the end, of WarmupCosineLR
+    c.SOLVER.BASE_LR_END = 0.0  # learning rate at the end, of WarmupCosineLR and WarmupLinearLR
     c.SOLVER.CHECKPOINT_PERIOD = 5000  # steps
     c.SOLVER.CHECKPOINTS_KEPT = 3  # ours: older ones are deleted; 0: none is
     c.SOLVER.LOG_PERIOD = 20  # ours: steps between two lines of the log

@@ -32,7 +32,7 @@ from fastpose_mtn.detectron2.evaluation import FastPoseEvaluators
 from fastpose_mtn.detectron2.training_step import Averaging, TrainingImages, TrainingStep, training_precision
 from fastpose_mtn.engine.divergence import divergence_told
 from fastpose_mtn.engine.evaluation import evaluation_batch_size, metrics_table, write_metrics
-from fastpose_mtn.engine.solver import build_optimizer, learning_rate_factor
+from fastpose_mtn.engine.solver import SCHEDULES, build_optimizer, learning_rate_factor
 from fastpose_mtn.engine.training_data import (
     FINAL_WEIGHTS,
     training_images,
@@ -168,7 +168,7 @@ class FastPoseTrainer(DefaultTrainer):
     @classmethod
     def build_lr_scheduler(cls, cfg: CfgNode, optimizer: torch.optim.Optimizer) -> Any:
         """The schedule as under Lightning, or any other of Detectron2's."""
-        if cfg.SOLVER.LR_SCHEDULER_NAME not in ("WarmupMultiStepLR", "WarmupCosineLR"):
+        if cfg.SOLVER.LR_SCHEDULER_NAME not in SCHEDULES:
             return build_lr_scheduler(cfg, optimizer)
         return torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(cfg))
 

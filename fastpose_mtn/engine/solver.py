@@ -11,6 +11,7 @@ from torch import nn
 
 from fastpose_mtn.config import CfgNode
 
+SCHEDULES = ("WarmupMultiStepLR", "WarmupCosineLR", "WarmupLinearLR")
 _NORMS = (
     nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm, nn.LayerNorm,
     nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
@@ -81,10 +82,8 @@ def learning_rate_factor(cfg: CfgNode) -> Callable[[int], float]:
     """
     solver = cfg.SOLVER
     name = solver.LR_SCHEDULER_NAME
-    if name not in ("WarmupMultiStepLR", "WarmupCosineLR"):
-        raise ValueError(
-            f"SOLVER.LR_SCHEDULER_NAME: expected WarmupMultiStepLR or WarmupCosineLR, got {name!r}"
-        )
+    if name not in SCHEDULES:
+        raise ValueError(f"SOLVER.LR_SCHEDULER_NAME: expected one of {', '.join(SCHEDULES)}, got {name!r}")
     if solver.WARMUP_METHOD not in ("linear", "constant"):
         raise ValueError(f"SOLVER.WARMUP_METHOD: expected linear or constant, got {solver.WARMUP_METHOD!r}")
 
@@ -92,7 +91,8 @@ def learning_rate_factor(cfg: CfgNode) -> Callable[[int], float]:
         if name == "WarmupMultiStepLR":
             return multistep(step, steps=solver.STEPS, gamma=solver.GAMMA)
         end = solver.BASE_LR_END / solver.BASE_LR
-        return cosine(step, max_steps=solver.MAX_ITER, end=end)
+        schedule = cosine if name == "WarmupCosineLR" else straight
+        return schedule(step, max_steps=solver.MAX_ITER, end=end)
 
     def factor(step: int) -> float:
         if step >= solver.WARMUP_ITERS:
@@ -116,6 +116,11 @@ def cosine(step: float, *, max_steps: int, end: float) -> float:
     """From 1 at step 0 to ``end`` at ``max_steps`` along half a cosine."""
     share = min(step / max_steps, 1.0)
     return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def straight(step: float, *, max_steps: int, end: float) -> float:
+    """From 1 at step 0 to ``end`` at ``max_steps`` in a straight line."""
+    return 1.0 + (end - 1.0) * min(step / max_steps, 1.0)
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], *, kind: str, value: float, norm_type: float) -> None:

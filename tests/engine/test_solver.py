@@ -46,6 +46,16 @@ def test_linear_warm_up_meets_the_schedule():
     assert factor(100) == pytest.approx(0, abs=1e-12)
 
 
+def test_a_straight_line_to_the_end():
+    factor = learning_rate_factor(
+        config(LR_SCHEDULER_NAME="WarmupLinearLR", BASE_LR=0.2, BASE_LR_END=0.02, MAX_ITER=100, WARMUP_ITERS=10,
+               WARMUP_FACTOR=0.1)
+    )  # fmt: skip
+    assert factor(0) == pytest.approx(0.1)
+    assert factor(5) == pytest.approx(0.1 + (0.91 - 0.1) / 2)
+    assert [factor(step) for step in (10, 50, 100, 120)] == pytest.approx([0.91, 0.55, 0.1, 0.1])
+
+
 def test_constant_warm_up_and_steps():
     factor = learning_rate_factor(
         config(
@@ -65,7 +75,10 @@ def test_the_last_rate_is_given_in_its_own_units():
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("LR_SCHEDULER_NAME", "expected WarmupMultiStepLR or WarmupCosineLR, got 'none'"),
+        (
+            "LR_SCHEDULER_NAME",
+            "expected one of WarmupMultiStepLR, WarmupCosineLR, WarmupLinearLR, got 'none'",
+        ),
         ("WARMUP_METHOD", "SOLVER.WARMUP_METHOD: expected linear or constant, got 'none'"),
     ],
 )

@@ -39,6 +39,10 @@ class CropPerson:
         half_body_joints: see there.
         scale: standard deviation of the factor on the crop's size, which stays within 0.65 to 1.35.
         degrees: standard deviation of the turn's angle, which stays within twice as much.
+        scale_range: None, or factors are drawn evenly between its two, and angles within ``degrees`` either way.
+        growth: greatest growth of the box's width and height, in shares of them.
+        shift: greatest move of the crop along each axis, in shares of it.
+        shift_probability: of moving at all.
         turn_probability: of turning at all.
         flip_probability: of mirroring.
         propose: draws boxes as a detector would; None: the labelled ones.
@@ -57,6 +61,10 @@ class CropPerson:
     half_body_joints: int = 8
     scale: float = 0.35
     degrees: float = 45.0
+    scale_range: tuple[float, float] | None = None
+    growth: tuple[float, float] = (0.0, 0.0)
+    shift: float = 0.0
+    shift_probability: float = 0.3
     turn_probability: float = 0.6
     flip_probability: float = 0.5
     propose: BoxSampler | None = None
@@ -66,9 +74,14 @@ class CropPerson:
     def __post_init__(self) -> None:
         for key, value in (
             ("HALF_BODY", self.half_body), ("ROTATION_PROBABILITY", self.turn_probability),
+            ("SHIFT_PROBABILITY", self.shift_probability),
         ):  # fmt: skip
             if not 0 <= value <= 1:
                 raise ValueError(f"INPUT.CROP.{key}: expected a probability, got {value}")
+        if self.scale_range is not None and not 0 < self.scale_range[0] <= self.scale_range[1]:
+            raise ValueError(
+                f"INPUT.CROP.SCALE_RANGE: expected 0 < least <= greatest, got {self.scale_range}"
+            )
         if self.flip_probability and not self.skeleton.flip_pairs:
             raise ValueError(
                 f"INPUT.RANDOM_FLIP: skeleton {self.skeleton.name} has no flip pairs, none of its joints is called "
@@ -84,6 +97,10 @@ class CropPerson:
         coordinates = crop_coordinates(model.COORDINATES, decoder=model.DECODER)
         mean = [0 if coordinates.plain else round(value) for value in cfg.MODEL.PIXEL_MEAN]
         red, green, blue = mean if cfg.INPUT.FORMAT == "RGB" else mean[::-1]
+        if crop.DISTRIBUTION not in ("normal", "uniform"):
+            raise ValueError(
+                f"INPUT.CROP.DISTRIBUTION: expected normal or uniform, got {crop.DISTRIBUTION!r}"
+            )
         return cls(
             skeleton=get_skeleton(cfg.MODEL.SKELETON),
             size_hw=(model.INPUT_SIZE[0], model.INPUT_SIZE[1]),
@@ -93,6 +110,10 @@ class CropPerson:
             half_body_joints=crop.HALF_BODY_JOINTS,
             scale=crop.SCALE,
             degrees=crop.ROTATION,
+            scale_range=tuple(crop.SCALE_RANGE) if crop.DISTRIBUTION == "uniform" else None,  # type: ignore[arg-type]
+            growth=tuple(crop.GROWTH),  # type: ignore[arg-type]
+            shift=crop.SHIFT,
+            shift_probability=crop.SHIFT_PROBABILITY,
             turn_probability=crop.ROTATION_PROBABILITY,
             flip_probability=0.5 if cfg.INPUT.RANDOM_FLIP == "horizontal" else 0.0,
             propose=build_box_sampler(cfg),
@@ -113,7 +134,10 @@ class CropPerson:
             targets = image.targets[person : person + 1]
         region = self._region(targets, rng)
         turns = rng.random() < self.turn_probability
-        degrees = float(np.clip(rng.normal(0, self.degrees), -2 * self.degrees, 2 * self.degrees))
+        if self.scale_range is None:
+            degrees = float(np.clip(rng.normal(0, self.degrees), -2 * self.degrees, 2 * self.degrees))
+        else:
+            degrees = float(rng.uniform(-self.degrees, self.degrees))
         mirrored = bool(rng.random() < self.flip_probability)
         matrix = crop_matrix(region, self.size_hw, degrees=degrees if turns else 0.0, mirrored=mirrored)
         return replace(
@@ -131,14 +155,24 @@ class CropPerson:
         half = self._half_body(targets.keypoints[0], rng)
         if half is None:
             box = targets.boxes[0] if self.propose is None else self.propose(targets.boxes[0], rng)
+            if any(self.growth):
+                grown = (box[2:] - box[:2]) * rng.uniform(0, self.growth) / 2
+                box = np.concatenate((box[:2] - grown, box[2:] + grown))
             (region,) = crop_regions(
                 box[None], self.size_hw, self.padding, margins=self.margins, coordinates=self.coordinates
             )
         else:
             (region,) = crop_regions(half[None], self.size_hw, _HALF_BODY_PADDING)
-        factor = float(np.clip(rng.normal(1, self.scale), 0.65, 1.35))
+        if self.scale_range is None:
+            factor = float(np.clip(rng.normal(1, self.scale), 0.65, 1.35))
+        else:
+            factor = float(rng.uniform(*self.scale_range))
         centre = (region[:2] + region[2:]) / 2
-        return np.concatenate((centre, centre)) + factor * (region - np.concatenate((centre, centre)))
+        region = np.concatenate((centre, centre)) + factor * (region - np.concatenate((centre, centre)))
+        if self.shift and rng.random() < self.shift_probability:
+            move = rng.uniform(-self.shift, self.shift, 2) * (region[2:] - region[:2])
+            region = region + np.concatenate((move, move))
+        return region
 
     def _half_body(self, keypoints: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
         """(4,) around the joints of the upper or the lower half, or None for the whole."""

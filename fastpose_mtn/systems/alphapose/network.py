@@ -18,7 +18,7 @@ from fastpose_mtn.ops.crop_coordinates import crop_coordinates
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.systems.alphapose.upsamplers import DUC, Deconvolutions
 from fastpose_mtn.systems.topdown.codecs import build_codec
-from fastpose_mtn.systems.topdown.network import TopDownNetwork
+from fastpose_mtn.systems.topdown.network import TopDownNetwork, check_input_size
 
 _STRIDES = (4, 8, 16, 32)
 
@@ -78,11 +78,7 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         ValueError: the configuration contradicts itself or names something unknown.
     """
     c, skeleton = cfg.MODEL.TOPDOWN, get_skeleton(cfg.MODEL.SKELETON)
-    height, width = c.INPUT_SIZE
-    if min(height, width) < 32 or height % 32 or width % 32:
-        raise ValueError(
-            f"MODEL.TOPDOWN.INPUT_SIZE: expected [height, width] in multiples of 32, got {list(c.INPUT_SIZE)}"
-        )
+    size_hw = check_input_size(cfg)
     bottom_up = bottom_up_from_config(cfg, _STRIDES)
     if c.SQUEEZE_EXCITATION:
         add_squeeze_excitation(bottom_up)
@@ -100,7 +96,7 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         upsampler=upsampler,
         codec=build_codec(cfg, skeleton),
         skeleton=skeleton,
-        size_hw=(height, width),
+        size_hw=size_hw,
         pixel_mean=cfg.MODEL.PIXEL_MEAN,
         pixel_std=cfg.MODEL.PIXEL_STD,
         input_format=cfg.INPUT.FORMAT,

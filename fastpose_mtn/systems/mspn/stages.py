@@ -18,7 +18,9 @@ SCALES = 4  # strides 4, 8, 16 and 32
 _BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
-def conv_norm(in_channels: int, out_channels: int, kernel_size: int = 1, *, relu: bool = True, stride: int = 1) -> nn.Sequential:
+def conv_norm(
+    in_channels: int, out_channels: int, kernel_size: int = 1, *, relu: bool = True, stride: int = 1
+) -> nn.Sequential:
     """A convolution, batch normalisation, and ReLU if any."""
     conv = nn.Conv2d(
         in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=False
@@ -227,9 +229,7 @@ class MultiStageHead(nn.Module):
     def __init__(self, in_channels: int, joints: int, stages: int) -> None:
         super().__init__()
         self.predict = nn.ModuleList(
-            nn.Sequential(
-                conv_norm(in_channels, in_channels), conv_norm(in_channels, joints, 3, relu=False)
-            )
+            nn.Sequential(conv_norm(in_channels, in_channels), conv_norm(in_channels, joints, 3, relu=False))
             for _ in range(stages * SCALES)
         )
 
@@ -242,6 +242,9 @@ class MultiStageHead(nn.Module):
         size_hw = size_of(units[-1][-1])
         heads = iter(self.predict)
         return [
-            [out if size_of(out) == size_hw else resize(out, size_hw) for out in (next(heads)(x) for x in stage)]
+            [
+                out if size_of(out) == size_hw else resize(out, size_hw)
+                for out in (next(heads)(x) for x in stage)
+            ]
             for stage in units
         ]

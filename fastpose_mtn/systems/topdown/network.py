@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates
 from fastpose_mtn.ops.integral import soft_maximum
@@ -17,6 +18,20 @@ from fastpose_mtn.structures import Batch
 from fastpose_mtn.systems.topdown.codecs import DecodedJoints, KeypointCodec
 
 STRIDE = 4  # pixels of a crop to a cell of its maps
+
+
+def check_input_size(cfg: CfgNode) -> tuple[int, int]:
+    """Height and width of crops, ``MODEL.TOPDOWN.INPUT_SIZE``.
+
+    Raises:
+        ValueError: they are no multiples of 32, which backbones divide by.
+    """
+    height, width = cfg.MODEL.TOPDOWN.INPUT_SIZE
+    if min(height, width) < 32 or height % 32 or width % 32:
+        raise ValueError(
+            f"MODEL.TOPDOWN.INPUT_SIZE: expected [height, width] in multiples of 32, got {[height, width]}"
+        )
+    return height, width
 
 
 class LabelledJoints(NamedTuple):

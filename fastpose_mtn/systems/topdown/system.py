@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastpose_mtn.config.node import CfgNode
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.registry import Registry
+from fastpose_mtn.systems.mspn.config import add_mspn_config
 from fastpose_mtn.systems.topdown.config import add_topdown_config
 
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
@@ -26,6 +27,7 @@ class TopDownSystem:
     def add_config(self, cfg: CfgNode) -> None:
         """Adds the keys of these networks, and their defaults, to ``cfg``."""
         add_topdown_config(cfg)
+        add_mspn_config(cfg)
 
     def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
         """The configuration as it is.
@@ -119,6 +121,10 @@ class TopDownSystem:
 # makes the network that a configuration describes, with initial weights
 NetworkFactory = Callable[[CfgNode], "TopDownNetwork"]
 NETWORKS: Registry[NetworkFactory] = Registry(
-    "MODEL.TOPDOWN.NAME", {"DUCPose": "fastpose_mtn.systems.alphapose.network:build_duc_pose"}
+    "MODEL.TOPDOWN.NAME",
+    {
+        "DUCPose": "fastpose_mtn.systems.alphapose.network:build_duc_pose",
+        "MSPN": "fastpose_mtn.systems.mspn.network:build_mspn",
+    },
 )
 TOPDOWN_SYSTEM = TopDownSystem()
