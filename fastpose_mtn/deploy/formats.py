@@ -72,6 +72,8 @@ def write(
 
 def _portable(model: nn.Module, cfg: CfgNode, *, given_boxes: bool, min_score: bool) -> PortableNetwork:
     if isinstance(model, TopDownNetwork):
+        if cfg.MODEL.TOPDOWN.ENSEMBLE:
+            raise InputError("MODEL.TOPDOWN.ENSEMBLE: an export is of one network; set it []")
         return PortableTopDown(model, flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST)
     if isinstance(model, MTN):
         return PortableMTN(model, given_boxes=given_boxes, min_score=min_score)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import timm
 import torch
@@ -122,10 +122,17 @@ class MSPNNetwork(TopDownNetwork):
         **others: object,
     ) -> None:
         super().__init__(backbone=backbone, upsampler=head, **others)  # type: ignore[arg-type]
-        self._stages, self._heads = backbone, head
         self._unit_losses, self._hardest = unit_losses, hardest
         self._coarse_weight, self._hidden_are_empty = coarse_weight, hidden_are_empty
         self.exact_layers = (f"upsampler.predict.{len(head.predict) - 1}.1",)
+
+    @property
+    def _stages(self) -> MultiStageBackbone:
+        return cast(MultiStageBackbone, self.backbone)
+
+    @property
+    def _heads(self) -> MultiStageHead:
+        return cast(MultiStageHead, self.upsampler)
 
     @property
     def trunk(self) -> nn.Module:

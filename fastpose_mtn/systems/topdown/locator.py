@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.estimators.exported import CROPS, PEOPLE, Runtime
@@ -56,6 +58,7 @@ class NetworkLocator:
 
     Args:
         network: the network.
+        others: networks whose maps are averaged with its own: an ensemble.
         flip_test: look at mirror images too.
         device: auto, cpu, cuda or cuda:N; None: the network's.
         precision: auto, fp32, bf16 or fp16.
@@ -68,6 +71,7 @@ class NetworkLocator:
         self,
         network: TopDownNetwork,
         *,
+        others: Sequence[TopDownNetwork] = (),
         flip_test: bool = False,
         device: str | None = None,
         precision: str = "auto",
@@ -79,15 +83,25 @@ class NetworkLocator:
         self._flip_test = flip_test
         if self.device.type == "cpu":
             keep_freed_memory()
+        if others and not network.codec.averages_maps:
+            raise ValueError(
+                "MODEL.TOPDOWN.ENSEMBLE: maps of MODEL.TOPDOWN.LOSS integral have no mean; leave it empty"
+            )
+        self._networks = [self._prepared(one) for one in (network, *others)]
+        self._maps: list[Callable[[Tensor], Tensor]] = [
+            CudaGraphs(one.maps, kept=8) if self.device.type == "cuda" else one.maps for one in self._networks
+        ]
+
+    def _prepared(self, network: TopDownNetwork) -> TopDownNetwork:
+        """A copy, at its fastest."""
         own = copy.deepcopy(network).eval().requires_grad_(False)
         cancelling = cancelling_parts(own.trunk, self.dtype)
-        self._network = fuse(own, activations=self.device.type == "cpu").to(self.device)
+        own = fuse(own, activations=self.device.type == "cpu").to(self.device)
         if self.dtype != torch.float32:
-            keep_float32(self._network.trunk, cancelling)
-            keep_float32(self._network, network.exact_layers)  # little work
-            convert_weights(self._network, self.dtype)
-        maps = self._network.maps
-        self._maps = CudaGraphs(maps, kept=8) if self.device.type == "cuda" else maps
+            keep_float32(own.trunk, cancelling)
+            keep_float32(own, network.exact_layers)  # little work
+            convert_weights(own, self.dtype)
+        return own
 
     def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> np.ndarray:
         """See ``JointLocator``; on a CPU in parallel streams."""
@@ -101,14 +115,21 @@ class NetworkLocator:
 
     def _look(self, crops: np.ndarray, people_wh: np.ndarray) -> np.ndarray:
         with torch.inference_mode(), self._autocast():
-            pixels = self._network.preprocess(torch.from_numpy(crops).permute(0, 3, 1, 2))
+            images = torch.from_numpy(crops).permute(0, 3, 1, 2)
             people = torch.from_numpy(people_wh).to(self.device)
-            maps = self._maps(pixels).float()
-            mirrored = None
-            if self._flip_test:
-                maps = maps.clone()  # a graph's result lasts until the next call
-                mirrored = self._maps(pixels.flip(-1)).float()
-            return self._network.joints(maps, people, mirrored).cpu().numpy()
+            sides = [self._mean_maps(images, mirrored) for mirrored in (False, True)[: 1 + self._flip_test]]
+            return self._networks[0].joints(sides[0], people, *sides[1:]).cpu().numpy()
+
+    def _mean_maps(self, images: Tensor, mirrored: bool) -> Tensor:
+        """(N, K, h, w) float32 of images (N, 3, H, W), or of their mirror images."""
+        total: Tensor | None = None
+        for network, maps in zip(self._networks, self._maps, strict=True):
+            pixels = network.preprocess(images)
+            own = maps(pixels.flip(-1) if mirrored else pixels).float()
+            # a graph's result lasts until the next call
+            total = own.clone() if total is None else total + own
+        assert total is not None
+        return total / len(self._networks)
 
     def _autocast(self) -> contextlib.AbstractContextManager:
         if self.dtype == torch.float32:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:  # torch takes seconds to import, and configurations do withou
     from fastpose_mtn.estimators.exported import ExportedNetwork
     from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
     from fastpose_mtn.systems.topdown.network import TopDownNetwork
+
+
+# what the networks of an ensemble have in common
+_SHARED = (
+    "MODEL.META_ARCHITECTURE", "MODEL.SKELETON", "MODEL.TOPDOWN.INPUT_SIZE", "MODEL.TOPDOWN.LOSS",
+    "MODEL.TOPDOWN.HEATMAP_PEAK", "MODEL.TOPDOWN.COORDINATES", "MODEL.TOPDOWN.PADDING", "MODEL.TOPDOWN.MARGINS",
+)  # fmt: skip
 
 
 class TopDownSystem:
@@ -85,12 +93,18 @@ class TopDownSystem:
         from fastpose_mtn.systems.topdown.locator import NetworkLocator
         from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
+        others: list[TopDownNetwork] = []
         if network is None:
             network, device = self._loaded(cfg), cfg.MODEL.DEVICE if device is None else device
+            others = [self._member(cfg, source) for source in cfg.MODEL.TOPDOWN.ENSEMBLE]
         if not isinstance(network, TopDownNetwork):
             raise TypeError(f"network: expected a TopDownNetwork, got {type(network).__name__}")
         locator = NetworkLocator(
-            network, flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST, device=device, precision=precision
+            network,
+            others=others,
+            flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST,
+            device=device,
+            precision=precision,
         )
         return TopDownEstimator.from_config(cfg, locator, device=str(locator.device), precision=precision)
 
@@ -105,6 +119,28 @@ class TopDownSystem:
 
         locator = ExportedLocator(network.runtime, network.cfg)
         return TopDownEstimator.from_config(network.cfg, locator, device=device)
+
+    def _member(self, cfg: CfgNode, source: str) -> TopDownNetwork:
+        """A further network of an ensemble; where its file carries no configuration, it is built as the first one.
+
+        Raises:
+            InputError: its maps are of other joints, sizes or meanings than the first one's.
+            ValueError: the weights cannot be used.
+        """
+        from fastpose_mtn.checkpoints.loading import inference_config, read_metadata, weights_file
+
+        own = cfg.clone()
+        if read_metadata(weights_file(source)).get("config"):
+            own = inference_config(source)
+        own.MODEL.WEIGHTS = source
+        for key in _SHARED:
+            theirs, ours = operator.attrgetter(key)(own), operator.attrgetter(key)(cfg)
+            if theirs != ours:
+                raise InputError(
+                    f"MODEL.TOPDOWN.ENSEMBLE {source}: its {key} is {theirs}, the first network's {ours}: maps of an ensemble "
+                    f"are averaged, and must mean the same"
+                )
+        return self._loaded(own)
 
     def _loaded(self, cfg: CfgNode) -> TopDownNetwork:
         from fastpose_mtn.checkpoints.loading import load_weights

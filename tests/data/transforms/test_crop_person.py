@@ -57,6 +57,51 @@ def test_joints_follow_the_pixels(seed):
     assert seen >= 5
 
 
+@pytest.mark.parametrize(
+    ("values", "least", "greatest"),
+    [({"scale_range": (0.7, 1.35)}, 0.7, 1.35), ({"growth": (0.6, 0.6)}, 1.0, 1.6), ({}, 1.0, 1.0)],
+)
+def test_sizes_of_crops_are_drawn_evenly(values, least, greatest):
+    """The distance of two joints tells a crop's size."""
+    crop, sample, rng = (
+        CropPerson(POSETRACK15, (256, 192), **{**STILL, **values}),
+        dotted(),
+        np.random.default_rng(0),
+    )
+    still = CropPerson(POSETRACK15, (256, 192), **STILL)(replace(sample, focus=0), rng)
+
+    def extent(made):
+        return np.ptp(made.targets.keypoints[0, :, 1])
+
+    factors = [extent(still) / extent(crop(replace(sample, focus=0), rng)) for _ in range(60)]
+    assert min(factors) == pytest.approx(least, abs=0.05)
+    assert max(factors) == pytest.approx(greatest, abs=0.05)
+
+
+def test_crops_move_and_turn_within_their_limits():
+    values = {**STILL, "shift": 0.2, "shift_probability": 1.0, "scale_range": (1.0, 1.0)}
+    crop, rng = CropPerson(POSETRACK15, (256, 192), **values), np.random.default_rng(0)
+    centres = []
+    for _ in range(60):
+        x1, y1, x2, y2 = crop(replace(dotted(), focus=0), rng).targets.boxes[0]
+        centres.append(((x1 + x2) / 2 - 96, (y1 + y2) / 2 - 128))
+    across, down = np.abs(centres).max(axis=0)
+    assert 30 < across <= 0.2 * 192 + 0.01
+    assert 40 < down <= 0.2 * 256 + 0.01
+    turned = CropPerson(
+        POSETRACK15, (256, 192), **{**values, "shift": 0.0, "turn_probability": 1.0, "degrees": 20.0}
+    )
+    angles = []
+    for _ in range(60):
+        (x1, y1, _), (x2, y2, _) = turned(replace(dotted(), focus=0), rng).targets.keypoints[0, :2]
+        (u1, v1, _), (u2, v2, _) = dotted().targets.keypoints[0, :2]
+        angle = np.degrees(np.arctan2(v2 - v1, u2 - u1) - np.arctan2(y2 - y1, x2 - x1))
+        angles.append((angle + 180) % 360 - 180)
+    assert 15 < np.abs(angles).max() <= 20.01
+    with pytest.raises(ValueError, match=r"SCALE_RANGE: expected 0 < least <= greatest, got \(0, 1\)"):
+        CropPerson(POSETRACK15, (256, 192), scale_range=(0, 1))
+
+
 def test_left_and_right_change_places_in_a_mirror_image():
     plain = CropPerson(POSETRACK15, (256, 192), **STILL)(replace(dotted(), focus=0), np.random.default_rng(0))
     still = {**STILL, "flip_probability": 1.0}
