@@ -255,13 +255,15 @@ class TrackedPersons(_Arrays):
     Attributes:
         detections: the N people.
         track_ids: (N,) int64, unique within the frame, the same person having the same id in every frame.
+        interpolated: (N,) bool, who was not found in this frame but placed between two others; None: nobody.
 
     Raises:
-        ValueError: the ids do not fit the people, are negative or are not unique.
+        ValueError: the ids do not fit the people, are negative or are not unique, or the marks do not fit them.
     """
 
     detections: PersonDetections
     track_ids: Array
+    interpolated: Array | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.detections, PersonDetections):
@@ -269,6 +271,8 @@ class TrackedPersons(_Arrays):
                 f"TrackedPersons.detections: expected PersonDetections, got {type(self.detections).__name__}"
             )
         _check(self, "track_ids", "int64", (len(self.detections),))
+        if self.interpolated is not None:
+            _check(self, "interpolated", "bool", (len(self.detections),))
         ids: Sequence[int] = self.track_ids.tolist()
         if len(set(ids)) != len(ids) or any(i < 0 for i in ids):
             raise ValueError(f"TrackedPersons.track_ids: expected unique ids >= 0 within a frame, got {ids}")

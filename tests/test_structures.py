@@ -101,6 +101,14 @@ def test_wrong_ids(ids, expected):
         TrackedPersons(detections(), ids)
 
 
+def test_marks_of_interpolated_people():
+    people = TrackedPersons(detections(), np.array([4, 7]), np.array([False, True]))
+    assert people[np.array([False, True])].interpolated.tolist() == [True]
+    assert TrackedPersons(detections(), np.array([4, 7])).interpolated is None
+    with pytest.raises(ValueError, match="interpolated: expected shape"):
+        TrackedPersons(detections(), np.array([4, 7]), np.array([True]))
+
+
 def test_tracked_people_need_detections():
     with pytest.raises(ValueError, match="expected PersonDetections, got PersonTargets"):
         TrackedPersons(targets(), np.array([0, 1]))

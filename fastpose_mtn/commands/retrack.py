@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastpose_mtn.command_line import ArgumentParser
-from fastpose_mtn.errors import InputError, exit_on_error
+from fastpose_mtn.errors import InputError, error_line, exit_on_error
 from fastpose_mtn.files import write_text
 from fastpose_mtn.registry import TRACKERS
 from fastpose_mtn.tracking.parameters import STRATEGIES
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from fastpose_mtn.evaluation.ablation import Ablation
     from fastpose_mtn.protocols import Tracker
     from fastpose_mtn.skeletons import Skeleton
-    from fastpose_mtn.tracking.retrack import ImagesAgain
+    from fastpose_mtn.tracking.detections_file import SavedDetections
+    from fastpose_mtn.tracking.retrack import ImagesAgain, Tracked
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,13 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for flag, given in (("--strategy", args.strategy), ("--tracker", args.tracker)):
             if args.ablation and given is not None:
                 raise InputError(f"{flag}: --ablation compares all of them; leave one of the two out")
+        if args.ablation and args.formats is not None:
+            raise InputError("--formats: --ablation writes ablation.json; leave one of the two out")
         if not args.ablation and args.output is None:
             raise InputError("--output DIR is needed, the folder for the tracks")
         from fastpose_mtn.build import build_tracker
         from fastpose_mtn.config import get_cfg
         from fastpose_mtn.ops.pose_nms import PoseNMS
         from fastpose_mtn.protocols import needs_frames
+        from fastpose_mtn.tracking.offline_parameters import OfflineParameters
+        from fastpose_mtn.tracking.parameters import TrackerParameters
         from fastpose_mtn.tracking.retrack import find_detections
+        from fastpose_mtn.video.outputs import check_formats
 
         cfg = get_cfg()
         if args.config_file:
@@ -60,14 +67,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if visual
                 else f"--images {args.images}: this tracker looks at no pixels; set TRACKER.NAME flow, or leave it out"
             )
+        OfflineParameters.from_config(cfg), TrackerParameters.from_config(cfg)
+        formats = check_formats(args.formats or "posetrack")
+        if not formats:
+            raise InputError("--formats: expected at least one format, got none")
         files = find_detections(args.detections)
         images_again = _images_again(files, args.images) if args.images else None
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
         if args.ablation:
             _compare(cfg, files, args, images_again)
-        else:
-            _track(cfg, files, args.output, images_again)
+        elif not _track(cfg, files, args, formats, images_again):
+            sys.exit(2)
 
 
 def _parser() -> ArgumentParser:
@@ -75,6 +86,7 @@ def _parser() -> ArgumentParser:
         "fastpose retrack",
         "Tracks detections that fastpose track --save-detections kept, without the network.",
         examples=(
+            "fastpose retrack --detections results --output again --offline --formats posetrack,jsonl",
             "fastpose retrack --detections results --output again --strategy iou",
             "fastpose retrack --detections results --output again TRACKER.MAX_LOST_SECONDS 4",
             "fastpose retrack --detections results --output again --images clips TRACKER.NAME flow",
@@ -95,6 +107,12 @@ def _parser() -> ArgumentParser:
         metavar="DIR",
         help="folder for NAME.json, or for ablation.json and ablation.html",
     )
+    add(
+        "--offline",
+        action="store_true",
+        help="look at the whole video: join tracks over gaps, put exchanged ids right, fill short gaps",
+    )
+    add("--formats", metavar="LIST", help="of posetrack,jsonl,csv,mot,coco (default: posetrack)")
     add("--strategy", choices=STRATEGIES, help="how people are followed (default: the configuration's)")
     add("--tracker", choices=list(TRACKERS), help="who follows them (default: the configuration's)")
     add("--config-file", metavar="YAML", help="configuration; its TRACKER and TEST.POSE_NMS are what counts")
@@ -129,16 +147,49 @@ def _images_again(files: list[Path], images: Path) -> ImagesAgain:
     return lambda saved: images_again(saved, videos[saved.source])
 
 
-def _track(cfg: CfgNode, files: list[Path], folder: Path, images_again: ImagesAgain | None) -> None:
+def _track(
+    cfg: CfgNode, files: list[Path], args: Namespace, formats: list[str], images_again: ImagesAgain | None
+) -> bool:
+    """Tracks each file; one that cannot be used is told of and does not stop the others. Whether all could."""
     from fastpose_mtn.build import build_tracker
     from fastpose_mtn.ops.pose_nms import PoseNMS
-    from fastpose_mtn.tracking.retrack import track_file
+    from fastpose_mtn.tracking.retrack import check_sources, track_file
+    from fastpose_mtn.video.saved_frames import open_result_files
 
-    new_tracker = functools.partial(build_tracker, cfg)
-    new_pose_nms = functools.partial(PoseNMS.from_config, cfg)
+    for remark in check_sources(files):
+        print(remark, file=sys.stderr)
+    failed = False
     for file in files:
-        done = track_file(file, new_tracker, folder, new_pose_nms, images_again=images_again)
-        print(f"{done.path}: {done.frames} frames, {done.boxes} boxes, {done.tracks} tracks")
+        try:
+            done = track_file(
+                file,
+                functools.partial(build_tracker, cfg),
+                args.output,
+                functools.partial(PoseNMS.from_config, cfg),
+                images_again=images_again,
+                mend=_mending(cfg) if args.offline else None,
+                open_files=functools.partial(open_result_files, formats=formats),
+            )
+        except InputError as error:
+            print(error_line(error), file=sys.stderr)
+            failed = True
+        else:
+            print(f"{done.path}: {done.frames} frames, {done.boxes} boxes, {done.tracks} tracks")
+    return not failed
+
+
+def _mending(cfg: CfgNode) -> Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]]:
+    """What improves a whole video's tracks with the settings of ``TRACKER``."""
+    from fastpose_mtn.tracking.offline import mend_tracks
+    from fastpose_mtn.tracking.offline_parameters import OfflineParameters
+    from fastpose_mtn.tracking.parameters import TrackerParameters
+
+    parameters, tracking = OfflineParameters.from_config(cfg), TrackerParameters.from_config(cfg)
+
+    def mend(frames: Sequence[Tracked], saved: SavedDetections) -> Iterable[Tracked]:
+        return mend_tracks(frames, saved.skeleton, parameters, tracking=tracking, source=saved.source)
+
+    return mend
 
 
 def _compare(cfg: CfgNode, files: list[Path], args: Namespace, images_again: ImagesAgain | None) -> None:
@@ -159,12 +210,15 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace, images_again: Ima
         return build_tracker(own, skeleton)
 
     new_pose_nms = functools.partial(PoseNMS.from_config, cfg)
+    ours = cfg.clone()
+    ours.TRACKER.STRATEGY = OURS
     ablation = run_ablation(
         files,
         args.gt,
         new_tracker,
         new_pose_nms=new_pose_nms,
         images_again=images_again,
+        mend=_mending(ours) if args.offline else None,
         workers=args.workers,
     )
     print(ablation_table(ablation))

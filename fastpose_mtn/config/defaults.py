@@ -236,6 +236,18 @@ def get_cfg() -> CfgNode:
     c.TRACKER.FLOW.MIN_OKS = 0.05  # the gate: a pair below it is no match
     c.TRACKER.FLOW.CONFIRM = 1  # frames somebody must be seen in to be reported
 
+    c.TRACKER.OFFLINE = CfgNode()  # of fastpose retrack --offline, which knows the whole video
+    c.TRACKER.OFFLINE.MAX_GAP_SECONDS = 5.0  # the longest gap over which tracklets are joined
+    # share of a box that another covers, above which it is doubtful whose it is: tracks are cut there before joining
+    c.TRACKER.OFFLINE.CONTESTED_COVER = 0.2
+    c.TRACKER.OFFLINE.JOIN_EVIDENCE = (
+        12.0  # what speaks for a join before anything is compared; more joins more
+    )
+    c.TRACKER.OFFLINE.APPEARANCE_WEIGHT = 6.0  # of a difference as between two people of one frame
+    c.TRACKER.OFFLINE.KEEP_EVIDENCE = 1.0  # what speaks for a link that the tracker made
+    c.TRACKER.OFFLINE.MIN_DETECTIONS = 2  # tracks with fewer are pruned
+    c.TRACKER.OFFLINE.INTERPOLATE_SECONDS = 0.5  # gaps up to this long are filled with interpolated people
+
     c.TRACKER_HEADS = CfgNode()
     c.TRACKER_HEADS.TRACKER_NAME = "OcclusionAwareTracker"  # read by Detectron2's build_tracker_head only
 

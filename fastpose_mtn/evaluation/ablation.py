@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,14 +18,15 @@ from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics, PoseTrac
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
-from fastpose_mtn.tracking.detections_file import ENDING
+from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections
 from fastpose_mtn.tracking.parameters import STRATEGIES
-from fastpose_mtn.tracking.retrack import ImagesAgain, track_file
+from fastpose_mtn.tracking.retrack import ImagesAgain, Tracked, track_file
 
 _RESAMPLES, _SEED = 10_000, 0
 BASELINE, OURS = "iou", "occlusion_aware"
 ROWS = (*STRATEGIES, "msim")  # the strategies, and the other tracker that needs no frames
 FLOW_ROWS = ("flow", "flow_none")  # the flow tracker, and what it is without flow
+OFFLINE = "offline"  # OURS with its tracks mended by what comes after
 
 # heading, the figure, and whether it is a count: the paper's are a joint's mean
 _COLUMNS = (
@@ -61,14 +62,16 @@ class Ablation:
     """The comparison of the tracking strategies.
 
     Attributes:
-        strategies: the evaluation of each, by name.
+        strategies: the evaluation of each, by name; of ``OFFLINE`` too, where it was asked for.
         switch_reduction: of ``OURS`` against each other strategy, by its name.
         failures: why a row of ``FLOW_ROWS`` is missing, by its name.
+        offline_reduction: of ``OFFLINE`` against ``OURS``; None where it was not asked for.
     """
 
     strategies: Mapping[str, PoseTrackResult]
     switch_reduction: Mapping[str, SwitchReduction]
     failures: Mapping[str, str] = field(default_factory=dict)
+    offline_reduction: SwitchReduction | None = None
 
     def to_json(self) -> dict[str, object]:
         """The content of ``ablation.json``: for each strategy what ``metrics.json`` holds, and the reductions."""
@@ -77,6 +80,7 @@ class Ablation:
             "switch_reduction": {
                 name: asdict(reduction) for name, reduction in self.switch_reduction.items()
             },
+            **({"offline_reduction": asdict(self.offline_reduction)} if self.offline_reduction else {}),
         }
 
 
@@ -87,6 +91,7 @@ def run_ablation(
     *,
     new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
     images_again: ImagesAgain | None = None,
+    mend: Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]] | None = None,
     workers: int = 1,
 ) -> Ablation:
     """Tracks the same people with each strategy and compares each with the ground truth.
@@ -97,6 +102,7 @@ def run_ablation(
         new_tracker: makes a tracker for a name of ``ROWS`` or ``FLOW_ROWS`` and people of a skeleton.
         new_pose_nms: see ``tracking.retrack.track_file``.
         images_again: likewise; without it there are no ``FLOW_ROWS``, and where it fails they are left out.
+        mend: likewise; None: the strategies alone are compared.
         workers: processes that evaluate.
 
     Raises:
@@ -115,29 +121,33 @@ def run_ablation(
         labels.mkdir()
         for name in names.values():
             (labels / f"{name}.json").symlink_to((gt / f"{name}.json").resolve())
-        for strategy in (*ROWS, *(FLOW_ROWS if images_again else ())):
-            tracks = Path(folder) / strategy
+        for row in (*ROWS, *([OFFLINE] if mend else []), *(FLOW_ROWS if images_again else ())):
+            tracks = Path(folder) / row
             tracks.mkdir()
             try:
                 for file in files:
                     track_file(
                         file,
-                        functools.partial(new_tracker, strategy),
+                        functools.partial(new_tracker, OURS if row == OFFLINE else row),
                         tracks,
                         new_pose_nms,
                         images_again=images_again,
+                        mend=mend if row == OFFLINE else None,
                     )
             except InputError as error:
-                if strategy not in FLOW_ROWS:
+                if row not in FLOW_ROWS:
                     raise
-                failures[strategy] = str(error)  # the strategies' hours are not lost with it
+                failures[row] = str(error)  # the strategies' hours are not lost with it
                 continue
-            results[strategy] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
+            results[row] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
     switches = {name: _switches(result) for name, result in results.items()}
     reduction = {
-        name: bootstrap_reduction(switches[name], switches[OURS]) for name in results if name != OURS
+        name: bootstrap_reduction(switches[name], switches[OURS])
+        for name in results
+        if name not in (OURS, OFFLINE)
     }
-    return Ablation(results, reduction, failures)
+    offline = bootstrap_reduction(switches[OURS], switches[OFFLINE]) if mend else None
+    return Ablation(results, reduction, failures, offline)
 
 
 def _switches(result: PoseTrackResult) -> np.ndarray:
@@ -180,13 +190,16 @@ def ablation_table(ablation: Ablation) -> str:
             changes = [_cell(value - base, sign=True) for value, base in zip(figures, first, strict=True)]
             lines.append(" " * width + "".join(change.rjust(9) for change in changes))
     lines.append("FP, FN and IDS are the mean of a joint.")
-    for name, reduction in ablation.switch_reduction.items():
+    reductions = [(OURS, name, reduction) for name, reduction in ablation.switch_reduction.items()]
+    if ablation.offline_reduction:
+        reductions.append((OFFLINE, OURS, ablation.offline_reduction))
+    for ours, name, reduction in reductions:
         if reduction.percent is None or reduction.low is None or reduction.high is None:
             lines.append(f"{name} switches no identity: there is nothing to reduce")
         else:
             low, high = sorted((-reduction.low, -reduction.high))
             lines.append(
-                f"identity switches of {OURS} against {name}: {-reduction.percent:+.1f} % "
+                f"identity switches of {ours} against {name}: {-reduction.percent:+.1f} % "
                 f"(95 % confidence: {low:+.1f} to {high:+.1f} %, {reduction.sequences} sequences)"
             )
     return "\n".join(lines)

@@ -205,16 +205,23 @@ def save(path: Path | str, frames: Iterable[SavedFrame], *, source: str, skeleto
         writer.close(complete)
 
 
+def source_of(path: Path | str) -> str:
+    """The name of the video that a file's people were found in, read without the rest.
+
+    Raises:
+        InputError: see ``load``.
+    """
+    return str(_read_arrays(_existing(path), ("source",))["source"])
+
+
 def load(path: Path | str) -> SavedDetections:
     """Reads a file back.
 
     Raises:
         InputError: it is missing, is no such file, is cut short, or its arrays contradict each other.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; track_video.py --save-detections writes NAME{ENDING}")
-    arrays = _read_arrays(path)
+    path = _existing(path)
+    arrays = _read_arrays(path, _LAYOUT)
     if str(arrays["format"]) != _FORMAT:
         raise InputError(f"{path}: expected format {_FORMAT!r}, got {str(arrays['format'])!r}")
     name = str(arrays["skeleton"])
@@ -265,7 +272,14 @@ _LAYOUT: dict[str, tuple[str, tuple[str | int, ...]]] = {
 _OPTIONAL = {"embeddings", "file_names", "independent", "scene_cuts"}  # files of before have no scene cuts
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def _existing(path: Path | str) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; track_video.py --save-detections writes NAME{ENDING}")
+    return path
+
+
+def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     try:
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
@@ -274,7 +288,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             missing = sorted(set(_LAYOUT) - _OPTIONAL - set(archive.files))
             if missing:
                 raise InputError(f"{path}: not a file of saved detections: it lacks {', '.join(missing)}")
-            return {name: archive[name] for name in _LAYOUT if name in archive.files}
+            return {name: archive[name] for name in names if name in archive.files}
     except InputError:
         raise
     except (ValueError, EOFError, zipfile.BadZipFile, KeyError, TypeError) as error:

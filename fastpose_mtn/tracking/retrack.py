@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -15,7 +16,42 @@ from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker, needs_frames
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import TrackedPersons
-from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load
+from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load, source_of
+
+Tracked = tuple[SavedFrame, TrackedPersons]
+
+
+class ResultFile(Protocol):
+    """Takes a video's frames in order."""
+
+    path: Path
+
+    def write(self, index: int, saved: SavedFrame, people: TrackedPersons) -> None:
+        """Adds the frame of this index, with or without people."""
+        ...
+
+    def close(self, complete: bool) -> None:
+        """Ends the file: under its own name if ``complete``."""
+        ...
+
+
+class PoseTrackResults:
+    """``folder/NAME.json``, PoseTrack18's JSON; where it is not completed nothing is left of it."""
+
+    def __init__(self, folder: Path, saved: SavedDetections) -> None:
+        self.path = folder / f"{saved.source}.json"
+        self._source, self._skeleton = saved.source, saved.skeleton
+        self._file = PoseTrack18File(self.path)
+
+    def write(self, index: int, saved: SavedFrame, people: TrackedPersons) -> None:
+        """Adds a frame."""
+        self._file.add_tracked(
+            self._source, saved.number, saved.image_size_hw, people, self._skeleton, saved.file_name
+        )
+
+    def close(self, complete: bool) -> None:
+        """Ends the file."""
+        self._file.finish() if complete else self._file.abandon(keep=False)
 
 
 @dataclass(frozen=True)
@@ -27,7 +63,7 @@ class TrackedVideo:
         frames: how many there are.
         boxes: of people on tracks, summed over frames.
         tracks: how many there are; none of unrelated photographs.
-        path: the file of results.
+        path: the first of the files of results.
     """
 
     source: str
@@ -61,12 +97,36 @@ def find_detections(path: Path | str) -> list[Path]:
 ImagesAgain = Callable[[SavedDetections], Iterable[np.ndarray | None]]
 
 
+def check_sources(files: Sequence[Path]) -> list[str]:
+    """What is to be told of files whose results have another name than they themselves, a line each.
+
+    Raises:
+        InputError: two files are of one video, whose results would take each other's place.
+    """
+    remarks: list[str] = []
+    of_source: dict[str, Path] = {}
+    for file in files:
+        try:
+            source = source_of(file)
+        except InputError:
+            continue  # tracking it tells what is wrong
+        if source in of_source:
+            raise InputError(
+                f"{file}: holds the people of {source!r}, as {of_source[source]} does: their results would take each "
+                "other's place; track them one by one into folders of their own"
+            )
+        of_source[source] = file
+        if file.name.removesuffix(ENDING) != source:
+            remarks.append(f"{file}: holds the people of another video, {source!r}, which names the results")
+    return remarks
+
+
 def track_saved(
     saved: SavedDetections,
     tracker: Tracker,
     pose_nms: PoseNMS | None = None,
     images: Iterable[np.ndarray | None] | None = None,
-) -> Iterator[tuple[SavedFrame, TrackedPersons]]:
+) -> Iterator[Tracked]:
     """Tracks saved people: each frame and those of them on a track; the tracker is reset first.
 
     Ids begin anew with each of unrelated photographs.
@@ -97,8 +157,12 @@ def track_file(
     new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
     *,
     images_again: ImagesAgain | None = None,
+    mend: Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]] | None = None,
+    open_files: Callable[[Path, SavedDetections], Sequence[ResultFile]] = lambda folder, saved: [
+        PoseTrackResults(folder, saved)
+    ],
 ) -> TrackedVideo:
-    """Tracks a file of detections into ``folder/NAME.json``, PoseTrack18's JSON.
+    """Tracks a file of detections into ``folder/NAME.json``, PoseTrack18's JSON, or into other files.
 
     NAME is the video's, as ``track_video.py`` names its results. The file appears when it is whole.
 
@@ -108,6 +172,8 @@ def track_file(
         folder: where the result is written.
         new_pose_nms: makes what leaves people of that skeleton out who were found twice, or None; see ``track_saved``.
         images_again: gives the frames' images, where the tracker needs them.
+        mend: improves a whole video's tracks, see ``tracking.offline``; not called of unrelated photographs.
+        open_files: opens the files of results, one at least.
 
     Raises:
         InputError: the file cannot be used.
@@ -117,14 +183,20 @@ def track_file(
     if not saved.source or Path(saved.source).name != saved.source:
         raise InputError(f"{path}: source: expected a plain file name, got {saved.source!r}")
     tracker, pose_nms = new_tracker(saved.skeleton), new_pose_nms(saved.skeleton)
-    result, count, ids = folder / f"{saved.source}.json", 0, set()
-    with PoseTrack18File(result) as file:
-        images = images_again(saved) if images_again is not None and needs_frames(tracker) else None
-        for frame, people in track_saved(saved, tracker, pose_nms, images):
-            file.add_tracked(
-                saved.source, frame.number, frame.image_size_hw, people, saved.skeleton, frame.file_name
-            )
+    images = images_again(saved) if images_again is not None and needs_frames(tracker) else None
+    frames: Iterable[Tracked] = track_saved(saved, tracker, pose_nms, images)
+    if mend is not None and not saved.independent:
+        frames = mend(list(frames), saved)
+    files, count, ids, complete = open_files(folder, saved), 0, set[int](), False
+    try:
+        for index, (frame, people) in enumerate(frames):
+            for file in files:
+                file.write(index, frame, people)
             count += len(people)
             if not saved.independent:
                 ids.update(people.track_ids.tolist())
-    return TrackedVideo(saved.source, len(saved), count, len(ids), result)
+        complete = True
+    finally:
+        for file in files:
+            file.close(complete)
+    return TrackedVideo(saved.source, len(saved), count, len(ids), files[0].path)

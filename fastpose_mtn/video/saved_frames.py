@@ -1,17 +1,19 @@
-"""The images of saved detections' frames, read again from their video."""
+"""The images of saved detections' frames, read again from their video; and files of results about such frames."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fastpose_mtn.data.image_file import is_image
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.sources import VIDEO_SUFFIXES, open_source
+from fastpose_mtn.video.writers import ResultWriter, open_writer
 
 _REMEDY = "give --images the video or the folder of images that the detections are of, as it was"
 
@@ -86,3 +88,37 @@ def _is(frame: Frame, wanted: SavedFrame) -> bool:
     if wanted.file_name is not None and frame.file_name is not None:
         return frame.file_name == wanted.file_name
     return frame.number == wanted.number
+
+
+class SavedFrameResults:
+    """A file of results as ``fastpose track`` writes it, of frames whose pictures are not at hand.
+
+    Args:
+        writer: of the file.
+    """
+
+    def __init__(self, writer: ResultWriter) -> None:
+        self.path, self._writer = writer.path, writer
+
+    def write(self, index: int, saved: SavedFrame, people: TrackedPersons) -> None:
+        """Adds the frame of this index, with or without people."""
+        # black, without memory: None would say that the frame could not be decoded, which saved detections do not tell
+        picture = np.broadcast_to(np.uint8(0), (*saved.image_size_hw, 3))
+        frame = Frame(
+            index, saved.number, saved.time_s, 0.0, picture, saved.image_size_hw, file_name=saved.file_name
+        )
+        self._writer.write(frame, people)
+
+    def close(self, complete: bool) -> None:
+        """Ends the file: under its own name if ``complete``."""
+        self._writer.close(complete)
+
+
+def open_result_files(
+    folder: Path, saved: SavedDetections, *, formats: Sequence[str]
+) -> list[SavedFrameResults]:
+    """The files ``folder/NAME`` of results in formats of ``video.writers.FORMATS``."""
+    return [
+        SavedFrameResults(open_writer(form, folder, sequence=saved.source, skeleton=saved.skeleton))
+        for form in formats
+    ]

@@ -65,8 +65,9 @@ class JsonLinesWriter:
                 "box": _rounded(people.boxes[i]),
                 "joints": _rounded(people.keypoints[i, :, :2]),
                 "confidences": _rounded(people.keypoints[i, :, 2], 5),
+                **_mark(interpolated),
             }
-            for i in range(len(people))
+            for i, interpolated in enumerate(_interpolated(people))
         ]
         self._file.write(compact_json(record) + "\n")
 
@@ -84,17 +85,21 @@ class CsvWriter:
         self._rows = csv.writer(self._file, lineterminator="\n")  # a file's name may have commas
         joints = [f"{joint}_{value}" for joint in skeleton.joints for value in ("x", "y", "confidence")]
         self._rows.writerow(
-            ["frame", "number", "file_name", "time", "track_id", "score", "x1", "y1", "x2", "y2", *joints]
+            [
+                *("frame", "number", "file_name", "time", "track_id", "score", "x1", "y1", "x2", "y2"),
+                *joints,
+                "interpolated",
+            ]
         )
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a line for each person."""
         place = [frame.index, frame.number, frame.file_name, round(frame.time_s, 6)]
-        for i in range(len(people)):
+        for i, interpolated in enumerate(_interpolated(people)):
             person = [int(people.track_ids[i]), round(float(people.scores[i]), 5), *_rounded(people.boxes[i])]
             for x, y, confidence in people.keypoints[i].astype(np.float64).tolist():
                 person += [round(x, 3), round(y, 3), round(confidence, 5)]
-            self._rows.writerow(place + person)
+            self._rows.writerow([*place, *person, int(interpolated)])
 
     def close(self, complete: bool) -> None:
         """Ends the file: under its own name if ``complete``, otherwise it stays as ``NAME.partial``."""
@@ -104,7 +109,8 @@ class CsvWriter:
 class MotChallengeWriter:
     """MOTChallenge's text: frame, id, left, top, width, height, score, -1, -1, -1.
 
-    Frames count from 1; boxes are in the pixels of the other formats, as trackers commonly write them.
+    Frames count from 1; boxes are in the pixels of the other formats, as trackers commonly write them. The format has
+    no place for a mark, so that interpolated people are left out.
     """
 
     def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
@@ -113,9 +119,11 @@ class MotChallengeWriter:
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a line for each person, with frames counted from 1; a frame without people adds none."""
-        for track_id, (x1, y1, x2, y2), score in zip(
-            people.track_ids, people.boxes.tolist(), people.scores, strict=True
+        for track_id, (x1, y1, x2, y2), score, interpolated in zip(
+            people.track_ids, people.boxes.tolist(), people.scores, _interpolated(people), strict=True
         ):
+            if interpolated:
+                continue
             self._file.write(
                 f"{frame.index + 1},{track_id},{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{score:.5f},-1,-1,-1\n"
             )
@@ -149,7 +157,7 @@ class CocoResultsWriter:
         keypoints = self._skeleton.convert(people.keypoints, self._target)
         there = self._has & keypoints.any(axis=2)  # joints that are left out stay zero
         keypoints[there, :2] -= 0.5
-        for i in range(len(people)):
+        for i, interpolated in enumerate(_interpolated(people)):
             x1, y1, x2, y2 = people.boxes[i].tolist()
             record: dict[str, Any] = {
                 "image_id": posetrack18_image_id(self._sequence, frame.number),
@@ -158,6 +166,7 @@ class CocoResultsWriter:
                 "keypoints": _rounded(keypoints[i].ravel()),
                 "score": round(float(people.scores[i]), 5),
                 "track_id": int(people.track_ids[i]),
+                **_mark(interpolated),
             }
             if frame.file_name is not None:
                 record["file_name"] = frame.file_name
@@ -214,6 +223,15 @@ def open_writer(form: str, folder: Path, *, sequence: str, skeleton: Skeleton) -
     """
     writer, ending = FORMATS[form]
     return writer(folder / f"{sequence}{ending}", sequence=sequence, skeleton=skeleton)
+
+
+def _interpolated(people: TrackedPersons) -> list[bool]:
+    return [False] * len(people) if people.interpolated is None else people.interpolated.tolist()
+
+
+def _mark(interpolated: bool) -> dict[str, bool]:
+    """The field of a person who is interpolated; others have none."""
+    return {"interpolated": True} if interpolated else {}
 
 
 def _rounded(values: np.ndarray, digits: int = 3) -> list[Any]:

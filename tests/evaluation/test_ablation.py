@@ -89,6 +89,19 @@ def test_the_command_compares_the_strategies(drawn, tmp_path, capsys):
     assert 'aria-label="Similarities of the same person and of different people"' in page
 
 
+def test_offline_is_a_row_of_its_own(drawn, tmp_path, capsys):
+    folder, _names = drawn
+    labels = str(folder / "annotations")
+    main(["--detections", str(folder), "--gt", labels, "--ablation", "--offline", "--output", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines() if line[:1].isalpha()][1:6] == [
+        "iou", "reid", "occlusion_aware", "msim", "offline",
+    ]  # fmt: skip
+    ablation = json.loads((tmp_path / "ablation.json").read_text())
+    assert ablation["strategies"]["offline"]["num_switches"] == 0
+    assert ablation["offline_reduction"]["sequences"] == 2
+
+
 def test_the_command_tracks_again(drawn, tmp_path, capsys):
     folder, names = drawn
     main(

@@ -9,7 +9,7 @@ from fastpose_mtn.tracking.parameters import TrackerParameters
 def test_the_configurations_defaults_are_those_of_the_parameters():
     cfg = get_cfg()
     assert TrackerParameters.from_config(cfg) == TrackerParameters()
-    others = {"NAME", "MSIM", "FLOW"}  # which tracker, and another one's parameters
+    others = {"NAME", "MSIM", "FLOW", "OFFLINE"}  # which tracker, other ones, and what mends tracks
     assert {name.upper() for name in TrackerParameters.__dataclass_fields__} == set(cfg.TRACKER) - others
 
 

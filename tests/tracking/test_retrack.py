@@ -15,7 +15,7 @@ from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import DetectionsWriter, SavedDetections, SavedFrame, load, save
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 from fastpose_mtn.tracking.parameters import STRATEGIES, TrackerParameters
-from fastpose_mtn.tracking.retrack import find_detections, track_file, track_saved
+from fastpose_mtn.tracking.retrack import check_sources, find_detections, track_file, track_saved
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.writers import PoseTrack18Writer
 
@@ -187,3 +187,104 @@ def test_a_source_cannot_lead_out_of_the_folder(tmp_path):
         ValueError, match=r"a\.detections\.npz: source: expected a plain file name, got '\.\./a'"
     ):
         track_file(path, functools.partial(build_tracker, get_cfg()), tmp_path)
+
+
+def test_offline_fills_a_frame_and_marks_it_in_every_format(tmp_path, capsys):
+    """Nobody is found in the third of five frames."""
+    save(tmp_path / "walk.detections.npz", walkers(3, 5), source="walk", skeleton=POSETRACK15)
+    main(
+        [
+            "--detections",
+            str(tmp_path),
+            "--output",
+            str(tmp_path),
+            "--offline",
+            "--formats",
+            "posetrack,jsonl,mot",
+        ]
+    )
+    assert "5 frames, 15 boxes, 3 tracks" in capsys.readouterr().out
+    _header, *lines = [json.loads(line) for line in (tmp_path / "walk.jsonl").read_text().splitlines()]
+    assert [len(line["people"]) for line in lines] == [3] * 5
+    assert [[p.get("interpolated") for p in line["people"]] for line in lines[1:3]] == [
+        [None] * 3,
+        [True] * 3,
+    ]
+    assert not any("skipped" in line for line in lines)
+    content = json.loads((tmp_path / "walk.json").read_text())
+    assert sum(a.get("interpolated", False) for a in content["annotations"]) == 3
+    assert len((tmp_path / "walk.txt").read_text().splitlines()) == 12
+    main(["--detections", str(tmp_path), "--output", str(tmp_path)])
+    assert len(json.loads((tmp_path / "walk.json").read_text())["annotations"]) == 12
+
+
+def test_photographs_are_not_mended(tmp_path):
+    path = tmp_path / "friends.detections.npz"
+    writer = DetectionsWriter(path, source="friends", skeleton=POSETRACK15, independent=True)
+    for frame in walkers(2, 5):
+        writer.write(replace(frame, file_name=f"{frame.number}.png"))
+    writer.close()
+    main(["--detections", str(path), "--output", str(tmp_path), "--offline"])
+    people = json.loads((tmp_path / "friends.json").read_text())["annotations"]
+    assert len(people) == 8
+    assert {person["track_id"] for person in people} == {0, 1}
+
+
+def test_a_file_of_another_video_is_named(tmp_path, capsys):
+    save(tmp_path / "street.detections.npz", walkers(1, 3), source="walk", skeleton=POSETRACK15)
+    main(["--detections", str(tmp_path), "--output", str(tmp_path), "--offline"])
+    streams = capsys.readouterr()
+    assert (
+        "street.detections.npz: holds the people of another video, 'walk', which names the results"
+        in streams.err
+    )
+    assert (tmp_path / "walk.json").is_file()
+
+
+def test_two_files_of_one_video_do_not_write_over_each_other(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / f"{name}.detections.npz", walkers(1, 3), source="walk", skeleton=POSETRACK15)
+    with pytest.raises(
+        ValueError, match=r"b\.detections\.npz: holds the people of 'walk', as .*a\.detections\.npz does"
+    ):
+        check_sources(find_detections(tmp_path))
+    with pytest.raises(SystemExit):
+        main(["--detections", str(tmp_path), "--output", str(tmp_path)])
+    assert not (tmp_path / "walk.json").exists()
+
+
+def test_a_broken_file_is_named_and_stops_no_other(tmp_path, capsys):
+    """Its embeddings are no numbers; what was there of it before stays."""
+    for name in ("a", "b"):
+        save(tmp_path / f"{name}.detections.npz", walkers(2, 3), source=name, skeleton=POSETRACK15)
+    with np.load(tmp_path / "a.detections.npz") as archive:
+        arrays = dict(archive)
+    arrays["embeddings"][3] = np.nan
+    np.savez(tmp_path / "a.detections.npz", **arrays)
+    (tmp_path / "a.json").write_text("before")
+    with pytest.raises(SystemExit) as exit_info:
+        main(["--detections", str(tmp_path), "--output", str(tmp_path), "--offline"])
+    assert exit_info.value.code == 2
+    assert (
+        "a.detections.npz: frame 1: PersonDetections.embeddings: expected finite numbers"
+        in capsys.readouterr().err
+    )
+    assert (tmp_path / "a.json").read_text() == "before"
+    assert (tmp_path / "b.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--formats", "pdf"], "--formats: unknown format 'pdf'"),
+        (["--formats", ","], "--formats: expected at least one format"),
+        (
+            ["--offline", "TRACKER.OFFLINE.MAX_GAP_SECONDS", "-1"],
+            "TRACKER.OFFLINE.MAX_GAP_SECONDS): expected 0 or more",
+        ),
+    ],
+)
+def test_a_bad_setting_is_told_before_any_work(tmp_path, capsys, arguments, expected):
+    with pytest.raises(SystemExit):
+        main(["--detections", str(tmp_path / "absent"), "--output", str(tmp_path), *arguments])
+    assert expected in capsys.readouterr().err

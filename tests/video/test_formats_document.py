@@ -50,7 +50,7 @@ def written(tmp_path):
         writer = open_writer(form, tmp_path, sequence="walk", skeleton=PERSON19)
         for frame in frames():
             count = 0 if frame.image is None else 2
-            writer.write(frame, TrackedPersons(people(count), np.arange(count)))
+            writer.write(frame, TrackedPersons(people(count), np.arange(count), np.arange(count) == 1))
         writer.close(True)
         assert f"`NAME{FORMATS[form][1]}`" in section(form)
         return writer.path.read_text()
@@ -84,7 +84,8 @@ def test_csv(written):
     plain = [name for name in heading if name.rsplit("_", 1)[0] not in PERSON19.joints]
     of_joints = {name.replace("left_wrist", "JOINT") for name in heading if name.startswith("left_wrist_")}
     assert {*plain, *of_joints} == documented("csv", "column") - {"left_wrist_x"}
-    assert heading == plain + [f"{j}_{v}" for j in PERSON19.joints for v in ("x", "y", "confidence")]
+    of_all = [f"{j}_{v}" for j in PERSON19.joints for v in ("x", "y", "confidence")]
+    assert heading == [*plain[:-1], *of_all, plain[-1]]
 
 
 def test_posetrack(written):

@@ -95,11 +95,27 @@ def test_csv_has_a_line_a_person_and_frame(tmp_path):
     ]  # fmt: skip
     assert [float(row["time"]) for row in rows] == [0.0, 0.0, 0.08, 0.12]
     assert {row.pop("file_name") for row in rows} == {""}
+    assert {row.pop("interpolated") for row in rows} == {"0"}
     row = {name: float(value) for name, value in rows[1].items()}
     assert [row[name] for name in ("score", "x1", "y1", "x2", "y2")] == [0.75, 70, 20, 75, 40]
     for k, joint in enumerate(POSETRACK15.joints):
         assert [row[f"{joint}_{value}"] for value in ("x", "y", "confidence")] == [70 + k, 20 + k, 0.5]
     assert len(row) == 9 + 3 * 15
+
+
+def test_interpolated_people_are_marked_or_left_out(tmp_path):
+    """The second of two; MOTChallenge's format has no place for a mark."""
+    two = people([3, 7])
+    frames = [(frame(0), TrackedPersons(two.detections, two.track_ids, np.array([False, True])))]
+    marked = lambda records: [(person["track_id"], person.get("interpolated")) for person in records]  # noqa: E731
+    _header, line = map(json.loads, write(tmp_path, "jsonl", frames).read_text().splitlines())
+    assert marked(line["people"]) == [(3, None), (7, True)]
+    content = json.loads(write(tmp_path, "posetrack", frames).read_text())
+    assert marked(content["annotations"]) == [(3, None), (7, True)]
+    assert marked(json.loads(write(tmp_path, "coco", frames).read_text())) == [(3, None), (7, True)]
+    rows = csv.DictReader(io.StringIO(write(tmp_path, "csv", frames).read_text()))
+    assert [(row["track_id"], row["interpolated"]) for row in rows] == [("3", "0"), ("7", "1")]
+    assert np.loadtxt(write(tmp_path, "mot", frames), delimiter=",", ndmin=2)[:, 1].tolist() == [3]
 
 
 def test_motchallenge_rows_count_frames_from_one(tmp_path):

@@ -63,7 +63,7 @@ class PoseTrack18File:
             sequence: the sequence's name, such as ``000001_mpii_test``; ids are made from it.
             number: of the frame: counted from 0, or the number in the file name of a numbered image.
             size_hw: (height, width) of the frame, pixels.
-            people: NumPy, joints in ``skeleton``'s order.
+            people: NumPy, joints in ``skeleton``'s order; those who are interpolated are marked so.
             skeleton: of the people; joints are converted to PoseTrack18's by name.
             file_name: of the image file that the frame is; None: it is no file.
         """
@@ -71,6 +71,10 @@ class PoseTrack18File:
         records = PoseTrackPeople.predicted(people, skeleton).records(
             frame.image_id, posetrack18_annotation_id(frame.image_id, 0)
         )
+        if people.interpolated is not None:
+            for record, interpolated in zip(records, people.interpolated.tolist(), strict=True):
+                if interpolated:
+                    record["interpolated"] = True
         self.add(image_record(frame, video_id=posetrack18_video_id(sequence)), records)
 
     def finish(self) -> None:
