@@ -196,6 +196,10 @@ def _track_exported(
         from fastpose_mtn.systems.topdown.system import TOPDOWN_SYSTEM
 
         estimator = TOPDOWN_SYSTEM.build_exported(network, device=device)
+    elif cfg.MODEL.META_ARCHITECTURE == "PoseDet":
+        from fastpose_mtn.systems.posedet.system import POSEDET_SYSTEM
+
+        estimator = POSEDET_SYSTEM.build_exported(network, device=device)
     else:
         estimator = ExportedEstimator.of(network, device=device)
     _check_size(cfg, image_size)

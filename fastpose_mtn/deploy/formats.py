@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from fastpose_mtn.checkpoints.loading import portable_config
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.deploy.network import PortableMTN
+from fastpose_mtn.deploy.posedet import PortablePoseDet
 from fastpose_mtn.deploy.topdown import PortableTopDown
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import CROPS, GIVEN, INPUT, MIN_SCORE, PEOPLE, import_or_explain
 from fastpose_mtn.systems.mtn.network import MTN
+from fastpose_mtn.systems.posedet.network import PoseDet
 from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def metadata_of(cfg: CfgNode) -> dict[str, str]:
     return {"config": config, "skeleton": cfg.MODEL.SKELETON}
 
 
-PortableNetwork = PortableMTN | PortableTopDown
+PortableNetwork = PortableMTN | PortableTopDown | PortablePoseDet
 
 
 def write(
@@ -75,6 +77,12 @@ def _portable(model: nn.Module, cfg: CfgNode, *, given_boxes: bool, min_score: b
         if cfg.MODEL.TOPDOWN.ENSEMBLE:
             raise InputError("MODEL.TOPDOWN.ENSEMBLE: an export is of one network; set it []")
         return PortableTopDown(model, flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST)
+    if isinstance(model, PoseDet):
+        if given_boxes:
+            raise InputError(
+                "--given-boxes: PoseDet finds people by themselves and takes no boxes; leave it out"
+            )
+        return PortablePoseDet(model, min_score=min_score)
     if isinstance(model, MTN):
         return PortableMTN(model, given_boxes=given_boxes, min_score=min_score)
     raise InputError(f"MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE}: it cannot be exported")
@@ -211,7 +219,7 @@ _NO_ARITHMETIC = ("Const", "Parameter", "Result", "FakeQuantize")
 # names that operations of the network have, after its modules; not of those that say where boxes are, and how sure,
 # nor of what a Float32Layer holds, which the estimator keeps in float32, too
 _LAYERS = re.compile(
-    "/(?!.*/layer/)(backbone|rpn_head/conv|box_head|reid_head|keypoint_head|upsampler/(?!output))"
+    "/(?!.*/layer/)(backbone|(init|refine|cls)_convs|rpn_head/conv|box_head|reid_head|keypoint_head|upsampler/(?!output))"
 )
 
 _WRITERS: dict[str, Callable[[Path, PortableNetwork, dict[str, str]], None]] = {

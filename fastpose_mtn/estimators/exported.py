@@ -120,13 +120,31 @@ class ExportedEstimator:
         self._begin(open_exported(path, device=device, precision=precision, options=options), device)
 
     @classmethod
-    def of(cls, network: ExportedNetwork, *, device: str = "auto") -> ExportedEstimator:
-        """The estimator of a network that is open already."""
+    def of(
+        cls,
+        network: ExportedNetwork,
+        *,
+        device: str = "auto",
+        select: Callable[[PersonDetections], PersonDetections] | None = None,
+    ) -> ExportedEstimator:
+        """The estimator of a network that is open already.
+
+        Args:
+            network: the network.
+            device: see above.
+            select: who of those that the network gives of an image is reported; None: all.
+        """
         made = cls.__new__(cls)
-        made._begin(network, device)
+        made._begin(network, device, select)
         return made
 
-    def _begin(self, network: ExportedNetwork, device: str) -> None:
+    def _begin(
+        self,
+        network: ExportedNetwork,
+        device: str,
+        select: Callable[[PersonDetections], PersonDetections] | None = None,
+    ) -> None:
+        self._select = select
         self._path, self.cfg = network.path, network.cfg
         self._run, self._inputs = network.runtime.run, network.runtime.inputs
         if INPUT not in self._inputs:
@@ -174,7 +192,8 @@ class ExportedEstimator:
 
     def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
         feeds = [self.inputs_of(image, min_score=min_score) for image in images]
-        return [_people(outputs) for outputs in self._run(feeds)]
+        found = [_people(outputs) for outputs in self._run(feeds)]
+        return found if self._select is None else [self._select(people) for people in found]
 
     def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
         if GIVEN not in self._inputs:

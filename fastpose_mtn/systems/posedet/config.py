@@ -43,9 +43,9 @@ def add_posedet_config(c: CfgNode) -> None:
     c.MODEL.POSEDET.HEATMAP_SIGMA = 2.0  # cells: standard deviation of a joint in its heatmap, at every level
     c.MODEL.POSEDET.VISIBILITY_WEIGHT = 0.1  # ours: visible against hidden, for the joints' confidences
     c.MODEL.POSEDET.VISIBILITY_DETACHED = False  # ours: it does not change what the others learn
-    # ours: extent (of the joints, widened by BOX_MARGINS) or regressed
+    # ours: extent (of the joints, widened by BOX_MARGINS) or regressed (by how much each box differs from that)
     c.MODEL.POSEDET.BOX = "extent"
-    # of extent: shares of its width and height by which it grows to the left, the top, the right and the bottom
+    # shares of the extent's width and height by which it grows to the left, the top, the right and the bottom
     c.MODEL.POSEDET.BOX_MARGINS = [0.15, 0.12, 0.15, 0.08]
     c.MODEL.POSEDET.BOX_WEIGHT = 0.1  # of regressed
     # a person's score: cls, or visible: times the mean confidence of the joints

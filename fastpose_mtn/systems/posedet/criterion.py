@@ -156,7 +156,7 @@ class Criterion:
             found["loss_fine"] = settings.fine_weight * distance / sum(max(1, count) for count in counts)
         seen = terms.visibility(given.visibility[chosen], joints)
         found["loss_visibility"] = settings.visibility_weight * seen
-        if given.boxes is not None:
+        if head.box is not None:
             boxes, wanted = given.boxes[cells.boxed], cells.boxes[cells.boxed]
             distance = terms.box_distance(boxes, wanted, unit[cells.boxed])
             found["loss_box_reg"] = settings.box_weight * distance

@@ -50,12 +50,12 @@ class Refined(NamedTuple):
     Attributes:
         poses: (N, K, 2) x and y, pixels.
         visibility: (N, K) logits.
-        boxes: (N, 4) xyxy, pixels; None where boxes are the poses' extents.
+        boxes: (N, 4) xyxy, pixels.
     """
 
     poses: Tensor
     visibility: Tensor
-    boxes: Tensor | None
+    boxes: Tensor
 
 
 class PoseDetHead(nn.Module):
@@ -70,8 +70,8 @@ class PoseDetHead(nn.Module):
         embedding: a name in ``EMBEDDINGS``: what embeddings are read at.
         gradient_share: of the embeddings' gradients that reaches the coarse poses.
         refines: poses are refined.
-        regresses_boxes: there is a branch of boxes.
-        box_unit: strides that a box's sides are given in.
+        regresses_boxes: there is a branch that says by how much each pose's box differs from its extent and margins.
+        box_margins: shares of its width and height by which a pose's extent grows to the left, top, right and bottom.
         visibility_detached: the visibility branch changes nothing but itself.
         identity: from embeddings (N, C) to identity vectors; None: there is no such branch.
 
@@ -94,7 +94,7 @@ class PoseDetHead(nn.Module):
         gradient_share: float = 0.1,
         refines: bool = True,
         regresses_boxes: bool = False,
-        box_unit: float = 4.0,
+        box_margins: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         visibility_detached: bool = False,
         identity: MTNReIDHead | None = None,
     ) -> None:
@@ -105,7 +105,7 @@ class PoseDetHead(nn.Module):
             )
         self.num_joints, self.strides = num_joints, tuple(strides)
         self._gradient_share, self._visibility_detached = gradient_share, visibility_detached
-        self._box_unit = box_unit
+        self._box_margins = tuple(box_margins)
         self._fixed = EMBEDDINGS[embedding]
         points = len(self._fixed) or num_joints
 
@@ -143,8 +143,16 @@ class PoseDetHead(nn.Module):
     def from_config(
         cls, cfg: CfgNode, *, channels: int, num_joints: int, strides: Sequence[int]
     ) -> PoseDetHead:
-        """The head that ``MODEL.POSEDET`` describes, with an identity branch where ``MODEL.REID_ON``."""
+        """The head that ``MODEL.POSEDET`` describes, with an identity branch where ``MODEL.REID_ON``.
+
+        Raises:
+            ValueError: a value cannot be.
+        """
         c, reid = cfg.MODEL.POSEDET, cfg.MODEL.ROI_REID_HEAD
+        if c.BOX not in ("extent", "regressed"):
+            raise ValueError(f"MODEL.POSEDET.BOX: expected extent or regressed, got {c.BOX!r}")
+        if len(c.BOX_MARGINS) != 4:
+            raise ValueError(f"MODEL.POSEDET.BOX_MARGINS: expected four shares, got {list(c.BOX_MARGINS)}")
         identity = None
         if cfg.MODEL.REID_ON:
             identity = MTNReIDHead(
@@ -170,7 +178,7 @@ class PoseDetHead(nn.Module):
             gradient_share=c.GRADIENT_SHARE,
             refines=c.REFINE,
             regresses_boxes=c.BOX == "regressed",
-            box_unit=c.BASE_SCALE,
+            box_margins=c.BOX_MARGINS,
             visibility_detached=c.VISIBILITY_DETACHED,
             identity=identity,
         )
@@ -222,11 +230,17 @@ class PoseDetHead(nn.Module):
             # the refinement learns what is left, and the coarse pose nothing of it
             offsets = offsets.detach() + _exactly(self.fine, embedding).unflatten(1, (self.num_joints, 2))
         seen = embedding.detach() if self._visibility_detached else embedding
-        boxes = None
+        poses = cell_poses(offsets, grid)
+        return Refined(poses, _exactly(self.visibility, seen), self._boxes(poses.detach(), embedding))
+
+    def _boxes(self, poses: Tensor, embedding: Tensor) -> Tensor:
+        """(N, 4) of poses (N, K, 2): their extents, which grow by margins, constant or regressed."""
+        low, high = poses.amin(dim=1), poses.amax(dim=1)
+        margins = torch.tensor(self._box_margins, dtype=low.dtype, device=low.device)
         if self.box is not None:
-            reach = self._box_unit * grid.strides[:, None] * _exactly(self.box, embedding)
-            boxes = torch.cat((grid.xy - reach[:, :2], grid.xy + reach[:, 2:]), dim=1)
-        return Refined(cell_poses(offsets, grid), _exactly(self.visibility, seen), boxes)
+            margins = margins + _exactly(self.box, embedding)
+        size = high - low
+        return torch.cat((low - margins[..., :2] * size, high + margins[..., 2:] * size), dim=1)
 
     def describe(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Tensor | None:
         """Identity vectors (N, E) float32 of chosen cells, see ``refine``; None: there is no identity branch."""

@@ -15,7 +15,7 @@ from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTarget
 from fastpose_mtn.systems.posedet.criterion import Criterion, LossSettings
 from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead
 from fastpose_mtn.systems.posedet.neck import HRFPN, FPN3To6, build_neck
-from fastpose_mtn.systems.posedet.selection import Selection, Suppression
+from fastpose_mtn.systems.posedet.selection import Selection, Suppression, joint_constants
 from fastpose_mtn.systems.posedet.start import ColdStart
 from fastpose_mtn.systems.posedet.targets import Rules
 
@@ -168,11 +168,7 @@ def build_posedet(cfg: CfgNode) -> PoseDet:
         ValueError: the configuration contradicts itself or names something unknown.
     """
     skeleton, c = get_skeleton(cfg.MODEL.SKELETON), cfg.MODEL.POSEDET
-    sigmas = tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS or skeleton.sigmas)
-    if len(sigmas) != len(skeleton):
-        raise ValueError(
-            f"TEST.KEYPOINT_OKS_SIGMAS: expected {len(skeleton)} numbers, one a joint of {skeleton.name}, got {len(sigmas)}"
-        )
+    sigmas = joint_constants(cfg)
     backbone = build_neck(cfg)
     head = PoseDetHead.from_config(
         cfg, channels=backbone.out_channels, num_joints=len(skeleton), strides=backbone.out_strides

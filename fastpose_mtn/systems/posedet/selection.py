@@ -11,8 +11,24 @@ from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.ops.pose_nms import extent_nms, oks_nms
+from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead, Refined
+from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead
+
+
+def joint_constants(cfg: CfgNode) -> tuple[float, ...]:
+    """The joints' constants of OKS: ``TEST.KEYPOINT_OKS_SIGMAS``, or the skeleton's.
+
+    Raises:
+        ValueError: there are not as many as joints.
+    """
+    skeleton = get_skeleton(cfg.MODEL.SKELETON)
+    sigmas = tuple(cfg.TEST.KEYPOINT_OKS_SIGMAS or skeleton.sigmas)
+    if len(sigmas) != len(skeleton):
+        raise ValueError(
+            f"TEST.KEYPOINT_OKS_SIGMAS: expected {len(skeleton)} numbers, one a joint of {skeleton.name}, got {len(sigmas)}"
+        )
+    return sigmas
 
 
 @dataclass(frozen=True)
@@ -26,27 +42,18 @@ class Selection:
     score_thresh: float = 0.05
     nms_topk: int = 500
     score: str = "cls"
-    box_margins: Sequence[float] = (0.0, 0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         if self.score not in ("cls", "visible"):
             raise ValueError(f"MODEL.POSEDET.SCORE: expected cls or visible, got {self.score!r}")
         if self.nms_topk < 1:
             raise ValueError(f"MODEL.POSEDET.NMS_TOPK: expected 1 or more, got {self.nms_topk}")
-        if len(self.box_margins) != 4:
-            raise ValueError(f"MODEL.POSEDET.BOX_MARGINS: expected four shares, got {list(self.box_margins)}")
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> Selection:
-        """The selection of ``MODEL.POSEDET``.
-
-        Raises:
-            ValueError: there are no such boxes.
-        """
+        """The selection of ``MODEL.POSEDET``."""
         c = cfg.MODEL.POSEDET
-        if c.BOX not in ("extent", "regressed"):
-            raise ValueError(f"MODEL.POSEDET.BOX: expected extent or regressed, got {c.BOX!r}")
-        return cls(c.SCORE_THRESH, c.NMS_TOPK, c.SCORE, tuple(c.BOX_MARGINS))
+        return cls(c.SCORE_THRESH, c.NMS_TOPK, c.SCORE)
 
     def __call__(
         self,
@@ -106,24 +113,15 @@ class Selection:
         """
         refined = head.refine(candidates, image, cell)
         limit = sizes_hw.flip(-1)  # x and y
-        boxes = self.boxes(refined)
-        boxes = torch.minimum(boxes.unflatten(1, (2, 2)).clamp(min=0), limit[:, None]).flatten(1)
+        corners = torch.minimum(refined.boxes.unflatten(1, (2, 2)).clamp(min=0), limit[:, None])
+        # a regressed margin may turn a box over
+        boxes = torch.cat((corners.amin(dim=1), corners.amax(dim=1)), dim=1)
         poses = torch.minimum(refined.poses.clamp(min=0), limit[:, None])
         confidence = refined.visibility.sigmoid()
         if self.score == "visible":
             score = score * confidence.mean(dim=1)
         keypoints = torch.cat((poses, confidence[..., None]), dim=-1)
         return boxes, score, keypoints, head.describe(candidates, image, cell)
-
-    def boxes(self, refined: Refined) -> Tensor:
-        """(N, 4): regressed ones, whose sides are in order, or the poses' extents with their margins."""
-        if refined.boxes is not None:
-            low, high = refined.boxes.unflatten(1, (2, 2)).unbind(dim=1)
-            return torch.cat((torch.minimum(low, high), torch.maximum(low, high)), dim=1)
-        low, high = refined.poses.amin(dim=1), refined.poses.amax(dim=1)
-        margins = torch.tensor(self.box_margins, dtype=low.dtype, device=low.device)
-        size = high - low
-        return torch.cat((low - margins[:2] * size, high + margins[2:] * size), dim=1)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and configurations do withou
 
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.transforms.augment import Augmentation
+    from fastpose_mtn.estimators.exported import ExportedEstimator, ExportedNetwork
     from fastpose_mtn.systems.posedet.estimator import PoseDetEstimator
     from fastpose_mtn.systems.posedet.network import PoseDet
 
@@ -67,6 +68,14 @@ class PoseDetSystem:
         if network is not None and not isinstance(network, PoseDet):
             raise TypeError(f"network: expected a PoseDet, got {type(network).__name__}")
         return PoseDetEstimator.from_config(cfg, network, device=device, precision=precision)
+
+    def build_exported(self, network: ExportedNetwork, *, device: str) -> ExportedEstimator:
+        """An exported network as a pose estimator: its graph gives candidates, and suppression follows."""
+        from fastpose_mtn.estimators.exported import ExportedEstimator
+        from fastpose_mtn.systems.posedet.selection import Suppression, joint_constants
+
+        suppress = Suppression.from_config(network.cfg, joint_constants(network.cfg))
+        return ExportedEstimator.of(network, device=device, select=suppress)
 
 
 POSEDET_SYSTEM = PoseDetSystem()

@@ -1,0 +1,73 @@
+"""PoseDet for one image as a graph that runtimes can hold: candidates are suppressed outside it."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastpose_mtn.estimators.exported import INPUT, MIN_SCORE, OUTPUTS
+from fastpose_mtn.runtime.fuse import fuse
+from fastpose_mtn.runtime.precision import cancelling_parts, keep_float32
+from fastpose_mtn.systems.posedet.network import PoseDet
+
+_NOBODY = -1.0  # a score below every real one
+
+
+class PortablePoseDet(nn.Module):
+    """A network that gives the candidates of one image of any size; ``PoseDetExported`` makes people of them.
+
+    Args:
+        network: is copied; normalisation is folded into the copy's convolutions.
+        min_score: take a score too, below which candidates are left out.
+    """
+
+    def __init__(self, network: PoseDet, *, min_score: bool = False) -> None:
+        super().__init__()
+        own = copy.deepcopy(network).float().eval().requires_grad_(False)
+        bottom_up = own.backbone.bottom_up
+        cancelling = cancelling_parts(bottom_up, torch.bfloat16)  # the coarsest that runtimes use
+        self.network = fuse(own)
+        keep_float32(self.network.backbone.bottom_up, cancelling)
+        self.inputs = (INPUT, MIN_SCORE) if min_score else (INPUT,)  # of ``forward``, in order
+        self._unit, self._least = own.backbone.size_divisibility, 2 * max(own.head.strides)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what ``forward`` returns."""
+        return OUTPUTS if self.network.head.identity is not None else OUTPUTS[:3]
+
+    def forward(self, image: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """The candidates (N, ...) of an image (H, W, 3) uint8 RGB, best first; ``others``: () float32, the least score."""
+        selection, head = self.network.selection, self.network.head
+        candidates = self.network.trunk(self._preprocess(image))
+        size = torch.stack([torch.as_tensor(image.shape[axis]) for axis in (0, 1)]).float()
+        inside = (candidates.grid.xy.flip(-1) < size).all(dim=-1)
+        score = torch.where(inside, candidates.logits[0].float().sigmoid(), _NOBODY)
+        # a small image has fewer cells than are looked at; a graph takes as many of every image
+        best, cell = F.pad(score, [0, selection.nms_topk], value=_NOBODY).topk(selection.nms_topk)
+        likely = best >= selection.score_thresh
+        for least in others:
+            likely = likely & (best >= least)
+        # runtimes stumble over tensors of nobody: where nobody is, the first cell is described, and left out
+        chosen = torch.nonzero(likely)[:, 0]
+        rows = torch.cat((chosen, torch.zeros_like(cell[:1])))
+        cell = torch.minimum(cell[rows], torch.as_tensor(score.shape[0]) - 1)
+        sizes = size.expand(cell.shape[0], 2)
+        people = selection.describe(head, candidates, torch.zeros_like(cell), cell, best[rows], sizes)
+        return tuple(value[: chosen.shape[0]] for value in people if value is not None)
+
+    def _preprocess(self, image: Tensor) -> Tensor:
+        """Normalises an RGB image (H, W, 3) and pads it like ``PoseDet.preprocess``: (1, 3, H', W') float32."""
+        sizes = (torch.as_tensor(size) for size in image.shape[:2])
+        unit = self._unit
+        below, right = (
+            (torch.clamp((size + unit - 1) // unit * unit, min=self._least) - size) for size in sizes
+        )
+        picture = image.permute(2, 0, 1)
+        if self.network.reverses_channels:
+            picture = picture[[2, 1, 0]]
+        normal = (picture.float() - self.network.pixel_mean) / self.network.pixel_std
+        return F.pad(normal, [0, right, 0, below])[None]  # type: ignore[list-item]  # in a graph sizes are tensors

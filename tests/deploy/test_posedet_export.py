@@ -1,0 +1,54 @@
+"""Exported PoseDet: the people that PyTorch finds, in frames of any size."""
+
+import numpy as np
+import pytest
+import torch
+from networks_to_export import ENDINGS, image, needs
+from tiny_posedet import posedet_config
+
+from fastpose_mtn.build import build_estimator, build_network, build_pose_tracking
+from fastpose_mtn.deploy.formats import write
+
+
+def network(*options):
+    cfg = posedet_config(
+        "MODEL.POSEDET.NMS_TOPK",
+        "40",
+        "TEST.POSE_NMS.ENABLED",
+        "False",
+        "MODEL.POSEDET.SCORE_THRESH",
+        "0.0",
+        *options,
+    )
+    torch.manual_seed(0)
+    model = build_network(cfg).eval()
+    torch.nn.init.normal_(model.head.score.weight, std=1.0)  # scores that no rounding puts in another order
+    return model, cfg
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    "options",
+    [(), ("MODEL.REID_ON", "False", "MODEL.POSEDET.SCORE", "visible", "MODEL.POSEDET.EMBEDDING", "grid3x3")],
+    ids=["default", "others"],
+)
+def test_people_are_those_of_pytorch(form, options, tmp_path):
+    needs(form)
+    model, cfg = network(*options)
+    path = tmp_path / f"one{ENDINGS[form]}"
+    write(form, path, model, cfg)
+    built = build_pose_tracking(weights=str(path), device="cpu", precision="fp32")
+    expected = build_estimator(cfg, model, device="cpu", precision="fp32")
+    assert built.estimator.embedding_dim == expected.embedding_dim
+    frames = [image(97, 131), image(150, 70, 1), image(20, 30, 2)]
+    for frame in frames:  # one by one: group normalisation sees what a batch is padded by
+        (wanted,) = expected.estimate([frame])
+        (found,) = built.estimator.estimate([frame])
+        assert len(found) == len(wanted) > 0
+        np.testing.assert_allclose(found.keypoints[..., :2], wanted.keypoints[..., :2], atol=0.01)
+        np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
+        np.testing.assert_allclose(found.boxes, wanted.boxes, atol=0.02)
+        (few,) = built.estimator.estimate([frame], min_score=1.01)  # above all
+        assert len(few) == 0
+    if found.embeddings is not None:
+        np.testing.assert_allclose(found.embeddings, wanted.embeddings, atol=1e-3)
