@@ -9,7 +9,7 @@ import torch
 
 from fastpose_mtn.build import build_network
 from fastpose_mtn.checkpoints.loading import load_weights, save_weights
-from fastpose_mtn.config import get_cfg
+from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.data.catalog import DATASETS, coco_files
 from fastpose_mtn.data.crops.dataset import CropsSpec
 from fastpose_mtn.data.synthetic.images import SyntheticSpec
@@ -151,6 +151,33 @@ def test_the_recipe_for_real_people_names_datasets_that_can_be_put_in_place(name
         for names in (cfg.DATASETS.TRAIN, cfg.DATASETS.TEST)
     )
     assert train.split[1] < test.split[0]  # nobody is both learned and searched for
+
+
+ONE_STAGE = sorted(p.name for p in CONFIGS.glob("PoseDet-*.yaml"))
+
+
+@pytest.mark.parametrize("name", ONE_STAGE)
+def test_a_row_of_posedets_tables_trains_two_steps(name, tmp_path):
+    cfg = load(name)
+    is_hrnet = "HRNet" in name
+    assert (f"hrnet_w{name[14:16]}" if is_hrnet else "dla34") == cfg.MODEL.TIMM.NAME
+    assert (("hrfpn", 256) if is_hrnet else ("fpn", 128)) == (
+        cfg.MODEL.POSEDET.NECK,
+        cfg.MODEL.FPN.OUT_CHANNELS,
+    )
+    assert ("norefine" not in name) == cfg.MODEL.POSEDET.REFINE
+    assert ("box" if "boxcentroid" in name else "keypoints") == cfg.MODEL.POSEDET.CENTROID
+    assert ("iou" if "iounms" in name else "oks") == cfg.MODEL.POSEDET.NMS
+    assert (cfg.MODEL.POSEDET.HEATMAP_WEIGHT > 0) == ("noheatmap" not in name)
+    assert ("MST" in name) == cfg.TEST.AUG.ENABLED
+    assert {*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST} <= set(DATASETS)
+    cfg = shrink(cfg, tmp_path)
+    if is_hrnet:
+        cfg.MODEL.TIMM.NAME, cfg.MODEL.TIMM.ARGS = "hrnet_w18_small", CfgNode(new_allowed=True)
+    else:
+        cfg.MODEL.TIMM.ARGS = CfgNode({"channels": [8, 8, 8, 16, 16, 32]}, new_allowed=True)
+    cfg.merge_from_list(["INPUT.AUG.SIZE", [64, 64], "DATASETS.TEST", ()])
+    assert train_module.train(cfg).is_file()
 
 
 def test_the_one_stage_network_for_real_people_starts_from_people_and_trains(tmp_path):
