@@ -32,7 +32,8 @@ class TrackerParameters:
         joint_thresh: gamma_valid, a confidence: a joint is visible above it (paper, equation 1 and section 3.4).
             Crowds: 220, 182.
         joint_output_thresh: a confidence: joints below it are left out of what the tracker reports (MDPN, table 2: more
-            MOTA, less mAP, since poseval counts every joint that is there).
+            MOTA, less mAP, since poseval counts every joint that is there). On drawn crowds, whose labels have the hidden
+            joints too, it costs both.
         valid_joints: theta_valid as a share of the body's joints: an embedding is valid where more of
             them are visible (paper, section 3.4: 10 of 15 joints). Crowds: 246, 546.
         position_weight: theta_pos, the overlap's share of the similarity S (paper, equation 2 and section
