@@ -112,7 +112,11 @@ def _parser() -> ArgumentParser:
         action="store_true",
         help="look at the whole video: join tracks over gaps, put exchanged ids right, fill short gaps",
     )
-    add("--formats", metavar="LIST", help="of posetrack,jsonl,csv,mot,coco (default: posetrack)")
+    add(
+        "--formats",
+        metavar="LIST",
+        help="of posetrack,jsonl,csv,mot,coco,alphapose,openpose (default: posetrack)",
+    )
     add("--strategy", choices=STRATEGIES, help="how people are followed (default: the configuration's)")
     add("--tracker", choices=list(TRACKERS), help="who follows them (default: the configuration's)")
     add("--config-file", metavar="YAML", help="configuration; its TRACKER and TEST.POSE_NMS are what counts")

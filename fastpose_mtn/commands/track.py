@@ -93,7 +93,7 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
         "--formats",
         default="posetrack",
         metavar="LIST",
-        help="of posetrack,jsonl,csv,mot,coco (default: posetrack)",
+        help="of posetrack,jsonl,csv,mot,coco,alphapose,openpose (default: posetrack)",
     )
     add("--no-video", action="store_true", help="do not draw the people into a video")
     add("--save-detections", action="store_true", help="save what fastpose retrack reads")

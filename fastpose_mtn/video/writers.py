@@ -19,6 +19,7 @@ from fastpose_mtn.files import JsonArray, PartialFile, compact_json
 from fastpose_mtn.skeletons import COCO17, Skeleton
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.openpose import OpenPoseWriter
 
 
 class ResultWriter(Protocol):
@@ -133,6 +134,25 @@ class MotChallengeWriter:
         self._file.finish() if complete else self._file.abandon()
 
 
+class _RecordList:
+    """A JSON list in a file of its own, an element a line."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = PartialFile(path)
+        self._array = JsonArray(self._file.write)
+        self._file.write("[")
+
+    def append(self, record: dict[str, Any]) -> None:
+        self._array.append(record)
+
+    def close(self, complete: bool) -> None:
+        if complete:
+            self._file.write("\n]\n")
+            self._file.finish()
+        else:
+            self._file.abandon()
+
+
 class CocoResultsWriter:
     """COCO's list of results, as ``COCO.loadRes`` reads it, with a ``track_id`` and an image's ``file_name`` more.
 
@@ -144,25 +164,19 @@ class CocoResultsWriter:
 
     def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
         self.path = path
-        self._file = PartialFile(path)
+        self._records = _RecordList(path)
         self._sequence = sequence
         self._skeleton = skeleton
         self._target = skeleton if skeleton.name in ("CROWDPOSE14", "HALPE136") else COCO17
-        self._has = skeleton.convert(np.ones((len(skeleton), 1)), self._target)[:, 0] > 0
-        self._array = JsonArray(self._file.write)
-        self._file.write("[")
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a record for each person, with COCO's joints and coordinates; a frame without people adds none."""
-        keypoints = self._skeleton.convert(people.keypoints, self._target)
-        there = self._has & keypoints.any(axis=2)  # joints that are left out stay zero
-        keypoints[there, :2] -= 0.5
+        keypoints = _pixel_indices(self._skeleton.convert(people.keypoints, self._target))
         for i, interpolated in enumerate(_interpolated(people)):
-            x1, y1, x2, y2 = people.boxes[i].tolist()
             record: dict[str, Any] = {
                 "image_id": posetrack18_image_id(self._sequence, frame.number),
                 "category_id": 1,
-                "bbox": _rounded(np.array([x1, y1, x2 - x1, y2 - y1])),
+                "bbox": _xywh(people.boxes[i]),
                 "keypoints": _rounded(keypoints[i].ravel()),
                 "score": round(float(people.scores[i]), 5),
                 "track_id": int(people.track_ids[i]),
@@ -170,15 +184,46 @@ class CocoResultsWriter:
             }
             if frame.file_name is not None:
                 record["file_name"] = frame.file_name
-            self._array.append(record)
+            self._records.append(record)
 
     def close(self, complete: bool) -> None:
         """Closes the array and gives the file its name if ``complete``; otherwise it stays ``NAME.partial``."""
-        if complete:
-            self._file.write("\n]\n")
-            self._file.finish()
-        else:
-            self._file.abandon()
+        self._records.close(complete)
+
+
+class AlphaPoseWriter:
+    """The list of results that AlphaPose writes, a person an element, all K joints in the skeleton's own order.
+
+    ``image_id`` is an image's file name, ``17.jpg`` for a video's frame 17; ``idx`` the track's id, a whole number
+    always (there it is a list of floats unless people are tracked). ``score`` is on its scale, to 3.25: the joints'
+    mean confidence, the person's score and 1.25 times the highest confidence of a joint.
+    """
+
+    def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
+        self.path = path
+        self._records = _RecordList(path)
+
+    def write(self, frame: Frame, people: TrackedPersons) -> None:
+        """Adds an element for each person; a frame without people adds none, as the format has no place for it."""
+        keypoints = _pixel_indices(people.keypoints)
+        for i, interpolated in enumerate(_interpolated(people)):
+            confidences = people.keypoints[i, :, 2].astype(np.float64)
+            score = confidences.mean() + float(people.scores[i]) + 1.25 * confidences.max()
+            self._records.append(
+                {
+                    "image_id": frame.file_name or f"{frame.index}.jpg",
+                    "category_id": 1,
+                    "keypoints": _rounded(keypoints[i].ravel()),
+                    "score": round(score, 5),
+                    "box": _xywh(people.boxes[i]),
+                    "idx": int(people.track_ids[i]),
+                    **_mark(interpolated),
+                }
+            )
+
+    def close(self, complete: bool) -> None:
+        """Closes the array and gives the file its name if ``complete``; otherwise it stays ``NAME.partial``."""
+        self._records.close(complete)
 
 
 class PoseTrack18Writer:
@@ -201,7 +246,7 @@ class PoseTrack18Writer:
         self._file.finish() if complete else self._file.abandon()
 
 
-# A format's name on the command line: its class, and the ending of its file behind the source's name.
+# A format's name on the command line: its class, and the ending of its file or folder behind the source's name.
 # Both PoseTrack's and COCO's are JSON; PoseTrack's has the plain ending, as evaluation looks for SEQUENCE.json.
 FORMATS: dict[str, tuple[Callable[..., ResultWriter], str]] = {
     "posetrack": (PoseTrack18Writer, ".json"),
@@ -209,6 +254,8 @@ FORMATS: dict[str, tuple[Callable[..., ResultWriter], str]] = {
     "csv": (CsvWriter, ".csv"),
     "mot": (MotChallengeWriter, ".txt"),
     "coco": (CocoResultsWriter, ".coco.json"),
+    "alphapose": (AlphaPoseWriter, ".alphapose.json"),
+    "openpose": (OpenPoseWriter, ".openpose"),
 }
 
 
@@ -232,6 +279,18 @@ def _interpolated(people: TrackedPersons) -> list[bool]:
 def _mark(interpolated: bool) -> dict[str, bool]:
     """The field of a person who is interpolated; others have none."""
     return {"interpolated": True} if interpolated else {}
+
+
+def _pixel_indices(keypoints: np.ndarray) -> np.ndarray:
+    """(N, K, 3) joints as pixel indices, 0.5 less; joints that are left out stay zero."""
+    shifted = keypoints.copy()
+    shifted[keypoints.any(axis=2), :2] -= 0.5
+    return shifted
+
+
+def _xywh(box_xyxy: np.ndarray) -> list[float]:
+    x1, y1, x2, y2 = box_xyxy.tolist()
+    return _rounded(np.array([x1, y1, x2 - x1, y2 - y1]))
 
 
 def _rounded(values: np.ndarray, digits: int = 3) -> list[Any]:

@@ -44,7 +44,7 @@ def frames():
 
 @pytest.fixture
 def written(tmp_path):
-    """Writes each format; gives the file's text."""
+    """Writes each format; gives the file's text, or the folder."""
 
     def write(form):
         writer = open_writer(form, tmp_path, sequence="walk", skeleton=PERSON19)
@@ -53,7 +53,7 @@ def written(tmp_path):
             writer.write(frame, TrackedPersons(people(count), np.arange(count), np.arange(count) == 1))
         writer.close(True)
         assert f"`NAME{FORMATS[form][1]}`" in section(form)
-        return writer.path.read_text()
+        return writer.path.read_text() if writer.path.is_file() else writer.path
 
     return write
 
@@ -64,9 +64,9 @@ def fields(records):
 
 def test_every_format_has_a_section():
     assert [form for form in re.findall(r"^## (\w+)$", TEXT, re.M) if form in FORMATS] == [
-        "jsonl", "csv", "posetrack", "mot", "coco",
+        "jsonl", "csv", "posetrack", "mot", "coco", "alphapose", "openpose",
     ]  # fmt: skip
-    assert len(FORMATS) == 5
+    assert len(FORMATS) == 7
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert "docs/formats.md" in readme
 
@@ -103,6 +103,17 @@ def test_mot(written):
 
 def test_coco(written):
     assert fields(json.loads(written("coco"))) == documented("coco", "result")
+
+
+def test_alphapose(written):
+    assert fields(json.loads(written("alphapose"))) == documented("alphapose", "person")
+
+
+def test_openpose(written):
+    files = [json.loads(file.read_text()) for file in sorted(written("openpose").iterdir())]
+    assert [len(content["people"]) for content in files] == [1, 0]  # the second is interpolated
+    assert fields(files) == documented("openpose", "file")
+    assert fields(files[0]["people"]) == documented("openpose", "person")
 
 
 def test_saved_detections(tmp_path):
