@@ -112,6 +112,27 @@ class PoseDetEstimator:
         """
         return self.frames.estimate(frames, functools.partial(self._find, min_score=min_score))
 
+    def estimate_given(
+        self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
+    ) -> PersonDetections:
+        """Locates the keypoints of the people in given boxes; see ``protocols.GivenPersonEstimator``."""
+        return self.frames.estimate_given(frame, boxes_xyxy, scores, self._locate)
+
+    def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Identity vectors (N, E) of the people in given boxes (N, 4), in the frame's pixels.
+
+        Raises:
+            ValueError: the frame is not an image, or the network has no identity branch.
+        """
+        return self.frames.describe(frame, boxes_xyxy, self._locate)
+
+    def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
+        boxes, score = (torch.from_numpy(array).to(self.device) for array in (boxes_xyxy, scores))
+        with torch.inference_mode(), self._autocast():
+            batch, (size,) = self._network.preprocess([self._to_tensor(image)])
+            candidates = self._network.trunk(batch)
+            return self._network.selection.locate(self._network.head, candidates, boxes, score, size)
+
     def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
         find = functools.partial(self._find_together, min_score=min_score)
         return in_streams(find, images) if self.device.type == "cpu" else find(images)

@@ -48,7 +48,7 @@ def build_grid(levels: Sequence[Tensor], strides: Sequence[int]) -> Grid:
         number = ones.flatten()
         parts.append(
             Grid(
-                number * torch.tensor(float(stride), device=level.device),
+                number * float(stride),
                 torch.stack((rows, columns), dim=-1).flatten(0, 1).float(),
                 torch.stack((number * height, number * width), dim=1),
                 number * first,

@@ -231,15 +231,20 @@ class PoseDetHead(nn.Module):
             offsets = offsets.detach() + _exactly(self.fine, embedding).unflatten(1, (self.num_joints, 2))
         seen = embedding.detach() if self._visibility_detached else embedding
         poses = cell_poses(offsets, grid)
-        return Refined(poses, _exactly(self.visibility, seen), self._boxes(poses.detach(), embedding))
+        return Refined(
+            poses, _exactly(self.visibility, seen), self._boxes(poses.detach(), grid.strides, embedding)
+        )
 
-    def _boxes(self, poses: Tensor, embedding: Tensor) -> Tensor:
-        """(N, 4) of poses (N, K, 2): their extents, which grow by margins, constant or regressed."""
+    def _boxes(self, poses: Tensor, strides: Tensor, embedding: Tensor) -> Tensor:
+        """(N, 4) of poses (N, K, 2): their extents, which grow by margins, constant or regressed.
+
+        Margins are shares of the extents' sides, of which none counts less than its cell's: one joint has no extent.
+        """
         low, high = poses.amin(dim=1), poses.amax(dim=1)
         margins = torch.tensor(self._box_margins, dtype=low.dtype, device=low.device)
         if self.box is not None:
             margins = margins + _exactly(self.box, embedding)
-        size = high - low
+        size = torch.maximum(high - low, strides[:, None])
         return torch.cat((low - margins[..., :2] * size, high + margins[..., 2:] * size), dim=1)
 
     def describe(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Tensor | None:

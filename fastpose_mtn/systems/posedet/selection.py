@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torchvision.ops import box_iou
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.ops.pose_nms import extent_nms, oks_nms
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.systems.posedet.grid import cell_poses
 from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead
+
+_TINY = 1e-6  # of a distance beside a similarity
 
 
 def joint_constants(cfg: CfgNode) -> tuple[float, ...]:
@@ -91,6 +95,38 @@ class Selection:
             )
             for number in range(len(sizes_hw))
         ]
+
+    def locate(
+        self,
+        head: PoseDetHead,
+        candidates: Candidates,
+        boxes_xyxy: Tensor,
+        scores: Tensor,
+        size_hw: tuple[int, int],
+    ) -> PersonDetections:
+        """The people in given boxes of one image, in their order, NumPy: for each the candidate that looks most like one there.
+
+        Args:
+            head: that gave the candidates.
+            candidates: of the image.
+            boxes_xyxy: (N, 4), reported as they are.
+            scores: (N,) of the boxes; a candidate's own is a factor on it.
+            size_hw: of the image.
+        """
+        poses = cell_poses(candidates.coarse[0], candidates.grid)
+        extents = torch.cat((poses.amin(dim=1), poses.amax(dim=1)), dim=1)
+        own = candidates.logits[0].float().sigmoid()
+        middle = boxes_xyxy.unflatten(1, (2, 2)).mean(dim=1)
+        # where no pose is in a box, the cell nearest to its middle
+        near = torch.cdist(candidates.grid.xy, middle) / (size_hw[0] + size_hw[1])
+        cell = (box_iou(extents, boxes_xyxy) * own[:, None] - _TINY * near).argmax(dim=0)
+        sizes = boxes_xyxy.new_tensor(size_hw).expand(len(cell), 2)
+        _, score, keypoints, vectors = self.describe(
+            head, candidates, torch.zeros_like(cell), cell, scores * own[cell], sizes
+        )
+        return PersonDetections(
+            boxes=boxes_xyxy, scores=score, keypoints=keypoints, embeddings=vectors
+        ).numpy()
 
     def describe(
         self,

@@ -56,7 +56,7 @@ class Rules:
             sigmas,
             centroid=c.CENTROID,
             pos_num=c.POS_NUM,
-            min_joints=c.MIN_JOINTS,
+            min_joints=min(c.MIN_JOINTS, len(sigmas)),
             oks_refine=c.OKS_REFINE,
             oks_refine_low=c.OKS_REFINE_LOW,
             oks_positive=c.OKS_POSITIVE,

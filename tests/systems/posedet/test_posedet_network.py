@@ -8,7 +8,8 @@ from tiny_posedet import posedet_config
 
 from fastpose_mtn.build import build_estimator, build_network
 from fastpose_mtn.ops.pose_embedding import embed_poses
-from fastpose_mtn.protocols import TrainableNetwork
+from fastpose_mtn.protocols import GivenPersonEstimator, PersonDescriber, TrainableNetwork
+from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import TASKS, Batch, PersonTargets
 from fastpose_mtn.systems.posedet.grid import cell_poses
 from fastpose_mtn.systems.posedet.head import Candidates
@@ -213,6 +214,34 @@ def test_the_estimator_finds_what_the_network_finds_in_frames_of_any_size():
     assert np.array_equal(high.scores, found[0].scores[: len(high)])
 
 
+def test_people_in_given_boxes_are_the_candidates_that_look_most_like_them():
+    model = network("MODEL.POSEDET.REFINE", "False").eval()
+    target = make_targets([5, 5, 40, 60], [70, 10, 110, 90], [20, 70, 60, 118], [90, 60, 139, 117])
+    order = torch.tensor([2, 0, 3, 1])
+    with torch.no_grad():
+        candidates = exact_candidates(model, target, (118, 139), [3.0, 4.0, 2.0, 1.0])
+        found = model.selection.locate(
+            model.head, candidates, target.boxes[order], torch.tensor([1.0, 0.5, 1.0, 1.0]), (118, 139)
+        )
+    np.testing.assert_allclose(found.keypoints[..., :2], target.keypoints[order, :, :2].numpy(), atol=1e-3)
+    assert found.scores.tolist() == pytest.approx([0.8808, 0.4763, 0.7311, 0.9820], abs=1e-4)
+    assert found.boxes.tolist() == target.boxes[order].tolist()
+
+
+def test_the_estimator_locates_and_describes_given_people():
+    cfg = posedet_config()
+    torch.manual_seed(0)
+    estimator = build_estimator(cfg, build_network(cfg), device="cpu", precision="fp32")
+    assert isinstance(estimator, PersonDescriber)
+    assert isinstance(estimator, GivenPersonEstimator)
+    frame = image().permute(1, 2, 0).numpy()
+    boxes = np.array([[10.0, 5, 60, 90], [200, 200, 210, 210]], np.float32)
+    people = estimator.estimate_given(frame, boxes, np.ones(2, np.float32))
+    assert (people.boxes.tolist(), people.keypoints.shape) == (boxes.tolist(), (2, 15, 3))
+    np.testing.assert_allclose(np.linalg.norm(estimator.describe(frame, boxes), axis=1), 1, atol=1e-5)
+    assert estimator.describe(frame, boxes[:0]).shape == (0, 8)
+
+
 def test_targets_of_another_skeleton_and_numbers_that_are_none():
     model = network()
     with pytest.raises(
@@ -256,3 +285,28 @@ def test_a_training_without_positive_examples_ends_and_says_what_to_do():
 def test_values_that_cannot_be(key, value, message):
     with pytest.raises(ValueError, match=f"MODEL.POSEDET.{message}"):
         network(f"MODEL.POSEDET.{key}", value)
+
+
+@pytest.mark.parametrize("joints", [1, 136])
+def test_any_number_of_joints(joints, monkeypatch):
+    names = [f"joint{i}" for i in range(joints)]
+    one = Skeleton(name="ANY", joints=tuple(names), limbs=(), sigmas=(0.1,) * joints, source="none")
+    monkeypatch.setitem(SKELETONS, "ANY", one)
+    model = network("MODEL.SKELETON", "ANY")
+    targets = [make_targets([10, 10, 50, 90], [60, 20, 100, 90], joints=joints)]
+    losses = model.losses(Batch([image()], targets, [TASKS]))
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    object.__setattr__(model.selection, "score_thresh", 0.0)
+    (found,) = model.eval()([image()])
+    assert len(found)
+    assert found.keypoints.shape[1:] == (joints, 3)
+    whole = (found.keypoints[..., :2].min(axis=1) > 5).all(axis=1)  # not at the image's borders
+    assert whole.any()
+    assert (found.boxes[whole, 2:] > found.boxes[whole, :2]).all()
+
+
+def test_five_hundred_people():
+    boxes = [[i % 90, i % 60, i % 90 + 25, i % 60 + 35] for i in range(500)]
+    model = network()
+    losses = model.losses(Batch([image()], [make_targets(*boxes, identities=[-1] * 500)], [TASKS]))
+    assert all(torch.isfinite(loss) for loss in losses.values())
