@@ -41,7 +41,8 @@ def decode_peaks(maps: Tensor, *, decoder: str = "quarter", kernel: int = 0) -> 
         index = _towards_second_highest(z, kernel)
     else:
         seen = filtered(z, kernel)
-        column, row = highest_cells(z)
+        # mmpose begins at the filtered map's peak for the one, at the map's own for the others
+        column, row = highest_cells(seen if decoder == "quarter" else z)
         step = {"quarter": _quarter, "dark": _dark, "dark_udp": _dark_udp}[decoder]
         index = torch.stack((column, row), dim=-1).float() + step(seen, column, row)
     return index + 0.5, _heights(z, index).clamp(0.0, 1.0)

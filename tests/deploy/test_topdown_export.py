@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from networks_to_export import ENDINGS, image, needs
+from tiny_mspn import mspn_config
 from tiny_topdown import topdown_config
 
 from fastpose_mtn.build import build_estimator, build_network, build_pose_tracking
@@ -53,6 +54,35 @@ def test_joints_are_those_of_pytorch(form, options, tmp_path):
         wanted = expected.estimate_given(FRAME, boxes, scores)
         np.testing.assert_allclose(located.keypoints, wanted.keypoints, atol=0.05)
         np.testing.assert_allclose(located.scores, wanted.scores, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("form", "decoder"),
+    [("onnx", "quarter"), ("onnx", "dark_udp"), ("openvino", "quarter"), ("openvino", "dark")],
+)
+def test_multi_stage_networks_are_exported_with_their_decoders(form, decoder, tmp_path):
+    needs(form)
+    options = [
+        "MODEL.TOPDOWN.FLIP_TEST",
+        "True",
+        "MODEL.TOPDOWN.DECODER",
+        decoder,
+        "MODEL.TOPDOWN.FILTER_KERNEL",
+        "5",
+    ]
+    cfg = mspn_config(*options)
+    torch.manual_seed(0)
+    model = build_network(cfg).eval()
+    path = tmp_path / f"top{ENDINGS[form]}"
+    write(form, path, model, cfg)
+    built = build_pose_tracking(weights=str(path), device="cpu", precision="fp32")
+    expected = build_estimator(cfg, model, device="cpu", precision="fp32")
+    located, wanted = (e.estimate_given(FRAME, BOXES, SCORES) for e in (built.estimator, expected))
+    near = np.abs(located.keypoints - wanted.keypoints).max(axis=2) < 0.1
+    assert near.mean() > 0.95  # maps without training have several best places
+    cfg.MODEL.TOPDOWN.ENSEMBLE = ["other.pth"]
+    with pytest.raises(ValueError, match="ENSEMBLE: an export is of one network"):
+        write(form, path, model, cfg)
 
 
 def test_the_command_and_a_detector(tmp_path):
