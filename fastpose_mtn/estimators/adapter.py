@@ -11,7 +11,7 @@ import numpy as np
 from fastpose_mtn.available_memory import ALWAYS_FITS, available_bytes, check_memory
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.estimators.frames import check_frames, image_to_frame_scale, to_frame
-from fastpose_mtn.estimators.views import View, merge_views, mirror, view_image, views_from_config
+from fastpose_mtn.estimators.views import View, join_views, merge_views, mirror, view_image, views_from_config
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections
@@ -37,6 +37,7 @@ class FrameAdapter:
         max_people: of an image how many are found at most, and of several views how many are reported; None: any
             number. Reaching it is said once.
         pose_nms: leaves people found twice out; None: they are reported.
+        merge: leaves out who was found in several views, of all their people; None: by ``nms_thresh``.
         bytes_per_pixel: of this machine's memory that the network takes for a pixel of its images; 0: it computes
             elsewhere. Images that do not fit together go through it one after the other.
     """
@@ -46,6 +47,7 @@ class FrameAdapter:
     nms_thresh: float = 0.5
     max_people: int | None = None
     pose_nms: PoseNMS | None = None
+    merge: Callable[[PersonDetections], PersonDetections] | None = None
     bytes_per_pixel: int = 0
     _said: set[int] = field(default_factory=set, compare=False, repr=False)
 
@@ -81,12 +83,14 @@ class FrameAdapter:
         found = [self._look(frames, view, find) for view in self.views]
         merged = found[0]
         if len(found) > 1:
-            merged = [
-                merge_views(people, nms_thresh=self.nms_thresh, count=self.max_people)
-                for people in zip(*found, strict=True)
-            ]
+            merged = [self._merge(people) for people in zip(*found, strict=True)]
             self._tell_of_the_limit(merged)
         return merged if self.pose_nms is None else [self.pose_nms(people) for people in merged]
+
+    def _merge(self, views: Sequence[PersonDetections]) -> PersonDetections:
+        if self.merge is not None:
+            return self.merge(join_views(views))
+        return merge_views(views, nms_thresh=self.nms_thresh, count=self.max_people)
 
     def estimate_given(
         self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray, locate: LocatePeople

@@ -149,7 +149,7 @@ class ExportedEstimator:
         self._run, self._inputs = network.runtime.run, network.runtime.inputs
         if INPUT not in self._inputs:
             raise InputError(f"{self._path}: it takes crops of people, not frames: it finds nobody by itself")
-        self.frames = FrameAdapter.from_config(self.cfg)
+        self.frames = replace(FrameAdapter.from_config(self.cfg), merge=select)
         if device.startswith("cuda"):
             self.frames = replace(self.frames, bytes_per_pixel=0)
         self.skeleton = self.frames.skeleton

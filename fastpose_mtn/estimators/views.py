@@ -53,6 +53,21 @@ def view_image(frame: np.ndarray, view: View) -> np.ndarray:
     return cv2.flip(image, 1) if view.mirrored else image
 
 
+def join_views(views: Sequence[PersonDetections]) -> PersonDetections:
+    """The people (NumPy) of several views, one view's after the other's."""
+    boxes, scores, keypoints = (
+        np.concatenate([getattr(people, name) for people in views])
+        for name in ("boxes", "scores", "keypoints")
+    )
+    embeddings = [people.embeddings for people in views if people.embeddings is not None]
+    return PersonDetections(
+        boxes=boxes,
+        scores=scores,
+        keypoints=keypoints,
+        embeddings=np.concatenate(embeddings) if embeddings else None,
+    )
+
+
 def merge_views(
     views: Sequence[PersonDetections], *, nms_thresh: float, count: int | None
 ) -> PersonDetections:
@@ -66,18 +81,9 @@ def merge_views(
     Returns:
         Best first; a person's joints and identity are those of the view that they were best found in.
     """
-    boxes, scores, keypoints = (
-        np.concatenate([getattr(people, name) for people in views])
-        for name in ("boxes", "scores", "keypoints")
-    )
-    embeddings = [people.embeddings for people in views if people.embeddings is not None]
-    everyone = PersonDetections(
-        boxes=boxes,
-        scores=scores,
-        keypoints=keypoints,
-        embeddings=np.concatenate(embeddings) if embeddings else None,
-    )
-    return everyone[nms(torch.from_numpy(boxes), torch.from_numpy(scores), nms_thresh)[:count].numpy()]
+    everyone = join_views(views)
+    boxes, scores = torch.from_numpy(everyone.boxes), torch.from_numpy(everyone.scores)
+    return everyone[nms(boxes, scores, nms_thresh)[:count].numpy()]
 
 
 def mirror(people: PersonDetections, width: int, skeleton: Skeleton) -> PersonDetections:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastpose_mtn.config import get_cfg
-from fastpose_mtn.ops.pose_nms import PoseNMS, pose_nms
+from fastpose_mtn.ops.pose_nms import PoseNMS, extent_nms, oks_nms, pose_nms
 from fastpose_mtn.skeletons import COCO17, HALPE136, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 
@@ -120,3 +120,37 @@ def test_the_configuration():
         PoseNMS(POSETRACK15, reach=0.0)
     with pytest.raises(ValueError, match=r"TEST\.POSE_NMS\.SHARE: expected a share from 0 to below 1, got 1"):
         PoseNMS(POSETRACK15, share=1.0)
+
+
+def by_whole_matrix(keypoints, scores, sigmas, threshold):
+    """PoseDet's OKS-NMS by its definition: loops over pairs, all similarities."""
+    kept = []
+    for i in np.argsort(-scores, kind="stable"):
+        for j in kept:
+            extents = [max(1024.0, float(np.ptp(keypoints[n, :, :2], axis=0).prod())) for n in (i, j)]
+            square = ((keypoints[i, :, :2] - keypoints[j, :, :2]) ** 2).sum(axis=1)
+            if np.exp(-square / ((2 * sigmas) ** 2 * sum(extents) / 2)).mean() > threshold:
+                break
+        else:
+            kept.append(i)
+    return kept
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.2, 0.3, 0.9])
+def test_oks_nms_is_that_of_the_whole_matrix(threshold):
+    rng = np.random.default_rng(int(threshold * 100))
+    for _ in range(5):
+        people = rng.uniform(0, 200, (6, 1, 2)) + rng.uniform(-40, 40, (6, 17, 2))
+        keypoints = people[rng.integers(0, 6, 60)] + rng.normal(0, 4, (60, 17, 2))
+        scores, sigmas = rng.uniform(0, 1, 60).round(1), np.array(COCO17.sigmas)
+        wanted = by_whole_matrix(keypoints, scores, sigmas, threshold)
+        assert oks_nms(keypoints, scores, sigmas, threshold=threshold).tolist() == wanted
+        assert oks_nms(keypoints, scores, sigmas, threshold=threshold, count=3).tolist() == wanted[:3]
+    assert oks_nms(keypoints[:0], scores[:0], sigmas, threshold=threshold).tolist() == []
+
+
+def test_extents_that_overlap_are_one_person():
+    keypoints = np.array([[[0, 0], [10, 10]], [[0, 0], [10, 8]], [[9, 9], [20, 20]]], np.float64)
+    scores = np.array([0.5, 0.9, 0.7])
+    assert extent_nms(keypoints, scores, threshold=0.5).tolist() == [1, 2]
+    assert extent_nms(keypoints, scores, threshold=0.9).tolist() == [1, 2, 0]

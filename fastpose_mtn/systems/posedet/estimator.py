@@ -103,7 +103,9 @@ class PoseDetEstimator:
             network = build_posedet(cfg)
             load_weights(network, cfg.MODEL.WEIGHTS)
             device = cfg.MODEL.DEVICE if device is None else device
-        return cls(network, frames=FrameAdapter.from_config(cfg), device=device, precision=precision)
+        # all views' people go through the network's own suppression together (section 3.3)
+        frames = replace(FrameAdapter.from_config(cfg), merge=network.suppression)
+        return cls(network, frames=frames, device=device, precision=precision)
 
     def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         """Finds the people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``.

@@ -8,6 +8,7 @@ from tiny_posedet import posedet_config
 
 from fastpose_mtn.build import build_estimator, build_network
 from fastpose_mtn.ops.pose_embedding import embed_poses
+from fastpose_mtn.ops.pose_nms import oks_nms
 from fastpose_mtn.protocols import GivenPersonEstimator, PersonDescriber, TrainableNetwork
 from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import TASKS, Batch, PersonTargets
@@ -240,6 +241,27 @@ def test_the_estimator_locates_and_describes_given_people():
     assert (people.boxes.tolist(), people.keypoints.shape) == (boxes.tolist(), (2, 15, 3))
     np.testing.assert_allclose(np.linalg.norm(estimator.describe(frame, boxes), axis=1), 1, atol=1e-5)
     assert estimator.describe(frame, boxes[:0]).shape == (0, 8)
+
+
+def test_several_views_are_merged_by_poses():
+    """Boxes of two people that overlap stay apart, as their poses differ; the mirror image's joints change sides."""
+    cfg = posedet_config(
+        "TEST.AUG.ENABLED", "True", "TEST.AUG.MIN_SIZES", "[64, 96]", "MODEL.POSEDET.SCORE_THRESH", "0.0",
+        "MODEL.POSEDET.NMS_TOPK", "20", "TEST.POSE_NMS.ENABLED", "False",
+    )  # fmt: skip
+    torch.manual_seed(0)
+    estimator = build_estimator(cfg, build_network(cfg), device="cpu", precision="fp32")
+    assert len(estimator.frames.views) == 4
+    given = []
+    object.__setattr__(estimator.frames, "merge", lambda people: given.append(people) or people[:3])
+    (found,) = estimator.estimate([image().permute(1, 2, 0).numpy()])
+    assert len(found) == 3
+    assert len(given[0]) > 20  # of four views, at most 20 each
+    cfg.merge_from_list(["MODEL.POSEDET.NMS_THRESH", "0.0"])
+    estimator = build_estimator(cfg, build_network(cfg), device="cpu", precision="fp32")
+    (kept,) = estimator.estimate([image().permute(1, 2, 0).numpy()])
+    alone = oks_nms(kept.keypoints, kept.scores, np.array(estimator.skeleton.sigmas), threshold=0.0)
+    assert len(alone) == len(kept) < 80
 
 
 def test_targets_of_another_skeleton_and_numbers_that_are_none():
