@@ -1,4 +1,4 @@
-"""PoseDet: one pass that finds people, their joints and their identities, in a time that does not grow with people."""
+"""PoseDet: one pass that finds people, their joints and their identities; hardly anything is computed a person."""
 
 from __future__ import annotations
 
