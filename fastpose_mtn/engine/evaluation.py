@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch.distributed as dist
@@ -69,7 +69,8 @@ def evaluate_dataset(
     Returns:
         By ``KIND/NAME``, in every process the same.
     """
-    describer = estimator if isinstance(estimator, PersonDescriber) and estimator.embedding_dim else None
+    describes = isinstance(estimator, PersonDescriber) and bool(estimator.embedding_dim) and not given_boxes
+    describer = cast(PersonDescriber, estimator) if describes else None
     warn_without_joints(dataset, estimator.skeleton)
     measures = dataset_measures(
         dataset,

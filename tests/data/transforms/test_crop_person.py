@@ -163,3 +163,18 @@ def test_the_configuration_and_what_it_must_not_say():
     cfg.INPUT.RANDOM_FLIP = "vertical"
     with pytest.raises(ValueError, match=r"INPUT\.RANDOM_FLIP: expected horizontal or none, got 'vertical'"):
         build_crop_augmentations(cfg)
+
+
+def test_what_a_configuration_says_of_crops():
+    """The mean colour fills crops in RGB, whatever order the network's is in; published networks' crops are black there."""
+    cfg = get_cfg()
+    assert CropPerson.from_config(cfg).fill_rgb == (124, 116, 104)
+    cfg.merge_from_list(["INPUT.FORMAT", "BGR", "MODEL.PIXEL_MEAN", [103.53, 116.28, 123.675]])
+    assert CropPerson.from_config(cfg).fill_rgb == (124, 116, 104)
+    cfg.merge_from_file("mspn_release")
+    made = CropPerson.from_config(cfg)
+    assert (made.fill_rgb, made.margins, made.scale_range) == ((0, 0, 0), (1.09, 1.135), (0.7, 1.35))
+    assert made.coordinates.plain
+    cfg.INPUT.CROP.DISTRIBUTION = "even"
+    with pytest.raises(ValueError, match="DISTRIBUTION: expected normal or uniform, got 'even'"):
+        CropPerson.from_config(cfg)
