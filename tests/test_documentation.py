@@ -224,7 +224,10 @@ def test_flags_and_files_that_are_named_exist(path):
         "--head",
         "--address",
     }  # pip's, Docker's and Ray's
-    assert named_flags(text) - declared_flags() <= others
+    ours = (
+        re.sub(r"^\|[^|]*\|", "|", text, flags=re.M) if path.name == "alphapose.md" else text
+    )  # theirs are on the left
+    assert named_flags(ours) - declared_flags() <= others
     for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
         assert os.path.exists(path.parent / link), link
     for extra in re.findall(r"\.\[([\w,]+)\]", text):
