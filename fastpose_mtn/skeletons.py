@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -261,6 +262,19 @@ _FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger
 _HAND = ("hand_root", *(f"{finger}{i}" for finger in _FINGERS for i in range(1, 5)))
 _FOOT = ("big_toe", "small_toe", "heel")
 
+
+def _line(*points: int) -> tuple[tuple[str, str], ...]:
+    """Limbs from each of the face's points to the next."""
+    return tuple((f"face_{a}", f"face_{b}") for a, b in pairwise(points))
+
+
+_FACE_LINES = (
+    *_line(*range(17)), *_line(*range(17, 22)), *_line(*range(22, 27)),  # jaw, brows
+    *_line(*range(27, 31)), *_line(*range(31, 36)),  # nose
+    *_line(*range(36, 42), 36), *_line(*range(42, 48), 42),  # eyes
+    *_line(*range(48, 60), 48), *_line(*range(60, 68), 60),  # lips
+)  # fmt: skip
+
 HALPE136 = Skeleton(
     name="HALPE136",
     joints=(
@@ -273,7 +287,7 @@ HALPE136 = Skeleton(
         *_ARMS_AND_LEGS, ("head", "neck"), ("neck", "hip"), *_both(("*neck", "shoulder"), ("*hip", "hip")), *_FACE_LIMBS,
         *_both(("ankle", "big_toe"), ("ankle", "small_toe"), ("ankle", "heel")),
         *_both(*(("hand_root", f"{finger}1") for finger in _FINGERS)),
-        *_both(*((f"{finger}{i}", f"{finger}{i + 1}") for finger in _FINGERS for i in range(1, 4))),
+        *_both(*((f"{finger}{i}", f"{finger}{i + 1}") for finger in _FINGERS for i in range(1, 4))), *_FACE_LINES,
     ),
     sigmas=(*_FACE_SIGMAS, *_PAIRED_SIGMAS, 0.08, 0.08, 0.08, *[0.089] * 6, *[0.015] * 110),
     source="Halpe Full-Body 136; sigmas of its evaluation API",

@@ -134,3 +134,18 @@ def test_whole_bodies_and_parts_of_halpe():
     assert moved[20:26].tolist() == [17, 20, 18, 21, 19, 22]  # feet by their names
     assert moved[26:].tolist() == list(range(23, 133))
     assert moved[17:20].tolist() == [0, 0, 0]  # no head, neck and hip
+
+
+def test_a_faces_lines_are_closed_at_eyes_and_lips_and_mirror_into_themselves():
+    for name in ("HALPE136", "COCO_WHOLEBODY133"):
+        skeleton = get_skeleton(name)
+        first = skeleton.index("face_0")
+        lines = {
+            frozenset(limb) for limb in skeleton.limb_indices if min(limb) >= first and max(limb) < first + 68
+        }
+        lines = {limb for limb in lines if all(skeleton.joints[i].startswith("face_") for i in limb)}
+        assert len(lines) == 16 + 4 + 4 + 3 + 4 + 6 + 6 + 12 + 8
+        assert {frozenset(skeleton.flip_permutation[i] for i in limb) for limb in lines} == lines
+        assert {first + 36, first + 41} in lines  # the eye
+        assert {first + 16, first + 17} not in lines  # jaw and brow are apart
+    assert not any(joint.startswith("face_") for limb in get_skeleton("HALPE68").limbs for joint in limb)

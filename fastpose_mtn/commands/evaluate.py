@@ -1,11 +1,12 @@
-"""``python -m fastpose_mtn.evaluation``: PoseTrack's or MOTChallenge's figures for results."""
+"""``python -m fastpose_mtn.evaluation``: PoseTrack's, MOTChallenge's or whole bodies' figures for results."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args = _parser().parse_args(arguments)
         if args.format == "mot":
             _evaluate_mot(args)
+            return
+        if args.format == "wholebody":
+            _evaluate_wholebody(args)
             return
         if args.benchmark:
             raise InputError(
@@ -71,11 +75,7 @@ def _evaluate_mot(args: Namespace) -> None:
     """MOTChallenge's files: prints the table, and writes ``metrics.json``."""
     from fastpose_mtn.evaluation.mot.sequences import evaluate_mot, table
 
-    for flag in ("images", "detections", "ap_only", "latex"):
-        if getattr(args, flag):
-            raise InputError(
-                f"--{flag.replace('_', '-')}: is of PoseTrack's evaluation; leave it out with --format mot"
-            )
+    _refuse_posetracks_flags(args)
     figures = evaluate_mot(
         args.gt,
         args.pred,
@@ -83,9 +83,41 @@ def _evaluate_mot(args: Namespace) -> None:
         warn=lambda text: print(f"warning: {text}", file=sys.stderr),
     )
     print(table(figures))
-    if args.output:
-        args.output.mkdir(parents=True, exist_ok=True)
-        path = args.output / "metrics.json"
+    _write_figures(figures, args.output)
+
+
+def _evaluate_wholebody(args: Namespace) -> None:
+    """COCO-WholeBody's and Halpe's files: prints AP and AR of each part, and writes ``metrics.json``."""
+    from fastpose_mtn.evaluation.coco.wholebody import evaluate_wholebody_files
+
+    if args.benchmark:
+        raise InputError(f"--benchmark {args.benchmark}: is MOTChallenge's; leave it out")
+    _refuse_posetracks_flags(args)
+    try:
+        figures = evaluate_wholebody_files(args.gt, args.pred)
+    except OSError as error:
+        raise InputError(f"{error.filename}: {error.strerror}") from error
+    columns = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR")
+    print("".join(f"{word:>11}" for word in columns))
+    for part in dict.fromkeys(name.partition("/")[0] for name in figures):
+        values = [figures[f"{part}/{column}"] for column in columns]
+        print("".join(f"{'-' if math.isnan(v) else f'{100 * v:.1f}':>11}" for v in values) + f"  {part}")
+    _write_figures({name: None if math.isnan(v) else v for name, v in figures.items()}, args.output)
+
+
+def _refuse_posetracks_flags(args: Namespace) -> None:
+    for flag in ("images", "detections", "ap_only", "latex"):
+        if getattr(args, flag):
+            raise InputError(
+                f"--{flag.replace('_', '-')}: is of PoseTrack's evaluation; leave it out with --format {args.format}"
+            )
+
+
+def _write_figures(figures: Mapping[str, object], folder: Path | None) -> None:
+    """Writes ``metrics.json`` where ``--output`` names a folder."""
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "metrics.json"
         write_text(path, json.dumps(figures, indent=1, allow_nan=False) + "\n")
         print(f"\nwritten: {path}")
 
@@ -94,7 +126,8 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         "fastpose evaluate",
         "Compares results with ground truth. PoseTrack's: AP and MOT as poseval gives them, and identity switches, IDF1 "
-        "and HOTA beside them. MOTChallenge's (--format mot): HOTA, MOTA and IDF1 as TrackEval gives them.",
+        "and HOTA beside them. MOTChallenge's (--format mot): HOTA, MOTA and IDF1 as TrackEval gives them. Whole bodies "
+        "(--format wholebody, COCO-WholeBody's and Halpe's files): AP of body, feet, face and hands as their own APIs give it.",
         examples=(
             "fastpose evaluate --gt drawn/annotations --pred results",
             "fastpose evaluate --gt drawn/annotations --pred results --output scores   metrics.json and report.html too",
@@ -102,7 +135,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--format",
-        choices=("posetrack", "mot"),
+        choices=("posetrack", "mot", "wholebody"),
         default="posetrack",
         help="of the files (default: posetrack)",
     )
@@ -110,15 +143,16 @@ def _parser() -> ArgumentParser:
         "--gt",
         required=True,
         type=Path,
-        metavar="DIR|gt.txt",
-        help="ground truth, one JSON file a sequence; of MOTChallenge gt.txt, or a folder of SEQUENCE/gt/gt.txt",
+        metavar="DIR|gt.txt|FILE.json",
+        help="ground truth, one JSON file a sequence; of MOTChallenge gt.txt, or a folder of SEQUENCE/gt/gt.txt; of whole "
+        "bodies a file of annotations",
     )
     parser.add_argument(
         "--pred",
         required=True,
         type=Path,
         metavar="DIR|FILE",
-        help="results, files of the same names; of MOTChallenge a file, or a folder of SEQUENCE.txt",
+        help="results, files of the same names; of MOTChallenge a file, or a folder of SEQUENCE.txt; of whole bodies a file",
     )
     parser.add_argument(
         "--benchmark",

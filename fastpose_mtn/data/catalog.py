@@ -1,7 +1,7 @@
 """Datasets by the names that ``DATASETS.TRAIN`` and ``DATASETS.TEST`` use.
 
 * ``synthetic://LABEL?seeds=A-B&...``: drawn on the fly, see ``SyntheticSpec``.
-* ``json://ANNOTATIONS?images=FOLDER[&format=coco|posetrack|halpe][&tasks=T+T][&domain=D][&category=NAME,NAME]``:
+* ``json://ANNOTATIONS?images=FOLDER[&format=coco|posetrack|halpe|wholebody][&tasks=T+T][&domain=D][&category=NAME,NAME]``:
   COCO-style JSON of one's own; ``category`` names the categories that are people's, where it cannot be told.
 * ``crops://FOLDER?split=A-B&...``: collages of person crops, one folder a person, see ``CropsSpec``.
 * the names in ``DATASETS``: public datasets under the folder that the environment variable
@@ -23,12 +23,12 @@ from urllib.parse import parse_qsl
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.coco.dataset import CocoJsonDataset
 from fastpose_mtn.data.coco.records import CocoJsonFormat
+from fastpose_mtn.data.coco.wholebody import HALPE, WHOLEBODY
 from fastpose_mtn.data.crops.dataset import CropsDataset, CropsSpec
 from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.data.person_search import cuhk_sysu_queries_of, prw_queries_of
 from fastpose_mtn.data.sample import parse_tasks
 from fastpose_mtn.data.synthetic.images import SyntheticDataset, SyntheticSpec
-from fastpose_mtn.skeletons import HALPE136
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ DATASETS: dict[str, CocoFiles] = {}  # paths start at the datasets' folder
 
 COCO = CocoJsonFormat()
 POSETRACK = CocoJsonFormat(joint_offset=0.0, ignore_unlabelled=True, sequences=True)
-HALPE = CocoJsonFormat(joints=HALPE136.joints)
-_FORMATS = {"coco": COCO, "posetrack": POSETRACK, "halpe": HALPE}
+_FORMATS = {"coco": COCO, "posetrack": POSETRACK, "halpe": HALPE, "wholebody": WHOLEBODY}
 
 
 def register_coco_json(
@@ -143,6 +142,13 @@ for _split in ("train", "val"):
         f"posetrack17_{_split}", f"posetrack17/posetrack18_annotations/{_split}", "posetrack17", POSETRACK
     )
 register_coco_json("mpii_train", "mpii/mpii_train.json", "mpii/images", MPII)
+for _split in ("train", "val"):
+    register_coco_json(
+        f"coco_wholebody_{_split}",
+        f"coco/annotations/coco_wholebody_{_split}_v1.0.json",
+        f"coco/{_split}2017",
+        WHOLEBODY,
+    )
 for _split in ("train", "val", "trainval", "test"):
     register_coco_json(f"crowdpose_{_split}", f"crowdpose/json/crowdpose_{_split}.json", "crowdpose/images")
 for _name, _images, _queries in (

@@ -42,6 +42,7 @@ _LOG = logging.getLogger("fastpose_mtn")
 # What the tables show, of all the numbers that are written.
 _TABLES = (
     ("box/AP", "box/AP50", "box/AP75", "keypoint/AP", "keypoint/AP50", "keypoint/AP75", "keypoint/AR"),
+    ("wholebody/AP", "body/AP", "foot/AP", "face/AP", "hand/AP", "lefthand/AP", "righthand/AP"),
     ("posetrack/AP", "posetrack/MOTA", "posetrack/IDF1", "posetrack/HOTA", "posetrack/num_switches"),
     ("search/mAP", "search/top1", "search/top5", "search/top10"),
 )

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fastpose_mtn.data.coco.wholebody import PART_FIELDS
 from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
 from fastpose_mtn.data.posetrack.records import posetrack18_image_id
 from fastpose_mtn.files import JsonArray, PartialFile, compact_json
@@ -153,13 +154,17 @@ class _RecordList:
             self._file.abandon()
 
 
+_WITH_COCO_STYLE_RESULTS = ("CROWDPOSE14", "HALPE26", "HALPE68", "HALPE136", "COCO_WHOLEBODY133")
+
+
 class CocoResultsWriter:
     """COCO's list of results, as ``COCO.loadRes`` reads it, with a ``track_id`` and an image's ``file_name`` more.
 
     An image's id is its number (``000000000785.jpg`` is 785), PoseTrack's id for a sequence that has
     one, else the frame's index. COCO counts joints in pixel indices, so 0.5 is taken off. Skeletons of
     body joints are written as COCO's 17; what COCO lacks is dropped, what they lack is zero. Skeletons
-    with their own COCO-style benchmark, CrowdPose's and Halpe's, are written as they are.
+    with their own COCO-style benchmark, CrowdPose's and Halpe's, are written as they are, and COCO-WholeBody's in its
+    fields: feet, face and hands beside ``keypoints``.
     """
 
     def __init__(self, path: Path, *, sequence: str, skeleton: Skeleton) -> None:
@@ -167,7 +172,12 @@ class CocoResultsWriter:
         self._records = _RecordList(path)
         self._sequence = sequence
         self._skeleton = skeleton
-        self._target = skeleton if skeleton.name in ("CROWDPOSE14", "HALPE136") else COCO17
+        self._target = skeleton if skeleton.name in _WITH_COCO_STYLE_RESULTS else COCO17
+        self._fields: tuple[str, ...] = ("keypoints",)
+        self._ends: np.ndarray = np.zeros(0, np.int64)
+        if skeleton.name == "COCO_WHOLEBODY133":
+            self._fields += tuple(field for field, _ in PART_FIELDS)
+            self._ends = len(COCO17) + np.cumsum([0, *(count for _, count in PART_FIELDS[:-1])])
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a record for each person, with COCO's joints and coordinates; a frame without people adds none."""
@@ -177,7 +187,10 @@ class CocoResultsWriter:
                 "image_id": posetrack18_image_id(self._sequence, frame.number),
                 "category_id": 1,
                 "bbox": _xywh(people.boxes[i]),
-                "keypoints": _rounded(keypoints[i].ravel()),
+                **{
+                    field: _rounded(part.ravel())
+                    for field, part in zip(self._fields, np.split(keypoints[i], self._ends), strict=True)
+                },
                 "score": round(float(people.scores[i]), 5),
                 "track_id": int(people.track_ids[i]),
                 **_mark(interpolated),

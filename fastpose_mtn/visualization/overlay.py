@@ -18,6 +18,7 @@ _OUTLINE: Colour = (25, 25, 25)
 _SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel, so a slow joint glides instead of jumping
 _IDENTITIES = 36  # colours before they repeat
 _JUMP = (0.6, 2.0)  # heights, at once and with every second, beyond which a trail ends: nobody runs so fast
+_FINE = 0.4  # of other joints' and limbs' size: the many of a face and of hands
 _LIMITS = (-30_000.0, 60_000.0)  # pixels: a wild joint far outside must not overflow OpenCV's coordinates
 
 
@@ -40,6 +41,9 @@ class Overlay:
     def __init__(self, skeleton: Skeleton, *, joint_thresh: float = 0.2, trail_s: float = 1.0) -> None:
         self._limbs = skeleton.limb_indices
         self._limb_colours = [SIDE_COLOURS[_side_of_limb(skeleton, limb)] for limb in skeleton.limbs]
+        fine = {i for part in ("face", "hands") for i in skeleton.parts[part]}
+        self._limb_sizes = [_FINE if {a, b} <= fine else 1.0 for a, b in self._limbs]
+        self._joint_sizes = [_FINE if i in fine else 1.0 for i in range(len(skeleton))]
         self._joint_colours = [SIDE_COLOURS[skeleton.side(joint)] for joint in skeleton.joints]
         self._joint_thresh = joint_thresh
         self._trail_s = trail_s
@@ -127,18 +131,22 @@ class Overlay:
         height = float(box[3] - box[1])
         thickness = min(max(round(height / 90), 1), 3 * unit)  # a distant person must not become a blob
         radius = min(max(height / 70, 1.3), 4.0 * unit)
-        for (a, b), colour in zip(self._limbs, self._limb_colours, strict=True):
+        for (a, b), colour, size in zip(self._limbs, self._limb_colours, self._limb_sizes, strict=True):
             weaker = min(confidences[a], confidences[b])
             if weaker > self._joint_thresh:
-                cv2.line(canvas, points[a], points[b], colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+                width = max(round(thickness * size), 1)
+                cv2.line(canvas, points[a], points[b], colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
             elif weaker > 0:
                 cv2.line(canvas, points[a], points[b], _faded(colour), 1, cv2.LINE_AA, _SUBPIXEL_BITS)
-        for point, confidence, colour in zip(points, confidences, self._joint_colours, strict=True):
+        for point, confidence, colour, size in zip(
+            points, confidences, self._joint_colours, self._joint_sizes, strict=True
+        ):
             if confidence > self._joint_thresh:
-                _circle(canvas, point, radius + 0.8, _OUTLINE, cv2.FILLED)
-                _circle(canvas, point, radius, colour, cv2.FILLED)
+                if size == 1.0:  # of a face's points an outline would leave nothing to be seen
+                    _circle(canvas, point, radius + 0.8, _OUTLINE, cv2.FILLED)
+                _circle(canvas, point, size * radius, colour, cv2.FILLED)
             elif confidence > 0:
-                _circle(canvas, point, radius + 0.8, colour, 1)
+                _circle(canvas, point, size * (radius + 0.8), colour, 1)
 
 
 def _is_jump(before: tuple[float, np.ndarray], now: tuple[float, np.ndarray], height: float) -> bool:

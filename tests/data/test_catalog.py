@@ -56,7 +56,7 @@ def test_public_names_take_tasks_too(mine, tmp_path, monkeypatch):
     ("name", "text"),
     [
         ("json://a.json", r"dataset json://a.json: expected json://ANNOTATIONS\?images=FOLDER"),
-        ("json://a.json?images=b&format=voc", r"\[&format=coco\|posetrack\|halpe\]"),
+        ("json://a.json?images=b&format=voc", r"\[&format=coco\|posetrack\|halpe\|wholebody\]"),
         ("json://a.json?images=b&pictures=c", r"expected json://ANNOTATIONS\?images=FOLDER"),
         ("json://a.json?images=b&tasks=masks", r"tasks are \['masks'\], expected some of"),
         (

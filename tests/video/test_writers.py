@@ -8,7 +8,15 @@ import pytest
 from pycocotools.coco import COCO
 
 from fastpose_mtn.data.posetrack.records import posetrack18_image_id
-from fastpose_mtn.skeletons import COCO17, CROWDPOSE14, MPII16, PERSON19, POSETRACK15
+from fastpose_mtn.skeletons import (
+    COCO17,
+    COCO_WHOLEBODY133,
+    CROWDPOSE14,
+    HALPE26,
+    MPII16,
+    PERSON19,
+    POSETRACK15,
+)
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.writers import FORMATS, open_writer
@@ -198,6 +206,25 @@ def test_one_network_gives_cocos_and_posetracks_joints(tmp_path):
 def test_crowdpose_results_keep_crowdposes_joints(tmp_path):
     (person,) = json.loads(coco_results(tmp_path, [5], CROWDPOSE14).read_text())
     assert len(person["keypoints"]) == 14 * 3
+
+
+def test_whole_bodies_results_are_in_their_benchmarks_fields(tmp_path):
+    (person,) = json.loads(coco_results(tmp_path, [5], COCO_WHOLEBODY133).read_text())
+    first = 0
+    fields = (
+        ("keypoints", 17),
+        ("foot_kpts", 6),
+        ("face_kpts", 68),
+        ("lefthand_kpts", 21),
+        ("righthand_kpts", 21),
+    )
+    for field, count in fields:
+        x = np.reshape(person[field], (count, 3))[:, 0]
+        assert x.tolist() == [9.5 + k for k in range(first, first + count)]
+        first += count
+    (person,) = json.loads(coco_results(tmp_path, [5], HALPE26, "feet").read_text())
+    assert len(person["keypoints"]) == 26 * 3
+    assert "foot_kpts" not in person
 
 
 def test_alphaposes_results_have_every_joint_and_the_tracks_id(tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastpose_mtn.skeletons import POSETRACK15, SKELETONS
+from fastpose_mtn.skeletons import HALPE136, POSETRACK15, SKELETONS
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.visualization.overlay import SIDE_COLOURS, Overlay, identity_colour
 
@@ -119,3 +119,24 @@ def test_every_skeleton_is_drawn(skeleton):
     joints = {name: (50 + i % 40, 40 + i % 100) for i, name in enumerate(skeleton.joints)}
     drawn = draw(person(joints=joints, skeleton=skeleton), overlay=Overlay(skeleton))
     assert (drawn != GREY).any()
+
+
+def test_faces_and_hands_are_fine():
+    """A near person's wrist is a thick dot, a finger's joint a small one without an outline, its line thin."""
+    box = (40, 30, 440, 730)
+
+    def covered(joints):
+        who = person(box=box, joints=joints, skeleton=HALPE136)
+        bare = person(box=box, joints={}, skeleton=HALPE136)
+        drawn, empty = (
+            draw(p, overlay=Overlay(HALPE136), size_hw=(800, 900)).astype(int) for p in (who, bare)
+        )
+        return int((drawn != empty).any(axis=2).sum())
+
+    wrist = covered({"left_wrist": (200, 300)})
+    for joint in ("face_30", "left_thumb4"):
+        assert 0 < covered({joint: (200, 300)}) < 0.3 * wrist
+    arm = covered({"left_elbow": (100, 300), "left_wrist": (300, 300)})
+    finger = covered({"left_thumb3": (100, 300), "left_thumb4": (300, 300)})
+    jaw = covered({"face_3": (100, 300), "face_4": (300, 300)})
+    assert jaw == finger < 0.6 * arm

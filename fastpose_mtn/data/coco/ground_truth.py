@@ -57,7 +57,10 @@ def read_coco_labels(path: Path, form: CocoJsonFormat, problems: Problems) -> Co
         InputError: the file cannot be meant; names file, record, field and the remedy.
         OSError: it cannot be read.
     """
-    file = read_label_file(path, replace(form.rules, wants_files=False), problems)
+    # Evaluations take every v above 0 as labelled.
+    labelled_from = None if form.labelled_from is None else 0.0
+    rules = replace(form.rules, wants_files=False, labelled_from=labelled_from)
+    file = read_label_file(path, rules, problems)
     entries, annotations = file.images.entries, file.people.annotations
     if file.num_lost and not annotations:
         lost = "; ".join(problems.lines())

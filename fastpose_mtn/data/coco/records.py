@@ -41,6 +41,7 @@ class CocoJsonFormat:
             None where that folder lacks the protocol's files; see ``PoseDataset.queries``.
         domain: see ``PoseDataset``; "": the dataset's name.
         people: the categories that are people's, by name or id; (): those called person and the like.
+        part_fields, labelled_from: see ``LabelRules``.
     """
 
     joint_offset: float = 0.5
@@ -51,6 +52,8 @@ class CocoJsonFormat:
     queries: Callable[[Path, int | None], list[PersonSearchQuery] | None] | None = None
     domain: str = ""
     people: tuple[str, ...] = ()
+    part_fields: tuple[tuple[str, int], ...] = ()
+    labelled_from: float | None = None
 
     @property
     def rules(self) -> LabelRules:
@@ -60,6 +63,8 @@ class CocoJsonFormat:
             people=self.people,
             wants_joints=self.tasks is None or "keypoints" in self.tasks,
             joint_offset=self.joint_offset,
+            part_fields=self.part_fields,
+            labelled_from=self.labelled_from,
         )
 
 

@@ -215,29 +215,50 @@ class PeopleReader:
         wrong: dict[int, str] = {}
         for key, columns in self._categories.columns.items():
             own = [row for row, a in enumerate(kept) if a.category == key]
-            rows = [row for row in own if not is_missing(kept[row].fields.get("keypoints"))]
-            if self._rules.poseval and len(rows) < len(own):
-                self._count_without_keypoints([kept[row] for row in sorted(set(own) - set(rows))])
-            values = [self._flat(kept[row]) for row in rows]
-            if not len(columns):
-                self._refuse_unnamed([(kept[row], v) for row, v in zip(rows, values, strict=True)])
-                continue
-            parts = f"x, y, v for each of the {len(columns)} joints of the category"
-            numbers, errors = number_rows(values, 3 * len(columns), "keypoints", parts)
-            wrong |= {rows[row]: text for row, text in errors.items()}
-            joints[np.array(rows, np.int64)[:, None], columns] = numbers.reshape(-1, len(columns), 3)
+            for field, part in self._joint_fields(columns):
+                rows = [row for row in own if not is_missing(kept[row].fields.get(field))]
+                if self._rules.poseval and len(rows) < len(own):
+                    self._count_without_keypoints([kept[row] for row in sorted(set(own) - set(rows))])
+                values = [self._flat(kept[row], field) for row in rows]
+                if not len(columns):
+                    self._refuse_unnamed([(kept[row], v) for row, v in zip(rows, values, strict=True)])
+                    continue
+                parts = f"x, y, v for each of the {len(part)} joints of the category"
+                numbers, errors = number_rows(values, 3 * len(part), field, parts)
+                wrong |= {rows[row]: text for row, text in errors.items()}
+                joints[np.array(rows, np.int64)[:, None], part] = numbers.reshape(-1, len(part), 3)
         self._clear_bad_joints(kept, joints)
+        if self._rules.labelled_from is not None:
+            self._settle_shares(kept, joints, self._rules.labelled_from)
         if not self._rules.poseval:
             for row, joint in np.argwhere(~np.isin(joints[..., 2], (0, 1, 2))).tolist():
                 wrong.setdefault(row, f"keypoints: expected v of 0, 1 or 2, got {joints[row, joint, 2]:g}")
         return joints, wrong
 
+    def _joint_fields(self, columns: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """The fields that hold a category's joints, each with the columns of its own; ``keypoints`` has the rest."""
+        sizes = [count for _, count in self._rules.part_fields]
+        parts = np.split(columns, len(columns) - np.cumsum(sizes[::-1])[::-1]) if sizes else [columns]
+        names = ["keypoints", *(field for field, _ in self._rules.part_fields)]
+        return list(zip(names, parts, strict=True))
+
+    def _settle_shares(self, kept: Sequence[Annotation], joints: np.ndarray, labelled_from: float) -> None:
+        """Makes v from 0 to 2 one of 0, 1 and 2, in place; others stay for whoever refuses them."""
+        v = joints[..., 2]
+        share = (v > 0) & (v < 2) & (v != 1)
+        for row in np.flatnonzero(share.any(axis=1)).tolist():
+            self._problems.add(
+                REPAIRED, f"annotations with joints whose v is a share, labelled from {labelled_from:g} on",
+                self.place(kept[row]),
+            )  # fmt: skip
+        v[share] = np.where(v[share] > 1.5, 2, np.where(v[share] >= labelled_from, 1, 0))
+
     def _count_without_keypoints(self, annotations: Sequence[Annotation]) -> None:
         for annotation in annotations:
             self._problems.add(KEPT, "annotations without keypoints", self.place(annotation))
 
-    def _flat(self, annotation: Annotation) -> object:
-        values = annotation.fields["keypoints"]
+    def _flat(self, annotation: Annotation, field: str) -> object:
+        values = annotation.fields[field]
         if not isinstance(values, list) or not isinstance(values[0], list):
             return values
         if all(isinstance(v, list) and len(v) == 3 for v in values):
@@ -292,6 +313,7 @@ class PeopleReader:
         if not (self._rules.wants_joints and self._categories.joints):
             return
         labelled = joints[..., 2] > 0
+        counted = len(self._categories.joints) - sum(count for _, count in self._rules.part_fields)
         for row in np.flatnonzero(
             (labelled & (joints[..., :2] == 0).all(axis=2)).any(axis=1) & usable
         ).tolist():
@@ -299,7 +321,7 @@ class PeopleReader:
                 KEPT, "annotations that label joints at exactly 0, 0 (v of a joint that is not labelled is 0)",
                 self.place(kept[row]),
             )  # fmt: skip
-        counts = labelled.sum(axis=1).tolist()
+        counts = labelled[:, :counted].sum(axis=1).tolist()  # num_keypoints is that of the field keypoints
         for row, (annotation, count) in enumerate(zip(kept, counts, strict=True)):
             said = annotation.fields.get("num_keypoints")
             if said is not None and said != count and usable[row]:

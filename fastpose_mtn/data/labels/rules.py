@@ -17,6 +17,9 @@ class LabelRules:
         poseval: PoseTrack's protocol, which evaluates whoever is listed: nobody is left out for want of a box,
             boxes and joints may lie anywhere, and a joint's v may be any number.
         joint_offset: pixels from a joint's numbers to its continuous coordinates: 0.5 where they are pixel indices.
+        part_fields: fields that hold joints besides ``keypoints``, and how many: the last of ``joints``, in this order.
+        labelled_from: v may be any number from 0 to 2; joints of this v and above are labelled, from 1.5 visible. None:
+            v is 0, 1 or 2.
     """
 
     joints: tuple[str, ...] | None = None
@@ -25,3 +28,5 @@ class LabelRules:
     wants_files: bool = True
     poseval: bool = False
     joint_offset: float = 0.5
+    part_fields: tuple[tuple[str, int], ...] = ()
+    labelled_from: float | None = None

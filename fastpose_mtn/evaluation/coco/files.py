@@ -46,7 +46,11 @@ def read_coco_ground_truth(path: str | Path, skeleton: Skeleton) -> CocoLabels:
 
 
 def read_coco_results(
-    results: str | Path | Sequence[dict[str, Any]], skeleton: Skeleton, labels: CocoLabels
+    results: str | Path | Sequence[dict[str, Any]],
+    skeleton: Skeleton,
+    labels: CocoLabels,
+    *,
+    name: str = "results",
 ) -> list[dict[str, Any]]:
     """A COCO results file, or its records, checked, with the ids of ``labels``.
 
@@ -56,6 +60,7 @@ def read_coco_results(
         results: the JSON file or the records themselves, which are not changed.
         skeleton: what the joints must be of.
         labels: a result of any other image is an error.
+        name: of the records, for messages.
 
     Raises:
         ValueError: it is not such a file; names file, record, field and the remedy.
@@ -63,7 +68,7 @@ def read_coco_results(
     if isinstance(results, (str, Path)):
         name, records = str(results), _read_json(Path(results))
     else:
-        name, records = "results", list(results)
+        records = list(results)
     if not isinstance(records, list):
         raise ValueError(f"{name}: expected COCO results, a list of records, got {_kind(records)}")
     people, problems = [], Problems()

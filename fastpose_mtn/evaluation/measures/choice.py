@@ -19,6 +19,8 @@ from fastpose_mtn.evaluation.coco.average_precision import (
     detections_to_coco_results,
     evaluate_coco_labels,
 )
+from fastpose_mtn.evaluation.coco.files import read_coco_results
+from fastpose_mtn.evaluation.coco.wholebody import evaluate_parts, joints_of_parts
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage, Measure
 from fastpose_mtn.evaluation.measures.search import SearchMeasure
 from fastpose_mtn.evaluation.measures.tracking import TrackingMeasure
@@ -79,7 +81,7 @@ class PoseMeasure:
         return image.image_id, image.size_hw, image.targets, replace(found, embeddings=None)
 
     def evaluate(self, entries: Sequence[PoseEntry]) -> dict[str, float]:
-        """``box/AP``, ``keypoint/AP`` and so on, see ``CocoEvaluator.evaluate``."""
+        """``box/AP``, ``keypoint/AP`` and so on, see ``CocoEvaluator.evaluate``; whole bodies by part too."""
         if self._official:
             results = [
                 record
@@ -88,7 +90,12 @@ class PoseMeasure:
                     image_id, replace(found, keypoints=self._skeleton.convert(found.keypoints, self._own))
                 )
             ]
-            return evaluate_coco_labels(self._dataset.coco_labels(), results, self._own)
+            labels = self._dataset.coco_labels()
+            figures = evaluate_coco_labels(labels, results, self._own)
+            if not joints_of_parts(self._own):
+                return figures
+            people = read_coco_results(results, self._own, labels)
+            return figures | evaluate_parts(labels, self._own, people, self._own)
         evaluator = CocoEvaluator(self._skeleton)
         for entry in entries:
             evaluator.add(*entry)
