@@ -214,6 +214,8 @@ def test_configuration_keys_exist_and_take_the_values_shown(path):
 @BY_NAME
 def test_flags_and_files_that_are_named_exist(path):
     text = path.read_text()
+    if path.name == "alphapose.md":  # the first column has that program's
+        text = re.sub(r"^\|[^|]*\|", "|", text, flags=re.M)
     others = {
         "--no-deps",
         "--index-url",
