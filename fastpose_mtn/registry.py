@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import operator
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fastpose_mtn.errors import InputError, did_you_mean
-from fastpose_mtn.protocols import System, TrackerFactory
+
+if TYPE_CHECKING:  # they bring torch, and commands ask for names alone before they work
+    from fastpose_mtn.protocols import System, TrackerFactory
 
 T = TypeVar("T")
 
