@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 
 from fastpose_mtn.data.catalog import build_dataset
+from fastpose_mtn.data.coco.wholebody import PART_FIELDS
 from fastpose_mtn.data.synthetic import write_dataset
 from fastpose_mtn.data.transforms.joints import convert_people
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.evaluation.coco.wholebody import evaluate_wholebody_files
 from fastpose_mtn.evaluation.measures.choice import PoseMeasure, dataset_measures
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.measures.search import SearchMeasure
 from fastpose_mtn.evaluation.measures.tracking import TrackingMeasure
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
-from fastpose_mtn.skeletons import COCO17, PERSON19, POSETRACK15
+from fastpose_mtn.skeletons import COCO17, COCO_WHOLEBODY133, HALPE136, PERSON19, POSETRACK15
 from fastpose_mtn.structures import PersonDetections, PersonTargets
 from fastpose_mtn.tracking.flow import FlowTracker
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
@@ -281,3 +283,38 @@ def test_only_the_first_image_of_a_person_is_described():
     assert asked[-1] == (0, [0.0])
     with pytest.raises(ValueError, match="identity vectors: MODEL.REID_ON True"):
         measure.entry(replace(pairs[0][0], describe=None), pairs[0][1])
+
+
+def test_whole_bodies_are_measured_by_part(tmp_path):
+    """With more joints than the labels' too: the same as for a file of results."""
+    rng = np.random.default_rng(0)
+    joints = np.column_stack([rng.uniform(20, 80, (133, 2)), np.full(133, 2)])
+    label = {"id": 1, "image_id": 7, "category_id": 1, "iscrowd": 0, "bbox": [10, 10, 80, 80], "area": 6000}
+    first = 0
+    for field, count in (("keypoints", 17), *PART_FIELDS):
+        label[field] = joints[first : first + count].ravel().tolist()
+        first += count
+    content = {
+        "images": [{"id": 7, "file_name": "a.jpg", "width": 100, "height": 100}],
+        "annotations": [label],
+    }
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps({**content, "categories": [{"id": 1, "name": "person"}]}))
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((100, 100, 3), np.uint8))
+    dataset = build_dataset(f"json://{path}?images={tmp_path}&format=wholebody", training=False)
+
+    moved = (
+        joints + np.array([0.5, 0.5, 0]) + np.column_stack([rng.normal(0, 1.5, (133, 2)), np.full(133, -1.2)])
+    )
+    keypoints = COCO_WHOLEBODY133.convert(moved[None].astype(np.float32), HALPE136)
+    box, score = np.float32([[10, 10, 90, 90]]), np.float32([0.9])
+    found = PersonDetections(box, score, keypoints)
+    measure = PoseMeasure(dataset, HALPE136)
+    seen = EvaluatedImage(0, 7, (100, 100), dataset.targets(0))
+    figures = measure.evaluate([measure.entry(seen, found)])
+    flat = (moved - np.array([0.5, 0.5, 0])).astype(np.float32).ravel().tolist()
+    result = {"image_id": 7, "category_id": 1, "bbox": [10, 10, 80, 80], "keypoints": flat, "score": 0.9}
+    expected = evaluate_wholebody_files(path, [result])
+    assert {name: figures[name] for name in expected} == pytest.approx(expected, nan_ok=True)
+    assert 0 < figures["wholebody/AP"] < figures["body/AP"]
+    assert figures["keypoint/AP"] == figures["wholebody/AP"]
