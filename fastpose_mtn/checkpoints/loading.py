@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 import yaml
@@ -35,6 +35,9 @@ _TORCHVISION_CONFIG = str(PACKAGED_CONFIGS / "keypoint_rcnn_R50_FPN_torchvision.
 _TORCHVISION_NAMES = {"keypointrcnn_resnet50_fpn": "KeypointRCNN_ResNet50_FPN_Weights"}
 # Trained only: a network finds and describes people without it, and its size depends on the training data.
 _TRAINING_ONLY = ("roi_heads.reid_head.classifier.", "head.identity.classifier.")
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @runtime_checkable
@@ -178,6 +181,25 @@ def portable_config(cfg: CfgNode) -> CfgNode:
     portable.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0
     portable.MODEL.TIMM.PRETRAINED = False
     return portable
+
+
+def load_network(cfg: CfgNode, build: Callable[[CfgNode], Network], source: str | Path) -> Network:
+    """A network to run, not to train: with all of its weights, and without what serves training only.
+
+    Args:
+        cfg: of the network.
+        build: makes it.
+        source: see ``load_weights``.
+
+    Raises:
+        ValueError: as of ``load_weights``.
+    """
+    cfg = cfg.clone()
+    cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
+    cfg.MODEL.TIMM.PRETRAINED = False
+    network = build(cfg)
+    load_weights(network, source)
+    return network
 
 
 def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -> LoadReport:

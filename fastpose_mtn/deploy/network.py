@@ -106,7 +106,7 @@ class PortableMTN(nn.Module):
         """Normalises an RGB image (H, W, 3) and pads it like ``MTN.preprocess``: (1, 3, H', W') float32."""
         below, right = ((self.unit - size % self.unit) % self.unit for size in image.shape[:2])
         picture = image.permute(2, 0, 1)
-        if self.model._reverse_channels:
+        if self.model.reverses_channels:
             picture = picture[[2, 1, 0]]
         normal = (picture.float() - self.model.pixel_mean) / self.model.pixel_std
         return F.pad(normal, [0, right, 0, below])[None]

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
+from fastpose_mtn.modeling.image_network import PeopleNetwork
 from fastpose_mtn.modeling.images import normalize_and_pad
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.modeling.rpn import RPN, Candidates
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
-from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTargets
+from fastpose_mtn.structures import Batch, PersonDetections
 from fastpose_mtn.systems.mtn.keypoint_head import head_skeleton
 from fastpose_mtn.systems.mtn.roi_heads import MTNROIHeads, People
 
 
-class MTN(nn.Module):
+class MTN(PeopleNetwork):
     """The multi-task network: backbone, region proposals and heads.
 
     Parameters are named as in Detectron2's GeneralizedRCNN with our heads, so checkpoints are the same.
@@ -56,21 +57,10 @@ class MTN(nn.Module):
         pixel_std: Sequence[float],
         input_format: str = "RGB",
     ) -> None:
-        super().__init__()
-        if input_format not in ("RGB", "BGR"):
-            raise ValueError(f"INPUT.FORMAT: expected RGB or BGR, got {input_format!r}")
-        self._reverse_channels = input_format == "BGR"
+        super().__init__(
+            skeleton=skeleton, pixel_mean=pixel_mean, pixel_std=pixel_std, input_format=input_format
+        )
         self.backbone, self.proposal_generator, self.roi_heads = backbone, proposal_generator, roi_heads
-        self.skeleton = skeleton
-        self.pixel_mean: Tensor
-        self.pixel_std: Tensor
-        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return self.pixel_mean.device
 
     @property
     def num_keypoints(self) -> int:
@@ -82,30 +72,9 @@ class MTN(nn.Module):
         """Numbers of an embedding; None: there is no identity head."""
         return None if self.roi_heads.reid_head is None else self.roi_heads.reid_head.embedding_dim
 
-    def forward(
-        self,
-        images: Sequence[Tensor],
-        targets: Sequence[PersonTargets] | None = None,
-        tasks: Sequence[frozenset[str]] | None = None,
-    ) -> dict[str, Tensor] | list[PersonDetections]:
-        """Computes the losses in training, and finds people otherwise.
-
-        Args:
-            images: each (3, H, W) uint8 or float, 0..255, RGB, of any size.
-            targets: each image's people, in its pixels; needed in training.
-            tasks: which of "boxes", "keypoints" and "identities" each image trains; None: all.
-
-        Returns:
-            In training a dictionary of weighted losses, see ``losses``.
-            In evaluation each image's people, best first, as NumPy arrays in its pixels.
-        """
-        if self.training:
-            if targets is None:
-                raise ValueError("MTN.forward: training needs targets; call .eval() to find people")
-            return self.losses(Batch(images, targets, [TASKS] * len(images) if tasks is None else tasks))
-        with torch.no_grad():
-            batch, sizes = self.preprocess(images)
-            return [one.best_first() for one in to_detections(self.find_people(batch, sizes))]
+    def _people_of(self, images: Sequence[Tensor]) -> list[PersonDetections]:
+        batch, sizes = self.preprocess(images)
+        return [one.best_first() for one in to_detections(self.find_people(batch, sizes))]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Computes the weighted losses, by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.
@@ -156,17 +125,9 @@ class MTN(nn.Module):
             images,
             mean=self.pixel_mean,
             std=self.pixel_std,
-            reverse_channels=self._reverse_channels,
+            reverse_channels=self.reverses_channels,
             unit=self.backbone.size_divisibility,
         )
-
-    def _check(self, batch: Batch) -> None:
-        for index, target in enumerate(batch.targets):
-            if target.keypoints.shape[1] != self.num_keypoints:
-                raise ValueError(
-                    f"MTN.losses: targets of image {index} have {target.keypoints.shape[1]} joints, but the "
-                    f"network's skeleton {self.skeleton.name} has {self.num_keypoints}"
-                )
 
 
 def to_detections(people: People) -> list[PersonDetections]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.image_network import PeopleNetwork
 from fastpose_mtn.modeling.images import normalize_and_pad
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
-from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTargets
+from fastpose_mtn.structures import Batch, PersonDetections
 from fastpose_mtn.systems.posedet.criterion import Criterion, LossSettings
 from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead
 from fastpose_mtn.systems.posedet.neck import HRFPN, FPN3To6, build_neck
@@ -20,7 +21,7 @@ from fastpose_mtn.systems.posedet.start import ColdStart
 from fastpose_mtn.systems.posedet.targets import Rules
 
 
-class PoseDet(nn.Module):
+class PoseDet(PeopleNetwork):
     """The one-stage network (Tian et al., arXiv 2107.10466), with boxes, visibility and identities, which are ours.
 
     Args:
@@ -60,52 +61,21 @@ class PoseDet(nn.Module):
         pixel_std: Sequence[float],
         input_format: str = "RGB",
     ) -> None:
-        super().__init__()
-        if input_format not in ("RGB", "BGR"):
-            raise ValueError(f"INPUT.FORMAT: expected RGB or BGR, got {input_format!r}")
-        self.reverses_channels = input_format == "BGR"
-        self.backbone, self.head, self.skeleton = backbone, head, skeleton
+        super().__init__(
+            skeleton=skeleton, pixel_mean=pixel_mean, pixel_std=pixel_std, input_format=input_format
+        )
+        self.backbone, self.head = backbone, head
         self.selection, self.suppression = selection, suppression
         self._criterion = criterion
-        self.pixel_mean: Tensor
-        self.pixel_std: Tensor
-        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return self.pixel_mean.device
 
     @property
     def embedding_dim(self) -> int | None:
         """Numbers of an identity vector; None: there is no identity branch."""
         return None if self.head.identity is None else self.head.identity.embedding_dim
 
-    def forward(
-        self,
-        images: Sequence[Tensor],
-        targets: Sequence[PersonTargets] | None = None,
-        tasks: Sequence[frozenset[str]] | None = None,
-    ) -> dict[str, Tensor] | list[PersonDetections]:
-        """Computes the losses in training, and finds people otherwise.
-
-        Args:
-            images: each (3, H, W) uint8 or float, 0..255, RGB, of any size.
-            targets: each image's people, in its pixels; needed in training.
-            tasks: which of "boxes", "keypoints" and "identities" each image trains; None: all.
-
-        Returns:
-            In training a dictionary of weighted losses, see ``losses``.
-            In evaluation each image's people, best first, as NumPy arrays in its pixels.
-        """
-        if self.training:
-            if targets is None:
-                raise ValueError("PoseDet.forward: training needs targets; call .eval() to find people")
-            return self.losses(Batch(images, targets, [TASKS] * len(images) if tasks is None else tasks))
-        with torch.no_grad():
-            batch, sizes = self.preprocess(images)
-            return self.find_people(self.trunk(batch), sizes)
+    def _people_of(self, images: Sequence[Tensor]) -> list[PersonDetections]:
+        batch, sizes = self.preprocess(images)
+        return self.find_people(self.trunk(batch), sizes)
 
     def trunk(self, batch: Tensor) -> Candidates:
         """What is computed everywhere: the same steps for every batch (B, 3, H, W) of a shape."""
@@ -147,14 +117,6 @@ class PoseDet(nn.Module):
         candidates = self.head(self.backbone(pixels), heatmaps=True)
         self._check_finite(candidates)
         return involve(self._criterion(self.head, candidates, targets, batch.tasks), self.parameters())
-
-    def _check(self, batch: Batch) -> None:
-        for index, target in enumerate(batch.targets):
-            if target.keypoints.shape[1] != len(self.skeleton):
-                raise ValueError(
-                    f"PoseDet.losses: targets of image {index} have {target.keypoints.shape[1]} joints, but the "
-                    f"network's skeleton {self.skeleton.name} has {len(self.skeleton)}"
-                )
 
     def _check_finite(self, candidates: Candidates) -> None:
         if not bool(torch.isfinite(candidates.coarse).all() & torch.isfinite(candidates.logits).all()):

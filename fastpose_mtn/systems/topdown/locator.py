@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -14,15 +12,8 @@ from torch import Tensor
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.estimators.exported import CROPS, PEOPLE, Runtime
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
-from fastpose_mtn.runtime.fuse import fuse
-from fastpose_mtn.runtime.memory import keep_freed_memory
-from fastpose_mtn.runtime.precision import (
-    cancelling_parts,
-    convert_weights,
-    keep_float32,
-    resolve_device,
-    resolve_precision,
-)
+from fastpose_mtn.runtime.inference import at_its_fastest, converted_autocast
+from fastpose_mtn.runtime.precision import resolve_device, resolve_precision
 from fastpose_mtn.runtime.streams import in_streams
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.systems.topdown.network import TopDownNetwork
@@ -81,8 +72,6 @@ class NetworkLocator:
         self.skeleton, self.size_hw = network.skeleton, network.size_hw
         self.fill_rgb = network.mean_rgb
         self._flip_test = flip_test
-        if self.device.type == "cpu":
-            keep_freed_memory()
         if others and not network.codec.averages_maps:
             raise ValueError(
                 "MODEL.TOPDOWN.ENSEMBLE: maps of MODEL.TOPDOWN.LOSS integral have no mean; leave it empty"
@@ -94,14 +83,13 @@ class NetworkLocator:
 
     def _prepared(self, network: TopDownNetwork) -> TopDownNetwork:
         """A copy, at its fastest."""
-        own = copy.deepcopy(network).eval().requires_grad_(False)
-        cancelling = cancelling_parts(own.trunk, self.dtype)
-        own = fuse(own, activations=self.device.type == "cpu").to(self.device)
-        if self.dtype != torch.float32:
-            keep_float32(own.trunk, cancelling)
-            keep_float32(own, network.exact_layers)  # little work
-            convert_weights(own, self.dtype)
-        return own
+        return at_its_fastest(
+            network,
+            device=self.device,
+            dtype=self.dtype,
+            trunk=lambda own: own.trunk,
+            exact=lambda own: [(own, network.exact_layers)],  # little work
+        )
 
     def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> np.ndarray:
         """See ``JointLocator``; on a CPU in parallel streams."""
@@ -114,7 +102,7 @@ class NetworkLocator:
         return self._look(*padded)[: len(crops)]
 
     def _look(self, crops: np.ndarray, people_wh: np.ndarray) -> np.ndarray:
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), converted_autocast(self.device, self.dtype):
             images = torch.from_numpy(crops).permute(0, 3, 1, 2)
             people = torch.from_numpy(people_wh).to(self.device)
             sides = [self._mean_maps(images, mirrored) for mirrored in (False, True)[: 1 + self._flip_test]]
@@ -130,12 +118,6 @@ class NetworkLocator:
             total = own.clone() if total is None else total + own
         assert total is not None
         return total / len(self._networks)
-
-    def _autocast(self) -> contextlib.AbstractContextManager:
-        if self.dtype == torch.float32:
-            return contextlib.nullcontext()
-        # weights are converted already, and a CUDA graph must not rely on a cache that is emptied
-        return torch.autocast(self.device.type, self.dtype, cache_enabled=False)
 
 
 class ExportedLocator:

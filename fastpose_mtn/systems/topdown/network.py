@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.image_network import ImageNetwork
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates
 from fastpose_mtn.ops.integral import soft_maximum
@@ -51,7 +52,7 @@ class LabelledJoints(NamedTuple):
         return (self.visibility > 0) & self.trains[:, None]
 
 
-class TopDownNetwork(nn.Module):
+class TopDownNetwork(ImageNetwork):
     """Backbone and upsampler, one heatmap a joint; what the heatmaps mean is the codec's.
 
     Args:
@@ -90,18 +91,13 @@ class TopDownNetwork(nn.Module):
         visibility_loss_weight: float = 0.0,
         coordinates: CropCoordinates = CONTINUOUS,
     ) -> None:
-        super().__init__()
-        if input_format not in ("RGB", "BGR"):
-            raise ValueError(f"INPUT.FORMAT: expected RGB or BGR, got {input_format!r}")
+        super().__init__(
+            skeleton=skeleton, pixel_mean=pixel_mean, pixel_std=pixel_std, input_format=input_format
+        )
         self.backbone, self.upsampler = backbone, upsampler
-        self.codec, self.skeleton, self.size_hw = codec, skeleton, size_hw
-        self.reverses_channels = input_format == "BGR"
+        self.codec, self.size_hw = codec, size_hw
         self._loss_weight, self._visibility_loss_weight = loss_weight, visibility_loss_weight
         self.coordinates = coordinates
-        self.pixel_mean: Tensor
-        self.pixel_std: Tensor
-        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
 
     @property
     def trunk(self) -> nn.Module:
@@ -119,11 +115,6 @@ class TopDownNetwork(nn.Module):
         mean = self.pixel_mean.flatten().tolist()
         red, green, blue = mean[::-1] if self.reverses_channels else mean
         return red, green, blue
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network is."""
-        return self.pixel_mean.device
 
     def forward(self, crops: Tensor) -> Tensor:
         """Maps (N, K, h, w) of crops (N, 3, H, W) RGB on 0..255."""

@@ -143,15 +143,11 @@ class TopDownSystem:
         return self._loaded(own)
 
     def _loaded(self, cfg: CfgNode) -> TopDownNetwork:
-        from fastpose_mtn.checkpoints.loading import load_weights
+        from fastpose_mtn.checkpoints.loading import load_network
 
         if not cfg.MODEL.WEIGHTS:
             raise ValueError("no weights: set MODEL.WEIGHTS to a file of weights")
-        cfg = cfg.clone()
-        cfg.MODEL.TIMM.PRETRAINED = False
-        network = self.build_network(cfg)
-        load_weights(network, cfg.MODEL.WEIGHTS)
-        return network
+        return load_network(cfg, self.build_network, cfg.MODEL.WEIGHTS)
 
 
 # makes the network that a configuration describes, with initial weights
