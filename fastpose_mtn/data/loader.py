@@ -203,7 +203,7 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
         identities = image.targets.identities
         known = (identities >= 0) & ("identities" in image.tasks)
         identities = np.where(known, identities + self._first_identity[which], -1).astype(np.int64)
-        image = replace(image, targets=replace(image.targets, identities=identities))
+        image = replace(image, targets=replace(image.targets, identities=identities), draw=number)
         rng = np.random.default_rng([self.seed, 0xA06, number])
         return replace(augment(image, self._augmentations, rng).ready(), left_out=left_out)
 

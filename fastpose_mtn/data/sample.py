@@ -39,6 +39,7 @@ class LabelledImage:
         file_name: for messages and results.
         posetrack: PoseTrack's labels of a drawn test image, which are in no file; None elsewhere.
         focus: number of the person whom a sample is about, where it is about one; None: all, or anyone.
+        draw: the how manieth image of a training it is, from 0; of what is changed as it goes on.
     """
 
     image: np.ndarray
@@ -48,6 +49,7 @@ class LabelledImage:
     file_name: str
     posetrack: DrawnLabels | None = None
     focus: int | None = None
+    draw: int = 0
 
     def ready(self) -> TrainingSample:
         """The same image as the network takes it."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.person_crops import learnable
+from fastpose_mtn.data.person_parts import shown_part
 from fastpose_mtn.data.proposals import BoxSampler, build_box_sampler
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
@@ -46,6 +47,7 @@ class CropPerson:
         turn_probability: of turning at all.
         flip_probability: of mirroring.
         propose: draws boxes as a detector would; None: the labelled ones.
+        propose_from: first draw of the run that is cropped so.
         margins: factors on the box's width and height before it is extended.
         coordinates: of the network, as which crops are cut.
 
@@ -68,6 +70,7 @@ class CropPerson:
     turn_probability: float = 0.6
     flip_probability: float = 0.5
     propose: BoxSampler | None = None
+    propose_from: int = 0
     margins: Sequence[float] = (1.0, 1.0)
     coordinates: CropCoordinates = CONTINUOUS
 
@@ -117,6 +120,7 @@ class CropPerson:
             turn_probability=crop.ROTATION_PROBABILITY,
             flip_probability=0.5 if cfg.INPUT.RANDOM_FLIP == "horizontal" else 0.0,
             propose=build_box_sampler(cfg),
+            propose_from=cfg.INPUT.PGPG.FROM_ITER * cfg.SOLVER.IMS_PER_BATCH,
             margins=tuple(model.MARGINS),
             coordinates=coordinates,
         )
@@ -132,7 +136,7 @@ class CropPerson:
             targets = _nobody(len(self.skeleton), width, height)
         else:
             targets = image.targets[person : person + 1]
-        region = self._region(targets, rng)
+        region = self._region(targets, rng, image)
         turns = rng.random() < self.turn_probability
         if self.scale_range is None:
             degrees = float(np.clip(rng.normal(0, self.degrees), -2 * self.degrees, 2 * self.degrees))
@@ -150,11 +154,11 @@ class CropPerson:
             posetrack=None,
         )
 
-    def _region(self, targets: PersonTargets, rng: np.random.Generator) -> np.ndarray:
+    def _region(self, targets: PersonTargets, rng: np.random.Generator, image: LabelledImage) -> np.ndarray:
         """(4,): what the crop shows of the image, before the turn."""
         half = self._half_body(targets.keypoints[0], rng)
         if half is None:
-            box = targets.boxes[0] if self.propose is None else self.propose(targets.boxes[0], rng)
+            box = self._proposed(targets, rng, image)
             if any(self.growth):
                 grown = (box[2:] - box[:2]) * rng.uniform(0, self.growth) / 2
                 box = np.concatenate((box[:2] - grown, box[2:] + grown))
@@ -173,6 +177,24 @@ class CropPerson:
             move = rng.uniform(-self.shift, self.shift, 2) * (region[2:] - region[:2])
             region = region + np.concatenate((move, move))
         return region
+
+    def _proposed(self, targets: PersonTargets, rng: np.random.Generator, image: LabelledImage) -> np.ndarray:
+        """(4,): the person's box, or one as a detector would have found it."""
+        labelled = targets.boxes[0]
+        if self.propose is None or image.draw < self.propose_from:
+            return labelled
+        shown = shown_part(targets.keypoints[0], self.skeleton)
+        if shown is not None:
+            part, box = shown
+            return self.propose(box, rng, part)
+        drawn = self.propose(labelled, rng)
+        # a detector's boxes lie within the image, those of people at its edge too
+        height, width = image.image.shape[:2]
+        slack = (labelled[2:] - labelled[:2]) / 4
+        least = np.minimum(labelled[:2], -slack)
+        greatest = np.maximum(labelled[2:], np.array([width, height]) + slack)
+        clipped = np.clip(drawn, np.tile(least, 2), np.tile(greatest, 2))
+        return clipped if (clipped[2:] > clipped[:2]).all() else labelled
 
     def _half_body(self, keypoints: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
         """(4,) around the joints of the upper or the lower half, or None for the whole."""

@@ -85,4 +85,5 @@ def add_topdown_config(c: CfgNode) -> None:
     c.INPUT.PGPG = CfgNode()  # ours: crops around boxes as a detector draws them (paper, section 3.3)
     # mixture or uniform, of TABLE; released: one distribution for everybody; "": the labelled boxes
     c.INPUT.PGPG.SAMPLER = ""
-    c.INPUT.PGPG.TABLE = ""  # YAML that fastpose_mtn.data.proposals has fitted
+    c.INPUT.PGPG.TABLE = ""  # YAML that python -m fastpose_mtn.data.proposals fit has written
+    c.INPUT.PGPG.FROM_ITER = 0  # step from which on they are drawn; until then the labelled boxes

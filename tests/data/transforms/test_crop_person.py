@@ -9,7 +9,7 @@ from labelled_images import labelled
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.transforms.augment import build_crop_augmentations
 from fastpose_mtn.data.transforms.crop_person import CropPerson
-from fastpose_mtn.skeletons import POSETRACK15
+from fastpose_mtn.skeletons import HALPE136, POSETRACK15
 
 STILL = {"half_body": 0.0, "scale": 0.0, "turn_probability": 0.0, "flip_probability": 0.0}
 
@@ -178,3 +178,52 @@ def test_what_a_configuration_says_of_crops():
     cfg.INPUT.CROP.DISTRIBUTION = "even"
     with pytest.raises(ValueError, match="DISTRIBUTION: expected normal or uniform, got 'even'"):
         CropPerson.from_config(cfg)
+
+
+class Proposals:
+    """Draws one box, and remembers whose it was asked for."""
+
+    def __init__(self, drawn):
+        self.drawn, self.asked = np.array(drawn, float), []
+
+    def __call__(self, box_xyxy, rng, part="whole"):
+        self.asked.append((part, box_xyxy.tolist()))
+        return self.drawn
+
+
+def cropped(propose, sample, **values):
+    crop = CropPerson(POSETRACK15, (256, 192), padding=1.0, propose=propose, **{**STILL, **values})
+    return crop(replace(sample, focus=0), np.random.default_rng(0))
+
+
+def test_crops_are_taken_around_proposals_once_training_is_so_far():
+    propose = Proposals([10, 20, 160, 220])
+    sample = cropped(propose, dotted())
+    assert propose.asked == [("whole", [20, 30, 100, 170])]
+    assert sample.targets.boxes[0] == pytest.approx(np.array([10, 10, 90, 150]) * 1.28, abs=0.01)
+    plain = cropped(None, dotted())
+    later = {"propose_from": 40}
+    assert (cropped(propose, replace(dotted(), draw=39), **later).image == plain.image).all()
+    assert (cropped(propose, replace(dotted(), draw=40), **later).image == sample.image).all()
+
+
+def test_proposals_go_hardly_beyond_the_image():
+    """By a quarter of the labelled box, 20 and 35 pixels; the image is 240 by 200."""
+    far = cropped(Proposals([-70, -80, 360, 400]), dotted())
+    near = cropped(Proposals([-20, -35, 260, 235]), dotted())
+    assert far.targets.boxes == pytest.approx(near.targets.boxes, abs=0.01)
+    outside = cropped(Proposals([300, 20, 400, 160]), dotted())  # nothing is left of it
+    assert (outside.image == cropped(None, dotted()).image).all()
+
+
+def test_labels_of_a_hand_alone_are_cropped_as_its_person_would_be():
+    image = labelled(np.zeros((100, 100, 3), np.uint8), [[0, 0, 90, 90]], np.zeros((1, 136, 3), np.float32))
+    hand = list(HALPE136.parts["hands"][:21])
+    image.targets.keypoints[0, hand] = np.column_stack(
+        (np.arange(21) + 40, np.arange(21) * 2 + 20, np.full(21, 2))
+    )
+    propose = Proposals([-200, -300, 200, 300])
+    crop = CropPerson(HALPE136, (256, 192), propose=propose, **STILL)
+    made = crop(replace(image, focus=0), np.random.default_rng(0))
+    assert propose.asked == [("left_hand", [40, 20, 60, 60])]
+    assert np.ptp(made.targets.keypoints[0, hand, 1]) < 20  # of 256: it is a small part of the crop
