@@ -196,6 +196,15 @@ class TrainableNetwork(Protocol):
         ...
 
 
+@runtime_checkable
+class ScheduledNetwork(Protocol):
+    """What a trainable network is besides, where what it learns changes in the course of the training."""
+
+    def begin_step(self, step: int) -> None:
+        """Tells it, before the losses of each step, its number from 0."""
+        ...
+
+
 class System(Protocol):
     """One of the networks that share this roof, by ``MODEL.META_ARCHITECTURE``."""
 
@@ -214,6 +223,10 @@ class System(Protocol):
         Raises:
             InputError: the network cannot be trained so.
         """
+        ...
+
+    def training_skeleton(self, cfg: CfgNode) -> Skeleton:
+        """What labels are read in to learn from: ``MODEL.SKELETON``, or where a network learns more than it gives, all."""
         ...
 
     def training_data(

@@ -249,6 +249,20 @@ MPII16 = Skeleton(
     source="MPII Human Pose; it defines no OKS: COCO's sigma for the nearest joint, PoseTrack's for the head",
 )  # fmt: skip
 
+UNION21 = Skeleton(
+    name="UNION21",
+    joints=(*COCO17.joints, "head_bottom", "head_top", "pelvis", "thorax"),
+    limbs=(
+        *COCO17.limbs,
+        ("nose", "head_top"),
+        ("nose", "head_bottom"),
+        ("thorax", "head_bottom"),
+        ("pelvis", "thorax"),
+    ),
+    sigmas=(*COCO17.sigmas, 0.025, 0.025, 0.107, 0.079),
+    source="all joints of COCO, MPII and PoseTrack (MDPN, Guo et al. 2018): its 21; sigmas of COCO17 and MPII16",
+)
+
 CROWDPOSE14 = Skeleton(
     name="CROWDPOSE14",
     joints=(*_PAIRED, "top_head", "neck"),
@@ -331,7 +345,7 @@ COCO_WHOLEBODY133 = Skeleton(
 SKELETONS: dict[str, Skeleton] = {
     s.name: s
     for s in (
-        POSETRACK15, COCO17, PERSON19, MPII16, CROWDPOSE14, HALPE136, HALPE26, HALPE68, COCO_WHOLEBODY133,
+        POSETRACK15, COCO17, PERSON19, MPII16, UNION21, CROWDPOSE14, HALPE136, HALPE26, HALPE68, COCO_WHOLEBODY133,
     )
 }  # fmt: skip
 

@@ -310,6 +310,7 @@ class Batch:
         targets: each image's people, torch, in its pixels.
         tasks: which of ``TASKS`` each image trains; the others get exactly no gradient from it.
         left_out: what is wrong with the images in whose places others stand, usually nothing.
+        domains: whose way of labelling each image has, see ``data.dataset.PoseDataset``; (): nobody says.
 
     Raises:
         ValueError: there are not as many of each, or a task is unknown.
@@ -319,12 +320,17 @@ class Batch:
     targets: Sequence[PersonTargets]
     tasks: Sequence[frozenset[str]]
     left_out: tuple[str, ...] = ()
+    domains: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.targets) == len(self.tasks):
             raise ValueError(
                 f"Batch: expected as many images as targets and tasks, "
                 f"got {len(self.images)}, {len(self.targets)} and {len(self.tasks)}"
+            )
+        if self.domains and len(self.domains) != len(self.images):
+            raise ValueError(
+                f"Batch.domains: expected one for each of {len(self.images)} images, got {len(self.domains)}"
             )
         for index, tasks in enumerate(self.tasks):
             if tasks - TASKS:
@@ -350,6 +356,12 @@ class Batch:
         count = max(1, min(count, len(self)))
         ends = [len(self) * i // count for i in range(count + 1)]
         return [
-            Batch(self.images[a:b], self.targets[a:b], self.tasks[a:b], () if a else self.left_out)
+            Batch(
+                self.images[a:b],
+                self.targets[a:b],
+                self.tasks[a:b],
+                left_out=() if a else self.left_out,
+                domains=self.domains[a:b],
+            )
             for a, b in pairwise(ends)
         ]

@@ -14,6 +14,7 @@ from fastpose_mtn.skeletons import (
     PERSON19,
     POSETRACK15,
     SKELETONS,
+    UNION21,
     Skeleton,
     get_skeleton,
 )
@@ -80,6 +81,18 @@ def test_both_benchmarks_joints_are_read_from_one_skeleton():
     assert labels[:, 0].tolist() == [1] * 17 + [0, 0]
     assert PERSON19.sigmas == (*COCO17.sigmas, 0.079, 0.079)
     assert PERSON19.index("neck") == PERSON19.index("upper_neck") == 18
+
+
+@pytest.mark.parametrize("own", [COCO17, MPII16, POSETRACK15], ids=lambda s: s.name)
+def test_the_union_has_every_joint_of_three_datasets_once(own):
+    people = np.arange(2 * len(own) * 3, dtype=np.float32).reshape(2, -1, 3) + 1
+    there = own.convert(people, UNION21)
+    np.testing.assert_array_equal(UNION21.convert(there, own), people)
+    assert int((there[0, :, 0] > 0).sum()) == len(own)
+    assert len(UNION21) == 21
+    turned = list(UNION21.flip_permutation)
+    assert [turned[i] for i in turned] == list(range(21))
+    assert UNION21.index("thorax") != UNION21.index("upper_neck") == UNION21.index("head_bottom") == 17
 
 
 def test_conversion_does_not_change_its_argument():

@@ -157,6 +157,8 @@ def test_a_batch_of_unequal_lists_or_unknown_tasks():
         ValueError, match="Batch: expected as many images as targets and tasks, got 2, 1 and 2"
     ):
         Batch(whole.images, whole.targets[:1], whole.tasks)
+    with pytest.raises(ValueError, match=r"Batch\.domains: expected one for each of 2 images, got 1"):
+        Batch(whole.images, whole.targets, whole.tasks, domains=["coco"])
     with pytest.raises(
         ValueError, match=r"Batch.tasks: image 1 has unknown tasks \['masks'\]; known: boxes, id"
     ):

@@ -18,7 +18,7 @@ from fastpose_mtn.data.loader import TrainingBatches
 from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.engine.training_data import check_read, training_images
 from fastpose_mtn.errors import InputError, exit_on_error
-from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.visualization.image_grid import image_grid
 from fastpose_mtn.visualization.labels import draw_labels
 
@@ -48,7 +48,8 @@ def draw_sample(sample: TrainingSample, cfg: CfgNode) -> np.ndarray:
     height, width = sample.image.shape[1:]
     caption = f"{Path(sample.file_name).name} {width}x{height} {'+'.join(sorted(sample.tasks))}"
     image = sample.image.numpy().transpose(1, 2, 0)
-    return draw_labels(image, sample.targets, get_skeleton(cfg.MODEL.SKELETON), caption)
+    skeleton = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE).training_skeleton(cfg)
+    return draw_labels(image, sample.targets, skeleton, caption)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

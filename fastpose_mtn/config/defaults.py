@@ -105,6 +105,9 @@ def get_cfg() -> CfgNode:
     c.SOLVER.OPTIMIZER = "sgd"  # ours: sgd, adamw or adam
     c.SOLVER.LR_SCHEDULER_NAME = "WarmupMultiStepLR"  # WarmupCosineLR, or ours: WarmupLinearLR
     c.SOLVER.STEPS = (60000, 80000)  # steps at which the rate is multiplied by GAMMA
+    # ours: [[step, factor], ...]: the rate begins anew at a step, with this factor on BASE_LR (warm restarts); STEPS and
+    # cosines count from there
+    c.SOLVER.RESTARTS = []
     c.SOLVER.GAMMA = 0.1  # factor on the rate at each of STEPS
     c.SOLVER.MAX_ITER = 90000  # steps of the training
     c.SOLVER.WARMUP_FACTOR = 0.001  # of BASE_LR, that the warm-up starts from

@@ -129,28 +129,37 @@ def _as_asked(form: CocoJsonFormat, parts: dict[str, str], name: str) -> CocoJso
 
 
 # Not everybody in an image of MPII has a label, so its images say nothing about boxes (paper, section 4.1).
-MPII = CocoJsonFormat(tasks=frozenset({"keypoints"}))
+MPII = CocoJsonFormat(tasks=frozenset({"keypoints"}), domain="mpii")
 
 for _split in ("train", "val"):
     register_coco_json(
         f"keypoints_coco_2017_{_split}",
         f"coco/annotations/person_keypoints_{_split}2017.json",
         f"coco/{_split}2017",
+        replace(COCO, domain="coco"),
     )
-    register_coco_json(f"posetrack18_{_split}", f"posetrack18/annotations/{_split}", "posetrack18", POSETRACK)
-    register_coco_json(
-        f"posetrack17_{_split}", f"posetrack17/posetrack18_annotations/{_split}", "posetrack17", POSETRACK
-    )
+    for _year, _folder in ((18, "annotations"), (17, "posetrack18_annotations")):
+        register_coco_json(
+            f"posetrack{_year}_{_split}",
+            f"posetrack{_year}/{_folder}/{_split}",
+            f"posetrack{_year}",
+            replace(POSETRACK, domain="posetrack"),
+        )
 register_coco_json("mpii_train", "mpii/mpii_train.json", "mpii/images", MPII)
 for _split in ("train", "val"):
     register_coco_json(
         f"coco_wholebody_{_split}",
         f"coco/annotations/coco_wholebody_{_split}_v1.0.json",
         f"coco/{_split}2017",
-        WHOLEBODY,
+        replace(WHOLEBODY, domain="coco"),
     )
 for _split in ("train", "val", "trainval", "test"):
-    register_coco_json(f"crowdpose_{_split}", f"crowdpose/json/crowdpose_{_split}.json", "crowdpose/images")
+    register_coco_json(
+        f"crowdpose_{_split}",
+        f"crowdpose/json/crowdpose_{_split}.json",
+        "crowdpose/images",
+        replace(COCO, domain="crowdpose"),
+    )
 for _name, _images, _queries in (
     ("cuhk_sysu", "cuhk_sysu/Image/SSM", cuhk_sysu_queries_of),
     ("prw", "prw/frames", prw_queries_of),

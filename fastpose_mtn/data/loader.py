@@ -151,7 +151,7 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
     Identities of the second dataset go on where those of the first end.
 
     Args:
-        skeleton: the network's, which all people are converted to before anything is changed.
+        skeleton: that the network learns in, which all people are converted to before anything is changed.
         skip_bad: give another image of the dataset for one that cannot be read, and say so in the sample.
     """
 
@@ -205,7 +205,8 @@ class AugmentedImages(Dataset[TrainingSample | LoadFailure]):
         identities = np.where(known, identities + self._first_identity[which], -1).astype(np.int64)
         image = replace(image, targets=replace(image.targets, identities=identities), draw=number)
         rng = np.random.default_rng([self.seed, 0xA06, number])
-        return replace(augment(image, self._augmentations, rng).ready(), left_out=left_out)
+        sample = augment(image, self._augmentations, rng).ready()
+        return replace(sample, left_out=left_out, domain=dataset.domain)
 
     def _load(
         self, dataset: PoseDataset, index: int, number: int
@@ -234,6 +235,7 @@ def collate(samples: Sequence[TrainingSample | LoadFailure]) -> Batch | LoadFail
         targets=[sample.targets for sample in read],
         tasks=[sample.tasks for sample in read],
         left_out=tuple(chain.from_iterable(sample.left_out for sample in read)),
+        domains=[sample.domain for sample in read],
     )
 
 

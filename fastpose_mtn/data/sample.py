@@ -74,6 +74,7 @@ class TrainingSample:
         image_id: unique within the dataset.
         file_name: for messages and results.
         left_out: what is wrong with the images in whose place this one stands, usually nothing.
+        domain: whose way of labelling it is, see ``PoseDataset``; "": nobody says.
     """
 
     image: torch.Tensor
@@ -82,3 +83,4 @@ class TrainingSample:
     image_id: int = 0
     file_name: str = ""
     left_out: tuple[str, ...] = ()
+    domain: str = ""

@@ -22,7 +22,7 @@ from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning
 from fastpose_mtn.engine.training_data import check_read, step_seed
 from fastpose_mtn.engine.uncertainty import UncertaintyWeights
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.protocols import TrainableNetwork
+from fastpose_mtn.protocols import ScheduledNetwork, TrainableNetwork
 from fastpose_mtn.structures import Batch
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -93,6 +93,8 @@ class TrainingModule(lightning.LightningModule):
         assert isinstance(schedule, LRScheduler)
         torch.manual_seed(step_seed(self.seed, trainer.global_step, trainer.global_rank, trainer.world_size))
         self.losses = {}
+        if isinstance(self.model, ScheduledNetwork):
+            self.model.begin_step(trainer.global_step)
         optimizer.zero_grad()
         *first, last = batch.split(self._parts)
         for part in first:

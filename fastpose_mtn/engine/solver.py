@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -86,13 +87,18 @@ def learning_rate_factor(cfg: CfgNode) -> Callable[[int], float]:
         raise ValueError(f"SOLVER.LR_SCHEDULER_NAME: expected one of {', '.join(SCHEDULES)}, got {name!r}")
     if solver.WARMUP_METHOD not in ("linear", "constant"):
         raise ValueError(f"SOLVER.WARMUP_METHOD: expected linear or constant, got {solver.WARMUP_METHOD!r}")
+    starts, firsts = _restarts(cfg)
 
     def plain(step: float) -> float:
+        cycle = bisect_right(starts, step) - 1
+        start, first = starts[cycle], firsts[cycle]
         if name == "WarmupMultiStepLR":
-            return multistep(step, steps=solver.STEPS, gamma=solver.GAMMA)
-        end = solver.BASE_LR_END / solver.BASE_LR
+            steps = [s for s in solver.STEPS if s > start] if cycle else solver.STEPS
+            return first * multistep(step, steps=steps, gamma=solver.GAMMA)
+        end = solver.BASE_LR_END / solver.BASE_LR / first
+        length = (*starts, solver.MAX_ITER)[cycle + 1] - start
         schedule = cosine if name == "WarmupCosineLR" else straight
-        return schedule(step, max_steps=solver.MAX_ITER, end=end)
+        return first * schedule(step - start, max_steps=length, end=end)
 
     def factor(step: int) -> float:
         if step >= solver.WARMUP_ITERS:
@@ -105,6 +111,26 @@ def learning_rate_factor(cfg: CfgNode) -> Callable[[int], float]:
         return first + (plain(solver.WARMUP_ITERS) - first) * share
 
     return factor
+
+
+def _restarts(cfg: CfgNode) -> tuple[list[int], list[float]]:
+    """The steps at which the schedule begins, 0 and those of ``SOLVER.RESTARTS``, and the factors that it begins with.
+
+    Raises:
+        ValueError: they are not pairs of rising steps before the end and factors above 0.
+    """
+    pairs = [tuple(pair) if isinstance(pair, (list, tuple)) else () for pair in cfg.SOLVER.RESTARTS]
+    starts, firsts = [0, *(pair[0] for pair in pairs if pair)], [1.0, *(pair[-1] for pair in pairs if pair)]
+    valid = all(
+        len(pair) == 2 and isinstance(pair[0], int) and isinstance(pair[1], (int, float)) and pair[1] > 0
+        for pair in pairs
+    )
+    if not valid or (pairs and any(a >= b for a, b in pairwise((*starts, cfg.SOLVER.MAX_ITER)))):
+        raise ValueError(
+            f"SOLVER.RESTARTS: expected [[step, factor], ...] with rising steps between 0 and MAX_ITER "
+            f"{cfg.SOLVER.MAX_ITER} and factors above 0, got {list(cfg.SOLVER.RESTARTS)}"
+        )
+    return starts, firsts
 
 
 def multistep(step: float, *, steps: Sequence[int], gamma: float) -> float:

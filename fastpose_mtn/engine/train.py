@@ -34,7 +34,6 @@ from fastpose_mtn.files import write_text
 from fastpose_mtn.modeling.freeze import train_only
 from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.runtime.memory import keep_freed_memory
-from fastpose_mtn.skeletons import get_skeleton
 
 _LOG = logging.getLogger("fastpose_mtn")
 
@@ -63,9 +62,8 @@ def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | N
     seed = cfg.SEED if cfg.SEED >= 0 else int.from_bytes(os.urandom(3), "little")
     images = training_images(cfg, seed)
     tests = build_datasets(cfg, cfg.DATASETS.TEST, training=False)
-    cfg = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE).training_config(
-        cfg, num_identities=images.num_identities, world_size=launch.world_size
-    )
+    system = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE)
+    cfg = system.training_config(cfg, num_identities=images.num_identities, world_size=launch.world_size)
     torch.manual_seed(seed)
     if not uses_gpu(cfg):
         keep_freed_memory()
@@ -86,7 +84,7 @@ def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | N
     if tests and cfg.TEST.EVAL_PERIOD:
         callbacks.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, evaluate, best))
     if cfg.VIS_PERIOD:
-        callbacks.append(SamplePictures(cfg.VIS_PERIOD, get_skeleton(cfg.MODEL.SKELETON)))
+        callbacks.append(SamplePictures(cfg.VIS_PERIOD, system.training_skeleton(cfg)))
     if not uses_gpu(cfg):
         callbacks.append(ReleasedMemory())
     callbacks.append(ProgressLog(cfg.SOLVER.LOG_PERIOD, cfg.SOLVER.IMS_PER_BATCH))

@@ -19,7 +19,7 @@ from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.data.transforms.joints import tasks_in, warn_without_joints
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.registry import SYSTEMS
-from fastpose_mtn.skeletons import Skeleton, get_skeleton
+from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import Batch
 
 _LOG = logging.getLogger("fastpose_mtn")
@@ -37,8 +37,9 @@ def training_images(
     """
     if datasets is None:
         datasets = build_datasets(cfg, cfg.DATASETS.TRAIN, training=True)
-    skeleton = get_skeleton(cfg.MODEL.SKELETON)
-    samples, augmentations = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE).training_data(cfg, datasets)
+    system = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE)
+    skeleton = system.training_skeleton(cfg)
+    samples, augmentations = system.training_data(cfg, datasets)
     _check_tasks(cfg, samples, skeleton)
     return AugmentedImages(
         samples,

@@ -21,6 +21,8 @@ from fastpose_mtn.structures import PersonTargets
 class Squares:
     """Images of one colour, the index; every image shows the persons 0 and -1."""
 
+    domain = "squares"
+
     def __init__(self, name, count, group=1, bad=()):
         self.name, self.tasks, self.num_identities, self._count = name, TASKS, 3, count
         self.skeleton = POSETRACK15

@@ -65,6 +65,45 @@ def test_constant_warm_up_and_steps():
     assert [factor(step) for step in (0, 4, 5, 7, 8)] == [0.25, 0.25, 1.0, 1.0, 0.5]
 
 
+def test_restarts_begin_the_schedule_anew():
+    drops = {"RESTARTS": [[20, 1.0], [30, 0.5]], "STEPS": (8, 24, 34), "MAX_ITER": 40, "WARMUP_ITERS": 0}
+    factor = learning_rate_factor(config(**drops))
+    wanted = {
+        0: 1,
+        7: 1,
+        8: 0.1,
+        19: 0.1,
+        20: 1,
+        23: 1,
+        24: 0.1,
+        29: 0.1,
+        30: 0.5,
+        33: 0.5,
+        34: 0.05,
+        39: 0.05,
+    }
+    assert {step: factor(step) for step in wanted} == pytest.approx(wanted)
+    for name, middle in (("WarmupCosineLR", 0.5), ("WarmupLinearLR", 0.5)):
+        factor = learning_rate_factor(config(**drops, LR_SCHEDULER_NAME=name))
+        assert [factor(step) for step in (0, 10, 20, 25, 30, 35, 40)] == pytest.approx(
+            [1, middle, 1, middle, 0.5, 0.25, 0]
+        )
+    ends = config(RESTARTS=[[20, 0.5]], BASE_LR=0.2, BASE_LR_END=0.02, MAX_ITER=40, WARMUP_ITERS=0,
+                  LR_SCHEDULER_NAME="WarmupCosineLR")  # fmt: skip
+    factor = learning_rate_factor(ends)
+    assert [0.2 * factor(step) for step in (20, 30, 40)] == pytest.approx([0.1, 0.06, 0.02])
+
+
+@pytest.mark.parametrize(
+    "restarts", [[20], [[20]], [[0, 1.0]], [[30, 1], [20, 1]], [[40, 1]], [[5, 0]], [["a", 1]]]
+)
+def test_restarts_that_are_none(restarts):
+    with pytest.raises(
+        ValueError, match=r"SOLVER\.RESTARTS: expected \[\[step, factor\], \.\.\.\] .* MAX_ITER 40 .* got"
+    ):
+        learning_rate_factor(config(RESTARTS=restarts, MAX_ITER=40))
+
+
 def test_the_last_rate_is_given_in_its_own_units():
     factor = learning_rate_factor(
         config(LR_SCHEDULER_NAME="WarmupCosineLR", BASE_LR=0.2, BASE_LR_END=0.05, MAX_ITER=10, WARMUP_ITERS=0)

@@ -40,9 +40,14 @@ def build_augmentations(cfg: CfgNode) -> list[Augmentation]:
     return [*chain, *_changes_in_place(cfg)]
 
 
-def build_crop_augmentations(cfg: CfgNode) -> list[Augmentation]:
-    """The training augmentations of a top-down network: one person is cut out, and the crop changed."""
-    return [CropPerson.from_config(cfg), *_changes_in_place(cfg)]
+def build_crop_augmentations(cfg: CfgNode, skeleton: Skeleton) -> list[Augmentation]:
+    """The training augmentations of a top-down network: one person is cut out, and the crop changed.
+
+    Args:
+        cfg: the configuration.
+        skeleton: of the people.
+    """
+    return [CropPerson.from_config(cfg, skeleton), *_changes_in_place(cfg)]
 
 
 def _changes_in_place(cfg: CfgNode) -> list[Augmentation]:

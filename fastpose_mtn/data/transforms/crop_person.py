@@ -17,7 +17,7 @@ from fastpose_mtn.data.proposals import BoxSampler, build_box_sampler
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
 from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, transform_points, warp_person
-from fastpose_mtn.skeletons import Skeleton, get_skeleton
+from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonTargets
 
 _HALF_BODY_PADDING = 1.5  # of the joints' extent
@@ -31,7 +31,7 @@ class CropPerson:
     The crop's one person keeps joints that lie outside it: the network is to know that they are not in it.
 
     Attributes:
-        skeleton: of the people, the network's.
+        skeleton: of the people, that the network learns in.
         size_hw: of the crop.
         padding: factor on the box, see ``ops.person_crops.crop_regions``.
         fill_rgb: colour of what lies outside the image.
@@ -92,8 +92,8 @@ class CropPerson:
             )
 
     @classmethod
-    def from_config(cls, cfg: CfgNode) -> CropPerson:
-        """The one that ``INPUT.CROP``, ``INPUT.RANDOM_FLIP`` and ``MODEL.TOPDOWN`` describe."""
+    def from_config(cls, cfg: CfgNode, skeleton: Skeleton) -> CropPerson:
+        """The one that ``INPUT.CROP``, ``INPUT.RANDOM_FLIP`` and ``MODEL.TOPDOWN`` describe, for people in a skeleton."""
         crop, model = cfg.INPUT.CROP, cfg.MODEL.TOPDOWN
         if cfg.INPUT.RANDOM_FLIP not in ("horizontal", "none"):
             raise ValueError(f"INPUT.RANDOM_FLIP: expected horizontal or none, got {cfg.INPUT.RANDOM_FLIP!r}")
@@ -105,7 +105,7 @@ class CropPerson:
                 f"INPUT.CROP.DISTRIBUTION: expected normal or uniform, got {crop.DISTRIBUTION!r}"
             )
         return cls(
-            skeleton=get_skeleton(cfg.MODEL.SKELETON),
+            skeleton=skeleton,
             size_hw=(model.INPUT_SIZE[0], model.INPUT_SIZE[1]),
             padding=model.PADDING,
             fill_rgb=(red, green, blue),

@@ -11,8 +11,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from fastpose_mtn.modeling.layers import msra_init
-
-_OUTPUT_STD = 0.001  # of the last layer's initial weights: heatmaps begin even
+from fastpose_mtn.systems.topdown.layers import doubling_deconv, heatmap_conv
 
 
 def _dense_upsampling(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -27,14 +26,6 @@ def _dense_upsampling(in_channels: int, out_channels: int) -> nn.Sequential:
             shuffle=nn.PixelShuffle(2),
         )
     )
-
-
-def _output(in_channels: int, joints: int, kernel_size: int) -> nn.Conv2d:
-    output = nn.Conv2d(in_channels, joints, kernel_size, padding=kernel_size // 2)
-    nn.init.normal_(output.weight, std=_OUTPUT_STD)
-    assert output.bias is not None
-    nn.init.zeros_(output.bias)
-    return output
 
 
 class DUC(nn.Module):
@@ -54,7 +45,7 @@ class DUC(nn.Module):
         self.shuffle = nn.PixelShuffle(2)
         self.duc1 = _dense_upsampling(in_channels // 4, dim)
         self.duc2 = _dense_upsampling(dim, conv_dim)
-        self.output = _output(conv_dim, joints, 3)
+        self.output = heatmap_conv(conv_dim, joints, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, K, 8H, 8W) of (B, in, H, W)."""
@@ -74,12 +65,11 @@ class Deconvolutions(nn.Module):
         super().__init__()
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for index, channels in enumerate((in_channels, dim, dim), start=1):
-            layers[f"deconv{index}"] = nn.ConvTranspose2d(channels, dim, 4, stride=2, padding=1, bias=False)
-            nn.init.normal_(layers[f"deconv{index}"].weight, std=_OUTPUT_STD)  # type: ignore[arg-type]
+            layers[f"deconv{index}"] = doubling_deconv(channels, dim)
             layers[f"bn{index}"] = nn.BatchNorm2d(dim)
             layers[f"relu{index}"] = nn.ReLU(inplace=True)
         self.layers = nn.Sequential(layers)
-        self.output = _output(dim, joints, 1)
+        self.output = heatmap_conv(dim, joints, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, K, 8H, 8W) of (B, in, H, W)."""

@@ -21,6 +21,7 @@ from fastpose_mtn.systems.topdown.codecs import (
     HeatmapCodec,
     KeypointCodec,
     build_codec,
+    hardest_of,
     heatmap_settings,
 )
 from fastpose_mtn.systems.topdown.network import LabelledJoints, TopDownNetwork, check_input_size
@@ -87,11 +88,6 @@ class CrossEntropyLoss:
         if hardest:
             each, number = hardest_of(each, hardest), number.clamp(max=hardest)
         return each.sum() / number.sum().clamp(min=1)
-
-
-def hardest_of(losses: Tensor, count: int) -> Tensor:
-    """The greatest ``count`` losses (N, count) of each person's (N, K), or all where there are fewer (OHKM)."""
-    return losses.topk(min(count, losses.shape[1]), dim=1).values
 
 
 class MSPNNetwork(TopDownNetwork):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastpose_mtn.config.node import CfgNode
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.systems.mtn.config import add_mtn_config, training_config
 
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
@@ -31,6 +32,10 @@ class MTNSystem:
             InputError: the network cannot be trained so.
         """
         return training_config(cfg, num_identities=num_identities, world_size=world_size)
+
+    def training_skeleton(self, cfg: CfgNode) -> Skeleton:
+        """``MODEL.SKELETON``."""
+        return get_skeleton(cfg.MODEL.SKELETON)
 
     def training_data(
         self, cfg: CfgNode, datasets: Sequence[PoseDataset]

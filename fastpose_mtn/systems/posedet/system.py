@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastpose_mtn.config.node import CfgNode
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.systems.mtn.config import with_identities
 from fastpose_mtn.systems.posedet.config import add_posedet_config
 
@@ -33,6 +34,10 @@ class PoseDetSystem:
             InputError: the configuration names fewer.
         """
         return with_identities(cfg, num_identities)
+
+    def training_skeleton(self, cfg: CfgNode) -> Skeleton:
+        """``MODEL.SKELETON``."""
+        return get_skeleton(cfg.MODEL.SKELETON)
 
     def training_data(
         self, cfg: CfgNode, datasets: Sequence[PoseDataset]

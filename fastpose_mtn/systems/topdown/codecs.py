@@ -247,6 +247,11 @@ class CombinedCodec:
         return DecodedJoints(positions, torch.where(coarse, one.confidences, other.confidences), None)
 
 
+def hardest_of(losses: Tensor, count: int) -> Tensor:
+    """The greatest ``count`` losses (N, count) of each person's (N, K), or all where there are fewer (OHKM)."""
+    return losses.topk(min(count, losses.shape[1]), dim=1).values
+
+
 class HeatmapSettings(TypedDict):
     """How heatmaps are read; see ``HeatmapCodec``."""
 

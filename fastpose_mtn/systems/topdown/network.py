@@ -39,12 +39,13 @@ class LabelledJoints(NamedTuple):
     """The joints of N people, one in each crop, that a network learns from.
 
     positions (N, K, 2) float32 x, y in cells, also outside the maps; visibility (N, K), 0 unlabelled, 1 hidden, 2 visible;
-    trains (N,) bool: whose joints count at all.
+    trains (N,) bool: whose joints count at all; domains: whose way of labelling each has, see ``structures.Batch``.
     """
 
     positions: Tensor
     visibility: Tensor
     trains: Tensor
+    domains: Sequence[str] = ()
 
     @property
     def labelled(self) -> Tensor:
@@ -57,7 +58,7 @@ class TopDownNetwork(ImageNetwork):
 
     Args:
         backbone: crops (N, 3, H, W) to features; its ``bottom_up`` is the extractor.
-        upsampler: features to maps (N, K, h, w).
+        upsampler: features to maps (N, K, h, w); None: a subclass has it under another name.
         codec: trains and reads the maps.
         skeleton: what the joints are.
         size_hw: of the crops.
@@ -69,6 +70,7 @@ class TopDownNetwork(ImageNetwork):
 
     Attributes:
         loss_tasks: see ``protocols.TrainableNetwork``.
+        training_skeleton: what the joints of its targets are.
         reverses_channels: whether the weights expect BGR.
         exact_layers: names of layers that stay in float32, as positions depend on them.
     """
@@ -80,7 +82,7 @@ class TopDownNetwork(ImageNetwork):
         self,
         *,
         backbone: nn.Module,
-        upsampler: nn.Module,
+        upsampler: nn.Module | None,
         codec: KeypointCodec,
         skeleton: Skeleton,
         size_hw: tuple[int, int],
@@ -94,7 +96,10 @@ class TopDownNetwork(ImageNetwork):
         super().__init__(
             skeleton=skeleton, pixel_mean=pixel_mean, pixel_std=pixel_std, input_format=input_format
         )
-        self.backbone, self.upsampler = backbone, upsampler
+        self.backbone = backbone
+        if upsampler is not None:
+            self.upsampler = upsampler
+        self.training_skeleton = skeleton
         self.codec, self.size_hw = codec, size_hw
         self._loss_weight, self._visibility_loss_weight = loss_weight, visibility_loss_weight
         self.coordinates = coordinates
@@ -189,7 +194,7 @@ class TopDownNetwork(ImageNetwork):
         trains = torch.tensor(["keypoints" in tasks for tasks in batch.tasks], device=self.device)
         ignore = torch.cat([target.ignore for target in batch.targets]).to(self.device)
         positions = self.coordinates.cells(keypoints[..., :2], self.size_hw, self.map_size_hw)
-        joints = LabelledJoints(positions, keypoints[..., 2], trains & ~ignore)
+        joints = LabelledJoints(positions, keypoints[..., 2], trains & ~ignore, batch.domains)
         return involve(self.joint_losses(crops, joints), self.parameters())
 
     def joint_losses(self, crops: Tensor, joints: LabelledJoints) -> dict[str, Tensor]:
@@ -212,10 +217,10 @@ class TopDownNetwork(ImageNetwork):
 
     def _check(self, batch: Batch) -> None:
         for index, (image, target) in enumerate(zip(batch.images, batch.targets, strict=True)):
-            if len(target) != 1 or target.keypoints.shape[1] != len(self.skeleton):
+            if len(target) != 1 or target.keypoints.shape[1] != len(self.training_skeleton):
                 raise ValueError(
-                    f"TopDownNetwork.losses: target {index}: expected one person with the {len(self.skeleton)} joints of "
-                    f"{self.skeleton.name}, got {len(target)} with {target.keypoints.shape[1]}"
+                    f"TopDownNetwork.losses: target {index}: expected one person with the {len(self.training_skeleton)} "
+                    f"joints of {self.training_skeleton.name}, got {len(target)} with {target.keypoints.shape[1]}"
                 )
             if tuple(image.shape[1:]) != self.size_hw:
                 raise ValueError(

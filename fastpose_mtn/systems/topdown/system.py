@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from fastpose_mtn.config.node import CfgNode
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.registry import Registry
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+from fastpose_mtn.systems.mdpn.config import add_mdpn_config
 from fastpose_mtn.systems.mspn.config import add_mspn_config
 from fastpose_mtn.systems.topdown.config import add_topdown_config
 
@@ -36,6 +38,7 @@ class TopDownSystem:
         """Adds the keys of these networks, and their defaults, to ``cfg``."""
         add_topdown_config(cfg)
         add_mspn_config(cfg)
+        add_mdpn_config(cfg)
 
     def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
         """The configuration as it is.
@@ -49,23 +52,32 @@ class TopDownSystem:
             )
         return cfg
 
+    def training_skeleton(self, cfg: CfgNode) -> Skeleton:
+        """``MODEL.SKELETON``, or MDPN's union of its heads' joints."""
+        is_mdpn = cfg.MODEL.TOPDOWN.NAME == "MDPN"
+        return get_skeleton(cfg.MODEL.MDPN.UNION if is_mdpn else cfg.MODEL.SKELETON)
+
     def training_data(
         self, cfg: CfgNode, datasets: Sequence[PoseDataset]
     ) -> tuple[list[PoseDataset], list[Augmentation]]:
         """People one by one, cropped and changed as ``INPUT.CROP`` and ``INPUT.AUG`` say.
 
         Raises:
-            InputError: nobody in a dataset has joints.
+            InputError: nobody in a dataset has joints, or MDPN's heads and the datasets' domains do not fit.
         """
         from fastpose_mtn.data.person_crops import PersonCrops
         from fastpose_mtn.data.transforms.augment import build_crop_augmentations
-        from fastpose_mtn.skeletons import get_skeleton
+        from fastpose_mtn.systems.mdpn.domains import skeletons_to_train
 
-        skeleton = get_skeleton(cfg.MODEL.SKELETON)
+        skeleton = self.training_skeleton(cfg)
+        learned = [skeleton] * len(datasets)
+        if cfg.MODEL.TOPDOWN.NAME == "MDPN":
+            learned = skeletons_to_train(cfg, datasets)
         people: list[PoseDataset] = [
-            PersonCrops(dataset, skeleton, frozenset({"keypoints"})) for dataset in datasets
+            PersonCrops(dataset, own, frozenset({"keypoints"}))
+            for dataset, own in zip(datasets, learned, strict=True)
         ]
-        return people, build_crop_augmentations(cfg)
+        return people, build_crop_augmentations(cfg, skeleton)
 
     def build_network(self, cfg: CfgNode) -> TopDownNetwork:
         """The network that ``MODEL.TOPDOWN.NAME`` names, with initial weights.
@@ -157,6 +169,7 @@ NETWORKS: Registry[NetworkFactory] = Registry(
     {
         "DUCPose": "fastpose_mtn.systems.alphapose.network:build_duc_pose",
         "MSPN": "fastpose_mtn.systems.mspn.network:build_mspn",
+        "MDPN": "fastpose_mtn.systems.mdpn.network:build_mdpn",
     },
 )
 TOPDOWN_SYSTEM = TopDownSystem()

@@ -154,30 +154,30 @@ def test_without_a_focus_anyone_is_cropped_and_an_image_of_nobody_trains_nothing
 def test_the_configuration_and_what_it_must_not_say():
     cfg = get_cfg()
     cfg.merge_from_file("alphapose-s")
-    crop, *changes = build_crop_augmentations(cfg)
-    assert (crop.size_hw, crop.skeleton.name, crop.fill_rgb) == ((256, 192), "PERSON19", (124, 116, 104))
+    crop, *changes = build_crop_augmentations(cfg, POSETRACK15)
+    assert (crop.size_hw, crop.skeleton.name, crop.fill_rgb) == ((256, 192), "POSETRACK15", (124, 116, 104))
     assert [type(change).__name__ for change in changes] == ["OcclusionPaste", "RandomColor", "RandomBlur"]
     cfg.INPUT.CROP.HALF_BODY = 1.5
     with pytest.raises(ValueError, match=r"INPUT\.CROP\.HALF_BODY: expected a probability, got 1\.5"):
-        build_crop_augmentations(cfg)
+        build_crop_augmentations(cfg, POSETRACK15)
     cfg.INPUT.RANDOM_FLIP = "vertical"
     with pytest.raises(ValueError, match=r"INPUT\.RANDOM_FLIP: expected horizontal or none, got 'vertical'"):
-        build_crop_augmentations(cfg)
+        build_crop_augmentations(cfg, POSETRACK15)
 
 
 def test_what_a_configuration_says_of_crops():
     """The mean colour fills crops in RGB, whatever order the network's is in; published networks' crops are black there."""
     cfg = get_cfg()
-    assert CropPerson.from_config(cfg).fill_rgb == (124, 116, 104)
+    assert CropPerson.from_config(cfg, POSETRACK15).fill_rgb == (124, 116, 104)
     cfg.merge_from_list(["INPUT.FORMAT", "BGR", "MODEL.PIXEL_MEAN", [103.53, 116.28, 123.675]])
-    assert CropPerson.from_config(cfg).fill_rgb == (124, 116, 104)
+    assert CropPerson.from_config(cfg, POSETRACK15).fill_rgb == (124, 116, 104)
     cfg.merge_from_file("mspn_release")
-    made = CropPerson.from_config(cfg)
+    made = CropPerson.from_config(cfg, POSETRACK15)
     assert (made.fill_rgb, made.margins, made.scale_range) == ((0, 0, 0), (1.09, 1.135), (0.7, 1.35))
     assert made.coordinates.plain
     cfg.INPUT.CROP.DISTRIBUTION = "even"
     with pytest.raises(ValueError, match="DISTRIBUTION: expected normal or uniform, got 'even'"):
-        CropPerson.from_config(cfg)
+        CropPerson.from_config(cfg, POSETRACK15)
 
 
 class Proposals:

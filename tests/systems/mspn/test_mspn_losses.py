@@ -6,8 +6,8 @@ from tiny_mspn import mspn_config
 
 from fastpose_mtn.build import build_network
 from fastpose_mtn.structures import Batch, PersonTargets
-from fastpose_mtn.systems.mspn.network import CrossEntropyLoss, HeatmapLoss, hardest_of
-from fastpose_mtn.systems.topdown.codecs import CrossEntropyCodec, HeatmapCodec
+from fastpose_mtn.systems.mspn.network import CrossEntropyLoss, HeatmapLoss
+from fastpose_mtn.systems.topdown.codecs import CrossEntropyCodec, HeatmapCodec, hardest_of
 from fastpose_mtn.systems.topdown.network import LabelledJoints
 
 # one person on maps of 2x2 cells: a visible joint in the first cell, a hidden one in the last, one without a label
