@@ -14,16 +14,9 @@ from typing import Any
 
 import numpy as np
 
-PARTS = ("body", "foot", "face", "hands")
+from fastpose_mtn.joint_names import FINGERS, FOOT, HAND, common_name, mirrored_name, part_of
 
-# One joint, several names: each dataset's own name -> the common one used for matching.
-_SAME_JOINT = {
-    "top_head": "head_top",
-    "head": "head_top",
-    "neck": "head_bottom",
-    "upper_neck": "head_bottom",
-    "hip": "pelvis",
-}
+PARTS = ("body", "foot", "face", "hands")
 
 
 @dataclass(frozen=True)
@@ -59,9 +52,9 @@ class Skeleton:
         if any(s <= 0 for s in self.sigmas):
             raise ValueError(f"skeleton {self.name}: sigmas must be positive")
         for joint in self.joints:
-            if _mirrored_name(joint) not in self.joints:
+            if mirrored_name(joint) not in self.joints:
                 raise ValueError(
-                    f"skeleton {self.name}: joint {joint} has no counterpart {_mirrored_name(joint)}"
+                    f"skeleton {self.name}: joint {joint} has no counterpart {mirrored_name(joint)}"
                 )
 
     def __len__(self) -> int:
@@ -99,20 +92,20 @@ class Skeleton:
         The body is what COCO's 17, PoseTrack's 15 and the like consist of, nose, eyes and ears included.
         A foot is its toes and heel, without the ankle, as in Halpe; they are told by their names.
         """
-        names = [_part_of(joint) for joint in self.joints]
+        names = [part_of(joint) for joint in self.joints]
         return {part: tuple(i for i, name in enumerate(names) if name == part) for part in PARTS}
 
     @cached_property
     def flip_pairs(self) -> tuple[tuple[str, str], ...]:
         """(left, right) names that change places when an image is mirrored."""
         return tuple(
-            (j, _mirrored_name(j)) for j in self.joints if j.startswith("left_") or j < _mirrored_name(j)
+            (j, mirrored_name(j)) for j in self.joints if j.startswith("left_") or j < mirrored_name(j)
         )
 
     @cached_property
     def flip_permutation(self) -> tuple[int, ...]:
         """``mirrored = keypoints[..., flip_permutation, :]``: joint i of a mirrored person was joint ``[i]``."""
-        return tuple(self.joints.index(_mirrored_name(joint)) for joint in self.joints)
+        return tuple(self.joints.index(mirrored_name(joint)) for joint in self.joints)
 
     @cached_property
     def limb_indices(self) -> tuple[tuple[int, int], ...]:
@@ -148,35 +141,6 @@ class Skeleton:
             to, frm = (list(column) for column in zip(*pairs, strict=True))
             out[..., to, :] = keypoints[..., frm, :]
         return out
-
-
-def common_name(joint: str) -> str:
-    """The name under which a joint is matched between skeletons."""
-    return _SAME_JOINT.get(joint, joint)
-
-
-def _part_of(joint: str) -> str:
-    one_side = joint.removeprefix("left_").removeprefix("right_")
-    if one_side.startswith("face_"):
-        return "face"
-    return "foot" if one_side in _FOOT else "hands" if one_side in _HAND else "body"
-
-
-# The 68 points of a face in the iBUG order (jaw, brows, nose, eyes, mouth), by their mirror image.
-_FACE_MIRROR = (
-    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46,
-    39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
-)  # fmt: skip
-
-
-def _mirrored_name(joint: str) -> str:
-    if joint.startswith("left_"):
-        return "right_" + joint[5:]
-    if joint.startswith("right_"):
-        return "left_" + joint[6:]
-    if joint.startswith("face_"):
-        return f"face_{_FACE_MIRROR[int(joint[5:])]}"
-    return joint
 
 
 def _both(*limbs: tuple[str, str]) -> tuple[tuple[str, str], ...]:
@@ -271,11 +235,6 @@ CROWDPOSE14 = Skeleton(
     source="CrowdPose; sigmas of its evaluation API",
 )
 
-_FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "pinky_finger")
-# Halpe calls the root of each hand a wrist too; a second joint of that name could not be told from the body's.
-_HAND = ("hand_root", *(f"{finger}{i}" for finger in _FINGERS for i in range(1, 5)))
-_FOOT = ("big_toe", "small_toe", "heel")
-
 
 def _line(*points: int) -> tuple[tuple[str, str], ...]:
     """Limbs from each of the face's points to the next."""
@@ -293,15 +252,15 @@ HALPE136 = Skeleton(
     name="HALPE136",
     joints=(
         *_FACE, *_PAIRED, "head", "neck", "hip",
-        *(f"{side}_{joint}" for joint in _FOOT for side in ("left", "right")),
+        *(f"{side}_{joint}" for joint in FOOT for side in ("left", "right")),
         *(f"face_{i}" for i in range(68)),
-        *(f"{side}_{joint}" for side in ("left", "right") for joint in _HAND),
+        *(f"{side}_{joint}" for side in ("left", "right") for joint in HAND),
     ),
     limbs=(
         *_ARMS_AND_LEGS, ("head", "neck"), ("neck", "hip"), *_both(("*neck", "shoulder"), ("*hip", "hip")), *_FACE_LIMBS,
         *_both(("ankle", "big_toe"), ("ankle", "small_toe"), ("ankle", "heel")),
-        *_both(*(("hand_root", f"{finger}1") for finger in _FINGERS)),
-        *_both(*((f"{finger}{i}", f"{finger}{i + 1}") for finger in _FINGERS for i in range(1, 4))), *_FACE_LINES,
+        *_both(*(("hand_root", f"{finger}1") for finger in FINGERS)),
+        *_both(*((f"{finger}{i}", f"{finger}{i + 1}") for finger in FINGERS for i in range(1, 4))), *_FACE_LINES,
     ),
     sigmas=(*_FACE_SIGMAS, *_PAIRED_SIGMAS, 0.08, 0.08, 0.08, *[0.089] * 6, *[0.015] * 110),
     source="Halpe Full-Body 136; sigmas of its evaluation API",
@@ -333,7 +292,7 @@ COCO_WHOLEBODY133 = Skeleton(
     name="COCO_WHOLEBODY133",
     joints=(
         *COCO17.joints,
-        *(f"{side}_{joint}" for side in ("left", "right") for joint in _FOOT),
+        *(f"{side}_{joint}" for side in ("left", "right") for joint in FOOT),
         *HALPE136.joints[26:],
     ),
     limbs=(*COCO17.limbs, *(limb for limb in HALPE136.limbs if not {"head", "neck", "hip"} & set(limb)

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "fastpose_mtn"
 LAYERS = (
     {
-        "structures", "skeletons", "protocols", "registry", "version", "errors", "arguments", "command_line", "files",
+        "structures", "joint_names", "skeletons", "protocols", "registry", "version", "errors", "arguments", "command_line", "files",
         "hosts", "libraries", "available_memory", "ops", "config",
     },
     {"modeling", "data", "tracking", "visualization"},

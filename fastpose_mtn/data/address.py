@@ -23,6 +23,7 @@ def read_address(
         InputError: a part is unknown or unreadable; the message names it and shows the form.
     """
     place, _, query = name.partition("://")[2].partition("?")
+    query = query.replace("+", "%2B")  # a folder may be called a+b
     values = {}
     try:
         for key, text in parse_qsl(query, strict_parsing=True, keep_blank_values=True) if query else []:

@@ -111,7 +111,7 @@ def coco_files(name: str) -> CocoFiles:
 def _parts(text: str, known: set[str], name: str, form: str) -> tuple[str, dict[str, str]]:
     """What stands before the question mark, and the parts after it."""
     head, _, query = text.partition("?")
-    parts = dict(parse_qsl(query, keep_blank_values=True))
+    parts = dict(parse_qsl(query.replace("+", "%2B"), keep_blank_values=True))  # a folder may be called a+b
     if query and (not parts or not parts.keys() <= known):
         raise ValueError(f"dataset {name}: expected {form}")
     return head, parts

@@ -32,6 +32,13 @@ def test_a_name_says_what_its_images_train(mine):
     assert dataset.num_identities == 0
 
 
+def test_a_plus_in_the_name_of_a_folder_is_a_plus(mine, tmp_path):
+    (tmp_path / "a+b").mkdir()
+    (tmp_path / "a+b" / "a.png").write_bytes((tmp_path / "a.png").read_bytes())
+    dataset = build_dataset(f"json://{tmp_path}/labels.json?images={tmp_path}/a+b", training=True)
+    assert dataset[0].image.shape == (40, 50, 3)
+
+
 def test_an_identity_that_is_not_trained_takes_nobody_elses_number(mine):
     sets = [build_dataset(mine + tasks, training=True) for tasks in ("", "&tasks=boxes", "")]
     images = AugmentedImages(sets, [], seed=0, skeleton=POSETRACK15)

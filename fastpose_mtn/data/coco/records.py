@@ -20,7 +20,7 @@ from fastpose_mtn.data.labels.images import ImageEntry
 from fastpose_mtn.data.labels.rules import LabelRules
 from fastpose_mtn.data.problems import KEPT, LEFT_OUT, Problems
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.skeletons import common_name
+from fastpose_mtn.joint_names import common_name
 
 _OVER_THE_BORDER = 1.0  # pixels that a box may reach over the image's border before it is worth a word
 
@@ -130,10 +130,16 @@ class CocoJsonReader:
         sizes = np.array([records[a.image].size_wh for a in annotations], np.float64).reshape(-1, 2)
         boxes = _cut_boxes(file.people.boxes_xywh, sizes).tolist()
         counts = labelled.sum(axis=1).tolist()
+        named: set[tuple[int, int]] = set()
         for row, annotation in enumerate(annotations):
             image = records[annotation.image]
             ignore = annotation.crowd or (self._form.ignore_unlabelled and not counts[row])
             identity = -1 if ignore else self._identity(annotation, image.video)
+            if identity >= 0:
+                if (annotation.image, identity) in named:
+                    kind = "annotations with the person_id or track_id of somebody else in their image"
+                    self.problems.add(KEPT, kind, file.place(annotation))
+                named.add((annotation.image, identity))
             image.people.append(LabelledPerson(boxes[row], keypoints[row], identity, ignore))
         for entry, record in zip(file.images.entries, records, strict=True):
             if entry.is_labeled is not False:

@@ -13,7 +13,8 @@ from fastpose_mtn.data.labels.rules import LabelRules
 from fastpose_mtn.data.labels.values import Identifier, identifier, is_missing
 from fastpose_mtn.data.problems import KEPT, REPAIRED, Problems
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.skeletons import common_name
+from fastpose_mtn.joint_names import common_name, respelled
+from fastpose_mtn.skeletons import SKELETONS
 
 _PEOPLE = frozenset(
     [
@@ -68,6 +69,7 @@ _ANIMALS = frozenset(
         "fish",
     ]
 )
+_KNOWN_JOINTS = frozenset(common_name(joint) for skeleton in SKELETONS.values() for joint in skeleton.joints)
 _ANIMAL_JOINTS = ("tail", "paw", "hoof", "withers", "wing", "beak", "fin")
 
 
@@ -187,7 +189,7 @@ def _entries(value: object, rules: LabelRules, path: str, problems: Problems) ->
             raise InputError(f"{place}: id: expected a whole number, got {shown(entry.get('id'))}")
         name = entry.get("name")
         name = name.strip() if isinstance(name, str) else "" if name is None else str(name)
-        named = _joint_names(entry.get("keypoints"), place)
+        named = _joint_names(entry.get("keypoints"), place, problems)
         category = Category(place, key, name, named if rules.joints is None else rules.joints, named)
         known = categories.setdefault(key, category)
         if (known.name, known.named) != (category.name, category.named):
@@ -197,12 +199,19 @@ def _entries(value: object, rules: LabelRules, path: str, problems: Problems) ->
     return list(categories.values())
 
 
-def _joint_names(value: object, place: str) -> tuple[str, ...]:
+def _joint_names(value: object, place: str, problems: Problems) -> tuple[str, ...]:
     if is_missing(value):
         return ()
     if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
         raise InputError(f"{place}: keypoints: expected a list of joint names, got {shown(value)}")
-    return tuple(value)
+    names = tuple(respelled(name, _KNOWN_JOINTS) for name in value)
+    for name, written in zip(names, value, strict=True):
+        if name != written:
+            problems.add(
+                REPAIRED, "names of joints in another spelling, read as the usual one",
+                f"{place}, got {shown(written)} for {name}",
+            )  # fmt: skip
+    return names
 
 
 def _people(

@@ -13,6 +13,7 @@ from fastpose_mtn.data.labels.annotations import Annotation, People
 from fastpose_mtn.data.labels.boxes import settle_boxes, usable_area
 from fastpose_mtn.data.labels.categories import Categories
 from fastpose_mtn.data.labels.images import LARGEST, ImageEntries, count_if_respelled
+from fastpose_mtn.data.labels.plausibility import count_strays, refuse_corners, refuse_shares
 from fastpose_mtn.data.labels.rules import LabelRules
 from fastpose_mtn.data.labels.values import Identifier, flag, identifier, is_missing, number_rows
 from fastpose_mtn.data.problems import KEPT, LEFT_OUT, REPAIRED, Problems
@@ -57,15 +58,20 @@ class PeopleReader:
             self._problems.refuse(place, InputError(f"{place}: {text}"))
         usable = np.ones(len(kept), bool)
         usable[[*wrong, *wrong_boxes]] = False
-        if not self._rules.poseval:
-            self._refuse_shares(boxes, joints)
-            self._count_joints(kept, joints, usable)
-            self._count_areas(kept, usable)
         sizes = np.array([entry.size_wh for entry in self._images.entries], np.float64).reshape(-1, 2)
         sizes = sizes[np.array([annotation.image for annotation in kept], np.int64)]
-        usable &= settle_boxes(
-            boxes, joints, sizes, usable, self._rules, lambda row: self.place(kept[row]), self._problems
-        )
+        if not self._rules.poseval:
+            refuse_shares(boxes, joints, self._path)
+            refuse_corners(boxes, sizes, self._path)
+            self._count_joints(kept, joints, usable)
+            self._count_areas(kept, usable)
+
+        def place_of(row: int) -> str:
+            return self.place(kept[row])
+
+        usable &= settle_boxes(boxes, joints, sizes, usable, self._rules, place_of, self._problems)
+        if not self._rules.poseval:
+            count_strays(boxes, joints, usable, place_of, self._problems)
         if usable.all():
             return People(kept, boxes, joints)
         rows = np.flatnonzero(usable)
@@ -297,17 +303,6 @@ class PeopleReader:
                 "annotations with joints that are not finite (the joints alone are left out)",
                 self.place(kept[row]),
             )
-
-    def _refuse_shares(self, boxes: np.ndarray, joints: np.ndarray) -> None:
-        """Numbers from 0 to 1 throughout are shares of the image, as YOLO has them: whoever they mean is not there."""
-        sizes = boxes[np.isfinite(boxes).all(axis=1), 2:]
-        labelled = joints[joints[..., 2] > 0, :2]
-        for name, numbers in (("bbox", sizes), ("keypoints", labelled)):
-            if (numbers % 1 > 0).any() and (numbers <= 1).all():
-                raise InputError(
-                    f"{self._path}: annotations: {name}: expected pixels, got numbers of at most "
-                    f"{numbers.max():g} throughout; multiply shares of the image by its width and height"
-                )
 
     def _count_joints(self, kept: Sequence[Annotation], joints: np.ndarray, usable: np.ndarray) -> None:
         if not (self._rules.wants_joints and self._categories.joints):

@@ -16,12 +16,13 @@ _FLAGS = {"0": False, "false": False, "no": False, "": False, "1": True, "true":
 
 
 def identifier(value: object) -> Identifier | None:
-    """An id as it is compared with others: ``"7"`` and ``7.0`` are 7, other text is itself; None: it is no id."""
+    """An id as it is compared with others: ``"7"``, ``7.0`` and ``"7.0"`` are 7, other text is itself; None: it is no id."""
     if type(value) is int:
         return value
     if isinstance(value, str):
         text = value.strip()
-        return int(text) if _is_whole_number(text) else text or None
+        digits = text.removesuffix(".0")
+        return int(digits) if _is_whole_number(digits) else text or None
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         return int(value)
     return None

@@ -15,7 +15,8 @@ from fastpose_mtn.data.json_fields import shown
 from fastpose_mtn.data.labels.values import Identifier, identifier
 from fastpose_mtn.data.problems import LEFT_OUT, Problems
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.skeletons import Skeleton, common_name
+from fastpose_mtn.joint_names import common_name
+from fastpose_mtn.skeletons import Skeleton
 
 _LOG = logging.getLogger("fastpose_mtn")
 _MISSING = object()

@@ -11,7 +11,7 @@ from fastpose_mtn.data.coco.ground_truth import read_coco_labels
 from fastpose_mtn.data.coco.records import CocoJsonFormat
 from fastpose_mtn.data.problems import Problems
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.skeletons import COCO17
+from fastpose_mtn.skeletons import COCO17, skeleton_of
 
 NAN = float("nan")
 CATEGORY = {"id": 1, "name": "person", "keypoints": list(COCO17.joints)}
@@ -51,9 +51,10 @@ class Read:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(b"")
         problems = Problems()
-        _, self.records = read_records(
+        reader, self.records = read_records(
             "mine", path, folder, form, problems, filter_empty=False, skip_missing=True
         )
+        self.skeleton = skeleton_of(reader.joints)
         self.told = {(problem.severity, problem.kind): problem.count for problem in problems}
         self.places = [place for problem in problems for place in problem.places]
         self.people = [p for record in self.records for p in record.people if not p.ignore]
@@ -76,6 +77,7 @@ REPAIRED = [
     ({"category_id": "1"}, "records whose category_id is text or a float, read as a whole number"),
     ({"category_id": 1.0}, "records whose category_id is text or a float, read as a whole number"),
     ({"category_id": None}, "annotations without a category_id, of the file's only category"),
+    ({"category_id": "1.0"}, "records whose category_id is text or a float, read as a whole number"),
     ({"image_id": "1"}, "records whose image_id is text or a float, read as a whole number"),
     ({"image_id": 1.0}, "records whose image_id is text or a float, read as a whole number"),
     ({"track_id": "5"}, "records whose track_id is text or a float, read as a whole number"),
@@ -188,6 +190,37 @@ def test_shares_of_the_image_are_no_pixels(tmp_path):
         Read(tmp_path, content(person(keypoints=shares)))
 
 
+def test_corners_are_no_sizes(tmp_path):
+    corners = [
+        [35, 25, 65, 100],
+        [100, 60, 180, 118],
+        [5, 70, 60, 119],
+        [120, 20, 199, 110],
+        [90, 90, 150, 119],
+    ]
+    people = [person(i, bbox=box, keypoints=[], num_keypoints=0) for i, box in enumerate(corners, 1)]
+    with pytest.raises(
+        InputError, match="bbox: expected x, y, width, height, got 5 of 5 boxes that reach over"
+    ):
+        Read(tmp_path, content(*people))
+    few = Read(tmp_path, content(*people[:4]))  # of so few nothing is concluded: over the border they may be
+    assert few.told == {("kept", "annotations with a box that reaches over the image's border, cut to it"): 4}
+
+
+def test_joints_outside_their_own_box_are_told(tmp_path):
+    read = Read(tmp_path, content(person(1), person(2, bbox=[150, 20, 30, 60])))
+    assert read.told == {("kept", "annotations none of whose joints lies in their box"): 1}
+    assert read.places == [f"{tmp_path / 'labels.json'}: annotations[1] (id 2)"]
+
+
+def test_two_of_one_identity_in_one_image_are_told(tmp_path):
+    people = [person(1, track_id=1), person(2, track_id=1, bbox=[34, 25, 30, 75]), person(3, 2, track_id=1)]
+    read = Read(tmp_path, content(*people))
+    assert read.told == {
+        ("kept", "annotations with the person_id or track_id of somebody else in their image"): 1
+    }
+
+
 def test_joints_labelled_at_the_origin_are_told(tmp_path):
     read = Read(tmp_path, content(person(keypoints=[0, 0, 2, *JOINTS[3:]])))
     kind = "annotations that label joints at exactly 0, 0 (v of a joint that is not labelled is 0)"
@@ -207,6 +240,42 @@ def test_people_are_known_by_many_names_and_dogs_never_train(tmp_path, name):
     assert (len(read.people), read.joints) == (1, 17)
     assert read.told == {("left out", "annotations of categories that are not people's"): 1}
     assert read.places[0].endswith("annotations[1] (id 2), got dog")
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        str.upper,
+        lambda name: f" {name}",
+        lambda name: name.replace("_", " ").title(),
+        lambda name: name.replace("_", "-"),
+        lambda name: name.replace("_", "."),
+        lambda name: "".join(word.title() for word in name.split("_")),
+        lambda name: "_".join(reversed(name.split("_"))),
+        lambda name: name.replace("left_", "l_").replace("right_", "r_"),
+        lambda name: name.replace("left_", "L").replace("right_", "R"),
+        lambda name: name.replace("_", ""),
+    ],
+)
+def test_joints_are_known_however_they_are_spelled(tmp_path, spelled):
+    category = {**CATEGORY, "keypoints": [spelled(name) for name in COCO17.joints]}
+    read = Read(tmp_path, content(categories=[category]))
+    assert read.skeleton is COCO17
+    kind = "names of joints in another spelling, read as the usual one"
+    assert read.told == {
+        ("repaired", kind): sum(a != b for a, b in zip(category["keypoints"], COCO17.joints, strict=True))
+    }
+    with pytest.raises(InputError, match="two joints of the file have the same name"):
+        Read(
+            tmp_path,
+            content(categories=[{**category, "keypoints": ["nose", spelled("left_eye"), "left_eye"]}]),
+        )
+
+
+def test_joints_that_nobody_knows_keep_their_names(tmp_path):
+    names = [f"Spine {k}" for k in range(17)]
+    read = Read(tmp_path, content(categories=[{**CATEGORY, "keypoints": names}]))
+    assert (read.told, read.skeleton.joints) == ({}, tuple(names))
 
 
 def test_a_category_with_joints_is_taken_for_people_and_it_is_said(tmp_path):
