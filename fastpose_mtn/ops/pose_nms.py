@@ -127,6 +127,19 @@ def _greedy(total: int, same: Callable[[int, np.ndarray], np.ndarray], count: in
     return kept
 
 
+def by_pose(people: PersonDetections) -> np.ndarray:
+    """(N,) numbers of the people in ``parametric``'s order: by the mean of their joints' confidences."""
+    return np.argsort(-people.keypoints[..., 2].mean(axis=1), kind="stable")
+
+
+def joint_weights(skeleton: Skeleton) -> np.ndarray:
+    """(K,) of the joints in ``parametric``, summing to 1: the parts' means weigh, not the numbers of their joints."""
+    weights = np.zeros(len(skeleton))
+    for part, joints in skeleton.parts.items():
+        weights[list(joints)] = _PART_WEIGHTS[part] / max(1, len(joints))
+    return weights / weights.sum()
+
+
 @dataclass(frozen=True)
 class PoseNMS:
     """Leaves out people found twice in a frame, by the keys of ``TEST.POSE_NMS``.
@@ -212,13 +225,13 @@ class PoseNMS:
 
     def _by_pose(self, people: PersonDetections) -> PersonDetections:
         """The best of each group of like poses; its box and its score stay its own."""
-        order = np.argsort(-people.keypoints[..., 2].mean(axis=1), kind="stable")
+        order = by_pose(people)
         boxes, poses = people.boxes[order].astype(np.float64), people.keypoints[order].astype(np.float64)
         if self.kind == "released":
             similarity, many = released_similarity(boxes, poses)
             same = (similarity >= RELEASED.threshold) | many
         else:
-            similarity = parametric_similarity(boxes, poses, self._weights(), self.parameters)
+            similarity = parametric_similarity(boxes, poses, joint_weights(self.skeleton), self.parameters)
             same = similarity >= self.parameters.threshold
         keypoints, kept = people.keypoints.copy(), np.zeros(len(people), bool)
         for group in clusters(same):
@@ -230,10 +243,3 @@ class PoseNMS:
                 longer = (boxes[group[0], 2:] - boxes[group[0], :2]).max()
                 keypoints[leader] = merge_poses(poses[group], 0.1 * longer)
         return replace(people, keypoints=keypoints)[kept]
-
-    def _weights(self) -> np.ndarray:
-        """(K,) of the joints, summing to 1: the parts' means weigh, not the numbers of their joints."""
-        weights = np.zeros(len(self.skeleton))
-        for part, joints in self.skeleton.parts.items():
-            weights[list(joints)] = _PART_WEIGHTS[part] / max(1, len(joints))
-        return weights / weights.sum()

@@ -54,15 +54,41 @@ def parametric_similarity(
         weights: (K,) of the joints, summing to 1.
         parameters: see there.
     """
+    near, distance = pose_offsets(boxes_xyxy, keypoints)
+    by_score = confidence_term(near, keypoints[..., 2], weights, parameters.sigma1)
+    return by_score + parameters.weight * distance_term(distance, weights, parameters.sigma2)
+
+
+def pose_offsets(boxes_xyxy: np.ndarray, keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the parametric similarity knows of everybody's joints j beside person i's, whatever the parameters.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        keypoints: (N, K, 3) x, y and confidence.
+
+    Returns:
+        (N, N, K) bool: within a box a tenth of person i's (equation 17); (N, N, K) squared distances, square roots of the
+        area of i's box being 1.
+    """
     size = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], _TINY)
     offset = keypoints[:, None, :, :2] - keypoints[None, :, :, :2]
-    near = (np.abs(offset) <= size[:, None, None] / 20).all(
-        axis=-1
-    )  # equation 17: a box a tenth of the person's
-    sure = np.tanh(keypoints[..., 2] / parameters.sigma1)
-    distance = (offset**2).sum(axis=-1) / size.prod(axis=1)[:, None, None]
-    terms = near * (sure[:, None] * sure[None]) + parameters.weight * np.exp(-distance / parameters.sigma2)
-    return terms @ weights
+    near: np.ndarray = (np.abs(offset) <= size[:, None, None] / 20).all(axis=-1)
+    return near, (offset**2).sum(axis=-1) / size.prod(axis=1)[:, None, None]
+
+
+def confidence_term(
+    near: np.ndarray, confidences: np.ndarray, weights: np.ndarray, sigma1: float
+) -> np.ndarray:
+    """(N, N): equation 17, of ``pose_offsets``' windows and confidences (N, K), as a mean by weights (K,)."""
+    sure = np.tanh(confidences / sigma1)
+    term: np.ndarray = (near * (sure[:, None] * sure[None])) @ weights
+    return term
+
+
+def distance_term(distance: np.ndarray, weights: np.ndarray, sigma2: float) -> np.ndarray:
+    """(N, N): equation 18, of ``pose_offsets``' squared distances, as a mean by weights (K,)."""
+    term: np.ndarray = np.exp(-distance / sigma2) @ weights
+    return term
 
 
 def pose_distance(first: np.ndarray, second: np.ndarray, parameters: PoseParameters) -> np.ndarray:
