@@ -112,13 +112,14 @@ def summarize_crops(network: TopDownNetwork, *, people: int) -> list[Part]:
     pixels = network.preprocess(torch.zeros(1, 3, *network.size_hw))
     with torch.no_grad():
         features = network.backbone(pixels)
-    return [
-        Part(name, _parameters(part), _operations(part, given), people)
-        for name, part, given in (
-            ("backbone", network.backbone, pixels),
-            ("upsampler", network.upsampler, features),
-        )
+        maps = network.upsampler(features)
+    parts: list[tuple[str, nn.Module, tuple[Tensor, ...]]] = [
+        ("backbone", network.backbone, (pixels,)),
+        ("upsampler", network.upsampler, (features,)),
     ]
+    if network.reid is not None:
+        parts.append(("identity branch", network.reid, (pixels, features, maps)))
+    return [Part(name, _parameters(part), _operations(part, *given), people) for name, part, given in parts]
 
 
 def table(parts: Sequence[Part], paper: tuple[float, float] | None) -> str:

@@ -24,7 +24,7 @@ class PersonCrops(PoseDataset):
 
     Args:
         images: of labelled people.
-        skeleton: the network's; people without any of its joints are left out.
+        skeleton: the network's; people without any of its joints are left out, but for those whose identities train.
         tasks: what a crop can train; boxes it cannot.
 
     Raises:
@@ -44,12 +44,15 @@ class PersonCrops(PoseDataset):
         self._groups = images.group_sizes
         if len(images) and images.image_file(0) is not None:
             known = np.array([skeleton.has(joint) for joint in images.skeleton.joints], bool)
-            people = [learnable(images.targets(index), known) for index in range(len(images))]
+            identified = "identities" in self.tasks
+            people = [
+                learnable(images.targets(index), known, identified=identified) for index in range(len(images))
+            ]
             counts = np.array([len(numbers) for numbers in people], np.int64)
             if not counts.sum():
                 raise InputError(
-                    f"dataset {images.name}: nobody in it has a box and a labelled joint of {skeleton.name}; leave it "
-                    f"out of DATASETS.TRAIN"
+                    f"dataset {images.name}: nobody in it has a box and a labelled joint of {skeleton.name}"
+                    f"{' or an identity' if identified else ''}; leave it out of DATASETS.TRAIN"
                 )
             self._people = np.column_stack(
                 (np.repeat(np.arange(len(images)), counts), np.concatenate(people))
@@ -87,14 +90,20 @@ class PersonCrops(PoseDataset):
         return replace(self._kept[1], tasks=self.tasks, focus=person)
 
 
-def learnable(targets: PersonTargets, joints: np.ndarray | None = None) -> np.ndarray:
+def learnable(
+    targets: PersonTargets, joints: np.ndarray | None = None, *, identified: bool = False
+) -> np.ndarray:
     """Numbers of the people (NumPy) of whom a network can learn from a crop: with a box and a labelled joint.
 
     Args:
         targets: of an image.
         joints: (K,) bool: those that count; None: all.
+        identified: an identity does in place of a joint.
     """
     labelled = targets.keypoints[..., 2] > 0
     if joints is not None:
         labelled = labelled[:, joints]
-    return np.flatnonzero(~targets.ignore & has_area(targets.boxes) & labelled.any(axis=1))
+    teaches = labelled.any(axis=1)
+    if identified:
+        teaches |= targets.identities >= 0
+    return np.flatnonzero(~targets.ignore & has_area(targets.boxes) & teaches)

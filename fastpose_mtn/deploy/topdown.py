@@ -15,7 +15,7 @@ from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
 
 class PortableTopDown(nn.Module):
-    """A network as a graph that runtimes can hold: crops and the people's sizes in, joints out.
+    """A network as a graph that runtimes can hold: crops and the people's sizes in, joints and identity vectors out.
 
     Args:
         network: is copied; normalisation is folded into the copy's convolutions.
@@ -23,19 +23,27 @@ class PortableTopDown(nn.Module):
     """
 
     inputs = (CROPS, PEOPLE)  # names of what ``forward`` takes
-    outputs = ("joints",)  # and of what it returns
 
     def __init__(self, network: TopDownNetwork, *, flip_test: bool = False) -> None:
         super().__init__()
         own = copy.deepcopy(network).float().eval().requires_grad_(False)
-        cancelling = cancelling_parts(own.trunk, torch.bfloat16)  # the coarsest that runtimes use
+        # in the coarsest precision that runtimes use
+        cancelling = [cancelling_parts(trunk, torch.bfloat16) for trunk in own.trunks]
         self.network = fuse(own)
-        keep_float32(self.network.trunk, cancelling)
+        for trunk, names in zip(self.network.trunks, cancelling, strict=True):
+            keep_float32(trunk, names)
         upsample_by_convolutions(self.network)
         self._flip_test = flip_test
 
-    def forward(self, crops: Tensor, people: Tensor) -> Tensor:
-        """Joints (N, K, 4), see ``JointLocator``, of crops (N, H, W, 3) uint8 and sizes (N, 2)."""
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what ``forward`` returns."""
+        return ("joints",) if self.network.reid is None else ("joints", "embeddings")
+
+    def forward(self, crops: Tensor, people: Tensor) -> tuple[Tensor, ...]:
+        """Joints (N, K, 4) and, if there are any, vectors, see ``Located``, of crops (N, H, W, 3) uint8 and sizes (N, 2)."""
         pixels = self.network.preprocess(crops.permute(0, 3, 1, 2))
         mirrored = self.network.maps(pixels.flip(-1)) if self._flip_test else None
-        return self.network.joints(self.network.maps(pixels), people, mirrored)
+        maps, vectors = self.network.maps_and_vectors(pixels)
+        joints = self.network.joints(maps, people, mirrored)
+        return (joints,) if vectors is None else (joints, vectors)

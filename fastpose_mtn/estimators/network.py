@@ -58,7 +58,7 @@ class NetworkEstimator(ABC, Generic[Network]):
             network,
             device=self.device,
             dtype=self.dtype,
-            trunk=lambda own: own.get_submodule("backbone.bottom_up"),
+            trunks=lambda own: [own.get_submodule("backbone.bottom_up")],
             exact=self._exact,
         )
         self._trunk = CudaGraphs(self._model.trunk) if self.device.type == "cuda" else self._model.trunk

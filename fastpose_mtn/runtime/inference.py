@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import torch
@@ -24,7 +24,7 @@ def at_its_fastest(
     *,
     device: torch.device,
     dtype: torch.dtype,
-    trunk: Callable[[Network], nn.Module],
+    trunks: Callable[[Network], Sequence[nn.Module]],
     exact: Callable[[Network], ExactLayers],
 ) -> Network:
     """A copy without gradients, on a device.
@@ -35,16 +35,17 @@ def at_its_fastest(
         network: is left as it is, so that training may go on with it.
         device: where it runs.
         dtype: that it computes in.
-        trunk: its extractor of features, whose parts that rounding would change stay in float32.
+        trunks: its extractors of features, whose parts that rounding would change stay in float32.
         exact: of the fused copy, what else stays so, whatever ``dtype`` is.
     """
     if device.type == "cpu":
         keep_freed_memory()
     own = copy.deepcopy(network).eval().requires_grad_(False)
-    cancelling = cancelling_parts(trunk(own), dtype)
+    cancelling = [cancelling_parts(trunk, dtype) for trunk in trunks(own)]
     own = fuse(own, activations=device.type == "cpu").to(device)
     if dtype != torch.float32:
-        keep_float32(trunk(own), cancelling)
+        for trunk, parts in zip(trunks(own), cancelling, strict=True):
+            keep_float32(trunk, parts)
         for module, names in exact(own):
             keep_float32(module, names)
         convert_weights(own, dtype)

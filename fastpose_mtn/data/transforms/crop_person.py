@@ -129,7 +129,7 @@ class CropPerson:
         """The crop of the person in focus, or of anyone; of an image with nobody the whole, which trains nothing."""
         person = image.focus
         if person is None:
-            people = learnable(image.targets)
+            people = learnable(image.targets, identified="identities" in image.tasks)
             person = int(rng.choice(people)) if len(people) else None
         if person is None:
             height, width = image.image.shape[:2]

@@ -18,6 +18,7 @@ from fastpose_mtn.ops.crop_coordinates import crop_coordinates
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.systems.alphapose.upsamplers import DUC, Deconvolutions
 from fastpose_mtn.systems.topdown.codecs import build_codec
+from fastpose_mtn.systems.topdown.identity import build_identity_branch
 from fastpose_mtn.systems.topdown.network import TopDownNetwork, check_input_size
 
 _STRIDES = (4, 8, 16, 32)
@@ -79,10 +80,7 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
     """
     c, skeleton = cfg.MODEL.TOPDOWN, get_skeleton(cfg.MODEL.SKELETON)
     size_hw = check_input_size(cfg)
-    bottom_up = bottom_up_from_config(cfg, _STRIDES)
-    if c.SQUEEZE_EXCITATION:
-        add_squeeze_excitation(bottom_up)
-    backbone = LastFeatures(bottom_up)
+    backbone = _backbone(cfg)
     if c.UPSAMPLER == "duc":
         upsampler: nn.Module = DUC(
             backbone.out_channels, len(skeleton), dim=c.UPSAMPLER_DIM, conv_dim=c.CONV_DIM
@@ -103,5 +101,13 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         loss_weight=c.LOSS_WEIGHT,
         visibility_loss_weight=c.VISIBILITY_LOSS_WEIGHT,
         coordinates=crop_coordinates(c.COORDINATES, decoder=c.DECODER),
+        reid=build_identity_branch(cfg, skeleton, backbone.out_channels, lambda: _backbone(cfg)),
     )
     return network.to(memory_format=torch.channels_last)
+
+
+def _backbone(cfg: CfgNode) -> LastFeatures:
+    bottom_up = bottom_up_from_config(cfg, _STRIDES)
+    if cfg.MODEL.TOPDOWN.SQUEEZE_EXCITATION:
+        add_squeeze_excitation(bottom_up)
+    return LastFeatures(bottom_up)

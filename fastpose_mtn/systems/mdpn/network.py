@@ -26,7 +26,7 @@ from fastpose_mtn.systems.topdown.codecs import (
     heatmap_settings,
 )
 from fastpose_mtn.systems.topdown.layers import heatmap_conv
-from fastpose_mtn.systems.topdown.network import LabelledJoints, TopDownNetwork, check_input_size
+from fastpose_mtn.systems.topdown.network import LabelledPeople, TopDownNetwork, check_input_size
 
 _STRIDES = (4, 8, 16, 32)
 
@@ -123,7 +123,7 @@ class MDPNNetwork(TopDownNetwork):
         """See ``TopDownNetwork``; joints that no head has are estimated from their neighbours."""
         return self.branches.estimate_missing(super().decode(maps, people_wh))
 
-    def joint_losses(self, crops: Tensor, joints: LabelledJoints) -> dict[str, Tensor]:
+    def person_losses(self, crops: Tensor, people: LabelledPeople) -> dict[str, Tensor]:
         """``loss_keypoint_DOMAIN`` of each head, and ``loss_intermediate`` of the backbone's heatmaps.
 
         A head's loss is the mean over its own samples times their share of the batch: the sum is the mean over all. From
@@ -132,18 +132,18 @@ class MDPNNetwork(TopDownNetwork):
         Raises:
             ValueError: a sample is of no head's domain.
         """
-        rows = self._rows(joints.domains, len(crops))
+        rows = self._rows(people.domains, len(crops))
         features, intermediate = self._features.features(self.preprocess(crops))
         hardest = self._hardest if 0 <= self._hardest_from <= self._step else 0
         losses = {f"loss_keypoint_{name}": features.new_zeros((), dtype=torch.float32) for name in self.heads}
         for name, own in rows.items():
             each = self._each(
-                self.heads[name](features[own]), name, own, joints, cast(HeatmapCodec, self.codec)
+                self.heads[name](features[own]), name, own, people, cast(HeatmapCodec, self.codec)
             )
             weight = self._loss_weight * self._domain_weights[name]
             losses[f"loss_keypoint_{name}"] = weight * _share(each, len(crops), hardest)
         if "loss_intermediate" in self.loss_tasks:
-            losses["loss_intermediate"] = self._intermediate_loss(intermediate, rows, joints)
+            losses["loss_intermediate"] = self._intermediate_loss(intermediate, rows, people)
         return losses
 
     def _rows(self, domains: Sequence[str], count: int) -> dict[str, Tensor]:
@@ -158,23 +158,23 @@ class MDPNNetwork(TopDownNetwork):
         return {name: torch.tensor(numbers, device=self.device) for name, numbers in own.items() if numbers}
 
     def _each(
-        self, maps: Tensor, domain: str, rows: Tensor, joints: LabelledJoints, codec: HeatmapCodec
+        self, maps: Tensor, domain: str, rows: Tensor, people: LabelledPeople, codec: HeatmapCodec
     ) -> Tensor:
         """(n, K) squared errors of a domain's samples."""
         index = self._joints[domain]
-        labelled = joints.labelled[rows][:, index]
-        return codec.each(maps.float(), joints.positions[rows][:, index], labelled)
+        labelled = people.labelled[rows][:, index]
+        return codec.each(maps.float(), people.positions[rows][:, index], labelled)
 
     def _intermediate_loss(
-        self, maps: Mapping[str, Tensor], rows: Mapping[str, Tensor], joints: LabelledJoints
+        self, maps: Mapping[str, Tensor], rows: Mapping[str, Tensor], people: LabelledPeople
     ) -> Tensor:
         height, width = next(iter(maps.values())).shape[2:]
-        points = self.coordinates.points(joints.positions, self.size_hw, self.map_size_hw)
+        points = self.coordinates.points(people.positions, self.size_hw, self.map_size_hw)
         positions = self.coordinates.cells(points, self.size_hw, (height, width))
-        coarse, total = joints._replace(positions=positions), joints.positions.new_zeros(())
+        coarse, total = people._replace(positions=positions), people.positions.new_zeros(())
         for name, own in rows.items():
             each = self._each(maps[name][own], name, own, coarse, self._intermediate_codec)
-            total = total + self._domain_weights[name] * _share(each, len(joints.positions), 0)
+            total = total + self._domain_weights[name] * _share(each, len(people.positions), 0)
         return self._loss_weight * self._intermediate_weight * total
 
     def adapted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ from fastpose_mtn.systems.topdown.codecs import (
     hardest_of,
     heatmap_settings,
 )
-from fastpose_mtn.systems.topdown.network import LabelledJoints, TopDownNetwork, check_input_size
+from fastpose_mtn.systems.topdown.network import LabelledPeople, TopDownNetwork, check_input_size
 
 _TARGETS, _VISIBILITIES = ("gaussian", "megvii"), ("mask", "release")
 _TRUNK = "backbone.bottom_up."  # of a classifier's tensors, see ``checkpoints.conversion.from_classifier``
@@ -34,13 +34,13 @@ class UnitLoss(Protocol):
     """What trains the maps of one unit."""
 
     def __call__(
-        self, maps: Tensor, joints: LabelledJoints, *, hardest: int, hidden_are_empty: bool
+        self, maps: Tensor, people: LabelledPeople, *, hardest: int, hidden_are_empty: bool
     ) -> Tensor:
         """A scalar.
 
         Args:
             maps: (N, K, h, w) float32.
-            joints: of the N people.
+            people: the N people.
             hardest: joints of each person that train, those of the greatest loss; 0: all.
             hidden_are_empty: maps of joints that are not visible are to be empty.
         """
@@ -58,14 +58,14 @@ class HeatmapLoss:
         self._codec = codec
 
     def __call__(
-        self, maps: Tensor, joints: LabelledJoints, *, hardest: int, hidden_are_empty: bool
+        self, maps: Tensor, people: LabelledPeople, *, hardest: int, hidden_are_empty: bool
     ) -> Tensor:
         """See ``UnitLoss``."""
         if hidden_are_empty:
-            counts = joints.trains[:, None].expand_as(joints.visibility)
-            each = self._codec.each(maps, joints.positions, counts, joints.visibility == 2)
+            counts = people.trains[:, None].expand_as(people.visibility)
+            each = self._codec.each(maps, people.positions, counts, people.visibility == 2)
         else:
-            each = self._codec.each(maps, joints.positions, joints.labelled)
+            each = self._codec.each(maps, people.positions, people.labelled)
         return (hardest_of(each, hardest) if hardest else each).mean() if each.numel() else each.sum()
 
 
@@ -80,10 +80,10 @@ class CrossEntropyLoss:
         self._codec = codec
 
     def __call__(
-        self, maps: Tensor, joints: LabelledJoints, *, hardest: int, hidden_are_empty: bool
+        self, maps: Tensor, people: LabelledPeople, *, hardest: int, hidden_are_empty: bool
     ) -> Tensor:
         """See ``UnitLoss``."""
-        each, counts = self._codec.each(maps, joints.positions, joints.labelled)
+        each, counts = self._codec.each(maps, people.positions, people.labelled)
         number = counts.sum(dim=1)
         if hardest:
             each, number = hardest_of(each, hardest), number.clamp(max=hardest)
@@ -135,7 +135,7 @@ class MSPNNetwork(TopDownNetwork):
         """The stem."""
         return self.backbone.get_submodule("top")
 
-    def joint_losses(self, crops: Tensor, joints: LabelledJoints) -> dict[str, Tensor]:
+    def person_losses(self, crops: Tensor, people: LabelledPeople) -> dict[str, Tensor]:
         """``loss_keypoint`` of the stages' finest scales, ``loss_coarse`` of the others, each the stages' sum."""
         units = self._stages.units(self.preprocess(crops))
         if not self._coarse_weight:
@@ -143,14 +143,14 @@ class MSPNNetwork(TopDownNetwork):
         maps = [[one.float() for one in stage] for stage in self._all_maps(units)]
         fine, coarse = maps[0][-1].new_zeros(()), maps[0][-1].new_zeros(())
         for stage, losses in zip(maps, self._unit_losses, strict=True):
-            fine = fine + losses[-1](stage[-1], joints, hardest=self._hardest, hidden_are_empty=False)
+            fine = fine + losses[-1](stage[-1], people, hardest=self._hardest, hidden_are_empty=False)
             for own, loss in zip(stage[:-1], losses, strict=False):
-                coarse = coarse + loss(own, joints, hardest=0, hidden_are_empty=self._hidden_are_empty)
+                coarse = coarse + loss(own, people, hardest=0, hidden_are_empty=self._hidden_are_empty)
         found = {"loss_keypoint": self._loss_weight * fine}
         if self._coarse_weight:
             found["loss_coarse"] = self._loss_weight * self._coarse_weight * coarse
         if self._visibility_loss_weight:
-            visibility = self.visibility_loss(maps[-1][-1], joints)
+            visibility = self.visibility_loss(maps[-1][-1], people)
             found["loss_visibility"] = self._visibility_loss_weight * visibility
         return found
 

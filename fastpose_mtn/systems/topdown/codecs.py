@@ -59,6 +59,10 @@ class KeypointCodec(Protocol):
         """
         ...
 
+    def heights(self, maps: Tensor) -> Tensor:
+        """Maps (N, K, H, W) float32 of where joints are, in [0, 1], whatever the network's own mean."""
+        ...
+
 
 class HeatmapCodec:
     """A Gaussian at each joint, by the mean squared error; read out at the maximum (Xiao et al. 2018).
@@ -129,6 +133,10 @@ class HeatmapCodec:
         )
         return DecodedJoints(positions, heights, None)
 
+    def heights(self, maps: Tensor) -> Tensor:
+        """The maps themselves, cut at what the targets' heights are."""
+        return (maps.float() / self.peak).clamp(0.0, 1.0)
+
 
 class IntegralCodec:
     """The mean of a normalised map, by the distance to the joint; see ``ops.integral``.
@@ -178,6 +186,10 @@ class IntegralCodec:
         probabilities, confidences = normalise(maps, two_step=self._two_step)
         return DecodedJoints(soft_argmax(probabilities), confidences, None)
 
+    def heights(self, maps: Tensor) -> Tensor:
+        """What is normalised by its sum (equation 13); of one softmax its shares of the highest cell."""
+        return maps.float().sigmoid() if self._two_step else _of_highest(maps)
+
 
 class CrossEntropyCodec:
     """A softmax over the cells, by the cross-entropy, as in Mask R-CNN; read out where the expected OKS is greatest.
@@ -213,6 +225,16 @@ class CrossEntropyCodec:
         positions, similarity = decode_keypoints(maps, whole, people, self._sigmas.to(maps.device))
         return DecodedJoints(positions, similarity, similarity)
 
+    def heights(self, maps: Tensor) -> Tensor:
+        """Probabilities as shares of the likeliest cell's, which alone would be as small as peaks are wide."""
+        return _of_highest(maps)
+
+
+def _of_highest(logits: Tensor) -> Tensor:
+    """A softmax over the cells of (N, K, H, W) logits, divided by its maximum, float32."""
+    z = logits.float()
+    return (z - z.amax(dim=(-2, -1), keepdim=True)).exp()
+
 
 class CombinedCodec:
     """Heatmaps for the body and feet, means for faces and hands (AlphaPose's combined loss).
@@ -245,6 +267,11 @@ class CombinedCodec:
         one, other = self._heatmaps.decode(maps, people_wh), self._integrals.decode(maps, people_wh)
         positions = torch.where(coarse[:, None], one.positions, other.positions)
         return DecodedJoints(positions, torch.where(coarse, one.confidences, other.confidences), None)
+
+    def heights(self, maps: Tensor) -> Tensor:
+        """Each joint's as its loss has it."""
+        coarse = self._coarse.to(maps.device)[:, None, None]
+        return torch.where(coarse, self._heatmaps.heights(maps), self._integrals.heights(maps))
 
 
 def hardest_of(losses: Tensor, count: int) -> Tensor:

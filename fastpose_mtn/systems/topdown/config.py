@@ -57,6 +57,18 @@ def add_topdown_config(c: CfgNode) -> None:
     # of the joints, as FastPose MTN's) or box
     c.MODEL.TOPDOWN.SCORE = "product"
 
+    # identities, where MODEL.REID_ON (paper, section 4.3); MODEL.ROI_REID_HEAD has the vectors' length, their loss and its
+    # weight. DUCPose alone has them; of other networks the detector's vectors are used
+    c.MODEL.TOPDOWN.REID = CfgNode()
+    c.MODEL.TOPDOWN.REID.SHARED = (
+        True  # one backbone for poses and identities; False: a second one, twice the work
+    )
+    c.MODEL.TOPDOWN.REID.PGA = True  # pose-guided attention: heatmaps of body and feet weigh the features
+    c.MODEL.TOPDOWN.REID.IN_FEATURES = (
+        "shuffle"  # ours: the backbone's last, shuffled to stride 16; c5: as they are
+    )
+    c.MODEL.TOPDOWN.REID.DIM = 256  # ours: channels of the branch's convolution
+
     # who finds the people, in frames of INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST; both 0: of the detector's own size
     c.MODEL.TOPDOWN.DETECTOR = CfgNode()
     # weights of any system: a file, exported ones too, people, drawn or torchvision://NAME; or a file of boxes: COCO's

@@ -17,7 +17,7 @@ from fastpose_mtn.protocols import FrameName, NamedFrameEstimator, PersonDescrib
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
 from fastpose_mtn.systems.topdown.detectors import build_detector
-from fastpose_mtn.systems.topdown.locator import JointLocator
+from fastpose_mtn.systems.topdown.locator import JointLocator, Located
 
 SCORES = ("product", "mean", "release", "oks", "box")
 _SEEN = 0.2  # confidence from which a joint counts for a person's score
@@ -26,7 +26,7 @@ _SEEN = 0.2  # confidence from which a joint counts for a person's score
 class TopDownEstimator:
     """A top-down network with its detector, without gradients and at its fastest; see ``protocols.PoseEstimator``.
 
-    Boxes, and identity vectors where the detector gives any, are the detector's.
+    Boxes are the detector's, and so are identity vectors where the network itself describes nobody.
 
     Args:
         locator: the pose network.
@@ -98,8 +98,10 @@ class TopDownEstimator:
 
     @property
     def embedding_dim(self) -> int | None:
-        """Numbers of an identity vector, the detector's; None: it gives none."""
-        return None if self.detector is None else self.detector.embedding_dim
+        """Numbers of an identity vector, the network's or else the detector's; None: there are none."""
+        if self._locator.embedding_dim is not None or self.detector is None:
+            return self._locator.embedding_dim
+        return self.detector.embedding_dim
 
     def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         """The people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``.
@@ -149,21 +151,26 @@ class TopDownEstimator:
             ValueError: the frame is not an image, or boxes and scores are not such.
         """
         check_frames([frame])
-        given = PersonDetections(
-            boxes=np.require(boxes_xyxy, np.float32),
-            scores=np.require(scores, np.float32),
-            keypoints=np.zeros((len(boxes_xyxy), 0, 3), np.float32),
-        )
-        return self._locate([frame], [given])[0]
+        return self._locate([frame], [_given(boxes_xyxy, scores)])[0]
 
     def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """The detector's identity vectors (N, E) of the people in given boxes (N, 4), in the frame's pixels.
+        """Identity vectors (N, E), as ``embedding_dim`` says whose, of the people in given boxes (N, 4).
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            boxes_xyxy: in its pixels.
 
         Raises:
-            ValueError: the frame is not an image, or the detector describes nobody.
+            ValueError: the frame is not an image, or neither the network nor the detector describes people.
         """
+        if self._locator.embedding_dim is not None:
+            check_frames([frame])
+            given = _given(boxes_xyxy, np.ones(len(boxes_xyxy)))
+            (located,) = self._locate([frame], [given])
+            assert located.embeddings is not None
+            return located.embeddings
         if not isinstance(self.detector, PersonDescriber):
-            raise ValueError("the detector has no identity head")
+            raise ValueError("neither the network nor its detector has an identity head: MODEL.REID_ON True")
         return self.detector.describe(frame, boxes_xyxy)
 
     def _select(self, people: PersonDetections, min_score: float) -> PersonDetections:
@@ -173,28 +180,34 @@ class TopDownEstimator:
     def _locate(
         self, frames: Sequence[np.ndarray], found: Sequence[PersonDetections]
     ) -> list[PersonDetections]:
-        """The people of each frame, in their order, with their joints and their scores by them."""
+        """The people of each frame, in their order, with joints, scores by them and, of the network, identity vectors."""
         boxes = np.concatenate([own.boxes for own in found]) if found else np.zeros((0, 4), np.float32)
         regions = crop_regions(
             boxes, self._locator.size_hw, self._padding, margins=self._margins, coordinates=self._coordinates
         )
         frame_of = np.repeat(np.arange(len(found)), [len(own) for own in found])
-        joints = self._joints([frames[index] for index in frame_of.tolist()], boxes, regions)
+        joints, vectors = self._look([frames[index] for index in frame_of.tolist()], boxes, regions)
         origin, size = regions[:, None, :2], regions[:, None, 2:] - regions[:, None, :2]
         keypoints = np.concatenate((origin + joints[..., :2] * size, joints[..., 2:3]), axis=-1)
         scores = np.concatenate([own.scores for own in found] or [np.zeros(0, np.float32)]) * self._shares(
             joints
         )
         ends = np.cumsum([len(own) for own in found]).tolist()
+        rows = [slice(end - len(own), end) for own, end in zip(found, ends, strict=True)]
         return [
-            replace(own, keypoints=keypoints[end - len(own) : end], scores=scores[end - len(own) : end])
-            for own, end in zip(found, ends, strict=True)
+            replace(
+                own,
+                keypoints=keypoints[place],
+                scores=scores[place],
+                embeddings=own.embeddings if vectors is None else vectors[place],
+            )
+            for own, place in zip(found, rows, strict=True)
         ]
 
-    def _joints(
+    def _look(
         self, frames: Sequence[np.ndarray], boxes_xyxy: np.ndarray, regions_xyxy: np.ndarray
-    ) -> np.ndarray:
-        """(N, K, 4) float32 of N people, as a ``JointLocator`` gives them.
+    ) -> Located:
+        """What the network says of N people.
 
         Args:
             frames: each person's.
@@ -204,15 +217,20 @@ class TopDownEstimator:
         size_hw, averages = self._locator.size_hw, not self._coordinates.plain
         fill = self._locator.fill_rgb if averages else (0.0, 0.0, 0.0)
         shares = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / (regions_xyxy[:, 2:] - regions_xyxy[:, :2])
-        located = [np.zeros((0, len(self.skeleton), 4), np.float32)]
+        dim = self._locator.embedding_dim
+        joints = [np.zeros((0, len(self.skeleton), 4), np.float32)]
+        vectors = [np.zeros((0, dim or 0), np.float32)]
         for first in range(0, len(frames), self._pose_batch):
             rows = slice(first, first + self._pose_batch)
             crops = [
                 warp_person(frame, crop_matrix(region, size_hw), size_hw, fill, averages=averages)
                 for frame, region in zip(frames[rows], regions_xyxy[rows], strict=True)
             ]
-            located.append(self._locator(np.stack(crops), shares[rows]))
-        return np.concatenate(located)
+            located = self._locator(np.stack(crops), shares[rows])
+            joints.append(located.joints)
+            if located.embeddings is not None:
+                vectors.append(located.embeddings)
+        return Located(np.concatenate(joints), None if dim is None else np.concatenate(vectors))
 
     def _shares(self, joints: np.ndarray) -> np.ndarray:
         """(N,): what the people's joints leave of their boxes' scores."""
@@ -229,3 +247,12 @@ class TopDownEstimator:
             return (confidence.mean(axis=1) + 0.5) / 1.5
         seen = confidence > _SEEN
         return np.where(seen, confidence, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1).astype(np.float32)
+
+
+def _given(boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
+    """People of given boxes (N, 4) and scores (N,), without joints."""
+    return PersonDetections(
+        boxes=np.require(boxes_xyxy, np.float32),
+        scores=np.require(scores, np.float32),
+        keypoints=np.zeros((len(boxes_xyxy), 0, 3), np.float32),
+    )

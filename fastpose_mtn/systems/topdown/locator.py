@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.estimators.exported import CROPS, PEOPLE, Runtime
+from fastpose_mtn.estimators.exported import CROPS, PEOPLE, Feed, Runtime
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
 from fastpose_mtn.runtime.inference import at_its_fastest, converted_autocast
 from fastpose_mtn.runtime.precision import resolve_device, resolve_precision
@@ -18,22 +18,37 @@ from fastpose_mtn.runtime.streams import in_streams
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
+R = TypeVar("R")
+
+
+class Located(NamedTuple):
+    """What a network says of N people.
+
+    joints (N, K, 4) float32: x and y as shares of the crop, confidences, and the OKS expected of them; embeddings
+    (N, E) float32 identity vectors, None where the network describes nobody.
+    """
+
+    joints: np.ndarray
+    embeddings: np.ndarray | None
+
 
 class JointLocator(Protocol):
-    """Locates the joints of people in their crops.
+    """Locates the joints of people in their crops, and describes the people where it can.
 
     Attributes:
         skeleton: what the K joints are.
+        embedding_dim: numbers of an identity vector; None: it describes nobody.
         size_hw: of the crops.
         fill_rgb: colour of what lies outside the frame, 0 to 255.
     """
 
     skeleton: Skeleton
+    embedding_dim: int | None
     size_hw: tuple[int, int]
     fill_rgb: tuple[float, float, float]
 
-    def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> np.ndarray:
-        """The joints (N, K, 4) float32: x and y as shares of the crop, confidences, and the OKS expected of them.
+    def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> Located:
+        """Joints and identity vectors.
 
         Args:
             crops: (N, H, W, 3) uint8 RGB, N from 1.
@@ -49,7 +64,7 @@ class NetworkLocator:
 
     Args:
         network: the network.
-        others: networks whose maps are averaged with its own: an ensemble.
+        others: networks whose maps are averaged with its own: an ensemble. Identity vectors are its own.
         flip_test: look at mirror images too.
         device: auto, cpu, cuda or cuda:N; None: the network's.
         precision: auto, fp32, bf16 or fp16.
@@ -69,7 +84,8 @@ class NetworkLocator:
     ) -> None:
         self.device = network.device if device is None else resolve_device(device)
         self.dtype = resolve_precision(precision, self.device)
-        self.skeleton, self.size_hw = network.skeleton, network.size_hw
+        self.skeleton, self.embedding_dim = network.skeleton, network.embedding_dim
+        self.size_hw = network.size_hw
         self.fill_rgb = network.mean_rgb
         self._flip_test = flip_test
         if others and not network.codec.averages_maps:
@@ -77,9 +93,11 @@ class NetworkLocator:
                 "MODEL.TOPDOWN.ENSEMBLE: maps of MODEL.TOPDOWN.LOSS integral have no mean; leave it empty"
             )
         self._networks = [self._prepared(one) for one in (network, *others)]
-        self._maps: list[Callable[[Tensor], Tensor]] = [
-            CudaGraphs(one.maps, kept=8) if self.device.type == "cuda" else one.maps for one in self._networks
-        ]
+        self._maps = [self._repeated(one.maps) for one in self._networks]
+        self._first = self._repeated(self._networks[0].maps_and_vectors)
+
+    def _repeated(self, function: Callable[[Tensor], R]) -> Callable[[Tensor], R]:
+        return CudaGraphs(function, kept=8) if self.device.type == "cuda" else function
 
     def _prepared(self, network: TopDownNetwork) -> TopDownNetwork:
         """A copy, at its fastest."""
@@ -87,36 +105,53 @@ class NetworkLocator:
             network,
             device=self.device,
             dtype=self.dtype,
-            trunk=lambda own: own.trunk,
+            trunks=lambda own: own.trunks,
             exact=lambda own: [(own, network.exact_layers)],  # little work
         )
 
-    def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> np.ndarray:
+    def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> Located:
         """See ``JointLocator``; on a CPU in parallel streams."""
         if self.device.type == "cpu":
-            rows = in_streams(lambda part: list(self._look(crops[part], people_wh[part])), range(len(crops)))
-            return np.stack(rows)
+            joints, vectors = zip(*in_streams(self._rows(crops, people_wh), range(len(crops))), strict=True)
+            return Located(np.stack(joints), None if self.embedding_dim is None else np.stack(vectors))
         # numbers of crops are powers of two, so that the kernels of a few sizes can be launched at once
         spare = (1 << (len(crops) - 1).bit_length()) - len(crops)
         padded = [np.concatenate((a, np.repeat(a[:1], spare, axis=0))) for a in (crops, people_wh)]
-        return self._look(*padded)[: len(crops)]
+        joints, vectors = self._look(*padded)
+        return Located(joints[: len(crops)], None if vectors is None else vectors[: len(crops)])
 
-    def _look(self, crops: np.ndarray, people_wh: np.ndarray) -> np.ndarray:
+    def _rows(
+        self, crops: np.ndarray, people_wh: np.ndarray
+    ) -> Callable[[Sequence[int]], list[tuple[np.ndarray, np.ndarray | None]]]:
+        """Gives what there is to say of some of the people, one by one."""
+
+        def look(part: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray | None]]:
+            rows = slice(part[0], part[-1] + 1)
+            joints, vectors = self._look(crops[rows], people_wh[rows])
+            return list(zip(joints, [None] * len(joints) if vectors is None else vectors, strict=True))
+
+        return look
+
+    def _look(self, crops: np.ndarray, people_wh: np.ndarray) -> Located:
         with torch.inference_mode(), converted_autocast(self.device, self.dtype):
             images = torch.from_numpy(crops).permute(0, 3, 1, 2)
             people = torch.from_numpy(people_wh).to(self.device)
-            sides = [self._mean_maps(images, mirrored) for mirrored in (False, True)[: 1 + self._flip_test]]
-            return self._networks[0].joints(sides[0], people, *sides[1:]).cpu().numpy()
+            first = self._networks[0].preprocess(images)
+            # a graph's results last until the next call
+            maps, vectors = (None if x is None else x.float().clone() for x in self._first(first))
+            assert maps is not None
+            sides = [self._mean(maps, images, mirrored=False)]
+            if self._flip_test:
+                sides.append(self._mean(self._maps[0](first.flip(-1)).float(), images, mirrored=True))
+            joints = self._networks[0].joints(sides[0], people, *sides[1:]).cpu().numpy()
+            return Located(joints, None if vectors is None else vectors.cpu().numpy())
 
-    def _mean_maps(self, images: Tensor, mirrored: bool) -> Tensor:
-        """(N, K, h, w) float32 of images (N, 3, H, W), or of their mirror images."""
-        total: Tensor | None = None
-        for network, maps in zip(self._networks, self._maps, strict=True):
+    def _mean(self, first: Tensor, images: Tensor, *, mirrored: bool) -> Tensor:
+        """(N, K, h, w) float32: the first network's maps and the others' of images (N, 3, H, W), or of their mirror images."""
+        total = first
+        for network, maps in zip(self._networks[1:], self._maps[1:], strict=True):
             pixels = network.preprocess(images)
-            own = maps(pixels.flip(-1) if mirrored else pixels).float()
-            # a graph's result lasts until the next call
-            total = own.clone() if total is None else total + own
-        assert total is not None
+            total = total + maps(pixels.flip(-1) if mirrored else pixels).float()
         return total / len(self._networks)
 
 
@@ -131,15 +166,22 @@ class ExportedLocator:
     def __init__(self, runtime: Runtime, cfg: CfgNode) -> None:
         self._run, self._inputs = runtime.run, runtime.inputs
         self.skeleton = get_skeleton(cfg.MODEL.SKELETON)
+        head = cfg.MODEL.ROI_REID_HEAD
+        self.embedding_dim: int | None = head.EMBEDDING_DIM if cfg.MODEL.REID_ON else None
         height, width = cfg.MODEL.TOPDOWN.INPUT_SIZE
         self.size_hw = (height, width)
         mean = list(cfg.MODEL.PIXEL_MEAN)
         red, green, blue = mean if cfg.INPUT.FORMAT == "RGB" else mean[::-1]
         self.fill_rgb = (red, green, blue)
 
-    def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> np.ndarray:
+    def inputs_of(self, crops: np.ndarray, people_wh: np.ndarray) -> Feed:
+        """The network's inputs; see ``JointLocator``. Sizes of people matter to decoding by the expected OKS alone."""
+        feed = {CROPS: crops, PEOPLE: people_wh}
+        return {name: feed[name] for name in self._inputs}
+
+    def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> Located:
         """See ``JointLocator``."""
-        feed = {CROPS: crops, PEOPLE: people_wh}  # whom only decoding by the expected OKS looks at
-        ((joints,),) = self._run([{name: feed[name] for name in self._inputs}])
+        ((joints, *vectors),) = self._run([self.inputs_of(crops, people_wh)])
         # 8 bits' rounding can leave a probability a little outside
-        return np.concatenate((joints[..., :2], joints[..., 2:].clip(0.0, 1.0)), axis=-1)
+        joints = np.concatenate((joints[..., :2], joints[..., 2:].clip(0.0, 1.0)), axis=-1)
+        return Located(joints, vectors[0] if vectors else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,8 +17,10 @@ from fastpose_mtn.ops.integral import soft_maximum
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import Batch
 from fastpose_mtn.systems.topdown.codecs import DecodedJoints, KeypointCodec
+from fastpose_mtn.systems.topdown.identity import IdentityBranch
 
 STRIDE = 4  # pixels of a crop to a cell of its maps
+_SECOND = "reid.backbone."
 
 
 def check_input_size(cfg: CfgNode) -> tuple[int, int]:
@@ -35,16 +37,18 @@ def check_input_size(cfg: CfgNode) -> tuple[int, int]:
     return height, width
 
 
-class LabelledJoints(NamedTuple):
-    """The joints of N people, one in each crop, that a network learns from.
+class LabelledPeople(NamedTuple):
+    """What a network learns from of N people, one in each crop.
 
     positions (N, K, 2) float32 x, y in cells, also outside the maps; visibility (N, K), 0 unlabelled, 1 hidden, 2 visible;
-    trains (N,) bool: whose joints count at all; domains: whose way of labelling each has, see ``structures.Batch``.
+    trains (N,) bool: whose joints count at all; identities (N,) int64, -1 of those whose identity does not; domains: whose
+    way of labelling each has, see ``structures.Batch``.
     """
 
     positions: Tensor
     visibility: Tensor
     trains: Tensor
+    identities: Tensor
     domains: Sequence[str] = ()
 
     @property
@@ -67,6 +71,7 @@ class TopDownNetwork(ImageNetwork):
         loss_weight: of the positions.
         visibility_loss_weight: of the visibility of joints; 0: confidences are the codec's own.
         coordinates: what cells mean in pixels.
+        reid: gives identity vectors; None: the network describes nobody.
 
     Attributes:
         loss_tasks: see ``protocols.TrainableNetwork``.
@@ -92,6 +97,7 @@ class TopDownNetwork(ImageNetwork):
         loss_weight: float = 1.0,
         visibility_loss_weight: float = 0.0,
         coordinates: CropCoordinates = CONTINUOUS,
+        reid: IdentityBranch | None = None,
     ) -> None:
         super().__init__(
             skeleton=skeleton, pixel_mean=pixel_mean, pixel_std=pixel_std, input_format=input_format
@@ -103,11 +109,26 @@ class TopDownNetwork(ImageNetwork):
         self.codec, self.size_hw = codec, size_hw
         self._loss_weight, self._visibility_loss_weight = loss_weight, visibility_loss_weight
         self.coordinates = coordinates
+        self.reid = reid
+        if reid is not None:
+            self.loss_tasks = {**self.loss_tasks, "loss_reid": "identities"}
 
     @property
     def trunk(self) -> nn.Module:
         """The backbone's extractor of features, see ``modeling.bottom_up``."""
         return self.backbone.get_submodule("bottom_up")
+
+    @property
+    def embedding_dim(self) -> int | None:
+        """Numbers of an identity vector; None: the network describes nobody."""
+        return None if self.reid is None else self.reid.embedding_dim
+
+    @property
+    def trunks(self) -> Sequence[nn.Module]:
+        """The extractors of features of the pose network and, where it is a second one, of the identity branch."""
+        if self.reid is None or self.reid.backbone is None:
+            return [self.trunk]
+        return [self.trunk, self.reid.backbone.get_submodule("bottom_up")]
 
     @property
     def map_size_hw(self) -> tuple[int, int]:
@@ -135,6 +156,14 @@ class TopDownNetwork(ImageNetwork):
     def maps(self, pixels: Tensor) -> Tensor:
         """Maps (N, K, h, w) of preprocessed crops: the same steps for all batches of a shape."""
         return self.upsampler(self.backbone(pixels))
+
+    def maps_and_vectors(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Maps, and identity vectors (N, E) float32 where the network describes people, of preprocessed crops."""
+        if self.reid is None:
+            return self.maps(pixels), None
+        features = self.backbone(pixels)
+        maps = self.upsampler(features)
+        return maps, self.reid(pixels, features, self.codec.heights(maps))
 
     def decode(self, maps: Tensor, people_wh: Tensor) -> DecodedJoints:
         """The joints of all people at once, in cells.
@@ -182,6 +211,17 @@ class TopDownNetwork(ImageNetwork):
         shares = self.coordinates.points(found.positions, self.size_hw, self.map_size_hw) / size
         return torch.cat((shares, both), dim=-1)
 
+    def adapted(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The same tensors; a second backbone begins as the pose network's where the file has none for it."""
+        if self.reid is None or self.reid.backbone is None or any(n.startswith(_SECOND) for n in tensors):
+            return dict(tensors)
+        first = {name: tensor for name, tensor in tensors.items() if name.startswith("backbone.")}
+        return {**tensors, **{f"reid.{name}": tensor for name, tensor in first.items()}}
+
+    def misfit(self, names: Iterable[str]) -> str:
+        """Nothing to say; see ``checkpoints.loading.AdaptsWeights``."""
+        return ""
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted losses of a batch of crops with one person each, by the names of ``loss_tasks``.
 
@@ -191,29 +231,43 @@ class TopDownNetwork(ImageNetwork):
         self._check(batch)
         crops = torch.stack(list(batch.images))
         keypoints = torch.cat([target.keypoints for target in batch.targets]).to(self.device)
-        trains = torch.tensor(["keypoints" in tasks for tasks in batch.tasks], device=self.device)
-        ignore = torch.cat([target.ignore for target in batch.targets]).to(self.device)
-        positions = self.coordinates.cells(keypoints[..., :2], self.size_hw, self.map_size_hw)
-        joints = LabelledJoints(positions, keypoints[..., 2], trains & ~ignore, batch.domains)
-        return involve(self.joint_losses(crops, joints), self.parameters())
+        joints, known = (
+            torch.tensor([task in tasks for tasks in batch.tasks], device=self.device)
+            for task in ("keypoints", "identities")
+        )
+        counts = ~torch.cat([target.ignore for target in batch.targets]).to(self.device)
+        identities = torch.cat([target.identities for target in batch.targets]).to(self.device)
+        people = LabelledPeople(
+            self.coordinates.cells(keypoints[..., :2], self.size_hw, self.map_size_hw),
+            keypoints[..., 2],
+            joints & counts,
+            torch.where(known & counts, identities, -1),
+            batch.domains,
+        )
+        return involve(self.person_losses(crops, people), self.parameters())
 
-    def joint_losses(self, crops: Tensor, joints: LabelledJoints) -> dict[str, Tensor]:
+    def person_losses(self, crops: Tensor, people: LabelledPeople) -> dict[str, Tensor]:
         """The weighted losses of crops (N, 3, H, W) RGB on 0..255, by the names of ``loss_tasks``."""
-        maps = self(crops).float()
-        labelled = joints.labelled
-        losses = {"loss_keypoint": self._loss_weight * self.codec.loss(maps, joints.positions, labelled)}
+        pixels = self.preprocess(crops)
+        features = self.backbone(pixels)
+        maps = self.upsampler(features).float()
+        keypoint = self.codec.loss(maps, people.positions, people.labelled)
+        losses = {"loss_keypoint": self._loss_weight * keypoint}
         if self._visibility_loss_weight:
-            losses["loss_visibility"] = self._visibility_loss_weight * self.visibility_loss(maps, joints)
+            losses["loss_visibility"] = self._visibility_loss_weight * self.visibility_loss(maps, people)
+        if self.reid is not None:
+            heights = self.codec.heights(maps.detach())
+            losses |= self.reid.losses(pixels, features, heights, people.identities)
         return losses
 
-    def visibility_loss(self, maps: Tensor, joints: LabelledJoints) -> Tensor:
+    def visibility_loss(self, maps: Tensor, people: LabelledPeople) -> Tensor:
         """Visible against hidden or outside, by the maxima of maps (N, K, h, w)."""
         cells = torch.tensor([maps.shape[3], maps.shape[2]], device=maps.device)
-        inside = ((joints.positions >= 0) & (joints.positions < cells)).all(dim=-1)
-        visible = ((joints.visibility == 2) & inside).float()
+        inside = ((people.positions >= 0) & (people.positions < cells)).all(dim=-1)
+        visible = ((people.visibility == 2) & inside).float()
         entropy = F.binary_cross_entropy_with_logits(soft_maximum(maps), visible, reduction="none")
-        count = joints.labelled.sum().clamp(min=1)
-        return torch.where(joints.labelled, entropy, 0.0).sum() / count
+        count = people.labelled.sum().clamp(min=1)
+        return torch.where(people.labelled, entropy, 0.0).sum() / count
 
     def _check(self, batch: Batch) -> None:
         for index, (image, target) in enumerate(zip(batch.images, batch.targets, strict=True)):

@@ -12,6 +12,7 @@ from fastpose_mtn.registry import Registry
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.systems.mdpn.config import add_mdpn_config
 from fastpose_mtn.systems.mspn.config import add_mspn_config
+from fastpose_mtn.systems.mtn.config import with_identities
 from fastpose_mtn.systems.topdown.config import add_topdown_config
 
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and configurations do withou
     from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
 
+_DESCRIBES = "DUCPose"  # the network that can have an identity branch
 # what the networks of an ensemble have in common
 _SHARED = (
     "MODEL.META_ARCHITECTURE", "MODEL.SKELETON", "MODEL.TOPDOWN.INPUT_SIZE", "MODEL.TOPDOWN.LOSS",
@@ -41,16 +43,20 @@ class TopDownSystem:
         add_mdpn_config(cfg)
 
     def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
-        """The configuration as it is.
+        """The configuration to train with: the identity branch classifies as many identities as the data have.
 
         Raises:
-            InputError: it asks for an identity head.
+            InputError: the configuration names fewer, or the branch's own backbone normalises over all processes: it
+                runs only where a step has identities, and would wait for ever for a process that has none.
         """
-        if cfg.MODEL.REID_ON:
+        if not cfg.MODEL.REID_ON:
+            return cfg
+        if world_size > 1 and not cfg.MODEL.TOPDOWN.REID.SHARED and cfg.MODEL.BACKBONE.NORM == "SyncBN":
             raise InputError(
-                "MODEL.REID_ON True: a top-down network describes nobody, its detector does; set it False"
+                f"MODEL.BACKBONE.NORM is SyncBN, which a second backbone for identities cannot train with in {world_size} "
+                f"processes: not every one has identities in every step; use BN, or MODEL.TOPDOWN.REID.SHARED True"
             )
-        return cfg
+        return with_identities(cfg, num_identities)
 
     def training_skeleton(self, cfg: CfgNode) -> Skeleton:
         """``MODEL.SKELETON``, or MDPN's union of its heads' joints."""
@@ -63,7 +69,7 @@ class TopDownSystem:
         """People one by one, cropped and changed as ``INPUT.CROP`` and ``INPUT.AUG`` say.
 
         Raises:
-            InputError: nobody in a dataset has joints, or MDPN's heads and the datasets' domains do not fit.
+            InputError: a dataset has nobody to learn from, or MDPN's heads and the datasets' domains do not fit.
         """
         from fastpose_mtn.data.person_crops import PersonCrops
         from fastpose_mtn.data.transforms.augment import build_crop_augmentations
@@ -73,9 +79,9 @@ class TopDownSystem:
         learned = [skeleton] * len(datasets)
         if cfg.MODEL.TOPDOWN.NAME == "MDPN":
             learned = skeletons_to_train(cfg, datasets)
+        tasks = frozenset({"keypoints", *(["identities"] if cfg.MODEL.REID_ON else [])})
         people: list[PoseDataset] = [
-            PersonCrops(dataset, own, frozenset({"keypoints"}))
-            for dataset, own in zip(datasets, learned, strict=True)
+            PersonCrops(dataset, own, tasks) for dataset, own in zip(datasets, learned, strict=True)
         ]
         return people, build_crop_augmentations(cfg, skeleton)
 
@@ -85,7 +91,13 @@ class TopDownSystem:
         Raises:
             ValueError: there is none, or the configuration contradicts itself.
         """
-        return NETWORKS.get(cfg.MODEL.TOPDOWN.NAME)(cfg)
+        build = NETWORKS.get(cfg.MODEL.TOPDOWN.NAME)
+        if cfg.MODEL.REID_ON and cfg.MODEL.TOPDOWN.NAME != _DESCRIBES:
+            raise InputError(
+                f"MODEL.REID_ON True: {cfg.MODEL.TOPDOWN.NAME} describes nobody, its detector does; set it False, or "
+                f"MODEL.TOPDOWN.NAME {_DESCRIBES}"
+            )
+        return build(cfg)
 
     def build_estimator(
         self,

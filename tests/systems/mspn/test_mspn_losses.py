@@ -8,11 +8,11 @@ from fastpose_mtn.build import build_network
 from fastpose_mtn.structures import Batch, PersonTargets
 from fastpose_mtn.systems.mspn.network import CrossEntropyLoss, HeatmapLoss
 from fastpose_mtn.systems.topdown.codecs import CrossEntropyCodec, HeatmapCodec, hardest_of
-from fastpose_mtn.systems.topdown.network import LabelledJoints
+from fastpose_mtn.systems.topdown.network import LabelledPeople
 
 # one person on maps of 2x2 cells: a visible joint in the first cell, a hidden one in the last, one without a label
 POSITIONS = torch.tensor([[[0.5, 0.5], [1.2, 1.7], [0.5, 1.5]]])
-JOINTS = LabelledJoints(POSITIONS, torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([True]))
+JOINTS = LabelledPeople(POSITIONS, torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([True]), torch.tensor([-1]))
 MAPS = torch.tensor([[[[0.5, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 3.0]], [[2.0, 0.0], [0.0, 0.0]]]])
 
 
@@ -65,10 +65,11 @@ def test_nobody_and_people_who_do_not_train_lose_nothing(kernel, empty):
     loss = HeatmapLoss(HeatmapCodec(kernel=kernel))
     for people, trains in ((0, []), (2, [False, False])):
         maps = torch.randn(people, 3, 8, 8, requires_grad=True)
-        joints = LabelledJoints(
+        joints = LabelledPeople(
             torch.full((people, 3, 2), 4.0),
             torch.full((people, 3), 2.0),
             torch.tensor(trains, dtype=torch.bool),
+            torch.full((people,), -1),
         )
         value = loss(maps, joints, hardest=2, hidden_are_empty=empty)
         value.backward()

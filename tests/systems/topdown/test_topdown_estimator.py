@@ -131,7 +131,7 @@ def test_no_frames_and_no_detector(network):
     assert estimator(network, FixedDetector(people())).estimate([]) == []
     with pytest.raises(ValueError, match=r"no detector: MODEL\.TOPDOWN\.DETECTOR\.WEIGHTS names nobody"):
         estimator(network).estimate([FRAME])
-    with pytest.raises(ValueError, match="the detector has no identity head"):
+    with pytest.raises(ValueError, match="neither the network nor its detector has an identity head"):
         estimator(network).describe(FRAME, np.zeros((0, 4)))
 
 

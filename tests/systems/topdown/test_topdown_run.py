@@ -61,13 +61,6 @@ def test_the_detector_gives_vectors_and_its_own_weights_are_asked_for(weights):
         build_pose_tracking(weights=str(weights), detector=str(weights), device="cpu")
 
 
-def test_an_identity_head_is_refused(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        train(["--config-file", "alphapose-s", *SMALL, "OUTPUT_DIR", str(tmp_path), "MODEL.REID_ON", "True",
-               "DATASETS.TRAIN", f"['{DRAWN}']", "DATASETS.TEST", "[]"])  # fmt: skip
-    assert "MODEL.REID_ON True: a top-down network describes nobody" in capsys.readouterr().err
-
-
 def test_boxes_may_lie_in_a_file(weights, tmp_path):
     clip = write_video(tmp_path / "walk.mp4", [moving(i, (96, 128)) for i in range(3)])
     boxes = [{"image_id": i, "category_id": 1, "bbox": [10 + i, 10, 30, 60], "score": 0.9} for i in (0, 2)]
