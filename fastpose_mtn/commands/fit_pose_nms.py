@@ -58,14 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from fastpose_mtn.evaluation.pose_nms import search_parameters
         from fastpose_mtn.files import write_text
         from fastpose_mtn.ops.pose_nms import PoseNMS
-        from fastpose_mtn.tracking.detections_file import load
-        from fastpose_mtn.tracking.retrack import find_detections
+        from fastpose_mtn.tracking.retrack import find_detections, read_detections
 
         cfg = get_cfg()
         cfg.merge_from_list(
             [*args.options, "TEST.POSE_NMS.KIND", "parametric", "TEST.POSE_NMS.ENABLED", "True"]
         )
-        saved = [load(file) for file in find_detections(args.detections)]
+        saved = [read_detections(file) for file in find_detections(args.detections)]
         skeletons = {one.skeleton.name: one.skeleton for one in saved}
         if len(skeletons) > 1:
             raise InputError(

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             cfg.merge_from_file(args.config_file)
         cfg.merge_from_list(args.options)
         for key in args.options[::2]:
-            if not key.startswith(("TRACKER.", "TEST.POSE_NMS.")):
+            if not key.startswith(("TRACKER.", "TEST.POSE_NMS.")) and key != "VIDEO.FOLDER_FRAME_RATE":
                 raise InputError(f"{key}: has no effect here; only keys of TRACKER and TEST.POSE_NMS have")
         if args.tracker:
             cfg.TRACKER.NAME = args.tracker
@@ -72,6 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not formats:
             raise InputError("--formats: expected at least one format, got none")
         files = find_detections(args.detections)
+        if args.images and any(file.suffix == ".json" for file in files):
+            raise InputError(
+                f"--images {args.images}: AlphaPose's results do not say how large frames are, so nobody can tell whether they "
+                f"are these; set TRACKER.FLOW.METHOD none"
+            )
         images_again = _images_again(files, args.images) if args.images else None
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
@@ -84,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         "fastpose retrack",
-        "Tracks detections that fastpose track --save-detections kept, without the network.",
+        "Tracks detections that fastpose track --save-detections kept, without the network, or those of AlphaPose's results.",
         examples=(
             "fastpose retrack --detections results --output again --offline --formats posetrack,jsonl",
             "fastpose retrack --detections results --output again --strategy iou",
@@ -99,7 +104,7 @@ def _parser() -> ArgumentParser:
         required=True,
         type=Path,
         metavar="FILE|DIR",
-        help="NAME.detections.npz, or a folder of them",
+        help="NAME.detections.npz, or AlphaPose's results (.json), or a folder of them",
     )
     add(
         "--output",
@@ -171,6 +176,7 @@ def _track(
                 args.output,
                 functools.partial(PoseNMS.from_config, cfg),
                 images_again=images_again,
+                frame_rate=cfg.VIDEO.FOLDER_FRAME_RATE,
                 mend=_mending(cfg) if args.offline else None,
                 open_files=functools.partial(open_result_files, formats=formats),
             )
@@ -222,6 +228,7 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace, images_again: Ima
         new_tracker,
         new_pose_nms=new_pose_nms,
         images_again=images_again,
+        frame_rate=cfg.VIDEO.FOLDER_FRAME_RATE,
         mend=_mending(ours) if args.offline else None,
         workers=args.workers,
     )
@@ -248,7 +255,7 @@ def _write_report(ablation: Ablation, files: list[Path], args: Namespace) -> Pat
         ablation.strategies[OURS],
         images=args.images if args.images and args.images.is_dir() else find_images(args.gt),
         title=f"{OURS} beside {BASELINE}",
-        detections=DetectionFiles.found(files, required=False),
+        detections=DetectionFiles.found([f for f in files if f.suffix != ".json"], required=False),
         other=OtherTracker((OURS, BASELINE), ablation.strategies[BASELINE]),
     )
     return path

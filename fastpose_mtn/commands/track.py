@@ -85,8 +85,8 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--detector",
         metavar="SOURCE",
-        help="who finds the people that a top-down network looks at: weights, or a file of boxes, .json (COCO's results), "
-        ".txt (MOTChallenge) or .detections.npz (default: its configuration's, people)",
+        help="who finds the people that a top-down network looks at: weights, or a file of boxes, .json (COCO's or "
+        "AlphaPose's results), .txt (MOTChallenge) or .detections.npz (default: its configuration's, people)",
     )
     add("--batch-size", type=int, metavar="N", help="frames seen at once (default: 8 on a GPU, 4 without)")
     add(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastpose_mtn.data.dataset import FRAME_RATE
 from fastpose_mtn.data.posetrack.sequence import NUM_JOINTS
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
@@ -20,7 +21,7 @@ from fastpose_mtn.protocols import Tracker
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections
 from fastpose_mtn.tracking.parameters import STRATEGIES
-from fastpose_mtn.tracking.retrack import ImagesAgain, Tracked, track_file
+from fastpose_mtn.tracking.retrack import ImagesAgain, Tracked, named_source, track_file
 
 _RESAMPLES, _SEED = 10_000, 0
 BASELINE, OURS = "iou", "occlusion_aware"
@@ -91,6 +92,7 @@ def run_ablation(
     *,
     new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
     images_again: ImagesAgain | None = None,
+    frame_rate: float = FRAME_RATE,
     mend: Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]] | None = None,
     workers: int = 1,
 ) -> Ablation:
@@ -101,6 +103,7 @@ def run_ablation(
         gt: folder of PoseTrack JSON; each NAME needs its file, sequences without detections are left out.
         new_tracker: makes a tracker for a name of ``ROWS`` or ``FLOW_ROWS`` and people of a skeleton.
         new_pose_nms: see ``tracking.retrack.track_file``.
+        frame_rate: likewise.
         images_again: likewise; without it there are no ``FLOW_ROWS``, and where it fails they are left out.
         mend: likewise; None: the strategies alone are compared.
         workers: processes that evaluate.
@@ -108,7 +111,7 @@ def run_ablation(
     Raises:
         InputError: a file cannot be used, or a sequence has no ground truth.
     """
-    names = {file: file.name.removesuffix(ENDING) for file in files}
+    names = {file: named_source(file) for file in files}
     missing = [name for name in names.values() if not (gt / f"{name}.json").is_file()]
     if missing:
         raise InputError(
@@ -132,6 +135,7 @@ def run_ablation(
                         tracks,
                         new_pose_nms,
                         images_again=images_again,
+                        frame_rate=frame_rate,
                         mend=mend if row == OFFLINE else None,
                     )
             except InputError as error:

@@ -10,12 +10,14 @@ from typing import Protocol
 
 import numpy as np
 
+from fastpose_mtn.data.dataset import FRAME_RATE
 from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
 from fastpose_mtn.errors import InputError, did_you_mean_file
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import Tracker, needs_frames
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import TrackedPersons
+from fastpose_mtn.tracking import alphapose_file
 from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load, source_of
 
 Tracked = tuple[SavedFrame, TrackedPersons]
@@ -74,7 +76,7 @@ class TrackedVideo:
 
 
 def find_detections(path: Path | str) -> list[Path]:
-    """Files of saved detections: one, or the ``*.detections.npz`` of a folder in order of their names.
+    """Files of detections: one, or a folder's ``*.detections.npz``, or else its ``*.alphapose.json``, in order of their names.
 
     Raises:
         InputError: there is none.
@@ -87,10 +89,30 @@ def find_detections(path: Path | str) -> list[Path]:
                 f"track_video.py --save-detections writes NAME{ENDING}"
             )
         return [path]
-    files = sorted(path.glob(f"*{ENDING}"))
+    files = sorted(path.glob(f"*{ENDING}")) or sorted(path.glob(f"*{alphapose_file.ENDING}"))
     if not files:
         raise InputError(f"{path}: no NAME{ENDING} in it; track_video.py --save-detections writes them")
     return files
+
+
+def read_detections(path: Path | str, frame_rate: float = FRAME_RATE) -> SavedDetections:
+    """Detections that were saved, or AlphaPose's results (``.json``), which say nothing of time.
+
+    Args:
+        path: of the file.
+        frame_rate: of AlphaPose's, frames a second.
+
+    Raises:
+        InputError: the file cannot be used.
+    """
+    if Path(path).suffix == ".json":
+        return alphapose_file.read_alphapose(Path(path), frame_rate)
+    return load(path)
+
+
+def named_source(path: Path) -> str:
+    """The name of the video that a file's people were found in, as its own name tells."""
+    return path.name.removesuffix(ENDING) if path.suffix != ".json" else alphapose_file.source_name(path)
 
 
 # Gives the images of a video's saved frames in their order, None where one cannot be decoded and nobody was found.
@@ -107,7 +129,7 @@ def check_sources(files: Sequence[Path]) -> list[str]:
     of_source: dict[str, Path] = {}
     for file in files:
         try:
-            source = source_of(file)
+            source = named_source(file) if file.suffix == ".json" else source_of(file)
         except InputError:
             continue  # tracking it tells what is wrong
         if source in of_source:
@@ -116,7 +138,7 @@ def check_sources(files: Sequence[Path]) -> list[str]:
                 "other's place; track them one by one into folders of their own"
             )
         of_source[source] = file
-        if file.name.removesuffix(ENDING) != source:
+        if named_source(file) != source:
             remarks.append(f"{file}: holds the people of another video, {source!r}, which names the results")
     return remarks
 
@@ -157,6 +179,7 @@ def track_file(
     new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
     *,
     images_again: ImagesAgain | None = None,
+    frame_rate: float = FRAME_RATE,
     mend: Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]] | None = None,
     open_files: Callable[[Path, SavedDetections], Sequence[ResultFile]] = lambda folder, saved: [
         PoseTrackResults(folder, saved)
@@ -167,11 +190,12 @@ def track_file(
     NAME is the video's, as ``track_video.py`` names its results. The file appears when it is whole.
 
     Args:
-        path: of the saved detections.
+        path: of the detections, see ``read_detections``.
         new_tracker: makes a tracker for people of the file's skeleton.
         folder: where the result is written.
         new_pose_nms: makes what leaves people of that skeleton out who were found twice, or None; see ``track_saved``.
         images_again: gives the frames' images, where the tracker needs them.
+        frame_rate: of a file that does not tell the time, see ``read_detections``.
         mend: improves a whole video's tracks, see ``tracking.offline``; not called of unrelated photographs.
         open_files: opens the files of results, one at least.
 
@@ -179,7 +203,7 @@ def track_file(
         InputError: the file cannot be used.
         OSError: the result cannot be written.
     """
-    saved = load(path)
+    saved = read_detections(path, frame_rate)
     if not saved.source or Path(saved.source).name != saved.source:
         raise InputError(f"{path}: source: expected a plain file name, got {saved.source!r}")
     tracker, pose_nms = new_tracker(saved.skeleton), new_pose_nms(saved.skeleton)

@@ -1,4 +1,4 @@
-"""Boxes from a file in place of a detector: COCO's results, MOTChallenge's det.txt, or saved detections."""
+"""Boxes from a file in place of a detector: COCO's or AlphaPose's results, MOTChallenge's det.txt, or saved detections."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.protocols import FrameName
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking import detections_file
+from fastpose_mtn.tracking.alphapose_file import is_alphapose, read_alphapose
 
 _LOG = logging.getLogger("fastpose_mtn")
 SUFFIXES = (".json", ".txt", ".npz")
@@ -29,7 +30,7 @@ class BoxesFromFile:
 
     Args:
         path: ``.json``: COCO's list of results, ``image_id`` (a number or a file's name), ``bbox`` and, or else 1,
-            ``score``; entries of other categories than 1 are left out. ``.txt``: MOTChallenge's detections, whose scores
+            ``score``, or AlphaPose's, see ``tracking.alphapose_file``; entries of other categories than 1 are left out. ``.txt``: MOTChallenge's detections, whose scores
             are divided by the largest where that is above 1. ``.npz``: what ``--save-detections`` wrote.
 
     Raises:
@@ -44,7 +45,11 @@ class BoxesFromFile:
         self._first_number = 0  # of a video's first frame
         self._told = False
         if path.suffix == ".json":
-            self._people = _coco_results(path)
+            content = expect_list(load_json(path), str(path))
+            if is_alphapose(content):
+                self._people = {_name(f.file_name, f.number): f.detections for f in read_alphapose(path)}
+            else:
+                self._people = _coco_results(content, path)
         elif path.suffix == ".txt":
             self._people, self._first_number = _mot_detections(path), 1
         else:
@@ -102,9 +107,9 @@ def _name(file_name: str | None, number: int) -> str:
     return str(number) if file_name is None else file_name
 
 
-def _coco_results(path: Path) -> dict[str, PersonDetections]:
+def _coco_results(content: list[object], path: Path) -> dict[str, PersonDetections]:
     rows: dict[str, list[list[float]]] = {}
-    for index, value in enumerate(expect_list(load_json(path), str(path))):
+    for index, value in enumerate(content):
         place = f"{path}: [{index}]"
         entry = expect_object(value, place)
         image = entry.get("image_id")

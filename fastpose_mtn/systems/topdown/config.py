@@ -71,8 +71,8 @@ def add_topdown_config(c: CfgNode) -> None:
 
     # who finds the people, in frames of INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST; both 0: of the detector's own size
     c.MODEL.TOPDOWN.DETECTOR = CfgNode()
-    # weights of any system: a file, exported ones too, people, drawn or torchvision://NAME; or a file of boxes: COCO's
-    # results (.json), MOTChallenge's det.txt, saved detections (.npz); "": boxes are always given
+    # weights of any system: a file, exported ones too, people, drawn or torchvision://NAME; or a file of boxes: COCO's or
+    # AlphaPose's results (.json), MOTChallenge's det.txt, saved detections (.npz); "": boxes are always given
     c.MODEL.TOPDOWN.DETECTOR.WEIGHTS = "people"
     c.MODEL.TOPDOWN.DETECTOR.SCORE_THRESH = 0.1  # boxes scored lower are left out (paper, section 3.4)
     c.MODEL.TOPDOWN.DETECTOR.MAX = 100  # people of a frame at most

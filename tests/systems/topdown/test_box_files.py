@@ -96,3 +96,24 @@ def test_entries_that_are_none(tmp_path, entry, message):
         coco(tmp_path, entry)
     with pytest.raises(ValueError, match=r"--detector .*absent\.json: no such file"):
         BoxesFromFile(tmp_path / "absent.json")
+
+
+def test_alphaposes_results_by_frame_and_by_name(tmp_path):
+    path = tmp_path / "walk.alphapose.json"
+    joints = [10, 10, 0.5] * 17
+    person = {
+        "category_id": 1,
+        "keypoints": joints,
+        "score": 0.5 + 0.6 + 1.25 * 0.5,
+        "box": [1, 2, 10, 20],
+        "idx": 4,
+    }
+    path.write_text(
+        json.dumps([{"image_id": "3.jpg", **person}, {"image_id": "3.jpg", **person, "score": 1.225}])
+    )
+    detector = BoxesFromFile(path)
+    assert of(detector, 3).boxes.tolist() == [[1, 2, 11, 22]] * 2
+    assert of(detector, 3).scores == pytest.approx([0.6, 0.1], abs=1e-6)
+    assert len(of(detector, 2)) == 0
+    path.write_text(json.dumps([{"image_id": "anna.png", **person}]))
+    assert len(of(BoxesFromFile(path), 7, file_name="anna.png")) == 1
