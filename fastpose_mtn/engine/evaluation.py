@@ -7,7 +7,7 @@ import itertools
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,32 +81,59 @@ def evaluate_dataset(
     )
     rank, world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     mine = range(rank * len(dataset) // world_size, (rank + 1) * len(dataset) // world_size)
+    entries: list[list[Any]] = [[] for _ in measures]
+    found = find_people(
+        estimator, dataset, mine, batch_size=batch_size, num_workers=num_workers, given_boxes=given_boxes
+    )
+    for index, (image, people) in zip(mine, found, strict=True):
+        seen = EvaluatedImage(
+            index=index,
+            image_id=image.image_id,
+            size_hw=image.image.shape[:2],
+            targets=image.targets,
+            posetrack=image.posetrack,
+            describe=None if describer is None else functools.partial(describer.describe, image.image),
+        )
+        for measure, own in zip(measures, entries, strict=True):
+            own.append(measure.entry(seen, people))
+    return _evaluate(measures, entries, rank, world_size)
+
+
+def find_people(
+    estimator: PoseEstimator,
+    dataset: PoseDataset,
+    indices: range,
+    *,
+    batch_size: int,
+    num_workers: int,
+    given_boxes: bool = False,
+) -> Iterator[tuple[LabelledImage, PersonDetections]]:
+    """Images of a dataset in their order, their people in the estimator's skeleton, and whom it finds in each.
+
+    Args:
+        estimator: see ``evaluate_dataset``.
+        dataset: see there.
+        indices: of the images.
+        batch_size: see there.
+        num_workers: see there.
+        given_boxes: see there; people come in the order of the labels.
+
+    Raises:
+        InputError: an image cannot be read, or nobody can be located in given boxes.
+    """
     loader = DataLoader(
-        _Images(dataset, mine, estimator.skeleton),
+        _Images(dataset, indices, estimator.skeleton),
         batch_size=batch_size,
         num_workers=num_workers,
         collate_fn=list,
         worker_init_fn=start_worker,
     )
-    entries: list[list[Any]] = [[] for _ in measures]
-    indices = iter(mine)
     for batch in loader:
         for failure in batch:
             if isinstance(failure, LoadFailure):
                 raise InputError(failure.message)
         people = _locate(estimator, batch) if given_boxes else _find(estimator, batch)
-        for image, found in zip(batch, people, strict=True):
-            seen = EvaluatedImage(
-                index=next(indices),
-                image_id=image.image_id,
-                size_hw=image.image.shape[:2],
-                targets=image.targets,
-                posetrack=image.posetrack,
-                describe=None if describer is None else functools.partial(describer.describe, image.image),
-            )
-            for measure, own in zip(measures, entries, strict=True):
-                own.append(measure.entry(seen, found))
-    return _evaluate(measures, entries, rank, world_size)
+        yield from zip(batch, people, strict=True)
 
 
 def _find(estimator: PoseEstimator, images: Sequence[LabelledImage]) -> list[PersonDetections]:

@@ -127,6 +127,23 @@ class CocoEvaluator:
         ``box/AP``, ``box/AP50``, ``box/AP_small``, ``box/AR_100``, ... and, with a skeleton, ``keypoint/AP``,
         ``keypoint/AP50``, ``keypoint/AP_medium``, ``keypoint/AR``, ...
         """
+        dataset, results = self._records()
+        metrics = evaluate_boxes(dataset, _without(results, "keypoints"))
+        return metrics if self.skeleton is None else metrics | _named_stats(self.keypoint_matches())
+
+    def keypoint_matches(self) -> COCOeval:
+        """COCO's evaluation of the joints: whom each image's people were matched with.
+
+        Raises:
+            ValueError: boxes alone are measured.
+        """
+        if self.skeleton is None:
+            raise ValueError("this evaluator measures boxes only; give it a skeleton")
+        dataset, results = self._records()
+        return run_coco_eval(dataset, _without(results, "bbox"), "keypoints", self.skeleton.sigmas)
+
+    def _records(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The labels as a COCO dataset, whose images count from 1 in the order of their ids, and the results."""
         # pycocotools wants ids of one type, and none that is 0: it takes that for "no match".
         ids = {
             image_id: number
@@ -143,10 +160,7 @@ class CocoEvaluator:
                 next_id = len(dataset["annotations"]) + 1
                 dataset["annotations"].append({**label, "id": next_id, "image_id": number})
             results.extend({**detection, "image_id": number} for detection in detections)
-        metrics = evaluate_boxes(dataset, _without(results, "keypoints"))
-        if self.skeleton is not None:
-            metrics |= evaluate_keypoints(dataset, _without(results, "bbox"), self.skeleton.sigmas)
-        return metrics
+        return dataset, results
 
     def _check_joints(self, image_id: int | str, name: str, keypoints: np.ndarray) -> None:
         if self.skeleton is not None and keypoints.shape[1] != len(self.skeleton):
