@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-DECODERS = ("quarter", "second_max", "dark", "dark_udp")
+DECODERS = ("quarter", "second_max", "dark", "dark_udp", "argmax")
 _PADDING = 10  # cells around a map, as MSPN's release has them: its second highest cell may lie there
 _DARK_FLOOR = 1e-10  # below which logarithms are cut off; in heights of a peak
 _UDP_RANGE = (1e-3, 50.0)
@@ -25,7 +25,7 @@ def decode_peaks(maps: Tensor, *, decoder: str = "quarter", kernel: int = 0) -> 
             Baselines*, 2018; mmpose). ``second_max``: a quarter of a cell towards the second highest cell (MSPN's paper
             and release); of a symmetric peak that is the cell above, a bias of 0.98 pixels: for comparisons only.
             ``dark``: the maximum of a parabola through the logarithms (Zhang et al., *DARK*, 2020). ``dark_udp``: the
-            same from neighbouring cells (Huang et al., *UDP*, 2020).
+            same from neighbouring cells (Huang et al., *UDP*, 2020). ``argmax``: the highest cell itself.
         kernel: cells of the Gaussian filter that maps are looked at through, odd; 0: none.
 
     Returns:
@@ -41,10 +41,12 @@ def decode_peaks(maps: Tensor, *, decoder: str = "quarter", kernel: int = 0) -> 
         index = _towards_second_highest(z, kernel)
     else:
         seen = filtered(z, kernel)
-        # mmpose begins at the filtered map's peak for the one, at the map's own for the others
-        column, row = highest_cells(seen if decoder == "quarter" else z)
-        step = {"quarter": _quarter, "dark": _dark, "dark_udp": _dark_udp}[decoder]
-        index = torch.stack((column, row), dim=-1).float() + step(seen, column, row)
+        # mmpose begins at the filtered map's peak for the one, at the map's own for DARK's
+        column, row = highest_cells(z if decoder.startswith("dark") else seen)
+        index = torch.stack((column, row), dim=-1).float()
+        if decoder != "argmax":
+            step = {"quarter": _quarter, "dark": _dark, "dark_udp": _dark_udp}[decoder]
+            index = index + step(seen, column, row)
     return index + 0.5, _heights(z, index).clamp(0.0, 1.0)
 
 

@@ -38,6 +38,10 @@ def quarter(z, kernel):
     return x, y
 
 
+def argmax(z, kernel):
+    return peak_of(blurred(z, kernel))
+
+
 def dark(z, kernel):
     x, y = peak_of(z)
     h = np.log(np.maximum(blurred(z, kernel), 1e-10))
@@ -81,7 +85,7 @@ def second_max(z, kernel):
     return np.clip(x, 0, z.shape[1] - 1), np.clip(y, 0, z.shape[0] - 1)
 
 
-LOOPS = {"quarter": quarter, "dark": dark, "dark_udp": dark_udp, "second_max": second_max}
+LOOPS = {"quarter": quarter, "dark": dark, "dark_udp": dark_udp, "second_max": second_max, "argmax": argmax}
 
 
 @pytest.mark.parametrize("decoder", LOOPS)
@@ -92,7 +96,7 @@ def test_decoders_are_the_public_projects(decoder, kernel):
     wanted = np.array([LOOPS[decoder](z.astype(np.float64), kernel) for z in maps]) + 0.5
     # where a map is nearly flat a parabola's top may be anywhere
     steep = np.abs(wanted - 0.5 - [peak_of(z) for z in maps]).max(axis=1) < 3
-    steep |= decoder in ("second_max", "quarter")  # which begin at the filtered map's peak
+    steep |= decoder in ("second_max", "quarter", "argmax")  # which begin at the filtered map's peak
     assert steep.mean() > 0.9
     assert np.abs(found[:, 0].numpy() - wanted)[steep].max() <= 2.5e-4  # a thousandth of a pixel of the crop
     near = np.rint(wanted - 0.5).astype(int).clip(0, [23, 31])
@@ -111,6 +115,7 @@ def test_what_decoders_cost_on_perfect_maps():
     for decoder, mean, bias in (("dark", 0.05, 0.01), ("dark_udp", 0.05, 0.01), ("quarter", 0.15, 0.01)):
         assert errors(decoder).abs().mean() <= mean
         assert errors(decoder).mean(dim=(0, 1)).abs().max() <= bias
+    assert errors("argmax").abs().mean() == pytest.approx(0.25, abs=0.01)  # a quarter of a cell, on average
     symmetric, _ = gaussian_targets(torch.tensor([[[10.5, 12.5]]]), (24, 24))
     assert decode_peaks(symmetric, decoder="second_max", kernel=5)[0].tolist() == [
         [[10.5, 12.25]]

@@ -43,8 +43,8 @@ def add_topdown_config(c: CfgNode) -> None:
     c.MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT = 0.0
     c.MODEL.TOPDOWN.HEATMAP_SIGMA = 2.0  # of heatmap: standard deviation of the targets, cells
     c.MODEL.TOPDOWN.SUBPIXEL_TARGET = False  # of heatmap: targets between cells; False: rounded to one
-    # of heatmap: between cells; quarter (Simple Baselines, mmpose), second_max (MSPN), dark, dark_udp, see
-    # ops.heatmap_peaks.decode_peaks
+    # of heatmap: between cells; quarter (Simple Baselines, mmpose), second_max (MSPN), dark, dark_udp, or
+    # argmax, the highest cell itself, see ops.heatmap_peaks.decode_peaks
     c.MODEL.TOPDOWN.DECODER = "quarter"
     c.MODEL.TOPDOWN.FILTER_KERNEL = 0  # of heatmap: cells of a Gaussian filter before it, odd; 0: none
     c.MODEL.TOPDOWN.HEATMAP_PEAK = 1.0  # of heatmap: height of the targets; 255: MSPN's published weights
