@@ -1,0 +1,145 @@
+"""Drawn scenes for experiments: written to disk once for training, and the labelled poses themselves as people found."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from experiment_figures import SeenImage
+
+from fastpose_mtn.config import CfgNode
+from fastpose_mtn.data.catalog import build_dataset
+from fastpose_mtn.data.coco.ground_truth import PERSON_CATEGORY_ID
+from fastpose_mtn.data.dataset import PoseDataset
+from fastpose_mtn.data.sample import LabelledImage
+from fastpose_mtn.data.transforms.joints import convert_people
+from fastpose_mtn.skeletons import get_skeleton
+from fastpose_mtn.structures import PersonDetections, PersonTargets
+from fastpose_mtn.systems.posedet.selection import Suppression, joint_constants
+
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
+_COCO_OFFSET = 0.5  # COCO's joints are pixel indices
+
+
+def drawn_dataset(address: str, folder: Path) -> str:
+    """The address of the same images in files, which are drawn where they are not there: drawing takes longer than training.
+
+    Args:
+        address: ``synthetic://...``.
+        folder: of all that is drawn.
+    """
+    place = folder / hashlib.sha256(address.encode()).hexdigest()[:16]
+    dataset = build_dataset(address, training=True)
+    if not place.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=folder))
+        _write(dataset, partial)
+        try:
+            partial.rename(place)
+        except OSError:  # another run was faster
+            shutil.rmtree(partial)
+            if not place.is_dir():
+                raise
+    tasks = "+".join(sorted(dataset.tasks - {"identities"}))
+    return f"json://{place / 'annotations.json'}?images={place}&tasks={tasks}&domain={dataset.domain}"
+
+
+def _write(dataset: PoseDataset, folder: Path) -> None:
+    images, annotations = [], []
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        name = f"{index:06d}.jpg"
+        pixels = cv2.imencode(".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), _JPEG)[1]
+        (folder / name).write_bytes(pixels.tobytes())
+        height, width = sample.image.shape[:2]
+        images.append({"id": index + 1, "file_name": name, "height": height, "width": width})
+        annotations += _people(sample, index + 1, len(annotations))
+    person = {"id": PERSON_CATEGORY_ID, "name": "person", "keypoints": list(dataset.skeleton.joints)}
+    labels = {"images": images, "annotations": annotations, "categories": [person]}
+    (folder / "annotations.json").write_text(json.dumps(labels))
+
+
+def _people(sample: LabelledImage, image_id: int, first: int) -> list[dict[str, object]]:
+    """COCO's records of an image's people."""
+    people = sample.targets
+    joints = people.keypoints.astype(np.float64)
+    joints[..., :2] = np.where(joints[..., 2:] > 0, joints[..., :2] - _COCO_OFFSET, 0.0)
+    corners = people.boxes.astype(np.float64)
+    boxes = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1)
+    return [
+        {
+            "id": first + number + 1,
+            "image_id": image_id,
+            "category_id": PERSON_CATEGORY_ID,
+            "bbox": boxes[number].tolist(),
+            "keypoints": joints[number].ravel().tolist(),
+            "num_keypoints": int((joints[number, :, 2] > 0).sum()),
+            "iscrowd": int(people.ignore[number]),
+        }
+        for number in range(len(people))
+    ]
+
+
+def true_poses(address: str, cfg: CfgNode) -> list[SeenImage]:
+    """The labelled people as people found, each with a score of 1, after the suppression of ``MODEL.POSEDET``.
+
+    Joints outside the image, which are not labelled, are taken to be where the person's others are in the mean: so they
+    widen no extent.
+    """
+    suppression, skeleton = (
+        Suppression.from_config(cfg, joint_constants(cfg)),
+        get_skeleton(cfg.MODEL.SKELETON),
+    )
+    dataset = test_images(address)
+    out = []
+    for index, scene in enumerate(dataset.scenes()):
+        image = convert_people(dataset[index], dataset.skeleton, skeleton)
+        people = image.targets
+        out.append(SeenImage(scene, image.image.shape[:2], people, suppression(_found(people))))
+    return out
+
+
+class KeptImages:
+    """A dataset that is read once; see ``data.dataset.PoseDataset``."""
+
+    def __init__(self, dataset: PoseDataset) -> None:
+        self._dataset = dataset
+        self._kept: dict[int, LabelledImage] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dataset, name)
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> LabelledImage:
+        if index not in self._kept:
+            self._kept[index] = self._dataset[index]
+        return self._kept[index]
+
+    def scenes(self) -> list[int]:
+        """The number of each image's scene."""
+        sizes = self._dataset.group_sizes
+        return np.repeat(np.arange(len(sizes)), sizes).tolist()
+
+
+@functools.lru_cache(maxsize=2)  # all arms of an experiment look at the same images
+def test_images(address: str) -> KeptImages:
+    return KeptImages(build_dataset(address, training=False))
+
+
+def _found(people: PersonTargets) -> PersonDetections:
+    labelled = people.keypoints[..., 2] > 0
+    people = people[~people.ignore & labelled.any(axis=1)]
+    labelled = people.keypoints[..., 2:] > 0
+    middle = (people.keypoints[..., :2] * labelled).sum(axis=1) / labelled.sum(axis=1)
+    xy = np.where(labelled, people.keypoints[..., :2], middle[:, None])
+    keypoints = np.concatenate((xy, labelled), axis=-1).astype(np.float32)
+    return PersonDetections(people.boxes, np.ones(len(people), np.float32), keypoints)
