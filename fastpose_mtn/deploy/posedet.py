@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -40,24 +41,33 @@ class PortablePoseDet(nn.Module):
         return OUTPUTS if self.network.head.identity is not None else OUTPUTS[:3]
 
     def forward(self, image: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-        """The candidates (N, ...) of an image (H, W, 3) uint8 RGB, best first; ``others``: () float32, the least score."""
+        """The candidates (N, ...) of an image (H, W, 3) uint8 RGB, in any order; ``others``: () float32, the least score."""
         selection, head = self.network.selection, self.network.head
         candidates = self.network.trunk(self._preprocess(image))
         size = torch.stack([torch.as_tensor(image.shape[axis]) for axis in (0, 1)]).float()
-        inside = (candidates.grid.xy.flip(-1) < size).all(dim=-1)
-        score = torch.where(inside, candidates.logits[0].float().sigmoid(), _NOBODY)
+        score = selection.scores(candidates, size[None])[0]
         # a small image has fewer cells than are looked at; a graph takes as many of every image
         best, cell = F.pad(score, [0, selection.nms_topk], value=_NOBODY).topk(selection.nms_topk)
         likely = best >= selection.score_thresh
-        for least in others:
-            likely = likely & (best >= least)
+        if head.correction is None:
+            likely = self._likely(best, others)
         # runtimes stumble over tensors of nobody: where nobody is, the first cell is described, and left out
         chosen = torch.nonzero(likely)[:, 0]
         rows = torch.cat((chosen, torch.zeros_like(cell[:1])))
         cell = torch.minimum(cell[rows], torch.as_tensor(score.shape[0]) - 1)
         sizes = size.expand(cell.shape[0], 2)
-        people = selection.describe(head, candidates, torch.zeros_like(cell), cell, best[rows], sizes)
-        return tuple(value[: chosen.shape[0]] for value in people if value is not None)
+        people = selection.describe(head, candidates, torch.zeros_like(cell), cell, sizes)
+        found = [value[: chosen.shape[0]] for value in people if value is not None]
+        if head.correction is not None:
+            kept = torch.nonzero(self._likely(found[1], others))[:, 0]
+            found = [value[kept] for value in found]
+        return tuple(found)
+
+    def _likely(self, scores: Tensor, others: Sequence[Tensor]) -> Tensor:
+        likely = scores >= self.network.selection.score_thresh
+        for least in others:
+            likely = likely & (scores >= least)
+        return likely
 
     def _preprocess(self, image: Tensor) -> Tensor:
         """Normalises an RGB image (H, W, 3) and pads it like ``PoseDet.preprocess``: (1, 3, H', W') float32."""

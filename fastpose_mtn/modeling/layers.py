@@ -52,11 +52,12 @@ class ConvNorm(nn.Conv2d):
         relu: bool = False,
         dilation: int = 1,
         stride: int = 1,
+        groups: int = 1,
     ) -> None:
         padding = dilation * (kernel_size // 2)
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation=dilation, bias=norm == ""
-        )
+            in_channels, out_channels, kernel_size, stride, padding, dilation=dilation, groups=groups, bias=norm == ""
+        )  # fmt: skip
         self.norm = build_norm(norm, out_channels)
         self.relu = relu
 
@@ -66,6 +67,17 @@ class ConvNorm(nn.Conv2d):
         if self.norm is not None:
             x = self.norm(x)
         return F.relu_(x) if self.relu else x
+
+
+def separable_conv(channels: int, kernel_size: int, *, norm: str = "") -> nn.Sequential:
+    """A convolution of each channel and one across them, in the place of one of both, with normalisation and ReLU."""
+    layers = (
+        ConvNorm(channels, channels, kernel_size, groups=channels),
+        ConvNorm(channels, channels, 1, norm=norm, relu=True),
+    )
+    for layer in layers:
+        msra_init(layer)
+    return nn.Sequential(*layers)
 
 
 class ReplacementConv(nn.Conv2d):

@@ -29,8 +29,12 @@ def network(*options):
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
 @pytest.mark.parametrize(
     "options",
-    [(), ("MODEL.REID_ON", "False", "MODEL.POSEDET.SCORE", "visible", "MODEL.POSEDET.EMBEDDING", "grid3x3")],
-    ids=["default", "others"],
+    [
+        (),
+        ("MODEL.REID_ON", "False", "MODEL.POSEDET.SCORE", "visible", "MODEL.POSEDET.EMBEDDING", "grid3x3"),
+        ("MODEL.POSEDET.CLASSIFY", "chosen", "MODEL.POSEDET.CONV", "separable"),
+    ],
+    ids=["default", "others", "light"],
 )
 def test_people_are_those_of_pytorch(form, options, tmp_path):
     needs(form)

@@ -12,12 +12,17 @@ def add_posedet_config(c: CfgNode) -> None:
     c.MODEL.POSEDET = CfgNode()
     c.MODEL.POSEDET.NECK = "fpn"  # fpn (strides 8 to 64) or hrfpn (HRNet's, 8 to 32)
     c.MODEL.POSEDET.NORM = "GN"  # of the head's convolutions, which all levels share: "" or GN
-    c.MODEL.POSEDET.INIT_CONVS = 3  # 3x3 convolutions before the coarse poses (code)
+    # each of the following: full (3x3; paper) or separable (5x5 of each channel, then 1x1; ours: a sixth of the work)
+    c.MODEL.POSEDET.CONV = "full"
+    c.MODEL.POSEDET.INIT_CONVS = 3  # convolutions before the coarse poses (code)
     c.MODEL.POSEDET.REFINE_CONVS = 2  # before the refinement's embedding
     c.MODEL.POSEDET.CLS_CONVS = 2  # before the classification's embedding
     c.MODEL.POSEDET.HEATMAP_CONVS = 1  # before the heatmaps, which training alone computes
     # what an embedding is read at: joints (of the coarse pose), centre (the cell) or grid3x3 (the cells around it)
     c.MODEL.POSEDET.EMBEDDING = "joints"
+    # where classification reads its embedding: everywhere (paper) or chosen: a 1x1 convolution scores all cells, and the
+    # embeddings of the best correct it (ours: on CPUs embeddings everywhere are most of the head's time)
+    c.MODEL.POSEDET.CLASSIFY = "everywhere"
     c.MODEL.POSEDET.GRADIENT_SHARE = 0.1  # of the embeddings' gradients that reaches the coarse poses (code)
     c.MODEL.POSEDET.REFINE = True  # poses are refined; False: they are the coarse ones (paper, table 4)
     # of a person, for the cells that learn their pose: keypoints (their mean) or box (the middle of their extent)
@@ -51,6 +56,8 @@ def add_posedet_config(c: CfgNode) -> None:
     # a person's score: cls, or visible: times the mean confidence of the joints
     c.MODEL.POSEDET.SCORE = "cls"
     c.MODEL.POSEDET.SCORE_THRESH = 0.05  # candidates that classification scores lower are left out (code)
+    # ours: of neighbouring cells of a level, which find the same person, only the best-scored one is a candidate
+    c.MODEL.POSEDET.PEAKS = False
     c.MODEL.POSEDET.NMS_TOPK = 500  # candidates an image, the best, that suppression looks at
     c.MODEL.POSEDET.NMS = "oks"  # oks, or iou of the poses' extents (paper, table 5)
     c.MODEL.POSEDET.NMS_THRESH = (

@@ -16,6 +16,9 @@ from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead
 from fastpose_mtn.systems.posedet.start import ColdStart
 from fastpose_mtn.systems.posedet.targets import Rules, assign
 
+# examples an image whose scores' correction is learned: about as many as are looked at in a crowd
+_CORRECTED = 128
+
 
 class LossSettings(NamedTuple):
     """Weights and forms of the losses; see ``MODEL.POSEDET``'s keys of the same names."""
@@ -125,12 +128,15 @@ class Criterion:
             coarse=len(coarse.cell), refined=int(people.refined.sum()), positives=positives.sum()
         )
         focal = terms.classification(candidates.logits, label) / positives.clamp(min=1).sum()
+        if head.correction is not None:
+            focal = focal + _corrected(head, candidates, label)
         found = {"loss_cls": self._settings.cls_weight * focal}
         found["loss_coarse"] = self._coarse_loss(candidates, coarse, [len(part.cell) for part in seeds])
         found |= self._refined_losses(head, candidates, people, [int(p.refined.sum()) for p in owned])
         if head.identity is not None:
             known = people.at(people.described)
-            vectors = head.describe(candidates, known.image, known.cell)
+            _, embeddings = head.classify(candidates, known.image, known.cell)
+            vectors = head.describe(embeddings)
             assert vectors is not None
             some = len(vectors) > 0
             found |= head.identity.losses(vectors, known.identities) if some else head.identity.no_losses()
@@ -183,6 +189,17 @@ class Criterion:
             known = known & trained[:, None, None, None]
             parts.append(terms.heatmaps(logits, maps, known, kind=settings.heatmap_loss))
         return settings.heatmap_weight * torch.stack(parts).mean()
+
+
+def _corrected(head: PoseDetHead, candidates: Candidates, label: Tensor) -> Tensor:
+    """The classification's loss of the best-scored examples, whose scores are corrected; (B, P) labels, -1 no example."""
+    scores = torch.where(label >= 0, candidates.logits.detach(), -torch.inf)
+    best, cell = scores.topk(min(_CORRECTED, scores.shape[1]), dim=1)
+    image, place = torch.nonzero(best > -torch.inf).unbind(dim=1)
+    cell = cell[image, place]
+    logits, _ = head.classify(candidates, image, cell)
+    chosen = label[image, cell]
+    return terms.classification(logits, chosen) / (chosen == 1).sum().clamp(min=1)
 
 
 def _of(values: Tensor, person: Tensor) -> Tensor:

@@ -7,16 +7,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.modeling.layers import ConvNorm
+from fastpose_mtn.modeling.layers import ConvNorm, separable_conv
 from fastpose_mtn.ops.pose_embedding import embed_poses, embed_poses_at
 from fastpose_mtn.systems.mtn.reid_head import MTNReIDHead
 from fastpose_mtn.systems.posedet.grid import Grid, build_grid, cell_poses
 
 _PRIOR_LOGIT = -4.59512  # -log(99): a score of 0.01 everywhere, to begin with
 # layers that say where people are, and how sure: whatever the rest computes in, they compute in float32
-EXACT_LAYERS = ("coarse", "fine", "visibility", "box", "score")
+EXACT_LAYERS = ("coarse", "fine", "visibility", "box", "score", "correction")
 EMBEDDINGS = {
     "joints": (),
     "centre": ((0, 0),),
@@ -29,9 +30,10 @@ class Candidates(NamedTuple):
 
     Attributes:
         coarse: (B, P, K, 2) float32, dy and dx of each joint from its cell, in cells.
-        logits: (B, P) float32, of the score.
+        logits: (B, P) float32, of the score; where embeddings correct it, before that.
         refining: (B, P, C) features that refinements are read from.
-        described: (B, P, C) embeddings of classification, which identities are read from.
+        classifying: (B, P, C) embeddings of classification, or the features that they are read from for chosen cells.
+        peaks: (B, P) bool: no neighbouring cell of the level has a higher score.
         heatmaps: of each level (B, K, h, w) logits; None: not asked for.
         grid: the cells.
     """
@@ -39,7 +41,8 @@ class Candidates(NamedTuple):
     coarse: Tensor
     logits: Tensor
     refining: Tensor
-    described: Tensor
+    classifying: Tensor
+    peaks: Tensor
     heatmaps: list[Tensor] | None
     grid: Grid
 
@@ -66,8 +69,10 @@ class PoseDetHead(nn.Module):
         num_joints: K.
         strides: of the levels, pixels.
         norm: of the convolutions.
+        conv: full or separable, see ``MODEL.POSEDET.CONV``.
         init_convs, refine_convs, cls_convs, heatmap_convs: of each branch; without convolutions of heatmaps there are none.
         embedding: a name in ``EMBEDDINGS``: what embeddings are read at.
+        classify: everywhere or chosen, see ``MODEL.POSEDET.CLASSIFY``.
         gradient_share: of the embeddings' gradients that reaches the coarse poses.
         refines: poses are refined.
         regresses_boxes: there is a branch that says by how much each pose's box differs from its extent and margins.
@@ -76,7 +81,7 @@ class PoseDetHead(nn.Module):
         identity: from embeddings (N, C) to identity vectors; None: there is no such branch.
 
     Raises:
-        ValueError: there is no such embedding.
+        ValueError: there is no such embedding, convolution or classification.
     """
 
     def __init__(
@@ -86,11 +91,13 @@ class PoseDetHead(nn.Module):
         num_joints: int,
         strides: Sequence[int],
         norm: str = "GN",
+        conv: str = "full",
         init_convs: int = 3,
         refine_convs: int = 2,
         cls_convs: int = 2,
         heatmap_convs: int = 1,
         embedding: str = "joints",
+        classify: str = "everywhere",
         gradient_share: float = 0.1,
         refines: bool = True,
         regresses_boxes: bool = False,
@@ -99,10 +106,13 @@ class PoseDetHead(nn.Module):
         identity: MTNReIDHead | None = None,
     ) -> None:
         super().__init__()
-        if embedding not in EMBEDDINGS:
-            raise ValueError(
-                f"MODEL.POSEDET.EMBEDDING: expected one of {', '.join(EMBEDDINGS)}, got {embedding!r}"
-            )
+        for key, value, known in (
+            ("EMBEDDING", embedding, tuple(EMBEDDINGS)),
+            ("CONV", conv, ("full", "separable")),
+            ("CLASSIFY", classify, ("everywhere", "chosen")),
+        ):
+            if value not in known:
+                raise ValueError(f"MODEL.POSEDET.{key}: expected one of {', '.join(known)}, got {value!r}")
         self.num_joints, self.strides = num_joints, tuple(strides)
         self._gradient_share, self._visibility_detached = gradient_share, visibility_detached
         self._box_margins = tuple(box_margins)
@@ -110,6 +120,8 @@ class PoseDetHead(nn.Module):
         points = len(self._fixed) or num_joints
 
         def branch(count: int) -> nn.Sequential:
+            if conv == "separable":
+                return nn.Sequential(*(separable_conv(channels, 5, norm=norm) for _ in range(count)))
             return nn.Sequential(
                 *(ConvNorm(channels, channels, 3, norm=norm, relu=True) for _ in range(count))
             )
@@ -123,11 +135,14 @@ class PoseDetHead(nn.Module):
         self.visibility = nn.Linear(channels, num_joints)
         self.box = nn.Linear(channels, 4) if regresses_boxes else None
         self.score = nn.Conv2d(channels, 1, 1)
+        self.correction = nn.Linear(channels, 1) if classify == "chosen" else None
         self.heatmap = nn.Conv2d(channels, num_joints, 1) if heatmap_convs else None
         self.refine_embedding = nn.Parameter(torch.empty(channels, channels, 1, points))
         self.cls_embedding = nn.Parameter(torch.empty(channels, channels, 1, points))
         for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
+            if isinstance(module, (nn.Conv2d, nn.Linear)) and not (
+                isinstance(module, ConvNorm) and conv == "separable"
+            ):
                 nn.init.normal_(module.weight, std=0.01)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -170,11 +185,13 @@ class PoseDetHead(nn.Module):
             num_joints=num_joints,
             strides=strides,
             norm=c.NORM,
+            conv=c.CONV,
             init_convs=c.INIT_CONVS,
             refine_convs=c.REFINE_CONVS,
             cls_convs=c.CLS_CONVS,
             heatmap_convs=c.HEATMAP_CONVS if c.HEATMAP_WEIGHT > 0 else 0,
             embedding=c.EMBEDDING,
+            classify=c.CLASSIFY,
             gradient_share=c.GRADIENT_SHARE,
             refines=c.REFINE,
             regresses_boxes=c.BOX == "regressed",
@@ -185,23 +202,26 @@ class PoseDetHead(nn.Module):
 
     def forward(self, levels: Sequence[Tensor], *, heatmaps: bool = False) -> Candidates:
         """What is computed at every cell of levels (B, C, h, w), finest first."""
-        coarse, logits, refining, described, maps = [], [], [], [], []
+        coarse, logits, refining, classifying, peaks, maps = [], [], [], [], [], []
         for level in levels:
             offsets = _exactly(self.coarse, self.init_convs(level))
-            embedding = torch.relu(
-                embed_poses(self.cls_convs(level), self._points(offsets), self.cls_embedding)
-            )
+            features = self.cls_convs(level)
+            if self.correction is None:
+                features = torch.relu(embed_poses(features, self._points(offsets), self.cls_embedding))
+            score = _exactly(self.score, features)
             coarse.append(_rows(offsets))
-            logits.append(_rows(_exactly(self.score, embedding)))
+            logits.append(_rows(score))
             refining.append(_rows(self.refine_convs(level)))
-            described.append(_rows(embedding))
+            classifying.append(_rows(features))
+            peaks.append(_rows(score.detach() >= F.max_pool2d(score.detach(), 3, 1, 1)))
             if heatmaps and self.heatmap is not None and self.heatmap_convs is not None:
                 maps.append(_exactly(self.heatmap, self.heatmap_convs(level)))
         return Candidates(
             coarse=torch.cat(coarse, dim=1).unflatten(2, (self.num_joints, 2)),
             logits=torch.cat(logits, dim=1).squeeze(2),
             refining=torch.cat(refining, dim=1),
-            described=torch.cat(described, dim=1),
+            classifying=torch.cat(classifying, dim=1),
+            peaks=torch.cat(peaks, dim=1).squeeze(2),
             heatmaps=maps or None,
             grid=build_grid(levels, self.strides),
         )
@@ -216,16 +236,7 @@ class PoseDetHead(nn.Module):
         """
         grid = candidates.grid.at(cell)
         offsets = candidates.coarse[image, cell]
-        cells = candidates.refining.shape[1]
-        embedding = torch.relu(
-            embed_poses_at(
-                candidates.refining.flatten(0, 1),
-                image * cells + grid.first,
-                grid.sizes_hw,
-                grid.yx[:, None] + self._points_at(offsets),
-                self.refine_embedding,
-            )
-        ).float()
+        embedding = self._embed(candidates, candidates.refining, image, cell, self.refine_embedding)
         if self.fine is not None:
             # the refinement learns what is left, and the coarse pose nothing of it
             offsets = offsets.detach() + _exactly(self.fine, embedding).unflatten(1, (self.num_joints, 2))
@@ -247,9 +258,28 @@ class PoseDetHead(nn.Module):
         size = torch.maximum(high - low, strides[:, None])
         return torch.cat((low - margins[..., :2] * size, high + margins[..., 2:] * size), dim=1)
 
-    def describe(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Tensor | None:
-        """Identity vectors (N, E) float32 of chosen cells, see ``refine``; None: there is no identity branch."""
-        return None if self.identity is None else self.identity(candidates.described[image, cell])
+    def classify(self, candidates: Candidates, image: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """The score's logits (N,) float32 and classification's embeddings (N, C) of chosen cells, see ``refine``."""
+        logits = candidates.logits[image, cell]
+        if self.correction is None:
+            return logits, candidates.classifying[image, cell]
+        embedding = self._embed(candidates, candidates.classifying, image, cell, self.cls_embedding)
+        # the correction learns what is left, and the score of all cells nothing of it
+        return logits.detach() + _exactly(self.correction, embedding).squeeze(1), embedding
+
+    def describe(self, embeddings: Tensor) -> Tensor | None:
+        """Identity vectors (N, E) float32 of classification's embeddings (N, C); None: there is no identity branch."""
+        return None if self.identity is None else self.identity(embeddings)
+
+    def _embed(
+        self, candidates: Candidates, features: Tensor, image: Tensor, cell: Tensor, weight: Tensor
+    ) -> Tensor:
+        """Embeddings (N, C) float32 of chosen cells, of features (B, P, C) of all."""
+        grid = candidates.grid.at(cell)
+        points = grid.yx[:, None] + self._points_at(candidates.coarse[image, cell])
+        first = image * features.shape[1] + grid.first
+        embedding = embed_poses_at(features.flatten(0, 1), first, grid.sizes_hw, points, weight)
+        return torch.relu(embedding).float()
 
     def _points(self, offsets: Tensor) -> Tensor:
         """What embeddings are read at: (B, 2T, h, w) from the coarse offsets (B, 2K, h, w)."""

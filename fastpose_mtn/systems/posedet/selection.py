@@ -46,6 +46,7 @@ class Selection:
     score_thresh: float = 0.05
     nms_topk: int = 500
     score: str = "cls"
+    peaks: bool = False
 
     def __post_init__(self) -> None:
         if self.score not in ("cls", "visible"):
@@ -57,7 +58,7 @@ class Selection:
     def from_config(cls, cfg: CfgNode) -> Selection:
         """The selection of ``MODEL.POSEDET``."""
         c = cfg.MODEL.POSEDET
-        return cls(c.SCORE_THRESH, c.NMS_TOPK, c.SCORE)
+        return cls(c.SCORE_THRESH, c.NMS_TOPK, c.SCORE, c.PEAKS)
 
     def __call__(
         self,
@@ -66,7 +67,7 @@ class Selection:
         sizes_hw: Sequence[tuple[int, int]],
         min_score: float = 0.0,
     ) -> list[PersonDetections]:
-        """Each image's best candidates as people, by falling classification, NumPy, in one transfer from the device.
+        """Each image's best candidates as people, in any order, NumPy, in one transfer from the device.
 
         Args:
             head: that gave the candidates.
@@ -75,21 +76,25 @@ class Selection:
             min_score: who scores less may be left out.
         """
         sizes = torch.tensor(sizes_hw, dtype=torch.float32, device=candidates.logits.device)
-        inside = (candidates.grid.xy.flip(-1) < sizes[:, None]).all(dim=-1)
-        scores = torch.where(inside, candidates.logits.float().sigmoid(), -1.0)
+        scores = self.scores(candidates, sizes)
         score, cell = scores.topk(min(self.nms_topk, scores.shape[1]), dim=1)
-        image, place = torch.nonzero(score >= max(self.score_thresh, min_score)).unbind(dim=1)
-        people = self.describe(head, candidates, image, cell[image, place], score[image, place], sizes[image])
+        image, place = torch.nonzero(score >= self.least(head, min_score)).unbind(dim=1)
+        people = list(self.describe(head, candidates, image, cell[image, place], sizes[image]))
+        if head.correction is not None:
+            scored = people[1]
+            assert scored is not None
+            likely = scored >= max(self.score_thresh, min_score)
+            image, people = image[likely], [None if value is None else value[likely] for value in people]
         arrays = [None if value is None else value.float().cpu().numpy() for value in people]
         of = image.cpu().numpy()
-        boxes, scored, keypoints, vectors = arrays
+        boxes, score_of, keypoints, vectors = arrays
         assert boxes is not None
-        assert scored is not None
+        assert score_of is not None
         assert keypoints is not None
         return [
             PersonDetections(
                 boxes=boxes[of == number],
-                scores=scored[of == number],
+                scores=score_of[of == number],
                 keypoints=keypoints[of == number],
                 embeddings=None if vectors is None else vectors[of == number],
             )
@@ -115,18 +120,26 @@ class Selection:
         """
         poses = cell_poses(candidates.coarse[0], candidates.grid)
         extents = torch.cat((poses.amin(dim=1), poses.amax(dim=1)), dim=1)
-        own = candidates.logits[0].float().sigmoid()
+        own = candidates.logits[0].sigmoid()
         middle = boxes_xyxy.unflatten(1, (2, 2)).mean(dim=1)
         # where no pose is in a box, the cell nearest to its middle
         near = torch.cdist(candidates.grid.xy, middle) / (size_hw[0] + size_hw[1])
         cell = (box_iou(extents, boxes_xyxy) * own[:, None] - _TINY * near).argmax(dim=0)
         sizes = boxes_xyxy.new_tensor(size_hw).expand(len(cell), 2)
-        _, score, keypoints, vectors = self.describe(
-            head, candidates, torch.zeros_like(cell), cell, scores * own[cell], sizes
-        )
+        _, score, keypoints, vectors = self.describe(head, candidates, torch.zeros_like(cell), cell, sizes)
         return PersonDetections(
-            boxes=boxes_xyxy, scores=score, keypoints=keypoints, embeddings=vectors
+            boxes=boxes_xyxy, scores=scores * score, keypoints=keypoints, embeddings=vectors
         ).numpy()
+
+    def scores(self, candidates: Candidates, sizes_hw: Tensor) -> Tensor:
+        """(B, P) of all cells, by which candidates are chosen; -1 outside images of these sizes (B, 2), and of no peaks."""
+        inside = (candidates.grid.xy.flip(-1) < sizes_hw[:, None]).all(dim=-1)
+        chosen = inside & candidates.peaks if self.peaks else inside
+        return torch.where(chosen, candidates.logits.sigmoid(), -1.0)
+
+    def least(self, head: PoseDetHead, min_score: float) -> float:
+        """The score from which a cell is a candidate; one that is corrected later may still reach ``min_score``."""
+        return self.score_thresh if head.correction is not None else max(self.score_thresh, min_score)
 
     def describe(
         self,
@@ -134,7 +147,6 @@ class Selection:
         candidates: Candidates,
         image: Tensor,
         cell: Tensor,
-        score: Tensor,
         sizes_hw: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Boxes (N, 4), scores (N,), keypoints (N, K, 3) and identity vectors of chosen cells.
@@ -144,7 +156,6 @@ class Selection:
             candidates: of B images.
             image: (N,) int64, the number of each one's image.
             cell: (N,) int64.
-            score: (N,) of classification.
             sizes_hw: (N, 2) float32, of each one's image, at whose borders people are cut.
         """
         refined = head.refine(candidates, image, cell)
@@ -154,10 +165,12 @@ class Selection:
         boxes = torch.cat((corners.amin(dim=1), corners.amax(dim=1)), dim=1)
         poses = torch.minimum(refined.poses.clamp(min=0), limit[:, None])
         confidence = refined.visibility.sigmoid()
+        logits, embeddings = head.classify(candidates, image, cell)
+        score = logits.sigmoid()
         if self.score == "visible":
             score = score * confidence.mean(dim=1)
         keypoints = torch.cat((poses, confidence[..., None]), dim=-1)
-        return boxes, score, keypoints, head.describe(candidates, image, cell)
+        return boxes, score, keypoints, head.describe(embeddings)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from fastpose_mtn.systems.posedet.grid import cell_poses
 from fastpose_mtn.systems.posedet.head import Candidates
 
 EASY = ["MODEL.POSEDET.OKS_REFINE_LOW", "0.0"]  # so that untrained poses are refined
+CHOSEN = ("MODEL.POSEDET.CLASSIFY", "chosen", "MODEL.POSEDET.CONV", "separable")
 BRANCHES = {
     "loss_cls",
     "loss_box_reg",
@@ -48,6 +49,7 @@ def batch(tasks=TASKS):
         (),
         ("MODEL.POSEDET.EMBEDDING", "grid3x3", "MODEL.POSEDET.HEATMAP_LOSS", "l2"),
         ("MODEL.POSEDET.EMBEDDING", "centre", "MODEL.POSEDET.POS_NUM", "3"),
+        CHOSEN,
     ],
 )
 def test_losses_train_every_part(options):
@@ -131,6 +133,54 @@ def test_refining_chosen_cells_is_refining_everywhere():
     torch.testing.assert_close(chosen.poses, expected, rtol=0, atol=1e-3)
 
 
+def test_embeddings_of_chosen_cells_correct_their_scores():
+    model = network(*CHOSEN).eval()
+    image_of, cell = torch.tensor([0, 0, 0]), torch.tensor([0, 17, 203])
+    with torch.no_grad():
+        levels = model.backbone(model.preprocess([image()])[0])
+        candidates = model.head(levels)
+        logits, embeddings = model.head.classify(candidates, image_of, cell)
+        everywhere = [
+            embed_poses(model.head.cls_convs(level), model.head.coarse(model.head.init_convs(level)), weight)
+            for level in levels
+            for weight in [model.head.cls_embedding]
+        ]
+        dense = torch.cat([maps.flatten(2).transpose(1, 2) for maps in everywhere], dim=1)[0, cell].relu()
+        torch.testing.assert_close(embeddings, dense, rtol=0, atol=1e-5)
+        corrected = candidates.logits[0, cell] + model.head.correction(dense)[:, 0]
+        torch.testing.assert_close(logits, corrected, rtol=0, atol=1e-5)
+
+
+def test_a_correction_decides_who_is_reported():
+    """A cell that scores 0.12 at first may come to 0.5, and one that scores 0.5 to 0.12; a least score is of the last."""
+    model = network(*CHOSEN, "MODEL.POSEDET.REFINE", "False").eval()
+    target = make_targets([5, 5, 40, 60], [70, 10, 110, 90], [20, 70, 60, 118], [90, 60, 139, 117])
+    for change, expected in ((2.0, [0.7311, 0.5]), (-2.0, [0.2689, 0.1192])):
+        torch.nn.init.zeros_(model.head.correction.weight)
+        torch.nn.init.constant_(model.head.correction.bias, change)
+        with torch.no_grad():
+            candidates = exact_candidates(
+                model, target, (118, 139), [-1.0, -9.0, -2.0, -9.0] if change > 0 else [1.0, -9.0, 0.0, -9.0]
+            )
+            (found,) = model.find_people(candidates, [(118, 139)])
+            (sure,) = model.find_people(candidates, [(118, 139)], min_score=expected[0] - 0.01)
+        assert found.scores.tolist() == pytest.approx(expected, abs=1e-4)
+        assert sure.scores.tolist() == pytest.approx(expected[:1], abs=1e-4)
+
+
+def test_of_neighbouring_cells_the_best_is_a_candidate():
+    with torch.no_grad():
+        every = network().eval()
+        candidates = every.trunk(every.preprocess([image()])[0])
+        first = candidates.logits[0, : 16 * 16].reshape(16, 16)  # of stride 8, padded to 128 pixels
+        best = torch.nn.functional.max_pool2d(first[None], 3, 1, 1)[0] == first
+        scores = network("MODEL.POSEDET.PEAKS", "True").selection.scores(
+            candidates, torch.tensor([[128.0, 128.0]])
+        )
+    assert 0 < best.sum() < 100
+    assert torch.equal(scores[0, : 16 * 16].reshape(16, 16) > 0, best)
+
+
 def test_a_tenth_of_the_embeddings_gradient_reaches_the_coarse_poses():
     gradients = []
     for share in ("0.1", "1.0"):
@@ -153,7 +203,9 @@ def exact_candidates(model, target, sizes_hw, scores):
         logits[0, cell] = scores[person]
         index = (keypoints[:, :2] - 0.5) / level
         coarse[0, cell] = index.flip(-1) - grid.yx[cell]
-    return Candidates(coarse, logits, candidates.refining, candidates.described, None, grid)
+    return Candidates(
+        coarse, logits, candidates.refining, candidates.classifying, candidates.peaks, None, grid
+    )
 
 
 def test_offsets_that_are_exact_give_the_persons_joints_at_every_level():
@@ -212,7 +264,7 @@ def test_the_estimator_finds_what_the_network_finds_in_frames_of_any_size():
         [frames[0].permute(1, 2, 0).numpy()], min_score=float(np.median(found[0].scores))
     )
     assert 0 < len(high) < len(found[0])
-    assert np.array_equal(high.scores, found[0].scores[: len(high)])
+    np.testing.assert_allclose(high.scores, found[0].scores[: len(high)], atol=1e-6)
 
 
 def test_people_in_given_boxes_are_the_candidates_that_look_most_like_them():
@@ -295,6 +347,8 @@ def test_a_training_without_positive_examples_ends_and_says_what_to_do():
     [
         ("NECK", "pan", "NECK: expected one of fpn, hrfpn, got 'pan'"),
         ("EMBEDDING", "box", "EMBEDDING: expected one of joints, centre, grid3x3, got 'box'"),
+        ("CONV", "3x3", "CONV: expected one of full, separable, got '3x3'"),
+        ("CLASSIFY", "best", "CLASSIFY: expected one of everywhere, chosen, got 'best'"),
         ("BOX", "none", "BOX: expected extent or regressed, got 'none'"),
         ("HEATMAP_LOSS", "l1", "HEATMAP_LOSS: expected focal or l2, got 'l1'"),
         ("NMS", "soft", "NMS: expected oks or iou, got 'soft'"),
