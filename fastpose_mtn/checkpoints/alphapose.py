@@ -19,7 +19,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
     (r"(duc[12]\.(?:conv|bn)\..+)", "upsampler.{0}"),
     (r"(?:conv_out|final_layer)\.(.+)", "upsampler.output.{0}"),
 )
-_DECONVOLUTIONS = {
+DECONVOLUTIONS = {
     "0": "deconv1", "1": "bn1", "3": "deconv2", "4": "bn2", "6": "deconv3", "7": "bn3",
 }  # fmt: skip
 # what their shapes cannot be built as, by a part of a name
@@ -50,7 +50,7 @@ def from_alphapose(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _ours(name: str) -> str:
     if match := re.fullmatch(r"deconv_layers\.(\d)\.(.+)", name):
-        return f"upsampler.layers.{_DECONVOLUTIONS.get(match[1], match[1])}.{match[2]}"
+        return f"upsampler.layers.{DECONVOLUTIONS.get(match[1], match[1])}.{match[2]}"
     for pattern, ours in _NAMES:
         if match := re.fullmatch(pattern, name):
             return ours.format(*match.groups())

@@ -19,6 +19,7 @@ from fastpose_mtn.checkpoints.mspn import (
     is_released_mspn,
     refuse_rsn,
 )
+from fastpose_mtn.checkpoints.simple_baselines import from_simple_baselines, is_simple_baselines
 
 # torchvision's name (a pattern) -> ours; {0}, {1} are its groups.
 _TORCHVISION: tuple[tuple[str, str], ...] = (
@@ -151,6 +152,8 @@ def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_release(tensors)
     if is_alphapose(tensors):
         return from_alphapose(tensors)
+    if is_simple_baselines(tensors):
+        return from_simple_baselines(tensors)
     if any(name.startswith("roi_heads.keypoint_predictor.") for name in tensors):
         return from_torchvision(tensors)
     if any(name.startswith(("backbone.bottom_up.stem.", "backbone.bottom_up.res2.")) for name in tensors):

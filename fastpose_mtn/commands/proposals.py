@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.proposals import Table
-    from fastpose_mtn.protocols import FrameName, PoseEstimator
+    from fastpose_mtn.protocols import FrameName
     from fastpose_mtn.structures import PersonDetections, PersonTargets
-    from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
+    from fastpose_mtn.systems.topdown.detectors import Detector
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"written: {args.output}")
 
 
-def _build_detector(source: str, device: str) -> PoseEstimator | BoxesFromFile:
+def _build_detector(source: str, device: str) -> Detector:
     from fastpose_mtn.config import get_cfg
     from fastpose_mtn.systems.topdown.detectors import build_detector
 
@@ -104,7 +104,7 @@ def _build_detector(source: str, device: str) -> PoseEstimator | BoxesFromFile:
 
 
 def _found(
-    dataset: PoseDataset, detector: PoseEstimator | BoxesFromFile, batch_size: int, min_score: float
+    dataset: PoseDataset, detector: Detector, batch_size: int, min_score: float
 ) -> Iterator[tuple[PersonTargets, PersonDetections]]:
     """Each image's labelled people, and whom the detector finds in it."""
     from tqdm import tqdm

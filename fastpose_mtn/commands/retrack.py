@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.errors import InputError, error_line, exit_on_error
@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for flag, given in (("--strategy", args.strategy), ("--tracker", args.tracker)):
             if args.ablation and given is not None:
                 raise InputError(f"{flag}: --ablation compares all of them; leave one of the two out")
+        if args.ablation and args.min_track_length > 1:
+            raise InputError("--min-track-length: --ablation compares whole tracks; leave one of the two out")
+        if args.min_track_length < 1:
+            raise InputError(f"--min-track-length {args.min_track_length}: expected 1 frame or more")
         if args.ablation and args.formats is not None:
             raise InputError("--formats: --ablation writes ablation.json; leave one of the two out")
         if not args.ablation and args.output is None:
@@ -118,6 +122,13 @@ def _parser() -> ArgumentParser:
         help="look at the whole video: join tracks over gaps, put exchanged ids right, fill short gaps",
     )
     add(
+        "--min-track-length",
+        type=int,
+        default=1,
+        metavar="N",
+        help="leave out whoever is seen in fewer than N frames (default: 1, nobody; MDPN: 2)",
+    )
+    add(
         "--formats",
         metavar="LIST",
         help="of posetrack,jsonl,csv,mot,coco,alphapose,openpose (default: posetrack)",
@@ -177,7 +188,7 @@ def _track(
                 functools.partial(PoseNMS.from_config, cfg),
                 images_again=images_again,
                 frame_rate=cfg.VIDEO.FOLDER_FRAME_RATE,
-                mend=_mending(cfg) if args.offline else None,
+                mend=_afterwards(cfg, args),
                 open_files=functools.partial(open_result_files, formats=formats),
             )
         except InputError as error:
@@ -188,7 +199,20 @@ def _track(
     return not failed
 
 
-def _mending(cfg: CfgNode) -> Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]]:
+_Mending: TypeAlias = "Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]]"
+
+
+def _afterwards(cfg: CfgNode, args: Namespace) -> _Mending | None:
+    """What ``--offline`` and ``--min-track-length`` make of a whole video's tracks; None: nothing."""
+    from fastpose_mtn.tracking.prune import prune_tracks
+
+    mend = _mending(cfg) if args.offline else None
+    if args.min_track_length == 1:
+        return mend
+    return lambda frames, saved: prune_tracks(mend(frames, saved) if mend else frames, args.min_track_length)
+
+
+def _mending(cfg: CfgNode) -> _Mending:
     """What improves a whole video's tracks with the settings of ``TRACKER``."""
     from fastpose_mtn.tracking.offline import mend_tracks
     from fastpose_mtn.tracking.offline_parameters import OfflineParameters

@@ -1,4 +1,4 @@
-"""Reading heatmaps of Gaussians: the highest cell of each map, and four ways to go between cells.
+"""Reading heatmaps of Gaussians: the highest cell of each map, and ways to go between cells.
 
 Positions are in cells, cell j's centre being j + 0.5.
 """

@@ -74,6 +74,11 @@ def add_topdown_config(c: CfgNode) -> None:
     # weights of any system: a file, exported ones too, people, drawn or torchvision://NAME; or a file of boxes: COCO's or
     # AlphaPose's results (.json), MOTChallenge's det.txt, saved detections (.npz); "": boxes are always given
     c.MODEL.TOPDOWN.DETECTOR.WEIGHTS = "people"
+    # further detectors, whose boxes are merged with its own (MDPN, section 2.2: four together); at as many times the cost
+    c.MODEL.TOPDOWN.DETECTOR.OTHERS = []
+    c.MODEL.TOPDOWN.DETECTOR.NMS = 0.6  # of merged boxes: overlap above which the best one stays
+    # factors on the scores of WEIGHTS and of each of OTHERS: those of different detectors do not mean the same; []: 1
+    c.MODEL.TOPDOWN.DETECTOR.SCORE_SCALES = []
     c.MODEL.TOPDOWN.DETECTOR.SCORE_THRESH = 0.1  # boxes scored lower are left out (paper, section 3.4)
     c.MODEL.TOPDOWN.DETECTOR.MAX = 100  # people of a frame at most
 

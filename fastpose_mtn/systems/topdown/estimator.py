@@ -13,10 +13,9 @@ from fastpose_mtn.estimators.frames import check_frames
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
 from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, warp_person
 from fastpose_mtn.ops.pose_nms import PoseNMS
-from fastpose_mtn.protocols import FrameName, NamedFrameEstimator, PersonDescriber, PoseEstimator
+from fastpose_mtn.protocols import FrameName, NamedFrameEstimator, PersonDescriber
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
-from fastpose_mtn.systems.topdown.detectors import build_detector
+from fastpose_mtn.systems.topdown.detectors import Detector, build_detector
 from fastpose_mtn.systems.topdown.locator import JointLocator, Located
 
 SCORES = ("product", "mean", "release", "oks", "box")
@@ -47,7 +46,7 @@ class TopDownEstimator:
     def __init__(
         self,
         locator: JointLocator,
-        detector: PoseEstimator | BoxesFromFile | None,
+        detector: Detector | None,
         *,
         padding: float = 1.25,
         pose_batch: int = 64,
@@ -129,7 +128,7 @@ class TopDownEstimator:
             return self._report(frames, detector.estimate_named(frames, names, least), least)
         return self._report(frames, detector.estimate(frames, least), least)
 
-    def _finds_people(self) -> PoseEstimator | BoxesFromFile:
+    def _finds_people(self) -> Detector:
         if self.detector is None:
             raise InputError("no detector: MODEL.TOPDOWN.DETECTOR.WEIGHTS names nobody who finds people")
         return self.detector
