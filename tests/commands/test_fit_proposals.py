@@ -10,6 +10,7 @@ from tiny_topdown import topdown_config
 
 from fastpose_mtn.commands.proposals import main
 from fastpose_mtn.data.transforms.crop_person import CropPerson
+from fastpose_mtn.skeletons import PERSON19
 
 FIT = ("fit", "--output")
 
@@ -52,7 +53,8 @@ def test_a_file_of_boxes_gives_a_table_that_training_reads(files, capsys):
     crop = CropPerson.from_config(
         topdown_config(
             "INPUT.PGPG.SAMPLER", "mixture", "INPUT.PGPG.TABLE", str(table), "INPUT.PGPG.FROM_ITER", "3"
-        )
+        ),
+        PERSON19,
     )
     drawn = np.array([crop.propose(np.array([0, 0, 50, 100]), np.random.default_rng(s)) for s in range(200)])
     assert drawn.mean(axis=0) == pytest.approx([0, 10, 50, 110], abs=0.5)
