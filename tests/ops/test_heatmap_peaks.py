@@ -140,11 +140,3 @@ def test_maxima_at_the_border_stay_there():
     positions, heights = decode_peaks(maps)
     assert positions.tolist() == [[[7.5, 0.5], [3.75, 2.5]]]
     assert heights.tolist() == [[1.0, 0.5]]
-
-
-def test_the_highest_cells_centre():
-    maps = torch.from_numpy(smooth_maps(4))[None]
-    positions, heights = decode_peaks(maps, decoder="max")
-    for own, place, height in zip(maps[0], positions[0], heights[0], strict=True):
-        assert own[tuple(np.unravel_index(own.argmax(), own.shape))] == height == 1.0
-        assert (place - 0.5).tolist() == list(peak_of(own.numpy()))
