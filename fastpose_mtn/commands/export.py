@@ -66,7 +66,7 @@ def run(args: Namespace) -> list[Path]:
     cfg.merge_from_list(list(args.options))
     model = build_network(portable_config(cfg))
     load_weights(model, args.weights)
-    if args.int8 and cfg.MODEL.META_ARCHITECTURE != "GeneralizedRCNN":
+    if args.int8 and cfg.MODEL.META_ARCHITECTURE == "PoseDet":
         raise InputError(
             f"--int8: MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE} is not quantised; leave it out"
         )

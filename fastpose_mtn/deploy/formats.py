@@ -219,7 +219,8 @@ _NO_ARITHMETIC = ("Const", "Parameter", "Result", "FakeQuantize")
 # names that operations of the network have, after its modules; not of those that say where boxes are, and how sure,
 # nor of what a Float32Layer holds, which the estimator keeps in float32, too
 _LAYERS = re.compile(
-    "/(?!.*/layer/)(backbone|head/(init|refine|cls)_convs|rpn_head/conv|box_head|reid_head|keypoint_head|upsampler/(?!output))"
+    "/(?!.*/layer/)(backbone|head/(init|refine|cls)_convs|rpn_head/conv|box_head|reid_head|keypoint_head|upsampler/(?!output)"
+    "|reid/)"
 )
 
 _WRITERS: dict[str, Callable[[Path, PortableNetwork, dict[str, str]], None]] = {

@@ -7,14 +7,25 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fastpose_mtn.build import build_network
+from fastpose_mtn.config import CfgNode
 from fastpose_mtn.deploy.formats import finish_onnx, metadata_of, replace_all, save_openvino
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import MIN_SCORE, ExportedEstimator, Feed, import_or_explain
+from fastpose_mtn.estimators.exported import (
+    MIN_SCORE,
+    ExportedEstimator,
+    ExportedNetwork,
+    Feed,
+    import_or_explain,
+    open_exported,
+)
 from fastpose_mtn.estimators.frames import resize_to_test_size
+from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
+from fastpose_mtn.systems.topdown.locator import ExportedLocator
 from fastpose_mtn.video.sources import find_inputs, open_source
 
 if TYPE_CHECKING:
@@ -24,13 +35,15 @@ if TYPE_CHECKING:
 def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
     """Replaces an exported network by its 8-bit form.
 
-    The heads are quantised, most of the work where people are many, and for OpenVINO the convolution that proposes
-    boxes at the pyramid's two finest levels. What else says where boxes are keeps its digits: with the pyramid in 8
-    bits, one box in sixty would move.
+    Of a network of whole images the heads are quantised, most of the work where people are many, and for OpenVINO the
+    convolution that proposes boxes at the pyramid's two finest levels. What else says where boxes are keeps its digits:
+    with the pyramid in 8 bits, one box in sixty would move. Of a network that looks at one person at a time all layers
+    are, but the last one before its heatmaps.
 
     Args:
         path: a file ``.onnx`` or ``.xml`` of ``formats.write``.
-        calibration: a source of frames like those to come, on which the ranges of values are measured.
+        calibration: a source of frames like those to come, on which the ranges of values are measured; whoever
+            ``MODEL.TOPDOWN.DETECTOR`` finds in them, where the network takes crops.
         frames: how many of them, spread over the source where its length is known.
 
     Returns:
@@ -39,21 +52,45 @@ def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
     Raises:
         InputError: a library is not installed, or the source cannot be read.
     """
-    work = _OF[path.suffix]
-    estimator = ExportedEstimator(path, device="cpu")
-    cfg = estimator.cfg
-    # the heads have nothing to measure in a frame without people
-    peopled = [image for image in read_frames(calibration, frames) if len(estimator.estimate([image])[0])]
-    if not peopled:
-        raise InputError(
-            f"{calibration}: the network finds nobody in it; give frames with people to measure on"
-        )
-    sizes = cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST
-    images = [resize_to_test_size(image, *sizes) for image in peopled]
+    work, network = _OF[path.suffix], open_exported(path, device="cpu")
+    cfg, images = network.cfg, read_frames(calibration, frames)
+    if cfg.MODEL.META_ARCHITECTURE == "TopDownPose":
+        feeds, layers = _crops(network, images), _layers_of_crops(cfg)
+    else:
+        feeds, layers = _whole_images(network, images), _HEADS
+    if not feeds:
+        raise InputError(f"{calibration}: nobody is found in it; give frames with people to measure on")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         draft = Path(folder) / path.name
-        work(path, draft, [estimator.inputs_of(image) for image in images], metadata_of(cfg))
+        work(path, draft, feeds, metadata_of(cfg), layers)
         return replace_all(draft, path)
+
+
+def _whole_images(network: ExportedNetwork, images: list[np.ndarray]) -> list[Feed]:
+    """Those with people: the heads have nothing to measure in the others."""
+    estimator, test = ExportedEstimator.of(network, device="cpu"), network.cfg.INPUT
+    peopled = [image for image in images if len(estimator.estimate([image])[0])]
+    sizes = test.MIN_SIZE_TEST, test.MAX_SIZE_TEST
+    return [estimator.inputs_of(resize_to_test_size(image, *sizes)) for image in peopled]
+
+
+def _crops(network: ExportedNetwork, images: list[np.ndarray]) -> list[Feed]:
+    """The crops of each image's people."""
+    locator = ExportedLocator(network.runtime, network.cfg)
+    estimator = TopDownEstimator.from_config(network.cfg, locator, device="cpu")
+    looks = (estimator.crops_of(image) for image in images)
+    return [locator.inputs_of(crops, people_wh) for crops, people_wh in looks if len(crops)]
+
+
+def _layers_of_crops(cfg: CfgNode) -> Layers:
+    """All but those that stay in float32, by any of the names that a graph may have for them."""
+    exact = ["layer"]  # a Float32Layer's
+    for name in build_network(cfg).exact_layers:  # type: ignore[union-attr]
+        parts = str(name).split(".")
+        exact += [".".join(parts[i:]) for i, part in enumerate(parts) if not part.isdecimal()]
+    kept = "|".join(map(re.escape, exact))
+    pattern = rf"^/(?!.*/(?:{kept})/)(?:backbone|upsampler|heads|reid/backbone|reid/conv)[./]"
+    return Layers(onnx=pattern, openvino=pattern, exact_types=(), rounds_early=False)
 
 
 def read_frames(source: str, count: int) -> list[np.ndarray]:
@@ -81,7 +118,24 @@ def _spread(sources: list[str], count: int) -> Iterator[np.ndarray]:
             source.close()
 
 
-def quantize_openvino(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str]) -> None:
+class Layers(NamedTuple):
+    """Which operations become 8 bits.
+
+    Attributes:
+        onnx, openvino: patterns of their names, which are after the network's modules.
+        exact_types: OpenVINO's types of operations that keep their digits all the same.
+        rounds_early: OpenVINO rounds where values are written, see ``_round_where_written``.
+    """
+
+    onnx: str
+    openvino: str
+    exact_types: tuple[str, ...]
+    rounds_early: bool
+
+
+def quantize_openvino(
+    path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str], layers: Layers
+) -> None:
     """Writes ``draft``, the 8-bit form of ``path``, with ranges measured on ``feeds``."""
     nncf = import_or_explain("nncf", "--int8 with OpenVINO")
     openvino = import_or_explain("openvino", "--int8 with OpenVINO")
@@ -92,10 +146,11 @@ def quantize_openvino(path: Path, draft: Path, feeds: list[Feed], metadata: dict
         subset_size=len(feeds),
         preset=nncf.QuantizationPreset.MIXED,
         ignored_scope=nncf.IgnoredScope(
-            types=list(_ARITHMETIC_OPENVINO), patterns=[rf"(?!{_EIGHT_BITS_OPENVINO}).*"], validate=False
+            types=list(layers.exact_types), patterns=[rf"(?!{layers.openvino}).*"], validate=False
         ),
     )
-    _round_where_written(small)
+    if layers.rounds_early:
+        _round_where_written(small)
     save_openvino(draft, small, metadata)
 
 
@@ -128,7 +183,9 @@ def _round_where_written(model: openvino.Model) -> None:
     model.validate_nodes_and_infer_types()
 
 
-def quantize_onnx(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str]) -> None:
+def quantize_onnx(
+    path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str], layers: Layers
+) -> None:
     """Writes ``draft``, the 8-bit form of ``path``, with ranges measured on ``feeds``."""
     quantization = import_or_explain("onnxruntime.quantization", "--int8 with ONNX Runtime")
     onnx = import_or_explain("onnx", "--int8 with ONNX Runtime")
@@ -145,7 +202,7 @@ def quantize_onnx(path: Path, draft: Path, feeds: list[Feed], metadata: dict[str
         str(draft),
         _Reader(feeds),
         op_types_to_quantize=["Conv", "Gemm"],
-        nodes_to_exclude=[name for name in nodes if not re.match(_EIGHT_BITS_ONNX, name)],
+        nodes_to_exclude=[name for name in nodes if not re.match(layers.onnx, name)],
         per_channel=True,
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
@@ -168,21 +225,24 @@ class _Reader:
 # pyramid level from which nobody is read in a frame as a range of 0, and for good. conv and conv_1 are the RPN's at the
 # two finest levels, for OpenVINO only: ONNX Runtime's ranges are plain extremes, with which a percent of the people
 # would get other boxes.
-_HEADS = "box_head/fc1|keypoint_head|reid_head"
-_EIGHT_BITS_ONNX = f"^/({_HEADS})/"
-_EIGHT_BITS_OPENVINO = f"^/(rpn_head/conv|rpn_head/conv_1|{_HEADS})/"
-# operations within them, of vectors and heatmaps, that need their digits
-_ARITHMETIC_OPENVINO = (
-    "Add",
-    "Subtract",
-    "Multiply",
-    "Divide",
-    "Minimum",
-    "Maximum",
-    "Clamp",
-    "Exp",
-    "Log",
-    "ReduceSum",
-    "ReduceL2",
+_HEAD_NAMES = "box_head/fc1|keypoint_head|reid_head"
+_HEADS = Layers(
+    onnx=f"^/({_HEAD_NAMES})/",
+    openvino=f"^/(rpn_head/conv|rpn_head/conv_1|{_HEAD_NAMES})/",
+    # of vectors and heatmaps
+    exact_types=(
+        "Add",
+        "Subtract",
+        "Multiply",
+        "Divide",
+        "Minimum",
+        "Maximum",
+        "Clamp",
+        "Exp",
+        "Log",
+        "ReduceSum",
+        "ReduceL2",
+    ),
+    rounds_early=True,
 )
 _OF = {".onnx": quantize_onnx, ".xml": quantize_openvino}

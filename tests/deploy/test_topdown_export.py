@@ -1,16 +1,22 @@
 """Exported top-down networks: crops in, the joints that PyTorch finds out."""
 
+import importlib
+
+import cv2
 import numpy as np
 import pytest
 import torch
 from networks_to_export import ENDINGS, image, needs
 from tiny_mspn import mspn_config
-from tiny_topdown import topdown_config
+from tiny_posedet import posedet_config
+from tiny_topdown import FixedDetector, people, topdown_config
 
 from fastpose_mtn.build import build_estimator, build_network, build_pose_tracking
 from fastpose_mtn.checkpoints.loading import save_weights
-from fastpose_mtn.commands.export import main
+from fastpose_mtn.commands.export import main, parse, run
 from fastpose_mtn.deploy.formats import write
+from fastpose_mtn.deploy.quantize import quantize
+from fastpose_mtn.systems.topdown import estimator as topdown_estimator
 
 FRAME = image(97, 131)
 BOXES = np.array([[10.0, 5, 60, 90], [70, -3, 140, 60], [5, 5, 5, 5]])
@@ -97,5 +103,90 @@ def test_the_command_and_a_detector(tmp_path):
     assert found.keypoints.shape[1:] == (19, 3)
     with pytest.raises(ValueError, match=r"w\.onnx: it takes crops of people, not frames"):
         build_pose_tracking(weights=str(path), detector=str(path), device="cpu")
-    with pytest.raises(SystemExit):
-        main([*arguments, "--output", str(path), "--int8", "clip.mp4"])
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_identity_vectors_are_those_of_pytorch(form, tmp_path):
+    needs(form)
+    options = (
+        "MODEL.REID_ON",
+        "True",
+        "MODEL.TOPDOWN.REID.SHARED",
+        "False",
+        "MODEL.TOPDOWN.FLIP_TEST",
+        "True",
+    )
+    model, cfg = network(*options)
+    torch.nn.init.normal_(model.reid.attention.conv.weight, std=0.5)
+    path = tmp_path / f"top{ENDINGS[form]}"
+    write(form, path, model, cfg)
+    exported = build_pose_tracking(weights=str(path), device="cpu", precision="fp32").estimator
+    expected = build_estimator(cfg, model, device="cpu", precision="fp32")
+    assert exported.embedding_dim == expected.embedding_dim == 128
+    for boxes in (BOXES, BOXES[:0]):
+        np.testing.assert_allclose(
+            exported.describe(FRAME, boxes), expected.describe(FRAME, boxes), atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_eight_bits_locate_the_same_joints(form, tmp_path, monkeypatch):
+    """All layers but the last one before the heatmaps; the people to measure on are a detector's."""
+    needs(form)
+    if form == "openvino":
+        pytest.importorskip("nncf", reason="nncf is not installed: pip install -e '.[export]'")
+    model, cfg = network("MODEL.REID_ON", "True", "MODEL.TOPDOWN.LOSS", "integral")
+    path = tmp_path / f"top{ENDINGS[form]}"
+    write(form, path, model, cfg)
+    cv2.imwrite(str(tmp_path / "frame.png"), FRAME[..., ::-1])
+    detector = FixedDetector(people(*BOXES[:2]))
+    monkeypatch.setattr(topdown_estimator, "build_detector", lambda cfg, **given: detector)
+    before = layers_in_8_bits(path)
+    assert quantize(path, str(tmp_path / "frame.png"))[0] == path
+    assert detector.seen == [1]
+    assert not before
+    rounded = layers_in_8_bits(path)
+    assert {name.split("/")[1] for name in rounded} == {"backbone", "upsampler", "reid"}
+    assert any(name.startswith("/upsampler/duc2/conv/") for name in rounded)
+    assert not any("/output/" in name or "/head/" in name for name in rounded)
+    exact = build_estimator(cfg, model, device="cpu", precision="fp32").estimate_given(FRAME, BOXES, SCORES)
+    found = build_pose_tracking(weights=str(path), device="cpu").estimator.estimate_given(
+        FRAME, BOXES, SCORES
+    )
+    assert np.abs(found.keypoints - exact.keypoints)[:2].mean() < 1.0
+    assert (found.embeddings * exact.embeddings).sum(axis=1).min() > 0.95
+    detector.found = people()
+    with pytest.raises(ValueError, match=r"frame\.png: nobody is found in it; give frames with people"):
+        quantize(path, str(tmp_path / "frame.png"))
+
+
+def layers_in_8_bits(path):
+    """Names of the convolutions and matrix products whose weights are rounded to 8 bits."""
+    if path.suffix == ".onnx":
+        graph = importlib.import_module("onnx").load(path).graph
+        rounded = {one.output[0] for one in graph.node if one.op_type == "DequantizeLinear"}
+        return {one.name for one in graph.node if one.op_type in ("Conv", "Gemm") and one.input[1] in rounded}
+    model = importlib.import_module("openvino").Core().read_model(str(path))
+    kinds = ("Convolution", "GroupConvolution", "MatMul")
+    return {
+        one.get_friendly_name()
+        for one in model.get_ordered_ops()
+        if one.get_type_name() in kinds and "quantized" in chain(one.input_value(1).get_node())
+    }
+
+
+def chain(node):
+    """Whether weights, and what is done to them before they are used, are whole numbers or rounded ones."""
+    while node.get_input_size():
+        if node.get_type_name() == "FakeQuantize":
+            return "quantized"
+        node = node.input_value(0).get_node()
+    return "quantized" if node.get_element_type().get_type_name() in ("i8", "u8") else "plain"
+
+
+def test_a_network_that_stays_as_it_is_says_so(tmp_path):
+    cfg = posedet_config()
+    save_weights(tmp_path / "w.safetensors", build_network(cfg), cfg)
+    arguments = ["--format", "onnx", "--weights", str(tmp_path / "w.safetensors"), "--int8", "clip.mp4"]
+    with pytest.raises(ValueError, match=r"--int8: MODEL\.META_ARCHITECTURE PoseDet is not quantised"):
+        run(parse([*arguments, "--output", str(tmp_path / "w.onnx")]))

@@ -172,6 +172,26 @@ class TopDownEstimator:
             raise ValueError("neither the network nor its detector has an identity head: MODEL.REID_ON True")
         return self.detector.describe(frame, boxes_xyxy)
 
+    def crops_of(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the network is shown of a frame's people, as a ``JointLocator`` takes it: crops and sizes; of nobody none.
+
+        Raises:
+            InputError: there is no detector.
+        """
+        (found,) = self._finds_people().estimate([frame], self._min_box_score)
+        boxes = self._select(found, self._min_box_score).boxes
+        return self._crops([frame] * len(boxes), boxes, self._regions(boxes))
+
+    def _regions(self, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """(N, 4): what the crops of boxes (N, 4) show of their frames."""
+        return crop_regions(
+            boxes_xyxy,
+            self._locator.size_hw,
+            self._padding,
+            margins=self._margins,
+            coordinates=self._coordinates,
+        )
+
     def _select(self, people: PersonDetections, min_score: float) -> PersonDetections:
         """The people whose boxes are looked at."""
         return people[people.scores >= min_score].best_first()[: self._max_people]
@@ -181,9 +201,7 @@ class TopDownEstimator:
     ) -> list[PersonDetections]:
         """The people of each frame, in their order, with joints, scores by them and, of the network, identity vectors."""
         boxes = np.concatenate([own.boxes for own in found]) if found else np.zeros((0, 4), np.float32)
-        regions = crop_regions(
-            boxes, self._locator.size_hw, self._padding, margins=self._margins, coordinates=self._coordinates
-        )
+        regions = self._regions(boxes)
         frame_of = np.repeat(np.arange(len(found)), [len(own) for own in found])
         joints, vectors = self._look([frames[index] for index in frame_of.tolist()], boxes, regions)
         origin, size = regions[:, None, :2], regions[:, None, 2:] - regions[:, None, :2]
@@ -213,23 +231,28 @@ class TopDownEstimator:
             boxes_xyxy: (N, 4).
             regions_xyxy: (N, 4): what their crops show.
         """
-        size_hw, averages = self._locator.size_hw, not self._coordinates.plain
-        fill = self._locator.fill_rgb if averages else (0.0, 0.0, 0.0)
-        shares = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / (regions_xyxy[:, 2:] - regions_xyxy[:, :2])
         dim = self._locator.embedding_dim
         joints = [np.zeros((0, len(self.skeleton), 4), np.float32)]
         vectors = [np.zeros((0, dim or 0), np.float32)]
         for first in range(0, len(frames), self._pose_batch):
             rows = slice(first, first + self._pose_batch)
-            crops = [
-                warp_person(frame, crop_matrix(region, size_hw), size_hw, fill, averages=averages)
-                for frame, region in zip(frames[rows], regions_xyxy[rows], strict=True)
-            ]
-            located = self._locator(np.stack(crops), shares[rows])
+            located = self._locator(*self._crops(frames[rows], boxes_xyxy[rows], regions_xyxy[rows]))
             joints.append(located.joints)
             if located.embeddings is not None:
                 vectors.append(located.embeddings)
         return Located(np.concatenate(joints), None if dim is None else np.concatenate(vectors))
+
+    def _crops(
+        self, frames: Sequence[np.ndarray], boxes_xyxy: np.ndarray, regions_xyxy: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Crops (N, H, W, 3) uint8, and the sizes (N, 2) of boxes as shares of them; arguments as of ``_look``."""
+        size_hw, averages = self._locator.size_hw, not self._coordinates.plain
+        fill = self._locator.fill_rgb if averages else (0.0, 0.0, 0.0)
+        crops = np.empty((len(frames), *size_hw, 3), np.uint8)
+        for index, (frame, region) in enumerate(zip(frames, regions_xyxy, strict=True)):
+            crops[index] = warp_person(frame, crop_matrix(region, size_hw), size_hw, fill, averages=averages)
+        shares = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / (regions_xyxy[:, 2:] - regions_xyxy[:, :2])
+        return crops, shares
 
     def _shares(self, joints: np.ndarray) -> np.ndarray:
         """(N,): what the people's joints leave of their boxes' scores."""
