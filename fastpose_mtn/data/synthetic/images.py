@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastpose_mtn.data.address import read_address, size_wh, whole_number, whole_range
+from fastpose_mtn.data.annotation_standard import STANDARDS, parse_standard, relabel
 from fastpose_mtn.data.dataset import FRAME_RATE, LabelledSequence, PoseDataset
 from fastpose_mtn.data.posetrack.records import (
     image_record,
@@ -23,12 +24,13 @@ from fastpose_mtn.data.synthetic.dataset import labelled_frame, sequence_name
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import POSETRACK15
 
+_LABELLING = 0x1ABE1  # tells the randomness of labels from that of scenes
 _SCENES_KEPT = 4  # scenes a worker keeps; a batch draws its images scene by scene
 
 
 @dataclass(frozen=True)
 class SyntheticSpec:
-    """``synthetic://LABEL?seeds=A-B&frames=F&size=WxH&people=A-B&occlusion=A-B&stride=S&tasks=T+T&domain=D``.
+    """``synthetic://LABEL?seeds=A-B&frames=F&size=WxH&people=A-B&occlusion=A-B&stride=S&tasks=T+T&domain=D&standard=W``.
 
     Every part but the seeds has a default. A range ``A-B`` includes both ends and may be one number.
 
@@ -42,7 +44,9 @@ class SyntheticSpec:
         stride: every how many-th frame belongs to the dataset. Tracked, they are as far apart as in the
             video, ``stride`` / 30 seconds, which is harder than every frame.
         tasks: what the images train.
-        domain: see ``PoseDataset``; "": the dataset's name.
+        domain: see ``PoseDataset``; "": the standard's, or the dataset's name.
+        standard: how the people are labelled, a name of ``annotation_standard.STANDARDS``; "": exactly, as PoseTrack's,
+            which alone can be compared by PoseTrack's evaluation.
     """
 
     label: str
@@ -54,6 +58,7 @@ class SyntheticSpec:
     stride: int = 1
     tasks: frozenset[str] = TASKS
     domain: str = ""
+    standard: str = ""
 
     @classmethod
     def parse(cls, name: str) -> SyntheticSpec:
@@ -106,10 +111,11 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "stride": whole_number,
     "tasks": parse_tasks,
     "domain": str,
+    "standard": parse_standard,
 }
 _SCHEME = (
     "synthetic://LABEL?seeds=A-B[&frames=F][&size=WxH][&people=A-B][&occlusion=A-B][&stride=S][&tasks=T+T]"
-    "[&domain=D]"
+    "[&domain=D][&standard=coco|mpii|posetrack]"
 )
 _EXAMPLE = "synthetic://train?seeds=0-1999&frames=60&size=640x360&people=2-10"
 
@@ -137,7 +143,9 @@ class SyntheticDataset(PoseDataset):
                 f"dataset {name}: scenes from seed {FIRST_ACCEPTANCE_SEED} up are kept for acceptance and "
                 f"must not be trained on; use smaller seeds in DATASETS.TRAIN"
             )
-        self.name, self.spec, self.skeleton, self.tasks = name, spec, POSETRACK15, spec.tasks
+        self.name, self.spec, self.tasks = name, spec, spec.tasks
+        self._standard = STANDARDS[spec.standard] if spec.standard else None
+        self.skeleton = POSETRACK15 if self._standard is None else self._standard.skeleton
         self._training = training
         first, last = spec.seeds
         self._scene_count = last - first + 1
@@ -148,8 +156,8 @@ class SyntheticDataset(PoseDataset):
 
     @property
     def domain(self) -> str:
-        """Whose way of labelling it is: the address's ``domain``, or else the dataset's name."""
-        return self.spec.domain or super().domain
+        """Whose way of labelling it is: the address's ``domain`` or ``standard``, or else the dataset's name."""
+        return self.spec.domain or self.spec.standard or super().domain
 
     @property
     def num_identities(self) -> int:
@@ -176,6 +184,9 @@ class SyntheticDataset(PoseDataset):
         seed = self.spec.seeds[0] + number
         drawn = self._scene(number).frame(frame)
         targets = drawn.targets.numpy()
+        if self._standard is not None:
+            rng = np.random.default_rng([seed, frame, _LABELLING])
+            targets = relabel(targets, POSETRACK15, self._standard, rng)
         identities = np.where(
             targets.identities >= 0, targets.identities + self._first_identity[number], -1
         ).astype(np.int64)
@@ -186,20 +197,20 @@ class SyntheticDataset(PoseDataset):
             image_id=index,
             file_name=f"{seed:06d}/{frame:06d}",
             posetrack=None
-            if self._training
+            if self._training or self._standard is not None
             else labelled_frame(drawn, seed, frame, posetrack18_file_name(sequence_name(seed), frame)),
         )
 
     @property
     def has_sequences(self) -> bool:
-        """Always true: each scene is a sequence."""
-        return True
+        """Each scene is a sequence, where its people are labelled as PoseTrack's."""
+        return self._standard is None
 
     def sequences(
         self, *, warn: Callable[[str], None], frame_rate: float = FRAME_RATE
     ) -> list[LabelledSequence]:
         """One sequence a scene, with the scene's own times; both arguments are for files and have no effect here."""
-        return [self._sequence(number) for number in range(self._scene_count)]
+        return [self._sequence(number) for number in range(self._scene_count if self.has_sequences else 0)]
 
     def _sequence(self, number: int) -> LabelledSequence:
         seed = self.spec.seeds[0] + number
