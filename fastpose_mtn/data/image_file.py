@@ -22,6 +22,9 @@ IMAGE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".png", ".apng", ".bmp", ".webp", ".gif", ".avif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm",
     ".jp2",
 ))  # fmt: skip
+UNREAD_SUFFIXES = frozenset(
+    (".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".psd")
+)
 _EXIF_ORIENTATION = 0x0112
 _PIL_LIMIT = threading.Lock()  # PIL keeps its own limit in a global
 _MOST_PIXELS = int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", 1 << 30))
@@ -35,18 +38,40 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
+def is_unread(path: Path) -> bool:
+    """Whether the file's name is that of a photograph in a format that is not read."""
+    return path.suffix.lower() in UNREAD_SUFFIXES and not path.name.startswith(".")
+
+
 def is_webp(head: bytes) -> bool:
     """Whether a file that begins with ``head``, 12 bytes or more, is a WebP."""
     return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
 
 
+def is_tiff(head: bytes) -> bool:
+    """Whether a file that begins with ``head``, 4 bytes or more, is a TIFF."""
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _has_pages(path: Path) -> bool:
+    """Whether a TIFF is a stack of pictures; a second one of another size is a thumbnail."""
+    with opened(path, formats=("TIFF",)) as image:
+        if getattr(image, "n_frames", 1) < 2:
+            return False
+        size = image.size
+        image.seek(1)
+        return image.size == size
+
+
 def is_animated(path: Path) -> bool:
-    """Whether an image file holds several pictures with times, whatever its name; False where it cannot be read."""
+    """Whether an image file holds several pictures (a TIFF: pages), whatever its name; False where it cannot be read."""
     try:
         with path.open("rb") as file:
             head = file.read(64)
             if is_webp(head):
                 return head[12:16] == b"VP8X" and bool(head[20] & 0b10)
+            if is_tiff(head):
+                return _has_pages(path)
             if head[4:8] == b"ftyp":  # AVIF, like MP4, lists the kinds of file that it is
                 return b"avis" in head
             if not head.startswith((b"GIF8", b"\x89PNG")):

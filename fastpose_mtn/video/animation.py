@@ -1,4 +1,4 @@
-"""Animated images that FFmpeg does not read."""
+"""Images of several pictures that FFmpeg does not read: animated WebP, TIFF of several pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _SHORTEST_S, _USUAL_S = 0.011, 0.1  # browsers show frames of 10 ms and less for
 
 
 class AnimatedImage(Source):
-    """An animated WebP's pictures at their times, decoded by Pillow; transparency is dropped.
+    """An animated WebP's pictures at their times, or a TIFF's pages, ten a second, decoded by Pillow.
+
+    Transparency is dropped, and so are the lower 8 of 16 bits.
 
     Raises:
         InputError: its first picture cannot be decoded.
@@ -68,7 +70,10 @@ class AnimatedImage(Source):
     def _picture(self, index: int) -> tuple[np.ndarray, float]:
         """A picture (H, W, 3) uint8 RGB, and the seconds for which it is shown."""
         self._image.seek(index)
-        picture = np.asarray(self._image.convert("RGB"))
+        if self._image.mode.startswith("I;16"):  # Pillow's own conversion cuts what is above 255
+            picture = np.repeat((np.asarray(self._image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        else:
+            picture = np.asarray(self._image.convert("RGB"))
         told_s = float(self._image.info.get("duration", 0)) / 1000
         return np.ascontiguousarray(picture), told_s if told_s >= _SHORTEST_S else _USUAL_S
 

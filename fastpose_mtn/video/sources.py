@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fastpose_mtn.data.image_file import is_animated, is_image, is_webp, read_image
+from fastpose_mtn.data.image_file import is_animated, is_image, is_tiff, is_unread, is_webp, read_image
 from fastpose_mtn.data.image_values import ImageValue, as_image
 from fastpose_mtn.errors import InputError, did_you_mean_file
 from fastpose_mtn.video.frame import Frame
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 VIDEO_SUFFIXES = frozenset((
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
-    ".ogv", ".mjpeg", ".h264", ".hevc",
+    ".ogv", ".mjpeg", ".h264", ".hevc", ".264", ".265", ".h265", ".y4m", ".ivf", ".mpe", ".m2v", ".vob", ".mod", ".tod",
+    ".mxf", ".asf", ".divx", ".f4v", ".3g2", ".dv", ".qt", ".nut",
 ))  # fmt: skip
-_ANIMATED_SUFFIXES = frozenset((".gif", ".webp", ".apng", ".avif"))
+_ANIMATED_SUFFIXES = frozenset((".gif", ".webp", ".apng", ".avif", ".tif", ".tiff"))
 Report = Callable[[str], None]  # is told, in a line, what was decided
 _FINE_TIME_BASE = Fraction(1, 90_000)  # MPEG's clock: a multiple of every common frame rate
 
@@ -179,9 +180,17 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
         (f for f in path.iterdir() if _is_video(f)),
         key=_natural_order,
     )
+    unread = [f for f in path.iterdir() if is_unread(f)]
     if not images and not videos:
+        kinds = ", ".join(sorted({f.suffix for f in unread}))
         raise InputError(
-            f"{value}: a folder without images and videos; give one that holds files such as .jpg, .png or .mp4"
+            f"{value}: {_count(unread, 'photograph')} of kinds that are not read ({kinds}); convert them to JPEG"
+            if unread
+            else f"{value}: a folder without images and videos; give one that holds files such as .jpg, .png or .mp4"
+        )
+    if unread:
+        report(
+            f"{value}: {_count(unread, 'photograph')} passed over, first {unread[0].name}; convert them to JPEG"
         )
     if not videos:
         return [value]
@@ -241,12 +250,13 @@ def is_url(value: str) -> bool:
 
 
 def _video_source(value: str, *, name: str, path: Path | None = None) -> Source:
-    if path and is_image(path):
+    if path:
         with path.open("rb") as file:
-            if is_webp(file.read(12)):  # FFmpeg reads still ones only
-                from fastpose_mtn.video.animation import AnimatedImage
+            head = file.read(12)
+        if is_webp(head) or is_tiff(head):  # FFmpeg reads still ones only
+            from fastpose_mtn.video.animation import AnimatedImage
 
-                return AnimatedImage(path)
+            return AnimatedImage(path)
     from fastpose_mtn.video.video_source import VideoSource  # FFmpeg's libraries, only where they are needed
 
     return VideoSource(value, name=name, path=path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -48,6 +48,12 @@ class VideoSource(Source):
         if not track:
             self._container.close()
             raise InputError(f"{self._shown}: no video in it, only sound or data; give a video")
+        if _is_a_tile(track, self._container.streams.video):
+            self._container.close()
+            raise InputError(
+                f"{self._shown}: a photograph in tiles, as phones write HEIC, of which one alone would be read; convert "
+                "it to JPEG"
+            )
         self._track = track
         track.thread_type = "AUTO"
         rate = nominal_rate(track)
@@ -56,7 +62,7 @@ class VideoSource(Source):
         super().__init__(
             name,
             path=path,
-            frame_count=track.frames or (round(length_s * rate) if length_s else None) if path else None,
+            frame_count=track.frames or round((length_s or 0) * rate) or None if path else None,
             frame_rate=float(rate),
             time_base=track.time_base or Fraction(1, 90_000),
             live=live and not length_s,  # a recording that lies elsewhere has a length
@@ -225,6 +231,17 @@ def _main_track(container: av.container.InputContainer) -> av.VideoStream | None
     best = container.streams.best("video")
     return next(
         (track for track in tracks if best and track.index == best.index), tracks[0] if tracks else None
+    )
+
+
+def _is_a_tile(track: av.VideoStream, tracks: Iterable[av.VideoStream]) -> bool:
+    """Whether a track is a part of a photograph: others of its size are marked as of no use alone."""
+    size_wh = track.width, track.height
+    return any(
+        other.index != track.index
+        and other.disposition & Disposition.dependent
+        and (other.width, other.height) == size_wh
+        for other in tracks
     )
 
 

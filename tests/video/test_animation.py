@@ -44,6 +44,32 @@ def test_a_still_one_is_a_photograph(tmp_path, suffix):
     assert [frame.image.shape for frame in source] == [(48, 64, 3)]
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_pages_of_a_tiff_are_a_video(tmp_path, bits):
+    grey = [moving(3 * i)[..., 0] for i in range(4)]
+    pages = [Image.fromarray(page if bits == 8 else page.astype(np.uint16) * 257) for page in grey]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    Image.fromarray(scene()).save(tmp_path / "single.tif")
+    assert find_inputs(str(tmp_path)) == [str(tmp_path / "stack.tif")]
+    frames = list(open_source(str(tmp_path / "stack.tif")))
+    assert [frame.time_s for frame in frames] == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    for frame, page in zip(frames, grey, strict=True):
+        np.testing.assert_array_equal(frame.image, np.repeat(page[..., None], 3, axis=2))
+
+
+def test_a_tiff_with_a_thumbnail_is_a_photograph(tmp_path):
+    Image.fromarray(scene()).save(
+        tmp_path / "a.tif", save_all=True, append_images=[Image.fromarray(scene()[::4, ::4])]
+    )
+    assert isinstance(open_source(str(tmp_path / "a.tif")), ImageSource)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a"])
+def test_an_animation_is_known_whatever_its_name(tmp_path, name):
+    path = animation(tmp_path / "a.webp").rename(tmp_path / name)
+    assert len(list(open_source(str(path)))) == 6
+
+
 def test_animations_of_a_folder_are_its_videos(tmp_path):
     animation(tmp_path / "moves.webp")
     animation(tmp_path / "moves.gif")

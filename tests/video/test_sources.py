@@ -107,6 +107,19 @@ def test_a_folder_of_videos_is_each_of_them(tmp_path):
     assert find_inputs(str(tmp_path)) == [str(tmp_path / "b2.MOV"), str(tmp_path / "b10.mp4")]
 
 
+def test_photographs_that_are_not_read_are_told(tmp_path):
+    for name in ("IMG_1.HEIC", "IMG_2.HEIC"):
+        (tmp_path / name).write_bytes(b"0" * 64)
+    with pytest.raises(
+        InputError, match=r"2 photographs of kinds that are not read \(\.HEIC\); convert them to JPEG"
+    ):
+        find_inputs(str(tmp_path))
+    cv2.imwrite(str(tmp_path / "IMG_3.jpg"), np.zeros((8, 12, 3), np.uint8))
+    told = []
+    assert find_inputs(str(tmp_path), told.append) == [str(tmp_path)]
+    assert "2 photographs passed over, first IMG_" in told[0]
+
+
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(InputError, match=r"absent\.mp4: no such file or folder; check the path"):
         find_inputs(str(tmp_path / "absent.mp4"))

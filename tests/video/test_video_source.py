@@ -1,6 +1,7 @@
 import threading
 from fractions import Fraction
 from http.server import HTTPServer, SimpleHTTPRequestHandler
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -10,6 +11,7 @@ from rectangles import damage, moving, scene, write_video
 
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.sources import open_source
+from fastpose_mtn.video.video_source import _is_a_tile
 
 
 def add_silence(container, track):
@@ -128,6 +130,18 @@ def test_cover_art_is_not_the_video(tmp_path):
         add_silence(container, sound)
     with pytest.raises(InputError, match=r"song\.m4a: no video in it, only sound or data"):
         open_source(str(tmp_path / "song.m4a"))
+
+
+def test_a_photograph_in_tiles_is_not_taken_for_one_of_them():
+    def track(index, size=(512, 512), disposition=Disposition.dependent):
+        return SimpleNamespace(index=index, width=size[0], height=size[1], disposition=disposition)
+
+    phone = [track(0, disposition=Disposition.default), track(1), track(2), track(3, (320, 240))]
+    assert _is_a_tile(phone[0], phone)
+    assert not _is_a_tile(phone[0], [phone[0], phone[3]])  # a picture and its thumbnail
+    assert not _is_a_tile(
+        phone[0], [phone[0], track(1, disposition=Disposition.default)]
+    )  # two cameras' films
 
 
 def test_an_odd_size_is_kept(tmp_path):
