@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import signal
 import sys
 import threading
@@ -11,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quotas
 
 
 class InputError(ValueError):
@@ -69,6 +72,8 @@ def error_line(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         message = f"{place}{error.strerror or error}"
+        if error.errno in _FULL:
+            message += "; make room, or write to another disk"
     else:
         message = str(error)
     return f"error: {' '.join(message.split())}"

@@ -14,10 +14,21 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Raises an ``OSError`` that names no file again with its name: a full disk says that it is full, and not where."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def finish(path: Path) -> None:
     """Gives ``NAME.partial``, which is whole and closed, its name ``NAME``."""
     partial = partial_path(path)
-    with open(partial, "rb+") as file:
+    with naming(partial), open(partial, "rb+") as file:
         os.fsync(file.fileno())  # a crash of the machine, too, must not leave the name without the content
     os.replace(partial, path)
 
@@ -32,7 +43,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = partial_path(path)
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield partial
+        with naming(partial):
+            yield partial
         finish(path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -60,16 +72,19 @@ class PartialFile:
 
     def write(self, text: str) -> None:
         """Appends text; each line is in the partial file as soon as it ends."""
-        self._file.write(text)
+        with naming(self.partial_path):
+            self._file.write(text)
 
     def finish(self) -> None:
         """Gives the file its name. Safe to call once only."""
-        self._file.close()
+        with naming(self.partial_path):
+            self._file.close()
         finish(self.path)
 
     def abandon(self, *, keep: bool = True) -> None:
         """Closes the file without giving it its name; ``keep=False`` removes it."""
-        self._file.close()
+        with naming(self.partial_path):
+            self._file.close()
         if not keep:
             self.partial_path.unlink(missing_ok=True)
 

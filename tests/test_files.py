@@ -1,10 +1,12 @@
 """Files are whole under their name or plainly partial."""
 
+import errno
 import json
 
 import pytest
 
-from fastpose_mtn.files import JsonArray, PartialFile, finish, partial_path, whole_file, write_text
+from fastpose_mtn.errors import error_line
+from fastpose_mtn.files import JsonArray, PartialFile, finish, naming, partial_path, whole_file, write_text
 
 
 def names(folder):
@@ -42,6 +44,22 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
 def test_a_block_that_writes_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.txt"):
         pass
+
+
+def test_an_error_that_does_not_name_its_file_gets_the_name(tmp_path):
+    def fill(partial):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space left") as told, whole_file(path) as partial:
+        fill(partial)
+    assert told.value.filename == f"{path}.partial"
+    assert error_line(told.value) == (
+        f"error: {path}.partial: No space left on device; make room, or write to another disk"
+    )
+    with pytest.raises(FileNotFoundError) as told, naming(path):
+        (tmp_path / "b").read_bytes()
+    assert told.value.filename == str(tmp_path / "b")
 
 
 def test_text_grows_line_by_line_in_a_partial_file(tmp_path):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.files import finish, partial_path, whole_file
+from fastpose_mtn.files import finish, naming, partial_path, whole_file
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING, DetectionsWriter, SavedFrame
 from fastpose_mtn.video.background import Consumer
@@ -161,7 +161,8 @@ class Outputs:
         for output in (*self._writers, self._detections, *self._encoders):
             try:
                 if output:
-                    output.close(complete)
+                    with naming(output.path):
+                        output.close(complete)
             except BaseException as error:
                 problem = problem or error
         if problem:
@@ -171,18 +172,14 @@ class Outputs:
         frame = tracked.frame
         with self._times.measure("write"):
             for writer in self._writers:
-                writer.write(frame, tracked.people)
+                with naming(writer.path):
+                    writer.write(frame, tracked.people)
             if self._detections:
-                self._detections.write(
-                    SavedFrame(
-                        frame.number,
-                        frame.time_s,
-                        frame.image_size_hw,
-                        tracked.detections,
-                        frame.file_name,
-                        tracked.scene_cut,
-                    )
-                )
+                saved = SavedFrame(
+                    frame.number, frame.time_s, frame.image_size_hw, tracked.detections, frame.file_name, tracked.scene_cut
+                )  # fmt: skip
+                with naming(self._detections.path):
+                    self._detections.write(saved)
         if self._encoding:
             self._sound += frame.sound
         watched = self._view is not None and self._view.watched
@@ -201,10 +198,11 @@ class Outputs:
         frame, drawn, sound = item
         with self._times.measure("encode"):
             for encoder in self._encoders:
-                if isinstance(encoder, VideoEncoder):
-                    encoder.write(drawn, frame.time_s, frame.duration_s, sound)
-                else:
-                    encoder.write(drawn, frame)
+                with naming(encoder.path):
+                    if isinstance(encoder, VideoEncoder):
+                        encoder.write(drawn, frame.time_s, frame.duration_s, sound)
+                    else:
+                        encoder.write(drawn, frame)
 
 
 class _Picture:
