@@ -52,15 +52,23 @@ class RepeatedAP:
         self._ignored = [_ignored(image.targets) for image in images]
         self._crowds = [image.targets.ignore for image in images]
         self._scores = [image.found.scores.astype(np.float64) for image in images]
-        self._labelled = sum(int((~ignored).sum()) for ignored in self._ignored)
+        self._labelled = [int((~ignored).sum()) for ignored in self._ignored]
         self._known: list[dict[bytes, np.ndarray]] = [{} for _ in images]
 
-    def __call__(self, chosen: Sequence[np.ndarray]) -> float:
-        """Keypoint AP in [0, 1], NaN without a labelled person, of the numbers (n,) of the people of each image."""
-        if not self._labelled:
+    def __call__(self, chosen: Sequence[np.ndarray], images: Sequence[int] | None = None) -> float:
+        """Keypoint AP in [0, 1], NaN without a labelled person.
+
+        Args:
+            chosen: of each image the numbers (n,) of the people who count.
+            images: numbers of those that are measured, in this order, a number perhaps several times; None: each once.
+        """
+        images = range(len(chosen)) if images is None else images
+        labelled = sum(self._labelled[number] for number in images)
+        if not labelled:
             return float("nan")
         scores, hits = [], []
-        for number, people in enumerate(chosen):
+        for number in images:
+            people = chosen[number]
             order = people[np.argsort(-self._scores[number][people], kind="stable")][:_MOST]
             key = order.tobytes()
             if key not in self._known[number]:
@@ -68,7 +76,7 @@ class RepeatedAP:
             scores.append(self._scores[number][order])
             hits.append(self._known[number][key])
         ranked = np.argsort(-np.concatenate(scores), kind="stable")
-        return float(np.mean([self._average(row[ranked]) for row in np.concatenate(hits, axis=1)]))
+        return float(np.mean([_average(row[ranked], labelled) for row in np.concatenate(hits, axis=1)]))
 
     def _compare(self, number: int, order: np.ndarray) -> np.ndarray:
         """(10, n) what each of n people, best first, is at each threshold."""
@@ -89,14 +97,15 @@ class RepeatedAP:
             found[some, place] = np.where(real[some], _RIGHT, _NEITHER)
         return found
 
-    def _average(self, hits: np.ndarray) -> float:
-        """The precision, averaged over recalls, of people in order."""
-        counted = hits[hits != _NEITHER] == _RIGHT
-        right = np.cumsum(counted)
-        precision = right / np.arange(1, len(counted) + 1)
-        envelope = np.maximum.accumulate(precision[::-1])[::-1]
-        places = np.searchsorted(right / self._labelled, _RECALLS, side="left")
-        return float(np.append(envelope, 0.0)[np.minimum(places, len(envelope))].mean())
+
+def _average(hits: np.ndarray, labelled: int) -> float:
+    """The precision, averaged over recalls, of people in order, of so many who are labelled."""
+    counted = hits[hits != _NEITHER] == _RIGHT
+    right = np.cumsum(counted)
+    precision = right / np.arange(1, len(counted) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    places = np.searchsorted(right / labelled, _RECALLS, side="left")
+    return float(np.append(envelope, 0.0)[np.minimum(places, len(envelope))].mean())
 
 
 def _ignored(targets: PersonTargets) -> np.ndarray:

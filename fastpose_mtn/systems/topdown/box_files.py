@@ -43,7 +43,7 @@ class BoxesFromFile:
         self.path, self.embedding_dim = path, None
         self._sizes_hw: dict[str, tuple[int, int]] = {}  # of the frames, where the file says them
         self._first_number = 0  # of a video's first frame
-        self._told = False
+        self._told = self._asked = False
         if path.suffix == ".json":
             content = expect_list(load_json(path), str(path))
             if is_alphapose(content):
@@ -72,24 +72,39 @@ class BoxesFromFile:
     def estimate_named(
         self, frames: Sequence[np.ndarray], names: Sequence[FrameName], min_score: float = 0.0
     ) -> list[PersonDetections]:
-        """The people of each frame, best first.
+        """The people of each frame, best first. That the first ones are all unknown is told in the log, once.
 
         Raises:
             InputError: a frame has another size than the file says.
         """
-        return [self._of(frame, name) for frame, name in zip(frames, names, strict=True)]
+        found = [self._of(frame, name) for frame, name in zip(frames, names, strict=True)]
+        if found and not self._asked:
+            self._asked = True
+            if self._people and not any(self._key(name) for name in names):
+                _LOG.warning(
+                    "%s: has nobody for frame %s and those after it; its %d frames with people are called %s: are they of "
+                    "other frames?", self.path, self._keys(names[0])[0], len(self._people), _some(list(self._people)),
+                )  # fmt: skip
+        return found
+
+    def _keys(self, name: FrameName) -> list[str]:
+        """What the file may call a frame, the likeliest first."""
+        number = name.index + 1 if self._first_number else name.number
+        return [str(number)] if name.file_name is None else [name.file_name, str(number)]
+
+    def _key(self, name: FrameName) -> str | None:
+        """What the file calls a frame; None: it does not name it."""
+        return next((key for key in self._keys(name) if key in self._people), None)
 
     def _of(self, frame: np.ndarray, name: FrameName) -> PersonDetections:
-        number = name.index + 1 if self._first_number else name.number
-        keys = [str(number)] if name.file_name is None else [name.file_name, str(number)]
-        key = next((key for key in keys if key in self._people), None)
+        key = self._key(name)
         if key is None:
             return PersonDetections.empty(0, self.embedding_dim)
         size_hw = (frame.shape[0], frame.shape[1])
         if self._sizes_hw.get(key, size_hw) != size_hw:
             height, width = self._sizes_hw[key]
             raise InputError(
-                f"--detector {self.path}: frame {keys[0]} is {width}x{height} there, and {size_hw[1]}x{size_hw[0]} here; give "
+                f"--detector {self.path}: frame {self._keys(name)[0]} is {width}x{height} there, and {size_hw[1]}x{size_hw[0]} here; give "
                 f"the frames that its boxes were found in"
             )
         people = self._people[key]
@@ -98,9 +113,14 @@ class BoxesFromFile:
             self._told = True
             _LOG.warning(
                 "%s: boxes of frame %s lie outside it, %dx%d pixels: are they of other frames?",
-                self.path, keys[0], size_hw[1], size_hw[0],
+                self.path, self._keys(name)[0], size_hw[1], size_hw[0],
             )  # fmt: skip
         return people.best_first()
+
+
+def _some(names: list[str]) -> str:
+    """The first three, and that there are more."""
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _name(file_name: str | None, number: int) -> str:

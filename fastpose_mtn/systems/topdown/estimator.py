@@ -230,6 +230,9 @@ class TopDownEstimator:
             frames: each person's.
             boxes_xyxy: (N, 4).
             regions_xyxy: (N, 4): what their crops show.
+
+        Raises:
+            InputError: it gives no finite numbers.
         """
         dim = self._locator.embedding_dim
         joints = [np.zeros((0, len(self.skeleton), 4), np.float32)]
@@ -240,7 +243,15 @@ class TopDownEstimator:
             joints.append(located.joints)
             if located.embeddings is not None:
                 vectors.append(located.embeddings)
-        return Located(np.concatenate(joints), None if dim is None else np.concatenate(vectors))
+        made = Located(np.concatenate(joints), None if dim is None else np.concatenate(vectors))
+        lost = np.flatnonzero(~np.isfinite(made.joints).all(axis=(1, 2)))
+        if len(lost):
+            box = [round(side, 1) for side in boxes_xyxy[lost[0]].tolist()]
+            raise InputError(
+                f"the pose network: expected finite joints, got NaN or infinity for {len(lost)} of {len(frames)} people, the "
+                f"first in the box {box}; its weights are of no use, or too large for half precision: try --precision fp32"
+            )
+        return made
 
     def _crops(
         self, frames: Sequence[np.ndarray], boxes_xyxy: np.ndarray, regions_xyxy: np.ndarray

@@ -117,3 +117,22 @@ def test_alphaposes_results_by_frame_and_by_name(tmp_path):
     assert len(of(detector, 2)) == 0
     path.write_text(json.dumps([{"image_id": "anna.png", **person}]))
     assert len(of(BoxesFromFile(path), 7, file_name="anna.png")) == 1
+
+
+def test_boxes_of_other_frames_are_told_of_once(tmp_path, caplog):
+    """A first frame that the file does not name may be empty, or the file another source's."""
+    boxes = [{"image_id": f"{name}.jpg", "category_id": 1, "bbox": [1, 2, 3, 4]} for name in "wxyz"]
+    detector = coco(tmp_path, *boxes)
+    assert len(of(detector, 0, file_name="a.jpg")) == len(of(detector, 1, file_name="b.jpg")) == 0
+    assert len(caplog.records) == 1
+    assert (
+        "has nobody for frame a.jpg and those after it; its 4 frames with people are called w.jpg, x.jpg, y.jpg ..."
+        in caplog.text
+    )
+    assert "are they of other frames?" in caplog.text
+    caplog.clear()
+    known = coco(tmp_path, *boxes)
+    names = [FrameName(0, 0, "a.jpg"), FrameName(1, 1, "x.jpg")]
+    assert [len(found) for found in known.estimate_named([FRAME, FRAME], names)] == [0, 1]
+    of(coco(tmp_path), 0)  # nobody at all
+    assert not caplog.records
