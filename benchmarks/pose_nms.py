@@ -111,6 +111,9 @@ def arms(skeleton: Skeleton, fitted: dict[str, PoseParameters]) -> dict[str, Sup
             "parametric, released, frames x4": enlarged(PoseNMS(skeleton, kind="released"), 4),
             "parametric, not fitted": PoseNMS(skeleton, kind="parametric"),
             "parametric, fitted": PoseNMS(skeleton, kind="parametric", parameters=parameters),
+            "parametric, fitted, without merging": PoseNMS(
+                skeleton, kind="parametric", parameters=parameters, merge=False
+            ),
             "parametric, fitted, frames x4": enlarged(
                 PoseNMS(skeleton, kind="parametric", parameters=parameters), 4
             ),

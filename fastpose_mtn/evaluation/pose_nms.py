@@ -14,7 +14,7 @@ import numpy as np
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.coco.average_precision import CocoEvaluator
 from fastpose_mtn.evaluation.coco.repeated import LabelledPeople, RepeatedAP
-from fastpose_mtn.ops.pose_nms import PoseNMS, by_pose, joint_weights
+from fastpose_mtn.ops.pose_nms import PoseNMS, best_first, joint_weights
 from fastpose_mtn.ops.pose_similarity import (
     PoseParameters,
     clusters,
@@ -114,7 +114,7 @@ class _Grid:
     def __init__(self, images: Sequence[LabelledPeople], skeleton: Skeleton, floor: float) -> None:
         self._ap = RepeatedAP(images, skeleton)
         self._joints = joint_weights(skeleton)
-        self._orders = [by_pose(image.found) for image in images]
+        self._orders = [best_first(image.found) for image in images]
         self._people = [image.found[order] for image, order in zip(images, self._orders, strict=True)]
         self._sure = [people.keypoints[..., 2].max(axis=1, initial=0) >= floor for people in self._people]
 

@@ -127,9 +127,18 @@ def _greedy(total: int, same: Callable[[int, np.ndarray], np.ndarray], count: in
     return kept
 
 
-def by_pose(people: PersonDetections) -> np.ndarray:
-    """(N,) numbers of the people in ``parametric``'s order: by the mean of their joints' confidences."""
-    return np.argsort(-people.keypoints[..., 2].mean(axis=1), kind="stable")
+def best_first(people: PersonDetections) -> np.ndarray:
+    """(N,) numbers of the people in ``parametric``'s order: by their scores, of equal ones by their joints' confidences.
+
+    The released code goes by the joints' confidences alone. Then a pose of a lower score, which a tracker may never ask for,
+    takes the place of a better one.
+    """
+    return np.lexsort((-_mean_confidences(people), -people.scores))
+
+
+def _mean_confidences(people: PersonDetections) -> np.ndarray:
+    mean: np.ndarray = people.keypoints[..., 2].mean(axis=1)
+    return mean
 
 
 def joint_weights(skeleton: Skeleton) -> np.ndarray:
@@ -147,7 +156,7 @@ class PoseNMS:
     Attributes:
         skeleton: of the people. The joints of its body count, a face's many would outvote them; ``parametric`` weighs
             the parts, and ``released`` knows none.
-        kind: joints: ``pose_nms``; parametric: AlphaPose's, best poses first, where what is left out moves what stays;
+        kind: joints: ``pose_nms``; parametric: AlphaPose's, where what is left out moves what stays;
             released: its code's variant, in pixels; oks: at and above a similarity of OKS.
         reach: of joints: heights of the higher box, above 0.
         share: of joints: of the joints, from 0 to less than 1.
@@ -225,9 +234,10 @@ class PoseNMS:
 
     def _by_pose(self, people: PersonDetections) -> PersonDetections:
         """The best of each group of like poses; its box and its score stay its own."""
-        order = by_pose(people)
+        released = self.kind == "released"
+        order = np.argsort(-_mean_confidences(people), kind="stable") if released else best_first(people)
         boxes, poses = people.boxes[order].astype(np.float64), people.keypoints[order].astype(np.float64)
-        if self.kind == "released":
+        if released:
             similarity, many = released_similarity(boxes, poses)
             same = (similarity >= RELEASED.threshold) | many
         else:

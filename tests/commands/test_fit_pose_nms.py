@@ -34,7 +34,7 @@ def test_parameters_are_found_and_written_as_a_configuration(folder, capsys):
     assert "12 labelled frames, 60 people, 120 found" in out
     rows = [line.split() for line in out.splitlines()[3:] if line.strip() and not line.startswith("written")]
     assert rows[0][-1] == "start"
-    assert float(rows[0][0]) < 85
+    assert float(rows[0][0]) < 90
     assert float(rows[-1][0]) == 100.0
     cfg = get_cfg()
     cfg.merge_from_file(str(written))

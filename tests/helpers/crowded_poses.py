@@ -12,7 +12,8 @@ SIZE_WH = np.array([60.0, 160.0])
 def crowded_image(rng, people=5, *, apart=25.0, off=9.0, frame_hw=(240, 400)):
     """An image of people ``apart`` pixels from each other, and twice as many found.
 
-    The first half of those found is exact; each has a double whose joints are all off by ``off`` pixels in some direction.
+    The first half of those found is exact; each has a double whose joints are all off by ``off`` pixels in some direction,
+    and whose score is a little lower.
     """
     pose = rng.random((17, 2)) * SIZE_WH
     corner = np.column_stack((20 + apart * np.arange(people), np.full(people, 40.0))) + rng.uniform(
@@ -25,7 +26,7 @@ def crowded_image(rng, people=5, *, apart=25.0, off=9.0, frame_hw=(240, 400)):
     shift = off * np.dstack((np.cos(angle), np.sin(angle)))
     doubles = np.dstack((joints[..., :2] + shift, np.full((people, 17), 0.5)))
     exact = np.dstack((joints[..., :2], np.full((people, 17), 0.9)))
-    scores = rng.uniform(0.3, 0.9, 2 * people)  # a double may be scored better
+    scores = np.outer([1, 0.95], rng.uniform(0.3, 0.9, people)).ravel()
     found = PersonDetections(
         np.tile(boxes, (2, 1)), scores.astype(np.float32), np.concatenate((exact, doubles)).astype(np.float32)
     )

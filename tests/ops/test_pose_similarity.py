@@ -77,19 +77,41 @@ def test_a_pose_and_its_copy_are_merged_by_confidence():
     assert merge_poses(np.zeros((2, 17, 3)), 20.0).tolist() == np.zeros((17, 3)).tolist()
 
 
-def test_the_surest_pose_stays_with_its_own_box_and_score_and_nothing_is_changed():
+def test_the_best_pose_stays_with_its_own_box_and_score_and_nothing_is_changed():
     boxes, poses = copies(0, 3)
-    people = PersonDetections(boxes, np.array([0.5, 0.9], np.float32), poses)
+    people = PersonDetections(boxes, np.array([0.9, 0.5], np.float32), poses)
     before = poses.copy()
     one = PoseNMS(COCO17, kind="parametric")(people)
     assert one.boxes.tolist() == [[0, 0, 100, 200]]
-    assert one.scores.tolist() == [0.5]
+    assert one.scores == pytest.approx([0.9])
     assert one.keypoints[0, :, 0] == pytest.approx(poses[0, :, 0] + 1.2, abs=1e-4)
     assert (poses == before).all()
     plain = PoseNMS(COCO17, kind="parametric", merge=False)(people)
     assert (plain.keypoints[0] == poses[0]).all()
     unsure = PersonDetections(boxes, people.scores, poses * np.float32([1, 1, 0.01]))
     assert len(PoseNMS(COCO17, kind="parametric")(unsure)) == 0
+
+
+def test_who_is_best_is_said_by_the_score_and_in_the_released_variant_by_the_joints():
+    """Of equal scores by the joints too."""
+    boxes, poses = copies(0, 3, confidences=(0.9, 0.6))
+    people = PersonDetections(boxes, np.array([0.5, 0.8], np.float32), poses)
+    assert PoseNMS(COCO17, kind="parametric")(people).scores == pytest.approx([0.8])
+    assert PoseNMS(COCO17, kind="released")(people).scores == pytest.approx([0.5])
+    equal = PersonDetections(boxes[::-1].copy(), np.full(2, 0.5, np.float32), poses[::-1].copy())
+    assert PoseNMS(COCO17, kind="parametric")(equal).boxes.tolist() == [[0, 0, 100, 200]]
+
+
+def test_people_below_a_score_change_nobody_above_it():
+    """So that whom a tracker never asks for need not be looked at."""
+    rng = np.random.default_rng(5)
+    boxes, poses = copies(*rng.uniform(0, 60, 30), confidences=rng.uniform(0.3, 0.9, 30))
+    people = PersonDetections(boxes, rng.random(30).astype(np.float32), poses)
+    suppress = PoseNMS(COCO17, kind="parametric", merge=False)
+    high = people.scores >= 0.5
+    after = suppress(people)
+    assert 1 < len(after) < 30
+    assert suppress(people[high]).scores.tolist() == after.scores[after.scores >= 0.5].tolist()
 
 
 def test_faces_and_hands_do_not_outvote_the_body():
