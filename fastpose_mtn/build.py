@@ -131,6 +131,7 @@ def build_pose_tracking(
         raise InputError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
 
     options = [*options, *_size_options(image_size, options)]
+    device, options = _asked_device(device, options)
     if detector is not None:
         options += ["MODEL.TOPDOWN.DETECTOR.WEIGHTS", detector]
     exported = weights is not None and Path(weights).suffix.lower() in RUNTIME_ENDINGS
@@ -206,6 +207,21 @@ def _track_exported(
     new_tracker = functools.partial(build_tracker, cfg)
     new_tracker()
     return PoseTracking(cfg=cfg, estimator=estimator, new_tracker=new_tracker, batch_size=4)
+
+
+def _asked_device(device: str, options: Sequence[str]) -> tuple[str, list[str]]:
+    """The device, ``MODEL.DEVICE`` of the options where ``device`` leaves it open, and the options without it."""
+    keys = options[::2]
+    if "MODEL.DEVICE" not in keys:
+        return device, list(options)
+    last = 2 * (len(keys) - 1 - list(reversed(keys)).index("MODEL.DEVICE")) + 1
+    rest = [
+        word
+        for key, *value in zip(keys, options[1::2], strict=True)
+        if key != "MODEL.DEVICE"
+        for word in (key, *value)
+    ]
+    return options[last] if device == "auto" else device, rest
 
 
 _SMALLEST_SIZE = 32  # pixels, below which networks see nothing

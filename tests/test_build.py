@@ -130,3 +130,11 @@ def test_every_packaged_configuration_says_what_size_frames_are_resized_to():
         if cfg.MODEL.META_ARCHITECTURE == "TopDownPose":  # crops have a size, and frames their detector's
             continue
         assert 0 < cfg.INPUT.MIN_SIZE_TEST <= cfg.INPUT.MAX_SIZE_TEST, path.name
+
+
+def test_the_device_may_be_a_key_too(weights):
+    options = ["MODEL.DEVICE", "cpu", "TRACKER.MIN_SCORE", "0.1", "MODEL.DEVICE", "cuda:77"]
+    with pytest.raises(ValueError, match="device 'cuda:77'"):
+        build.build_pose_tracking(weights=str(weights), options=options)
+    tracking = build.build_pose_tracking(weights=str(weights), device="cpu", options=options)
+    assert (tracking.cfg.MODEL.DEVICE, tracking.min_score) == ("cpu", 0.1)

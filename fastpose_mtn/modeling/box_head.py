@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torchvision.ops import batched_nms
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.layers import smooth_l1, xavier_init
 from fastpose_mtn.ops.boxes import clip_boxes, decode_deltas, encode_deltas, vote_boxes
 
@@ -67,6 +68,8 @@ class BoxPredictor(nn.Module):
         detections_per_image: int = 100,
     ) -> None:
         super().__init__()
+        if detections_per_image < 1:  # [:-1] would leave out one
+            raise InputError(f"TEST.DETECTIONS_PER_IMAGE: expected 1 or more, got {detections_per_image}")
         self.num_classes = num_classes
         self.num_boxes = 1 if cls_agnostic_bbox_reg else num_classes
         cls_score, bbox_pred = (

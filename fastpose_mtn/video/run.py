@@ -37,6 +37,7 @@ class Summary:
         seconds: that passed from the first frame to the closed files.
         times: seconds that each stage worked; stages overlap.
         skipped: indices of the frames that could not be decoded.
+        skipped_files: the names of those that are files.
         interrupted: the signal to end that came, Ctrl-C's or another; the files hold what was done. None: none came.
         lost: what is missing in the files, a line each.
         problem: why there are fewer frames than there should be, or None.
@@ -52,6 +53,7 @@ class Summary:
     seconds: float = 0.0
     times: StageTimes = field(default_factory=StageTimes)
     skipped: list[int] = field(default_factory=list)
+    skipped_files: list[str] = field(default_factory=list)
     interrupted: signal.Signals | None = None
     lost: list[str] = field(default_factory=list)
     problem: str | None = None
@@ -118,6 +120,8 @@ def run_source(
                     outputs = outputs or open_outputs()
                     outputs.write(tracked)
                     summary.frames += 1
+                    if tracked.frame.image is None and tracked.frame.file_name:
+                        summary.skipped_files.append(tracked.frame.file_name)
                     summary.boxes += len(tracked.people)
                     summary.most_people = max(summary.most_people, len(tracked.people))
                     if not source.independent:
@@ -205,10 +209,10 @@ def remarks(summary: Summary) -> list[str]:
             "network was busy and were passed over"
         )
     if summary.skipped:
-        count, shown = len(summary.skipped), ", ".join(map(str, summary.skipped[:10]))
+        count, which = len(summary.skipped), summary.skipped_files or list(map(str, summary.skipped))
         lines.append(
             f"{summary.name}: {count} {'frame' if count == 1 else 'frames'} could not be decoded and "
-            f"{'was' if count == 1 else 'were'} left out: {shown}{', ...' if count > 10 else ''}"
+            f"{'was' if count == 1 else 'were'} left out: {', '.join(which[:10])}{', ...' if count > 10 else ''}"
         )
     if summary.interrupted:
         lines.append(

@@ -172,6 +172,8 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
     path = Path(value)
     if not value.strip() or not path.exists():  # "" would be the folder where one is
         hint = did_you_mean_file(path) if path.name else ""
+        if path.is_symlink():
+            hint = "; it is a link that leads nowhere"
         raise InputError(f"{value}: no such file or folder{hint or '; check the path'}")
     if not path.is_dir():
         return [value]
@@ -187,6 +189,7 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
             f"{value}: {_count(unread, 'photograph')} of kinds that are not read ({kinds}); convert them to JPEG"
             if unread
             else f"{value}: a folder without images and videos; give one that holds files such as .jpg, .png or .mp4"
+            f"{_folder_below(path)}"
         )
     if unread:
         report(
@@ -200,6 +203,12 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
     if images:
         report(f"{value}: {_count(videos, 'video')}; {_count(images, 'image')} beside them passed over")
     return [str(video) for video in videos]
+
+
+def _folder_below(path: Path) -> str:
+    """``", for example FOLDER"`` with the first folder in this one; folders are not searched for others."""
+    below = min((f for f in path.iterdir() if f.is_dir() and not f.name.startswith(".")), default=None)
+    return f", for example {below}" if below else ""
 
 
 def open_source(

@@ -336,6 +336,14 @@ def test_a_folders_frame_rate_is_configured(run, tmp_path):
     assert [line["time"] for line in lines] == [0.0, 0.2, 0.4]
 
 
+def test_photographs_that_cannot_be_decoded_are_named(run, tmp_path):
+    (tmp_path / "f").mkdir()
+    cv2.imwrite(str(tmp_path / "f" / "anna.png"), moving(0))
+    (tmp_path / "f" / "bert.png").write_bytes(b"")
+    done = run("f", "--quiet")
+    assert done.err == "warning: f: 1 frame could not be decoded and was left out: bert.png\n"
+
+
 def test_a_frame_that_cannot_be_decoded_is_told_at_the_end(run, tmp_path):
     damage(write_video(tmp_path / "walk.mp4", [moving(i) for i in range(10)]), 4)
     done = run("--input", "walk.mp4", "--quiet")

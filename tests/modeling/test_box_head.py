@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.box_head import BoxHead, BoxPredictor
 
 
@@ -110,3 +111,9 @@ def test_one_box_for_all_classes():
     logits, deltas = predictor(torch.zeros(5, 3))
     assert logits.shape == (5, 3)
     assert deltas.shape == (5, 4)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_of_nobody_is_refused(limit):
+    with pytest.raises(InputError, match=f"TEST.DETECTIONS_PER_IMAGE: expected 1 or more, got {limit}"):
+        BoxPredictor(in_channels=4, num_classes=1, detections_per_image=limit)

@@ -107,6 +107,17 @@ def test_a_folder_of_videos_is_each_of_them(tmp_path):
     assert find_inputs(str(tmp_path)) == [str(tmp_path / "b2.MOV"), str(tmp_path / "b10.mp4")]
 
 
+def test_a_folder_of_folders_and_a_link_that_leads_nowhere_are_told(tmp_path):
+    folder_of(tmp_path / "walk", ["a.jpg"])
+    with pytest.raises(InputError, match=f"such as .jpg, .png or .mp4, for example {tmp_path}/walk"):
+        find_inputs(str(tmp_path))
+    (tmp_path / "clip.mp4").symlink_to(tmp_path / "gone.mp4")
+    with pytest.raises(
+        InputError, match=r"clip\.mp4: no such file or folder; it is a link that leads nowhere"
+    ):
+        find_inputs(str(tmp_path / "clip.mp4"))
+
+
 def test_photographs_that_are_not_read_are_told(tmp_path):
     for name in ("IMG_1.HEIC", "IMG_2.HEIC"):
         (tmp_path / name).write_bytes(b"0" * 64)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.ops.pose_nms import extent_nms, oks_nms
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.structures import PersonDetections
@@ -204,6 +205,10 @@ class Suppression:
     def from_config(cls, cfg: CfgNode, sigmas: Sequence[float]) -> Suppression:
         """The suppression of ``MODEL.POSEDET``, of joints with these constants of OKS."""
         c = cfg.MODEL.POSEDET
+        if cfg.TEST.DETECTIONS_PER_IMAGE < 1:
+            raise InputError(
+                f"TEST.DETECTIONS_PER_IMAGE: expected 1 or more, got {cfg.TEST.DETECTIONS_PER_IMAGE}"
+            )
         return cls(tuple(sigmas), c.NMS, c.NMS_THRESH, cfg.TEST.DETECTIONS_PER_IMAGE)
 
     def __call__(self, people: PersonDetections) -> PersonDetections:
