@@ -131,6 +131,9 @@ def _as_asked(form: CocoJsonFormat, parts: dict[str, str], name: str) -> CocoJso
 # Not everybody in an image of MPII has a label, so its images say nothing about boxes (paper, section 4.1).
 MPII = CocoJsonFormat(tasks=frozenset({"keypoints"}), domain="mpii")
 
+# Pictures of faces or of hands alone say nothing about people's boxes.
+PART = CocoJsonFormat(tasks=frozenset({"keypoints"}))
+
 for _split in ("train", "val"):
     register_coco_json(
         f"keypoints_coco_2017_{_split}",
@@ -145,6 +148,16 @@ for _split in ("train", "val"):
             f"posetrack{_year}",
             replace(POSETRACK, domain="posetrack"),
         )
+for _split, _images in (("train", "train2015"), ("val", "val2017")):
+    register_coco_json(
+        f"halpe_{_split}",
+        f"halpe/annotations/halpe_{_split}_v1.json",
+        f"halpe/images/{_images}",
+        replace(HALPE, domain="halpe"),
+    )
+for _split in ("train", "test"):
+    register_coco_json(f"300w_{_split}", f"300w/300w_{_split}.json", "300w", PART)
+register_coco_json("freihand_train", "freihand/freihand_train.json", "freihand/training/rgb", PART)
 register_coco_json("mpii_train", "mpii/mpii_train.json", "mpii/images", MPII)
 for _split in ("train", "val"):
     register_coco_json(

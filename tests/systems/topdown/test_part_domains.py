@@ -9,7 +9,10 @@ import torch
 from tiny_topdown import topdown_config
 
 from fastpose_mtn.build import build_network
+from fastpose_mtn.config import get_cfg
+from fastpose_mtn.data.catalog import DATASETS
 from fastpose_mtn.data.loader import collate
+from fastpose_mtn.engine.solver import build_optimizer, learning_rate_factor
 from fastpose_mtn.engine.training_data import training_images
 from fastpose_mtn.skeletons import COCO17, HALPE136
 
@@ -67,3 +70,34 @@ def test_faces_alone_train_the_faces_maps_and_no_others(loss, labelled):
         moved = (output.weight.grad.flatten(1).abs().amax(dim=1) > 0) | (output.bias.grad != 0)
         assert moved.nonzero().flatten().tolist() == sorted(trained)
         assert not set(HANDS) & set(moved.nonzero().flatten().tolist())
+
+
+def test_the_file_for_several_datasets_trains_two_steps(labelled):
+    cfg = get_cfg()
+    cfg.merge_from_file("DUCPose-50-multidomain")
+    assert {*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST} <= set(DATASETS)
+    names = [
+        labelled(name, names_of(own))
+        for name, own in (("whole", range(136)), ("face", FACE), ("hand", HANDS[21:]))
+    ]
+    names.insert(1, labelled("body", COCO17.joints))
+    cfg.merge_from_list(
+        ["MODEL.TIMM.NAME", "resnet18", "MODEL.TIMM.PRETRAINED", False, "MODEL.TOPDOWN.SQUEEZE_EXCITATION", False,
+         "MODEL.TOPDOWN.INPUT_SIZE", [64, 32], "MODEL.TOPDOWN.UPSAMPLER_DIM", 16, "MODEL.TOPDOWN.CONV_DIM", 16,
+         "DATASETS.TRAIN", names, "INPUT.PGPG.FROM_ITER", 0]
+    )  # fmt: skip
+    images = training_images(cfg, seed=0)
+    network = build_network(cfg)
+    optimizer = build_optimizer(cfg, network)
+    factor = learning_rate_factor(cfg)
+    assert [factor(step) for step in (169999, 199999, 209999, 210000, 230000)] == pytest.approx(
+        [1, 0.1, 0.01, 1, 0.1]
+    )
+    before = network.upsampler.output.weight.detach().clone()
+    for step in range(2):
+        optimizer.zero_grad()
+        losses = network.losses(collate([images[row, 4 * step + row] for row in range(4)]))
+        assert torch.isfinite(losses["loss_keypoint"])
+        sum(losses.values()).backward()
+        optimizer.step()
+    assert (network.upsampler.output.weight != before).flatten(1).any(dim=1).all()
