@@ -169,6 +169,20 @@ def test_the_same_image_changes_from_draw_to_draw():
     assert torch.equal(images[100, 1].image, images[100, 1].image)
 
 
+def test_what_is_changed_as_training_goes_on_knows_the_draw():
+    seen = []
+
+    def remember(image, rng):
+        seen.append(image.draw)
+        return image
+
+    images = AugmentedImages([Squares("a", 8)], [remember], seed=0, skeleton=POSETRACK15)
+    order = TrainingBatches(images.group_sizes, batch_size=4, seed=0, start_step=3)
+    for draw in next(iter(order)):
+        images[draw]
+    assert seen == [12, 13, 14, 15]
+
+
 def test_an_unreadable_image_comes_back_as_a_message():
     images = AugmentedImages([Squares("mine", 4, bad=(2,))], [], seed=0, skeleton=POSETRACK15)
     assert images[2, 0] == LoadFailure("dataset mine: image 2: cut short")
