@@ -25,6 +25,7 @@ from fastpose_mtn.structures import PersonDetections, PersonTargets
 from fastpose_mtn.systems.posedet.selection import Suppression, joint_constants
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
+_KEPT = 600  # test images in memory, 0.7 MB each
 _COCO_OFFSET = 0.5  # COCO's joints are pixel indices
 
 
@@ -107,7 +108,7 @@ def true_poses(address: str, cfg: CfgNode) -> list[SeenImage]:
 
 
 class KeptImages:
-    """A dataset that is read once; see ``data.dataset.PoseDataset``."""
+    """A dataset whose first images are read once; see ``data.dataset.PoseDataset``."""
 
     def __init__(self, dataset: PoseDataset) -> None:
         self._dataset = dataset
@@ -120,9 +121,12 @@ class KeptImages:
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> LabelledImage:
-        if index not in self._kept:
-            self._kept[index] = self._dataset[index]
-        return self._kept[index]
+        if index in self._kept:
+            return self._kept[index]
+        image = self._dataset[index]
+        if index < _KEPT:
+            self._kept[index] = image
+        return image
 
     def scenes(self) -> list[int]:
         """The number of each image's scene."""

@@ -12,7 +12,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from experiment_tracking import TRACKING_FIGURES
 
+from fastpose_mtn.data.sample import DrawnLabels
 from fastpose_mtn.evaluation.coco.average_precision import CocoEvaluator
 from fastpose_mtn.evaluation.coco.crowdpose import CROWD_BOUNDS_API
 from fastpose_mtn.ops.oks import AREA_PER_BOX
@@ -38,6 +40,7 @@ class SeenImage:
         targets: the labels.
         found: the people; in the order of the labels that are not ignored, where ``scales`` are given.
         scales: (P,) of each of these, pixels of the network's crop in one of the image; None: people were not given.
+        posetrack: PoseTrack's labels, where people are to be tracked.
     """
 
     scene: int
@@ -45,6 +48,7 @@ class SeenImage:
     targets: PersonTargets
     found: PersonDetections
     scales: np.ndarray | None = None
+    posetrack: DrawnLabels | None = None
 
 
 def image_records(images: Sequence[SeenImage], skeleton: Skeleton) -> list[Record]:
@@ -122,6 +126,8 @@ def statistic(figure: str, records: Sequence[Record]) -> Statistic:
     """
     if figure not in FIGURES:
         raise ValueError(f"figures: expected some of {', '.join(FIGURES)}, got {figure!r}")
+    if figure in TRACKING_FIGURES and not any("sequence" in record for record in records):
+        raise ValueError(f"{figure} needs sequences whose people are tracked")
     if figure.startswith("joints/") and any("joints" not in record for record in records):
         raise ValueError(
             f"{figure} needs people in given boxes: set TEST.DETECTOR truth, of a top-down network"
@@ -236,12 +242,10 @@ FIGURES: dict[str, Callable[[Sequence[Record]], Statistic]] = {
     "joints/hardest": partial(_mean, of_person=_hardest),  # mean OKS of a person's HARDEST worst joints
     "joints/separation": _separation,
     "joints/rank": _rank_correlation,
+    **TRACKING_FIGURES,
 }
-IN_PIXELS_OR_PLAIN = (
-    "joints/error",
-    "joints/separation",
-    "joints/rank",
-)  # the others are shares, shown in per cent
+LESS_IS_BETTER = ("joints/error", "joints/rank", "posetrack/switches")
+NO_SHARES = ("joints/separation", *LESS_IS_BETTER)  # the others are shown in per cent
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ import numpy as np
 from experiment_arms import FOLDER, Arm, Experiment, Training, configured, read_table
 from experiment_drawn import drawn_dataset, test_images, true_poses
 from experiment_figures import (
-    IN_PIXELS_OR_PLAIN,
+    LESS_IS_BETTER,
+    NO_SHARES,
     Difference,
     Record,
     SeenImage,
@@ -37,6 +38,7 @@ from experiment_figures import (
     paired_difference,
     statistic,
 )
+from experiment_tracking import sequence_records
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError, exit_on_error
@@ -98,6 +100,7 @@ class Results:
     def __init__(self, output: Path, system: str, experiment: Experiment) -> None:
         self._output, self._folder = output, output / system / experiment.name
         self._experiment = experiment
+        self._tracked = any(figure.startswith("posetrack/") for figure in experiment.figures)
 
     def stored(self, arm: Arm, seed: int) -> dict[str, Any] | None:
         """The result, where it is there and was made as the table says now."""
@@ -116,7 +119,7 @@ class Results:
         if arm.choose:
             chosen, best = self._choose(arm, seed)
         result = {
-            "made": self._made(arm, seed), "chosen": chosen, "images": test(best, seed, self._output),
+            "made": self._made(arm, seed), "chosen": chosen, "images": measure(best, seed, self._output, tracked=self._tracked),
         }  # fmt: skip
         write_text(self._path(arm, seed), compact_json(result) + "\n")
         print(f"{self._experiment.name} {arm.name} seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
@@ -125,7 +128,7 @@ class Results:
     def _choose(self, arm: Arm, seed: int) -> tuple[str, Arm]:
         """The value and the variant with the best first figure."""
         figure = self._experiment.figures[0]
-        sign = -1 if figure in ("joints/error", "joints/rank") else 1
+        sign = -1 if figure in LESS_IS_BETTER else 1
         values = {}
         for value, variant in arm.variants().items():
             own = replace(variant, name=f"{arm.name}={value}")
@@ -144,19 +147,35 @@ class Results:
             "training": training.described() if training else None,
             "config": arm.config, "train": arm.train, "test": arm.test, "images": arm.images,
             "weights": arm.weights, "poses": arm.poses, "choose": arm.choose, "choose_images": arm.choose_images,
+            **({"tracked": True} if self._tracked else {}),
         }  # fmt: skip
         return json.loads(json.dumps(made))
 
 
-def test(arm: Arm, seed: int, output: Path) -> list[Record]:
-    """Trains an arm, unless that is done, and gives the records of its test images."""
+def measure(arm: Arm, seed: int, output: Path, *, tracked: bool) -> list[Record]:
+    """Trains an arm, unless that is done, and gives the records of its test images.
+
+    Args:
+        arm: the arm.
+        seed: of its training.
+        output: of everything.
+        tracked: follow people over the scenes' images, too.
+    """
     cfg = arm.cfg()
     skeleton = get_skeleton(cfg.MODEL.SKELETON)
     if arm.poses:
         return image_records(true_poses(arm.images, cfg), skeleton)
     training = arm.training(seed)
     cfg.MODEL.WEIGHTS = arm.weights if training is None else str(train(training, output))
-    return image_records(list(look(cfg, arm.images)), skeleton)
+    seen = list(look(cfg, arm.images))
+    records = image_records(seen, skeleton)
+    if tracked:
+        entries = [(number, image.found, image.posetrack) for number, image in enumerate(seen)]
+        sequences = sequence_records(test_images(arm.images), cfg, entries)
+        scenes = [image.scene for image in seen]
+        for scene, sequence in enumerate(sequences):
+            records[scenes.index(scene)]["sequence"] = sequence
+    return records
 
 
 def look(cfg: CfgNode, address: str) -> Iterator[SeenImage]:
@@ -178,7 +197,7 @@ def look(cfg: CfgNode, address: str) -> Iterator[SeenImage]:
             boxes = image.targets.boxes[~image.targets.ignore]
             regions = crop_regions(boxes, size_hw, topdown.PADDING, margins=topdown.MARGINS)
             scales = size_hw[0] / (regions[:, 3] - regions[:, 1])
-        yield SeenImage(scene, image.image.shape[:2], image.targets, people, scales)
+        yield SeenImage(scene, image.image.shape[:2], image.targets, people, scales, image.posetrack)
 
 
 def train(training: Training, output: Path) -> Path:
@@ -282,7 +301,7 @@ def _shown(figure: str, difference: Difference) -> str:
 
 
 def _scale(figure: str) -> float:
-    return 1.0 if figure in IN_PIXELS_OR_PLAIN else 100.0
+    return 1.0 if figure in NO_SHARES else 100.0
 
 
 def _form(figure: str) -> str:

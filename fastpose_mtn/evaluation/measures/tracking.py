@@ -20,7 +20,7 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.posetrack.people import select_people
-from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics
+from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics, PoseTrackResult
 from fastpose_mtn.protocols import Tracker, needs_frames
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
@@ -88,7 +88,11 @@ class TrackingMeasure:
         return image.index, found, image.posetrack
 
     def evaluate(self, entries: Sequence[TrackingEntry]) -> dict[str, float]:
-        """``posetrack/AP`` and so on, of all sequences together.
+        """``posetrack/AP`` and so on, of all sequences together; see ``compare``."""
+        return _numbers(self.compare(entries).metrics)
+
+    def compare(self, entries: Sequence[TrackingEntry]) -> PoseTrackResult:
+        """The figures of all sequences together and of each.
 
         Raises:
             InputError: an image of a sequence is missing.
@@ -113,7 +117,7 @@ class TrackingMeasure:
             _LOG.warning("dataset %s: %s", self._dataset.name, text)
         if len(notes) > _MOST_WARNINGS:
             _LOG.warning("dataset %s: %d more warnings", self._dataset.name, len(notes) - _MOST_WARNINGS)
-        return _numbers(result.metrics)
+        return result
 
     def _truth(self, sequence: LabelledSequence, labels: Mapping[int, DrawnLabels]) -> PoseTrackSequence:
         if sequence.truth is not None:
