@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.systems.topdown.detectors import Detector, build_detector
 from fastpose_mtn.systems.topdown.locator import JointLocator, Located
 
+_LOG = logging.getLogger("fastpose_mtn")
 SCORES = ("product", "mean", "release", "oks", "box")
 _SEEN = 0.2  # confidence from which a joint counts for a person's score
 
@@ -64,6 +66,7 @@ class TopDownEstimator:
         self.skeleton, self.detector, self._locator = locator.skeleton, detector, locator
         self._padding, self._pose_batch = padding, pose_batch
         self._score, self._min_box_score, self._max_people = score, min_box_score, max_people
+        self._told = False  # that there are more people than these
         self._pose_nms, self._margins, self._coordinates = pose_nms, margins, coordinates
 
     @classmethod
@@ -193,8 +196,15 @@ class TopDownEstimator:
         )
 
     def _select(self, people: PersonDetections, min_score: float) -> PersonDetections:
-        """The people whose boxes are looked at."""
-        return people[people.scores >= min_score].best_first()[: self._max_people]
+        """The people whose boxes are looked at; that there are more is told in the log, once."""
+        found = people[people.scores >= min_score].best_first()
+        if len(found) > self._max_people and not self._told:
+            self._told = True
+            _LOG.warning(
+                "%d people in a frame: joints are located of the best %d alone, see MODEL.TOPDOWN.DETECTOR.MAX",
+                len(found), self._max_people,
+            )  # fmt: skip
+        return found[: self._max_people]
 
     def _locate(
         self, frames: Sequence[np.ndarray], found: Sequence[PersonDetections]

@@ -127,6 +127,19 @@ def test_boxes_of_all_kinds(network, boxes):
     assert len(given) == len(boxes)
 
 
+def test_more_people_than_are_looked_at_are_told_of_once(network, caplog):
+    detector = FixedDetector(people(*[BOXES[0]] * 5, scores=[0.5, 0.9, 0.6, 0.8, 0.05]))
+    tested = estimator(network, detector, score="box", max_people=3)
+    for _ in range(2):
+        (found,) = tested.estimate([FRAME])
+        assert found.scores == pytest.approx([0.9, 0.8, 0.6])
+    (record,) = caplog.records
+    assert record.getMessage().startswith("4 people in a frame: joints are located of the best 3 alone")
+    caplog.clear()
+    estimator(network, detector, max_people=4).estimate([FRAME])
+    assert not caplog.records
+
+
 def test_no_frames_and_no_detector(network):
     assert estimator(network, FixedDetector(people())).estimate([]) == []
     with pytest.raises(ValueError, match=r"no detector: MODEL\.TOPDOWN\.DETECTOR\.WEIGHTS names nobody"):
