@@ -176,6 +176,8 @@ def portable_config(cfg: CfgNode) -> CfgNode:
     portable.OUTPUT_DIR = default.OUTPUT_DIR
     portable.MODEL.WEIGHTS = default.MODEL.WEIGHTS
     portable.INPUT.AUG.PASTE, portable.INPUT.AUG.PASTE_FOLDER = default.INPUT.AUG.PASTE, ""
+    if cfg.INPUT.PGPG.TABLE:
+        portable.INPUT.PGPG = default.INPUT.PGPG
     if any(name.startswith(("json://", "crops://")) for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)):
         portable.DATASETS = default.DATASETS
     portable.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0

@@ -8,8 +8,11 @@ from rectangles import moving, write_video
 from tiny_topdown import SMALL
 
 from fastpose_mtn.build import build_pose_tracking
+from fastpose_mtn.checkpoints.loading import inference_config
 from fastpose_mtn.commands.track import main as track
 from fastpose_mtn.commands.train import main as train
+from fastpose_mtn.data.box_offsets import fit_table
+from fastpose_mtn.data.proposals import save_table
 from fastpose_mtn.tracking.detections_file import load
 
 DRAWN = "synthetic://t?seeds=0-1&frames=4&size=96x64&people=2"
@@ -18,14 +21,21 @@ DRAWN = "synthetic://t?seeds=0-1&frames=4&size=96x64&people=2"
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
+    table = folder / "boxes.yaml"
+    save_table(table, fit_table({"whole": np.random.default_rng(0).normal(0, 0.05, (50, 2, 2))}))
     train(
         [
             "--config-file", "alphapose-s", *SMALL, "OUTPUT_DIR", str(folder), "SEED", "1", "DATALOADER.NUM_WORKERS", "0",
             "DATASETS.TRAIN", f"['{DRAWN}']", "DATASETS.TEST", "['synthetic://v?seeds=800000&frames=2&size=96x64&people=2']",
             "SOLVER.IMS_PER_BATCH", "4", "SOLVER.MAX_ITER", "2", "SOLVER.WARMUP_ITERS", "0", "VIS_PERIOD", "1",
+            "INPUT.PGPG.SAMPLER", "mixture", "INPUT.PGPG.TABLE", str(table), "INPUT.PGPG.FROM_ITER", "1",
         ]
     )  # fmt: skip
     return folder / "model_final.safetensors"
+
+
+def test_weights_do_not_name_the_table_that_their_crops_were_drawn_from(weights):
+    assert inference_config(str(weights)).INPUT.PGPG.SAMPLER == ""
 
 
 def test_training_evaluates_in_the_boxes_of_the_labels(weights):
