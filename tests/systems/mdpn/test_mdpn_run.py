@@ -113,6 +113,23 @@ def torch_load(path):
     return load_file(str(path))
 
 
+def test_a_network_knows_the_step_in_a_resumed_run_too(tmp_path, monkeypatch):
+    steps, begin = [], MDPNNetwork.begin_step
+    monkeypatch.setattr(MDPNNetwork, "begin_step", lambda own, step: (steps.append(step), begin(own, step)))
+    options = [
+        *TRAINING,
+        *drawn("coco", "mpii", "posetrack"),
+        "DATASETS.TEST",
+        "()",
+        "OUTPUT_DIR",
+        str(tmp_path),
+    ]
+    train(mdpn_config(*options, "SOLVER.CHECKPOINT_PERIOD", "1", "SOLVER.GRADIENT_ACCUMULATION", "2"))
+    assert steps == [0, 1]
+    train(mdpn_config(*options, "SOLVER.MAX_ITER", "3"), resume=True)
+    assert steps == [0, 1, 2]
+
+
 def test_a_video_is_tracked_by_flow_with_boxes_of_two_detectors(stages, tmp_path):
     clip = write_video(tmp_path / "walk.mp4", [moving(i, (96, 128)) for i in range(4)])
     found = [{"image_id": i, "bbox": [40 + 2 * i, 10, 30, 70], "score": 0.9} for i in range(4)]
