@@ -22,11 +22,12 @@ _QUALITY = 80
 _STALLED_S = 10.0  # after which a browser that takes nothing is left
 _PAGE = b"""<!doctype html><meta charset="utf-8"><title>FastPose MTN</title>
 <style>body{margin:0;background:#222;color:#ddd;font:14px sans-serif}img{display:block;max-width:100%}p{margin:8px}</style>
-<img id="overlay" src="/stream" alt="the overlay"><p id="state">waiting for the first frame</p>
+<img id="overlay" src="/stream" alt=""><p id="state">waiting for the first frame</p>
 <script>
-const show = text => { document.getElementById("state").textContent = text };
+let failed = 0;
+const show = text => { failed = 0; document.getElementById("state").textContent = text };
 const timer = setInterval(() => fetch("/state").then(answer => answer.text()).then(show)
-  .catch(() => { show("the job has ended"); clearInterval(timer) }), 500);
+  .catch(() => { if (++failed == 3) { show("the job has ended"); clearInterval(timer) } }), 500);
 </script>
 """
 
@@ -45,7 +46,7 @@ class LiveView:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._image: np.ndarray | None = None
-        self._caption = ""
+        self._caption = "waiting for the first frame"
         self._count = 0
         self._watchers = 0
         self._closed = False
@@ -141,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/":
             self._answer("text/html; charset=utf-8", _PAGE)
         elif path == "/state":
-            self._answer("text/plain; charset=utf-8", view.caption.encode())
+            self._answer("text/plain; charset=utf-8", view.caption.encode(errors="replace"))
         elif path == "/frame.jpg":
             frame = next(view.frames(), None)
             self.send_error(410, "the job has ended") if frame is None else self._answer("image/jpeg", frame)

@@ -75,6 +75,7 @@ def test_a_stream_shows_the_newest_frame():
 
 def test_the_page_shows_the_stream():
     with LiveView() as view:
+        assert ask(view, "/state").read() == b"waiting for the first frame"
         page = ask(view, "/").read().decode()
         assert 'src="/stream"' in page
         assert ask(view, "/nothing").status == 404
@@ -90,6 +91,15 @@ def test_one_frame_alone_and_a_wide_one_is_made_smaller():
         client.join(10)
         assert cv2.imdecode(np.frombuffer(answers[0], np.uint8), cv2.IMREAD_COLOR).shape == (150, 1280, 3)
         wait_until(lambda: not view.watched)
+
+
+def test_a_name_that_is_no_text_is_shown_as_far_as_it_is():
+    with LiveView() as view:
+        answer = ask(view, "/stream")
+        wait_until(lambda: view.watched)
+        view.show(image(50), "caf\udce9: frame 0")
+        assert answer.readline() == b"--frame\r\n"
+        assert ask(view, "/state").read() == b"caf?: frame 0"
 
 
 def test_while_nobody_watches_nothing_is_encoded_and_nothing_kept(monkeypatch):
