@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             progress=not args.quiet,
             warn=notes.append,
         )
+        if not result.metrics.num_labeled_frames:
+            notes.insert(0, f"{args.gt}: nobody is labelled in any frame: there is nothing to compare with")
         for text in notes[:_WARNINGS_SHOWN]:
             print(f"warning: {text}", file=sys.stderr)
         if len(notes) > _WARNINGS_SHOWN:
@@ -144,15 +146,15 @@ def _parser() -> ArgumentParser:
         required=True,
         type=Path,
         metavar="DIR|gt.txt|FILE.json",
-        help="ground truth, one JSON file a sequence; of MOTChallenge gt.txt, or a folder of SEQUENCE/gt/gt.txt; of whole "
-        "bodies a file of annotations",
+        help="ground truth: a folder with a JSON file a sequence, or one such file; of MOTChallenge gt.txt, or a folder "
+        "of SEQUENCE/gt/gt.txt; of whole bodies a file of annotations",
     )
     parser.add_argument(
         "--pred",
         required=True,
         type=Path,
         metavar="DIR|FILE",
-        help="results, files of the same names; of MOTChallenge a file, or a folder of SEQUENCE.txt; of whole bodies a file",
+        help="results, files of the same names, or one file for one; of MOTChallenge a file, or a folder of SEQUENCE.txt; of whole bodies a file",
     )
     parser.add_argument(
         "--benchmark",
@@ -204,7 +206,8 @@ def _write_report(result: PoseTrackResult, args: Namespace) -> Path:
     from fastpose_mtn.tracking.retrack import find_detections
 
     given = args.detections is not None
-    files = find_detections(args.detections) if given else sorted(args.pred.glob(f"*{ENDING}"))
+    beside = args.pred.parent if args.pred.is_file() else args.pred
+    files = find_detections(args.detections) if given else sorted(beside.glob(f"*{ENDING}"))
     path = args.output / "report.html"
     write_report(
         path,

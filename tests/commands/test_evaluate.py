@@ -193,6 +193,31 @@ def test_what_cannot_be_compared_is_named(
     assert re.search(message, error_of(write(tmp_path, gt, predictions), capsys))
 
 
+def test_a_file_is_compared_with_a_file_whatever_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, content in (("labels.json", LABELS), ("walk.json", FOUND)):
+        (tmp_path / name).write_text(json.dumps(file_content(content)))
+    main(
+        [
+            "--gt",
+            str(tmp_path / "labels.json"),
+            "--pred",
+            str(tmp_path / "walk.json"),
+            "--output",
+            str(tmp_path),
+        ]
+    )
+    out, err = capsys.readouterr()
+    assert ("1 sequences, 3 frames, 3 of them labelled" in out, err) == (True, "")
+    assert (tmp_path / "report.html").exists()
+
+
+def test_labels_of_nobody_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(write(tmp_path, file_content([[]] * 3), file_content(FOUND)))
+    assert "gt: nobody is labelled in any frame: there is nothing to compare with" in capsys.readouterr().err
+
+
 def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = write(tmp_path, file_content(LABELS), file_content(FOUND))
     write(tmp_path, file_content(LABELS), file_content(FOUND), "000002_mpii_test.json")
@@ -202,7 +227,7 @@ def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "predictions: expected a prediction for each of the 2 sequences, got none for 000002_mpii_test.json"
         in error
     )
-    assert "nowhere: expected a folder of PoseTrack files (gt), got none" in error_of(
+    assert "nowhere: expected a folder of PoseTrack files, or one (gt), got none" in error_of(
         ["--gt", str(tmp_path / "nowhere"), *arguments[2:]], capsys
     )
     (tmp_path / "empty").mkdir()

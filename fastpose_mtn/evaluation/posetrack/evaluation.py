@@ -36,9 +36,9 @@ def evaluate_posetrack(
     """Compares predictions with ground truth, sequence by sequence.
 
     Args:
-        gt: a folder of JSON files, one a sequence, in PoseTrack17's or PoseTrack18's format; or sequences.
-        predictions: a folder with a file of the same name for each; or sequences of the same names. Of a
-            sequence of which some frames are labelled, only those are compared.
+        gt: a folder of JSON files, one a sequence, in PoseTrack17's or PoseTrack18's format; one such file; or sequences.
+        predictions: a folder with a file of the same name for each; a file for one; or sequences of the same names. Of
+            a sequence of which some frames are labelled, only those are compared.
         workers: processes that read and compare; more than one only for folders. Each starts Python anew,
             so a script that asks for more needs the usual ``if __name__ == "__main__":``.
         tracking: also MOT, IDF1 and HOTA. Without, predictions need no track ids.
@@ -150,6 +150,8 @@ def _jobs(gt: Source, predictions: Source, tracking: bool) -> tuple[list[_Job], 
     gt_by_name, predictions_by_name = _by_name(gt, "gt"), _by_name(predictions, "predictions")
     if not gt_by_name:
         raise InputError(f"{_place(gt, 'gt')}: expected the ground truth's sequences (.json), got none")
+    if _is_file(gt) and _is_file(predictions):  # what they are called is no matter
+        predictions_by_name = dict(zip(gt_by_name, predictions_by_name.values(), strict=True))
     missing = [name for name in gt_by_name if name not in predictions_by_name]
     if missing:
         raise InputError(
@@ -175,9 +177,11 @@ def _by_name(source: Source, role: str) -> dict[str, Path | PoseTrackSequence]:
     """Files by their names, in the order of their folder, which is poseval's; or sequences by theirs."""
     if isinstance(source, (str, os.PathLike)):
         folder = Path(source)
+        if folder.is_file():
+            return {folder.name: folder}
         if not folder.is_dir():
             raise InputError(
-                f"{folder}: expected a folder of PoseTrack files ({role}), got none of that name"
+                f"{folder}: expected a folder of PoseTrack files, or one ({role}), got none of that name"
             )
         with os.scandir(folder) as entries:
             return {e.name: Path(e.path) for e in entries if e.name.endswith(".json") and e.name[0] != "."}
@@ -187,6 +191,10 @@ def _by_name(source: Source, role: str) -> dict[str, Path | PoseTrackSequence]:
             raise InputError(f"{role}: expected each sequence once, got {sequence.name} twice")
         sequences[sequence.name] = sequence
     return sequences
+
+
+def _is_file(source: Source) -> bool:
+    return isinstance(source, (str, os.PathLike)) and os.path.isfile(source)
 
 
 def _place(source: Source, role: str) -> str:
