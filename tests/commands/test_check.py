@@ -58,7 +58,7 @@ def test_a_dataset_in_order(tmp_path):
         "trains boxes, keypoints"
     )
     clean = check_dataset(
-        write(tmp_path, [person(1, keypoints=[1, 2, 2] * 3)], joints=JOINTS[:3]), POSETRACK15
+        write(tmp_path, [person(1, keypoints=[12, 22, 2] * 3)], joints=JOINTS[:3]), POSETRACK15
     )
     assert str(clean).endswith("\n  nothing is wrong")
 
