@@ -20,8 +20,9 @@ from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.modeling.rpn import likely
 from fastpose_mtn.ops.boxes import decode_deltas, nonempty
 from fastpose_mtn.ops.roi import assign_levels
+from fastpose_mtn.runtime.absorb import float32_parts
 from fastpose_mtn.runtime.fuse import fuse
-from fastpose_mtn.runtime.precision import cancelling_parts, keep_float32
+from fastpose_mtn.runtime.precision import keep_float32
 from fastpose_mtn.systems.mtn.network import MTN
 
 _NO_CANDIDATE = -1e6  # a logit below every real one
@@ -51,9 +52,7 @@ class PortableMTN(nn.Module):
                 "MODEL.ROI_KEYPOINT_HEAD.DECODER subpixel"
             )
         own = copy.deepcopy(model).float().eval().requires_grad_(False)
-        cancelling = cancelling_parts(
-            own.backbone.bottom_up, torch.bfloat16
-        )  # the coarsest that runtimes use
+        cancelling = float32_parts(own.backbone.bottom_up, torch.bfloat16)  # the coarsest that runtimes use
         self.model = fuse(own)
         keep_float32(self.model.backbone.bottom_up, cancelling)
         upsample_by_convolutions(self.model)

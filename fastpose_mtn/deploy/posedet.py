@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.estimators.exported import INPUT, MIN_SCORE, OUTPUTS
+from fastpose_mtn.runtime.absorb import float32_parts
 from fastpose_mtn.runtime.fuse import fuse
-from fastpose_mtn.runtime.precision import cancelling_parts, keep_float32
+from fastpose_mtn.runtime.precision import keep_float32
 from fastpose_mtn.systems.posedet.network import PoseDet
 
 _NOBODY = -1.0  # a score below every real one
@@ -29,7 +30,7 @@ class PortablePoseDet(nn.Module):
         super().__init__()
         own = copy.deepcopy(network).float().eval().requires_grad_(False)
         bottom_up = own.backbone.bottom_up
-        cancelling = cancelling_parts(bottom_up, torch.bfloat16)  # the coarsest that runtimes use
+        cancelling = float32_parts(bottom_up, torch.bfloat16)  # the coarsest that runtimes use
         self.network = fuse(own)
         keep_float32(self.network.backbone.bottom_up, cancelling)
         self.inputs = (INPUT, MIN_SCORE) if min_score else (INPUT,)  # of ``forward``, in order

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from fastpose_mtn.deploy.network import upsample_by_convolutions
 from fastpose_mtn.estimators.exported import CROPS, PEOPLE
+from fastpose_mtn.runtime.absorb import float32_parts
 from fastpose_mtn.runtime.fuse import fuse
-from fastpose_mtn.runtime.precision import cancelling_parts, keep_float32
+from fastpose_mtn.runtime.precision import keep_float32
 from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
 
@@ -28,7 +29,7 @@ class PortableTopDown(nn.Module):
         super().__init__()
         own = copy.deepcopy(network).float().eval().requires_grad_(False)
         # in the coarsest precision that runtimes use
-        cancelling = [cancelling_parts(trunk, torch.bfloat16) for trunk in own.trunks]
+        cancelling = [float32_parts(trunk, torch.bfloat16) for trunk in own.trunks]
         self.network = fuse(own)
         for trunk, names in zip(self.network.trunks, cancelling, strict=True):
             keep_float32(trunk, names)

@@ -10,9 +10,10 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from fastpose_mtn.runtime.absorb import float32_parts
 from fastpose_mtn.runtime.fuse import fuse
 from fastpose_mtn.runtime.memory import keep_freed_memory
-from fastpose_mtn.runtime.precision import cancelling_parts, convert_weights, keep_float32
+from fastpose_mtn.runtime.precision import convert_weights, keep_float32
 
 Network = TypeVar("Network", bound=nn.Module)
 # the layers of a fused network that stay in float32: modules with the names of their layers
@@ -41,7 +42,7 @@ def at_its_fastest(
     if device.type == "cpu":
         keep_freed_memory()
     own = copy.deepcopy(network).eval().requires_grad_(False)
-    cancelling = [cancelling_parts(trunk, dtype) for trunk in trunks(own)]
+    cancelling = [float32_parts(trunk, dtype) for trunk in trunks(own)]
     own = fuse(own, activations=device.type == "cpu").to(device)
     if dtype != torch.float32:
         for trunk, parts in zip(trunks(own), cancelling, strict=True):
