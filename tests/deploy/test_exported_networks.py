@@ -179,7 +179,7 @@ def test_streams_are_as_many_as_frames_that_come(threads):
     threads(2)
     compiled = []
 
-    def compile_for(streams):
+    def compile_for(streams, size_hw):
         compiled.append(streams)
         return types.SimpleNamespace(create_infer_request=Request)
 
@@ -197,6 +197,33 @@ def test_streams_are_as_many_as_frames_that_come(threads):
         feeds = [{"x": np.array(number)} for number in range(frames)]
         assert [int(output) for (output,) in run(feeds)] == [2 * number for number in range(frames)]
         assert compiled == streams
+
+
+def test_openvino_compiles_for_the_size_of_all_frames_and_for_any_when_another_comes():
+    compiled = []
+
+    class Request:
+        def start_async(self, feed):
+            self.output_tensors = [types.SimpleNamespace(data=np.array(feed["image"].shape[0]))]
+
+        def wait(self):
+            pass
+
+    def compile_for(streams, size_hw):
+        compiled.append(size_hw)
+        return types.SimpleNamespace(create_infer_request=Request)
+
+    run = _SideBySide(compile_for)
+    for heights, expected in [
+        ([4], [(4, 6)]),
+        ([4], [(4, 6)]),
+        ([5], [(4, 6), None]),
+        ([4, 7], [(4, 6), None, None]),  # more at once
+        ([8, 9], [(4, 6), None, None]),
+    ]:
+        feeds = [{"image": np.zeros((height, 6, 3), np.uint8)} for height in heights]
+        assert [int(output) for (output,) in run(feeds)] == heights
+        assert compiled == expected
 
 
 def strong(people):
