@@ -300,5 +300,6 @@ def paired_difference(
         whole.append(first(plain) - second(plain))
         drawn.append([first(w) - second(w) for w in weights])
     means = np.array(drawn)[seeds, np.arange(resamples)[:, None]].mean(axis=1)
-    low, high = np.nanpercentile(means, [2.5, 97.5])
+    known = means[~np.isnan(means)]  # a figure may be undefined of all scenes that are drawn
+    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
     return Difference(float(np.mean(whole)), float(low), float(high), tuple(whole))

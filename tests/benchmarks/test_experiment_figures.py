@@ -161,6 +161,12 @@ def test_what_cannot_be_measured_is_said(images):
         paired_difference([records], [records[:4]], "keypoint/AP")
 
 
+def test_a_figure_that_is_undefined_has_no_interval(images):
+    nobody = [{**record, "people": 0} for record in image_records(images, POSETRACK15)]
+    difference = paired_difference([nobody], [nobody], "keypoint/AP", resamples=3)
+    assert np.isnan([difference.mean, difference.low, difference.high]).all()
+
+
 def test_intervals_are_of_scenes_and_seeds():
     rng = np.random.default_rng(0)
     scene_effect, scenes, per_scene = rng.normal(0, 2.0, 40), 40, 5
