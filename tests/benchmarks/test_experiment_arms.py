@@ -1,11 +1,14 @@
 """Tables of experiments: what they mean, and what is wrong in one."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from experiment_arms import FOLDER, read_table
 from experiment_figures import FIGURES
 from tiny_experiment import TABLE, TRAIN, write_table
 
+from fastpose_mtn.data.proposals import load_table
 from fastpose_mtn.errors import InputError
 
 
@@ -22,6 +25,14 @@ def test_the_tables_of_the_repository_can_be_meant(path):
         for arm in experiment.arms.values():
             assert not arm.choose or arm.choose_images
         assert trainings or all(arm.poses or arm.weights for arm in experiment.arms.values())
+
+
+def test_proposals_are_of_a_table_of_the_repository(monkeypatch):
+    monkeypatch.chdir(FOLDER.parents[1])
+    experiment = read_table(FOLDER / "alphapose.yaml")["pgpg"]
+    settings = [stage.get("train", {}) for arm in experiment.arms.values() for stage in arm.stages]
+    tables = {own["INPUT.PGPG.TABLE"] for own in settings if "INPUT.PGPG.TABLE" in own}
+    assert [sorted(load_table(Path(table))) for table in tables] == [["whole"]]
 
 
 def test_arms_take_over_what_stands_above_them(tmp_path):
