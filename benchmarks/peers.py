@@ -139,17 +139,20 @@ class UltralyticsPose(Peer):
 
 
 class Ours(Peer):
-    """FastPose as ``track_video.py`` runs it; ``best`` is ``--precision auto``, otherwise fp32."""
+    """FastPose as ``track_video.py`` runs it; ``best`` is ``--precision auto``, otherwise fp32.
 
-    skeleton = POSETRACK15
+    ``options`` override the configuration.
+    """
 
-    def __init__(self, config_file: str, size_hw: tuple[int, int], device: str, best: bool) -> None:
+    def __init__(
+        self, config_file: str, size_hw: tuple[int, int], device: str, best: bool, options: Sequence[str] = ()
+    ) -> None:
         super().__init__(size_hw, device, best)
         from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 
-        model = _our_model(config_file)
+        model = _our_model(config_file, options)
         self.estimator = MTNEstimator(model, device=device, precision="auto" if best else "fp32")
-        self.embedding_dim = self.estimator.embedding_dim
+        self.embedding_dim, self.skeleton = self.estimator.embedding_dim, self.estimator.skeleton
         heads: Any = self.estimator._model.roi_heads
         describe = heads.describe
 
@@ -207,13 +210,37 @@ class OursExported(Peer):
         return PersonDetections(self.boxes.numpy(), ones, keypoints, found.get("embeddings"))
 
 
-def _our_model(config_file: str) -> Any:
+def job(peer: Peer, clip: str) -> float:
+    """Seconds a frame of a video's whole job: decode, network, tracking, overlay and JSON."""
+    from fastpose_mtn.build import build_tracker
+    from fastpose_mtn.config import get_cfg
+    from fastpose_mtn.video.outputs import Outputs
+    from fastpose_mtn.video.run import Summary, run_source
+    from fastpose_mtn.video.sources import open_source
+
+    cfg, source, summary = get_cfg(), open_source(clip), Summary("clip")
+    with tempfile.TemporaryDirectory() as folder:
+
+        def outputs() -> Outputs:
+            return Outputs(
+                Path(folder), "out", source=source, skeleton=peer.skeleton, formats=["posetrack"], video=True,
+                detections=False, joint_thresh=0.2, times=summary.times,
+            )  # fmt: skip
+
+        run_source(
+            source, peer, build_tracker(cfg, peer.skeleton), outputs, summary, batch_size=peer.batch_size,
+            max_frames=None, quiet=True, min_score=cfg.TRACKER.MIN_SCORE,
+        )  # fmt: skip
+    return summary.seconds / summary.frames
+
+
+def _our_model(config_file: str, options: Sequence[str] = ()) -> Any:
     from fastpose_mtn.config import get_cfg
     from fastpose_mtn.systems.mtn.network import build_model
 
     cfg = get_cfg()
     cfg.merge_from_file(config_file)
-    cfg.merge_from_list(["MODEL.TIMM.PRETRAINED", "False", "INPUT.MIN_SIZE_TEST", "0"])
+    cfg.merge_from_list(["MODEL.TIMM.PRETRAINED", "False", "INPUT.MIN_SIZE_TEST", "0", *options])
     torch.manual_seed(0)
     return build_model(cfg).eval()
 
@@ -224,7 +251,7 @@ def _export_with_given_people(
     """Writes ``network.onnx`` or ``network.xml`` with the people as a second input."""
     from fastpose_mtn.deploy.formats import save_openvino
     from fastpose_mtn.deploy.network import PortableMTN
-    from fastpose_mtn.deploy.quantize import quantize_onnx, quantize_openvino
+    from fastpose_mtn.deploy.quantize import HEADS, quantize_onnx, quantize_openvino
 
     class GivenPeople(PortableMTN):
         def forward(self, image: torch.Tensor, given: torch.Tensor) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
@@ -265,7 +292,7 @@ def _export_with_given_people(
         for file in list(folder.iterdir()):
             file.rename(folder / f"plain{file.suffix}")
         work = quantize_onnx if form == "onnx" else quantize_openvino
-        work(plain, path, [{"image": image, "given": boxes}] * 4, {})
+        work(plain, path, [{"image": image, "given": boxes}] * 4, {}, HEADS)
 
 
 def _people(boxes: torch.Tensor, keypoints: torch.Tensor) -> PersonDetections:

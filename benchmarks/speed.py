@@ -69,6 +69,7 @@ def settings(
 
 def work(options: argparse.Namespace) -> None:
     """The worker's side: builds one setting and measures it as it is told."""
+    import peers
     import torch
 
     from fastpose_mtn.video.sources import open_source
@@ -81,41 +82,20 @@ def work(options: argparse.Namespace) -> None:
         question = json.loads(line)
         peer.set_people(question["people"])
         peer.estimate(frames[: peer.batch_size])  # the first call prepares and chooses
-        measure = _job if question.get("job") else _network
-        print(json.dumps({"seconds": measure(peer, frames, question["frames"], options.clip)}), flush=True)
+        if question.get("job"):
+            seconds = peers.job(peer, options.clip)
+        else:
+            seconds = _network(peer, frames, question["frames"])
+        print(json.dumps({"seconds": seconds}), flush=True)
 
 
-def _network(peer: Peer, frames: list[np.ndarray], count: int, clip: str) -> float:
+def _network(peer: Peer, frames: list[np.ndarray], count: int) -> float:
     calls = max(1, count // peer.batch_size)
     began = time.perf_counter()
     for call in range(calls):
         batch = [frames[(call * peer.batch_size + i) % len(frames)] for i in range(peer.batch_size)]
         peer.estimate(batch)
     return (time.perf_counter() - began) / (calls * peer.batch_size)
-
-
-def _job(peer: Peer, frames: list[np.ndarray], count: int, clip: str) -> float:
-    from fastpose_mtn.config import get_cfg
-    from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
-    from fastpose_mtn.video.outputs import Outputs
-    from fastpose_mtn.video.run import Summary, run_source
-    from fastpose_mtn.video.sources import open_source
-
-    source, summary = open_source(clip), Summary("clip")
-    with tempfile.TemporaryDirectory() as folder:
-
-        def outputs() -> Outputs:
-            return Outputs(
-                Path(folder), "out", source=source, skeleton=peer.skeleton, formats=["posetrack"], video=True,
-                detections=False, joint_thresh=0.2, times=summary.times,
-            )  # fmt: skip
-
-        cfg = get_cfg()
-        run_source(
-            source, peer, OcclusionAwareTracker.from_config(cfg), outputs, summary, batch_size=peer.batch_size,
-            max_frames=None, quiet=True, min_score=cfg.TRACKER.MIN_SCORE,
-        )  # fmt: skip
-    return summary.seconds / summary.frames
 
 
 def write_clip(path: Path, size_hw: tuple[int, int], frames: int) -> None:

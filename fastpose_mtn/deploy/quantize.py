@@ -57,7 +57,7 @@ def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
     if cfg.MODEL.META_ARCHITECTURE == "TopDownPose":
         feeds, layers = _crops(network, images), _layers_of_crops(cfg)
     else:
-        feeds, layers = _whole_images(network, images), _HEADS
+        feeds, layers = _whole_images(network, images), HEADS
     if not feeds:
         raise InputError(f"{calibration}: nobody is found in it; give frames with people to measure on")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
@@ -226,7 +226,7 @@ class _Reader:
 # two finest levels, for OpenVINO only: ONNX Runtime's ranges are plain extremes, with which a percent of the people
 # would get other boxes.
 _HEAD_NAMES = "box_head/fc1|keypoint_head|reid_head"
-_HEADS = Layers(
+HEADS = Layers(
     onnx=f"^/({_HEAD_NAMES})/",
     openvino=f"^/(rpn_head/conv|rpn_head/conv_1|{_HEAD_NAMES})/",
     # of vectors and heatmaps
