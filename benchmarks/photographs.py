@@ -2,6 +2,7 @@
 """How well networks find people on photographs with COCO's labels, and how long they take for one.
 
     python benchmarks/photographs.py ANNOTATIONS.json IMAGES [--networks people bf16 demo.xml ...] [--results NAME=FILE]
+    python benchmarks/photographs.py ANNOTATIONS.json IMAGES --networks people alphapose-s --boxes truth
 
 For each network: COCO's AP of keypoints and of boxes; precision and recall of the people whose score is above
 the tracker's ``TRACKER.BIRTH_SCORE``; how well a joint's confidence tells visible joints from hidden ones (v = 2
@@ -9,7 +10,8 @@ against 1, ROC area, of people found with an OKS of 0.5); how many of the first 
 with an overlap of 0.95, and how far their joints are moved at the size that the network sees; milliseconds a
 photograph. ``--networks`` takes weights, exported files and precisions (of ``people``); ``--results`` measures a
 COCO results file that another program wrote. Boxes are measured on the photographs whose people are all
-labelled, where the file says so (``person_boxes_complete``).
+labelled, where the file says so (``person_boxes_complete``). ``--boxes`` gives all networks the same boxes, the
+labels' or those that some weights find, and compares how they locate joints in them.
 """
 
 from __future__ import annotations
@@ -55,6 +57,9 @@ COLUMNS = (
     "ms",
 )
 
+# by a photograph's id: boxes (N, 4) xyxy and scores (N,), float32
+Boxes = dict[Any, tuple[np.ndarray, np.ndarray]]
+
 
 @dataclass
 class Row:
@@ -75,12 +80,14 @@ def main() -> None:
     parser.add_argument("images", type=Path, metavar="IMAGES")
     parser.add_argument("--networks", nargs="*", default=["people"], metavar="WEIGHTS|PRECISION|FILE")
     parser.add_argument("--results", nargs="*", default=[], metavar="NAME=FILE")
+    parser.add_argument("--boxes", metavar="truth|WEIGHTS", help="that all look at (default: their own)")
     parser.add_argument("--image-size", nargs=2, type=int, metavar=("SHORT", "LONG"))
     options = parser.parse_args()
     with exit_on_error():
         labels = read_coco_ground_truth(options.annotations, COCO17)
         truth = labels.dataset
-        rows = [run(name, truth, options.images, options.image_size) for name in options.networks]
+        given = None if options.boxes is None else boxes_of(options.boxes, truth, options.images)
+        rows = [run(name, truth, options.images, options.image_size, given) for name in options.networks]
         rows += [read(entry, labels) for entry in options.results]
         print(f"{'':<24}" + "".join(f"{column:>11}" for column in COLUMNS))
         for row in rows:
@@ -90,7 +97,29 @@ def main() -> None:
             print(f"{row.name:<24}" + "".join(f"{cell:>11}" for cell in (*cells, *tail)))
 
 
-def run(name: str, truth: dict[str, Any], folder: Path, image_size: list[int] | None) -> Row:
+def boxes_of(name: str, truth: dict[str, Any], folder: Path) -> Boxes:
+    """Each photograph's boxes: the labels', of people who are no crowd, or those that weights find."""
+    if name != "truth":
+        find = build_pose_tracking(weights=name, precision="fp32").estimator.estimate
+        found = {image["id"]: find([read_image(folder / image["file_name"])])[0] for image in truth["images"]}
+        return {key: (people.boxes, people.scores) for key, people in found.items()}
+    xywh: dict[Any, list[list[float]]] = {image["id"]: [] for image in truth["images"]}
+    for label in truth["annotations"]:
+        if not label.get("iscrowd") and min(label["bbox"][2:]) > 0:
+            xywh[label["image_id"]].append(label["bbox"])
+    arrays = {key: np.array(boxes, np.float32).reshape(-1, 4) for key, boxes in xywh.items()}
+    return {
+        key: (
+            np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),
+            np.ones(len(boxes), np.float32),
+        )
+        for key, boxes in arrays.items()
+    }
+
+
+def run(
+    name: str, truth: dict[str, Any], folder: Path, image_size: list[int] | None, given: Boxes | None
+) -> Row:
     """A network's people on all photographs, one at a time, as a user would have them found."""
     weights, precision = ("people", name) if name in PRECISIONS else (name, "auto")
     sizes = zip(("INPUT.MIN_SIZE_TEST", "INPUT.MAX_SIZE_TEST"), map(str, image_size or ()), strict=False)
@@ -103,7 +132,10 @@ def run(name: str, truth: dict[str, Any], folder: Path, image_size: list[int] | 
     for record in truth["images"]:
         image = read_image(folder / record["file_name"])
         began = time.perf_counter()
-        (found,) = estimator.estimate([image])
+        if given is None:
+            (found,) = estimator.estimate([image])
+        else:
+            found = estimator.estimate_given(image, *given[record["id"]])
         spent.append(time.perf_counter() - began)
         joints = estimator.skeleton.convert(found.keypoints, COCO17)
         as_coco = PersonDetections(boxes=found.boxes, scores=found.scores, keypoints=joints, embeddings=None)

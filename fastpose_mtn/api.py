@@ -69,8 +69,8 @@ class FastPose:
         """Loads a network.
 
         Args:
-            weights: ``"people"`` or ``"drawn"``, the networks that come with the package; a file, exported networks
-                (.onnx, .xml) too; or ``"torchvision://NAME"``.
+            weights: ``"people"``, ``"alphapose-s"`` or ``"drawn"``, the networks that come with the package; a file,
+                exported networks (.onnx, .xml) too; or ``"torchvision://NAME"``.
             config_file: YAML; None: the configuration that the weights carry.
             device: auto, cpu, cuda or cuda:N.
             precision: auto, fp32, bf16 or fp16.

@@ -111,8 +111,8 @@ def build_pose_tracking(
     """Reads configuration and weights and builds the network.
 
     Args:
-        weights: a file, ``"people"``, ``"drawn"`` or ``"torchvision://NAME"``; a network from ``fastpose_mtn.export``
-            (.onnx, .xml); None: the configuration's ``MODEL.WEIGHTS``, and without a configuration ``people``.
+        weights: a file, ``"people"``, ``"alphapose-s"``, ``"drawn"`` or ``"torchvision://NAME"``; a network from
+            ``fastpose_mtn.export`` (.onnx, .xml); None: the configuration's ``MODEL.WEIGHTS``, and without a configuration ``people``.
         config_file: YAML; None: the configuration that the weights carry.
         device: auto, cpu, cuda or cuda:N.
         precision: one of ``PRECISIONS``.

@@ -27,7 +27,12 @@ from fastpose_mtn.errors import did_you_mean_file
 from fastpose_mtn.skeletons import COCO17, SKELETONS, Skeleton, get_skeleton
 
 # The weights that come with the package, by their names; "demo" is what the drawn ones were called first.
-PACKAGED = {"people": "people.safetensors", "drawn": "drawn.safetensors", "demo": "drawn.safetensors"}
+PACKAGED = {
+    "people": "people.safetensors",
+    "alphapose-s": "alphapose-s.safetensors",
+    "drawn": "drawn.safetensors",
+    "demo": "drawn.safetensors",
+}
 DEFAULT_WEIGHTS = "people"
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl", ".ckpt")
 _TORCHVISION = "torchvision://"

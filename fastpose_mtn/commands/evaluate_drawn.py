@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m fastpose_mtn.evaluation.synthetic",
         description="Measures a network on synthetic videos that are drawn as it goes.",
     )
-    parser.add_argument("--weights", default="drawn", metavar="FILE|drawn|people", help="default: drawn")
+    parser.add_argument("--weights", default="drawn", metavar="FILE|NAME", help="default: drawn")
     parser.add_argument("--config-file", metavar="YAML", help="default: the one that the weights carry")
     parser.add_argument("--sequences", type=int, default=20, metavar="N")
     parser.add_argument("--frames", type=int, default=60, metavar="F", help="a sequence")
