@@ -7,7 +7,8 @@
 A FOLDER holds MOTChallenge's sequences, ``SEQUENCE/img1``, ``gt/gt.txt`` and ``seqinfo.ini``, or drawn ones as
 ``python -m fastpose_mtn.data.synthetic`` writes them, ``images`` and ``annotations``. The network looks at every frame
 once; all trackers link what it found (``--save`` keeps it for the next time). ``--stride 4`` shows them, and counts,
-every fourth frame. Ours are the three strategies of TRACKER.STRATEGY, and the flow tracker with and without its flow. SORT, ByteTrack, OC-SORT and BoT-SORT are those of roboflow's ``trackers``, norfair's has its
+every fourth frame. Ours are the three strategies of TRACKER.STRATEGY, MSIM, and the flow tracker with and
+without its flow. SORT, ByteTrack, OC-SORT and BoT-SORT are those of roboflow's ``trackers``, norfair's has its
 documented settings; each begins tracks at our TRACKER.BIRTH_SCORE, as their own thresholds were made for other
 networks' scores, and is otherwise as it comes. What is not installed is left out, and it says so.
 """
@@ -168,6 +169,7 @@ def trackers(cfg: CfgNode) -> dict[str, Callable[[float], Update]]:
         f"ours, {strategy}": lambda rate, strategy=strategy: ours(cfg, "TRACKER.STRATEGY", strategy)
         for strategy in STRATEGIES
     }
+    made["ours, msim"] = lambda rate: ours(cfg, "TRACKER.NAME", "msim")
     for method in (str(cfg.TRACKER.FLOW.METHOD), "none"):
         made[f"ours, flow {method}"] = lambda rate, method=method: ours(
             cfg, "TRACKER.NAME", "flow", "TRACKER.FLOW.METHOD", method
