@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,12 +17,12 @@ from fastpose_mtn.detectron2.config import from_default_host, get_cfg
 from fastpose_mtn.detectron2.data import in_format
 from fastpose_mtn.detectron2.instances import people_of_boxes, people_of_images, to_detections
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.adapter import FrameAdapter
+from fastpose_mtn.estimators.adapter import FrameAdapter, FrameEstimator
 from fastpose_mtn.runtime.precision import resolve_precision
 from fastpose_mtn.structures import PersonDetections
 
 
-class Detectron2Estimator:
+class Detectron2Estimator(FrameEstimator):
     """Runs a model of Detectron2's without gradients.
 
     Args:
@@ -61,27 +60,6 @@ class Detectron2Estimator:
         model = build_model(cfg).eval()
         FastPoseCheckpointer(model, strict=True).load(cfg.MODEL.WEIGHTS)
         return cls(model, cfg, precision=precision)
-
-    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
-        """Finds the people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``."""
-        return self.frames.estimate(frames, functools.partial(self._find, min_score=min_score))
-
-    def estimate_given(
-        self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
-    ) -> PersonDetections:
-        """Locates the keypoints of the people in given boxes, in their order, none left out.
-
-        Joints weigh in the scores as in those of people found.
-        """
-        return self.frames.estimate_given(frame, boxes_xyxy, scores, self._locate)
-
-    def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """Identity vectors (N, E) of the people in given boxes (N, 4), in the frame's pixels.
-
-        Raises:
-            ValueError: the frame is not an image, or the network has no identity head.
-        """
-        return self.frames.describe(frame, boxes_xyxy, self._locate)
 
     def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
         inputs = [{"image": self._input(image)} for image in images]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -179,3 +181,45 @@ def _network_bytes_per_pixel(cfg: CfgNode) -> int:
     Measured as a process's growth: MobileNet-V2 with 96 channels 190, ResNet-50 with 256 channels 740.
     """
     return 3 * cfg.MODEL.FPN.OUT_CHANNELS
+
+
+class FrameEstimator(ABC):
+    """A pose estimator of frames around something that sees images; see ``protocols.PoseEstimator``.
+
+    Attributes:
+        frames: how frames become images, and people the frames'.
+    """
+
+    frames: FrameAdapter
+
+    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
+        """Finds the people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``."""
+        return self.frames.estimate(frames, functools.partial(self._find, min_score=min_score))
+
+    def estimate_given(
+        self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
+    ) -> PersonDetections:
+        """Locates the keypoints of the people in given boxes, in their order, none left out.
+
+        Joints weigh in the scores as in those of people found.
+
+        Raises:
+            InputError: the network takes no boxes.
+        """
+        return self.frames.estimate_given(frame, boxes_xyxy, scores, self._locate)
+
+    def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
+        """Identity vectors (N, E) of the people in given boxes (N, 4), in the frame's pixels.
+
+        Raises:
+            ValueError: the frame is not an image, the network takes no boxes, or it describes nobody.
+        """
+        return self.frames.describe(frame, boxes_xyxy, self._locate)
+
+    @abstractmethod
+    def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
+        """The people of each image (H, W, 3), best first, in its pixels."""
+
+    @abstractmethod
+    def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
+        """The people of given boxes (N, 4) of an image (H, W, 3), in their order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import itertools
 from collections import deque
@@ -18,7 +17,7 @@ from fastpose_mtn.checkpoints.loading import config_from_text
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError, did_you_mean_file
 from fastpose_mtn.estimators import RUNTIME_ENDINGS
-from fastpose_mtn.estimators.adapter import FrameAdapter
+from fastpose_mtn.estimators.adapter import FrameAdapter, FrameEstimator
 from fastpose_mtn.structures import PersonDetections
 
 # the second only where the network was exported with it, the third not in files of before there was one
@@ -92,10 +91,11 @@ def open_exported(
     return ExportedNetwork(path, runtime, cfg)
 
 
-class ExportedEstimator:
+class ExportedEstimator(FrameEstimator):
     """A pose estimator from a file that ``python -m fastpose_mtn.export`` wrote.
 
-    It computes in as many threads as torch would. Of several frames OpenVINO has as many under way at once as there are
+    Where boxes are given, people are searched for all the same, which takes its time; a network exported without an
+    input for boxes refuses them. It computes in as many threads as torch would. Of several frames OpenVINO has as many under way at once as there are
     threads: none then waits for another's part of a layer.
 
     Args:
@@ -155,29 +155,6 @@ class ExportedEstimator:
         self.skeleton = self.frames.skeleton
         head = self.cfg.MODEL.ROI_REID_HEAD
         self.embedding_dim: int | None = head.EMBEDDING_DIM if self.cfg.MODEL.REID_ON else None
-
-    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
-        """Finds the people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``."""
-        return self.frames.estimate(frames, functools.partial(self._find, min_score=min_score))
-
-    def estimate_given(
-        self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
-    ) -> PersonDetections:
-        """See ``protocols.GivenPersonEstimator``; boxes are searched for all the same, which takes its time.
-
-        Raises:
-            InputError: the network was exported without an input for boxes.
-        """
-        return self.frames.estimate_given(frame, boxes_xyxy, scores, self._locate)
-
-    def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """See ``protocols.PersonDescriber`` and ``estimate_given``.
-
-        Raises:
-            InputError: the network was exported without an input for boxes.
-            ValueError: it has no identity head.
-        """
-        return self.frames.describe(frame, boxes_xyxy, self._locate)
 
     def inputs_of(self, image: np.ndarray, given: np.ndarray = _NOBODY, min_score: float = 0.0) -> Feed:
         """The network's inputs, those of these that it takes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastpose_mtn.estimators.adapter import FrameAdapter
+from fastpose_mtn.estimators.adapter import FrameAdapter, FrameEstimator
 from fastpose_mtn.modeling.image_network import PeopleNetwork
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
 from fastpose_mtn.runtime.inference import ExactLayers, at_its_fastest, converted_autocast
@@ -23,10 +23,10 @@ from fastpose_mtn.structures import PersonDetections
 Network = TypeVar("Network", bound=PeopleNetwork)
 
 
-class NetworkEstimator(ABC, Generic[Network]):
+class NetworkEstimator(FrameEstimator, Generic[Network]):
     """A network without gradients and at its fastest; see ``protocols.PoseEstimator``.
 
-    The network is copied, so training may go on with the one given; batch normalisation is folded
+    All frames go through the network at once, on a CPU in parallel streams. The network is copied, so training may go on with the one given; batch normalisation is folded
     into the copy's convolutions and their weights are kept in the precision that is used.
 
     Args:
@@ -62,30 +62,6 @@ class NetworkEstimator(ABC, Generic[Network]):
             exact=self._exact,
         )
         self._trunk = CudaGraphs(self._model.trunk) if self.device.type == "cuda" else self._model.trunk
-
-    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
-        """Finds the people of each frame, best first, in its pixels, as NumPy arrays; see ``protocols.PersonDetector``.
-
-        All frames go through the network at once, on a CPU in parallel streams.
-        """
-        return self.frames.estimate(frames, functools.partial(self._find, min_score=min_score))
-
-    def estimate_given(
-        self, frame: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray
-    ) -> PersonDetections:
-        """Locates the keypoints of the people in given boxes, in their order, none left out.
-
-        Joints weigh in the scores as in those of people found.
-        """
-        return self.frames.estimate_given(frame, boxes_xyxy, scores, self._locate)
-
-    def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-        """Identity vectors (N, E) of the people in given boxes (N, 4), in the frame's pixels.
-
-        Raises:
-            ValueError: the frame is not an image, or the network describes nobody.
-        """
-        return self.frames.describe(frame, boxes_xyxy, self._locate)
 
     def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
         find = functools.partial(self._find_together, min_score=min_score)

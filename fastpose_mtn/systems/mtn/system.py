@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastpose_mtn.config.node import CfgNode
-from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.systems.mtn.config import add_mtn_config, training_config
+from fastpose_mtn.systems.whole_images import WholeImageSystem
 
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
     from torch import nn
 
-    from fastpose_mtn.data.dataset import PoseDataset
-    from fastpose_mtn.data.transforms.augment import Augmentation
     from fastpose_mtn.systems.mtn.estimator import MTNEstimator
     from fastpose_mtn.systems.mtn.network import MTN
 
 
-class MTNSystem:
+class MTNSystem(WholeImageSystem):
     """The system FastPose MTN; see ``protocols.System``."""
 
     def add_config(self, cfg: CfgNode) -> None:
@@ -32,18 +29,6 @@ class MTNSystem:
             InputError: the network cannot be trained so.
         """
         return training_config(cfg, num_identities=num_identities, world_size=world_size)
-
-    def training_skeleton(self, cfg: CfgNode) -> Skeleton:
-        """``MODEL.SKELETON``."""
-        return get_skeleton(cfg.MODEL.SKELETON)
-
-    def training_data(
-        self, cfg: CfgNode, datasets: Sequence[PoseDataset]
-    ) -> tuple[list[PoseDataset], list[Augmentation]]:
-        """Whole images, changed as ``INPUT`` says."""
-        from fastpose_mtn.data.transforms.augment import build_augmentations
-
-        return list(datasets), build_augmentations(cfg)
 
     def build_network(self, cfg: CfgNode) -> MTN:
         """The network that a configuration describes, with initial weights."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastpose_mtn.config.node import CfgNode
-from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.systems.mtn.config import with_identities
 from fastpose_mtn.systems.posedet.config import add_posedet_config
+from fastpose_mtn.systems.whole_images import WholeImageSystem
 
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
     from torch import nn
 
-    from fastpose_mtn.data.dataset import PoseDataset
-    from fastpose_mtn.data.transforms.augment import Augmentation
     from fastpose_mtn.estimators.exported import ExportedEstimator, ExportedNetwork
     from fastpose_mtn.systems.posedet.estimator import PoseDetEstimator
     from fastpose_mtn.systems.posedet.network import PoseDet
 
 
-class PoseDetSystem:
+class PoseDetSystem(WholeImageSystem):
     """Boxes, joints and identities of everybody in one stage; see ``protocols.System``."""
 
     def add_config(self, cfg: CfgNode) -> None:
@@ -34,18 +31,6 @@ class PoseDetSystem:
             InputError: the configuration names fewer.
         """
         return with_identities(cfg, num_identities)
-
-    def training_skeleton(self, cfg: CfgNode) -> Skeleton:
-        """``MODEL.SKELETON``."""
-        return get_skeleton(cfg.MODEL.SKELETON)
-
-    def training_data(
-        self, cfg: CfgNode, datasets: Sequence[PoseDataset]
-    ) -> tuple[list[PoseDataset], list[Augmentation]]:
-        """Whole images, changed as ``INPUT`` says."""
-        from fastpose_mtn.data.transforms.augment import build_augmentations
-
-        return list(datasets), build_augmentations(cfg)
 
     def build_network(self, cfg: CfgNode) -> PoseDet:
         """The network that a configuration describes, with initial weights."""

@@ -1,0 +1,29 @@
+"""What systems share whose networks see whole images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fastpose_mtn.config.node import CfgNode
+from fastpose_mtn.skeletons import Skeleton, get_skeleton
+
+if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
+    from fastpose_mtn.data.dataset import PoseDataset
+    from fastpose_mtn.data.transforms.augment import Augmentation
+
+
+class WholeImageSystem:
+    """A system that trains on whole images, in ``MODEL.SKELETON``; see ``protocols.System`` for the rest of it."""
+
+    def training_skeleton(self, cfg: CfgNode) -> Skeleton:
+        """``MODEL.SKELETON``."""
+        return get_skeleton(cfg.MODEL.SKELETON)
+
+    def training_data(
+        self, cfg: CfgNode, datasets: Sequence[PoseDataset]
+    ) -> tuple[list[PoseDataset], list[Augmentation]]:
+        """Whole images, changed as ``INPUT`` says."""
+        from fastpose_mtn.data.transforms.augment import build_augmentations
+
+        return list(datasets), build_augmentations(cfg)
