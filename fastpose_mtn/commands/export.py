@@ -66,10 +66,6 @@ def run(args: Namespace) -> list[Path]:
     cfg.merge_from_list(list(args.options))
     model = build_network(portable_config(cfg))
     load_weights(model, args.weights)
-    if args.int8 and cfg.MODEL.META_ARCHITECTURE == "PoseDet":
-        raise InputError(
-            f"--int8: MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE} is not quantised; leave it out"
-        )
     files = write(args.format, target, model, cfg, given_boxes=args.given_boxes)
     if args.int8:
         from fastpose_mtn.deploy.quantize import quantize

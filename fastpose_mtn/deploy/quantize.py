@@ -37,7 +37,8 @@ def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
 
     Of a network of whole images the heads are quantised, most of the work where people are many, and for OpenVINO the
     convolution that proposes boxes at the pyramid's two finest levels. What else says where boxes are keeps its digits:
-    with the pyramid in 8 bits, one box in sixty would move. Of a network that looks at one person at a time all layers
+    with the pyramid in 8 bits, one box in sixty would move. Of PoseDet, whose head is little work, backbone and head are,
+    but for the layers that say where people are, and how sure. Of a network that looks at one person at a time all layers
     are, but the last one before its heatmaps.
 
     Args:
@@ -57,7 +58,8 @@ def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
     if cfg.MODEL.META_ARCHITECTURE == "TopDownPose":
         feeds, layers = _crops(network, images), _layers_of_crops(cfg)
     else:
-        feeds, layers = _whole_images(network, images), HEADS
+        one_stage = cfg.MODEL.META_ARCHITECTURE == "PoseDet"
+        feeds, layers = _whole_images(network, images), _ONE_STAGE if one_stage else HEADS
     if not feeds:
         raise InputError(f"{calibration}: nobody is found in it; give frames with people to measure on")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
@@ -244,5 +246,14 @@ HEADS = Layers(
         "ReduceL2",
     ),
     rounds_early=True,
+)
+_ONE_STAGE_NAMES = (
+    "^/(?!.*/layer/)(backbone|head/(init|refine|cls)_convs)/"  # a Float32Layer's keep their digits
+)
+_ONE_STAGE = Layers(
+    onnx=_ONE_STAGE_NAMES,
+    openvino=_ONE_STAGE_NAMES,
+    exact_types=("MVN", "Subtract", "Multiply", "Divide"),  # of the head's normalisations
+    rounds_early=False,
 )
 _OF = {".onnx": quantize_onnx, ".xml": quantize_openvino}

@@ -1,5 +1,6 @@
 """Exported PoseDet: the people that PyTorch finds, in frames of any size."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -8,6 +9,7 @@ from tiny_posedet import posedet_config
 
 from fastpose_mtn.build import build_estimator, build_network, build_pose_tracking
 from fastpose_mtn.deploy.formats import write
+from fastpose_mtn.deploy.quantize import quantize
 
 
 def network(*options):
@@ -56,3 +58,26 @@ def test_people_are_those_of_pytorch(form, options, tmp_path):
         assert len(few) == 0
     if found.embeddings is not None:
         np.testing.assert_allclose(found.embeddings, wanted.embeddings, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_eight_bits_find_the_same_people(form, tmp_path):
+    needs(form)
+    if form == "openvino":
+        pytest.importorskip("nncf", reason="nncf is not installed: pip install -e '.[export]'")
+    model, cfg = network("MODEL.POSEDET.CLASSIFY", "chosen", "MODEL.POSEDET.CONV", "separable")
+    path, frames = tmp_path / f"one{ENDINGS[form]}", [image(96, 128, seed) for seed in range(3)]
+    write(form, path, model, cfg)
+    for seed, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / f"{seed}.png"), frame[..., ::-1])
+    assert quantize(path, str(tmp_path), frames=3)[0] == path
+    assert (b"FakeQuantize" if form == "openvino" else b"QuantizeLinear") in path.read_bytes()
+    built = build_pose_tracking(weights=str(path), device="cpu", precision="fp32")
+    exact = build_estimator(cfg, model, device="cpu", precision="fp32")
+    for frame in frames:
+        (found,), (wanted,) = built.estimator.estimate([frame]), exact.estimate([frame])
+        middle, other = (people.keypoints[..., :2].mean(axis=1) for people in (wanted, found))
+        near = np.linalg.norm(middle[:, None] - other[None], axis=-1).min(axis=1)
+        assert (
+            np.mean(near < 4) > 0.5
+        )  # scores of random weights differ by little, and change who is looked at

@@ -8,12 +8,11 @@ import pytest
 import torch
 from networks_to_export import ENDINGS, image, needs
 from tiny_mspn import mspn_config
-from tiny_posedet import posedet_config
 from tiny_topdown import FixedDetector, people, topdown_config
 
 from fastpose_mtn.build import build_estimator, build_network, build_pose_tracking
 from fastpose_mtn.checkpoints.loading import save_weights
-from fastpose_mtn.commands.export import main, parse, run
+from fastpose_mtn.commands.export import main
 from fastpose_mtn.deploy.formats import write
 from fastpose_mtn.deploy.quantize import quantize
 from fastpose_mtn.systems.topdown import estimator as topdown_estimator
@@ -182,11 +181,3 @@ def chain(node):
             return "quantized"
         node = node.input_value(0).get_node()
     return "quantized" if node.get_element_type().get_type_name() in ("i8", "u8") else "plain"
-
-
-def test_a_network_that_stays_as_it_is_says_so(tmp_path):
-    cfg = posedet_config()
-    save_weights(tmp_path / "w.safetensors", build_network(cfg), cfg)
-    arguments = ["--format", "onnx", "--weights", str(tmp_path / "w.safetensors"), "--int8", "clip.mp4"]
-    with pytest.raises(ValueError, match=r"--int8: MODEL\.META_ARCHITECTURE PoseDet is not quantised"):
-        run(parse([*arguments, "--output", str(tmp_path / "w.onnx")]))
