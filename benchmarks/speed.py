@@ -85,11 +85,11 @@ def work(options: argparse.Namespace) -> None:
         if question.get("job"):
             seconds = peers.job(peer, options.clip)
         else:
-            seconds = _network(peer, frames, question["frames"])
+            seconds = network_seconds(peer, frames, question["frames"])
         print(json.dumps({"seconds": seconds}), flush=True)
 
 
-def _network(peer: Peer, frames: list[np.ndarray], count: int) -> float:
+def network_seconds(peer: Peer, frames: list[np.ndarray], count: int) -> float:
     calls = max(1, count // peer.batch_size)
     began = time.perf_counter()
     for call in range(calls):
