@@ -53,8 +53,10 @@ class OneStage(Peer):
 
         def given(batch: Tensor) -> Any:
             found = trunk(batch)
+            given = (self.logits, self.coarse, self.peaks)
+            names = ("logits", "coarse", "peaks")
             return found._replace(
-                logits=self.logits.expand_as(found.logits), coarse=self.coarse.expand_as(found.coarse)
+                **{n: v.expand_as(getattr(found, n)) for n, v in zip(names, given, strict=True)}
             )
 
         self.estimator._trunk = given
@@ -73,9 +75,21 @@ class OneStage(Peer):
             torch.zeros(1, len(person), len(place), 2),
         )
         cell = torch.nonzero(person >= 0)[:, 0]
-        self.logits[0, cell] = 2.0
+        # the cell nearest to a person scores best
+        away = (grid.xy[cell] - (boxes[:, :2] + size / 2)[person[cell]]).norm(dim=1) / grid.strides[cell]
+        self.logits[0, cell] = 2.0 - 0.3 * away
+        self.peaks = self._peaks()
         index = (poses[person[cell]] - 0.5) / grid.strides[cell, None, None]
         self.coarse[0, cell] = index.flip(-1) - grid.yx[cell][:, None]
+
+    def _peaks(self) -> Tensor:
+        """(1, P) bool, see ``head.Candidates``."""
+        grid, found = self._grid, []
+        for first in grid.first.unique().tolist():
+            height, width = grid.sizes_hw[first].tolist()
+            level = self.logits[:, first : first + height * width].reshape(1, height, width)
+            found.append((level >= torch.nn.functional.max_pool2d(level, 3, 1, 1)).flatten(1))
+        return torch.cat(found, dim=1)
 
     def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         return self.estimator.estimate(frames)  # a correction that is not trained says nothing about people
@@ -98,7 +112,7 @@ class OneStageExported(OneStage):
         runtime = open_runtime(self._path, "cpu")
 
         def run(feeds: Sequence[Feed]) -> Iterable[Sequence[np.ndarray]]:
-            people = {"logits": self.logits.numpy(), "coarse": self.coarse.numpy()}
+            people = {name: getattr(self, name).numpy() for name in ("logits", "coarse", "peaks")}
             return runtime.run([{**feed, **people} for feed in feeds])
 
         opened = ExportedNetwork(self._path, runtime._replace(run=run), self.cfg)
@@ -111,14 +125,18 @@ class OneStageExported(OneStage):
         from fastpose_mtn.deploy.posedet import PortablePoseDet
 
         class GivenPeople(PortablePoseDet):
-            def forward(self, image: Tensor, logits: Tensor, coarse: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+            def forward(
+                self, image: Tensor, logits: Tensor, coarse: Tensor, peaks: Tensor
+            ) -> tuple[Tensor, ...]:  # type: ignore[override]
                 trunk = type(self.network).trunk
 
                 def given(batch: Tensor) -> Any:
                     found = trunk(self.network, batch)
                     # what was found still counts, or the graph would drop the work of finding it
                     return found._replace(
-                        logits=found.logits * 1e-20 + logits, coarse=found.coarse * 1e-20 + coarse
+                        logits=found.logits * 1e-20 + logits,
+                        coarse=found.coarse * 1e-20 + coarse,
+                        peaks=peaks,
                     )
 
                 self.network.trunk = given  # type: ignore[method-assign]
@@ -128,8 +146,8 @@ class OneStageExported(OneStage):
         image = torch.zeros(*self.size_hw, 3, dtype=torch.uint8)
         with torch.no_grad():
             torch.onnx.export(
-                network, (image, self.logits, self.coarse), str(path), dynamo=False, opset_version=18,
-                input_names=["image", "logits", "coarse"], output_names=list(network.outputs),
+                network, (image, self.logits, self.coarse, self.peaks), str(path), dynamo=False, opset_version=18,
+                input_names=["image", "logits", "coarse", "peaks"], output_names=list(network.outputs),
                 dynamic_axes={"image": {0: "height", 1: "width"}},
             )  # fmt: skip
         converted = openvino.convert_model(str(path))

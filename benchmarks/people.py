@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speed import CONFIGS, job_seconds, network_seconds, write_clip
+from speed import CONFIGS, network_seconds, write_clip
 from worker import Worker, size_hw
 
 from fastpose_mtn.errors import InputError, exit_on_error
@@ -59,6 +59,7 @@ def settings(folder: Path, cells: int) -> dict[str, tuple[str, Callable[[tuple[i
 def work(options: argparse.Namespace) -> None:
     """The worker's side: builds one setting and measures it as it is told."""
     import torch
+    from peers import job
 
     from fastpose_mtn.video.sources import open_source
 
@@ -70,8 +71,11 @@ def work(options: argparse.Namespace) -> None:
         peer.set_people(question["people"])
         for _ in range(2):  # the first calls prepare and choose
             peer.estimate(frames[: peer.batch_size])
-        measure, busy = (job_seconds if question["job"] else network_seconds), time.process_time()
-        seconds = measure(peer, frames, options.frames, options.clip)
+        busy = time.process_time()
+        if question["job"]:
+            seconds = job(peer, options.clip)
+        else:
+            seconds = network_seconds(peer, frames, options.frames)
         count = (
             len(frames) if question["job"] else max(1, options.frames // peer.batch_size) * peer.batch_size
         )
