@@ -6,10 +6,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from fastpose_mtn.data.json_fields import JsonObject
 from fastpose_mtn.data.posetrack.sequence import PoseTrackSequence
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.errors import InputError
@@ -35,7 +36,7 @@ class LabelledSequence:
     """
 
     name: str
-    images: tuple[dict[str, Any], ...]
+    images: tuple[JsonObject, ...]
     indices: tuple[int, ...]
     times_s: tuple[float, ...]
     truth: PoseTrackSequence | None

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastpose_mtn.errors import InputError
 
+JsonObject = dict[str, Any]  # a file's object: what is in its fields is known when it was looked at
 Describe = Callable[[int], str]  # the position of a value -> where it is, for a message
 
 
@@ -81,7 +82,7 @@ def expect_list(value: Any, place: str) -> list[Any]:
     wrong(place, "a list", value)
 
 
-def expect_object(value: Any, place: str) -> dict[str, Any]:
+def expect_object(value: Any, place: str) -> JsonObject:
     """The value, which has to be a JSON object; otherwise an ``InputError`` that names the place."""
     if not isinstance(value, dict):
         wrong(place, "an object", value)
@@ -150,7 +151,7 @@ def integer_array(values: Sequence[Any], describe: Describe) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def size_hw(image: dict[str, Any], place: str) -> tuple[float, float] | None:
+def size_hw(image: JsonObject, place: str) -> tuple[float, float] | None:
     """The ``height`` and ``width`` of an image, None where one of them is missing."""
     height, width = image.get("height"), image.get("width")
     if height is None or width is None:

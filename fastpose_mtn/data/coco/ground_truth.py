@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fastpose_mtn.data.coco.records import CocoJsonFormat
-from fastpose_mtn.data.json_fields import collection_paused
+from fastpose_mtn.data.json_fields import JsonObject, collection_paused
 from fastpose_mtn.data.labels.boxes import usable_area
 from fastpose_mtn.data.labels.file import LabelFile, read_label_file
 from fastpose_mtn.data.labels.images import ImageEntry
@@ -35,7 +34,7 @@ class CocoLabels:
         others: and of those that are not.
     """
 
-    dataset: dict[str, Any]
+    dataset: JsonObject
     image_numbers: Mapping[Identifier, int]
     people: frozenset[Identifier]
     others: frozenset[Identifier]
@@ -91,7 +90,7 @@ def read_coco_labels(path: Path, form: CocoJsonFormat, problems: Problems) -> Co
     )
 
 
-def _people(file: LabelFile, form: CocoJsonFormat) -> list[dict[str, Any]]:
+def _people(file: LabelFile, form: CocoJsonFormat) -> list[JsonObject]:
     joints = file.people.joints.copy()
     labelled = joints[..., 2] > 0
     joints[labelled, :2] += form.joint_offset - _COCO_OFFSET
@@ -104,7 +103,7 @@ def _people(file: LabelFile, form: CocoJsonFormat) -> list[dict[str, Any]]:
         if entry.is_labeled is False:
             continue
         box, count = boxes[row], counts[row]
-        label: dict[str, Any] = {
+        label: JsonObject = {
             "image_id": entry.number,
             "category_id": PERSON_CATEGORY_ID,
             "bbox": box,
@@ -117,13 +116,13 @@ def _people(file: LabelFile, form: CocoJsonFormat) -> list[dict[str, Any]]:
     return labels
 
 
-def _regions(entry: ImageEntry, file: LabelFile) -> list[dict[str, Any]]:
+def _regions(entry: ImageEntry, file: LabelFile) -> list[JsonObject]:
     """What nobody labelled, as crowds: neither found nor missed, as in training."""
     labels = []
     for polygon in entry.regions:
         low, high = polygon.min(axis=0), polygon.max(axis=0)
         box = np.concatenate([low, high - low]).tolist()
-        label: dict[str, Any] = {
+        label: JsonObject = {
             "image_id": entry.number,
             "category_id": PERSON_CATEGORY_ID,
             "bbox": box,

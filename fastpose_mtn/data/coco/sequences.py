@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastpose_mtn.data.dataset import LabelledSequence
-from fastpose_mtn.data.json_fields import load_json
+from fastpose_mtn.data.json_fields import JsonObject, load_json
 from fastpose_mtn.data.labels.values import identifier
 from fastpose_mtn.data.posetrack.files import sequence_name
 from fastpose_mtn.data.posetrack.posetrack18 import parse_posetrack18
@@ -56,7 +56,7 @@ def sequences_in_files(
     return list(sequences.values())
 
 
-def _image(record: Mapping[str, Any], frame: PoseTrackFrame, position: int) -> dict[str, Any]:
+def _image(record: Mapping[str, Any], frame: PoseTrackFrame, position: int) -> JsonObject:
     """The record as results are written with it: by a number, and with slashes."""
     number = frame.image_id if isinstance(frame.image_id, int) else position
     return {**record, "id": number, "file_name": frame.name}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastpose_mtn.data.image_file import image_size_wh
-from fastpose_mtn.data.json_fields import json_number
+from fastpose_mtn.data.json_fields import JsonObject, json_number
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.files import write_text
 from fastpose_mtn.skeletons import Skeleton
@@ -27,8 +27,8 @@ class CocoJsonWriter:
 
     def __init__(self, images: Path, *, skeleton: Skeleton | None = None, skip_missing: bool = False) -> None:
         self._folder, self._skeleton, self._skip_missing = images, skeleton, skip_missing
-        self._images: list[dict[str, Any]] = []
-        self._people: list[dict[str, Any]] = []
+        self._images: list[JsonObject] = []
+        self._people: list[JsonObject] = []
         self._unreadable: list[str] = []
         self._oddities: Counter[str] = Counter()
         self._first: dict[str, str] = {}
@@ -63,7 +63,7 @@ class CocoJsonWriter:
             crowd: neither a positive nor a negative example.
             fields: ``person_id`` and the like.
         """
-        record: dict[str, Any] = {
+        record: JsonObject = {
             "id": len(self._people) + 1,
             "image_id": image_id,
             "category_id": 1,
@@ -94,7 +94,7 @@ class CocoJsonWriter:
             )
         if not self._images:
             raise InputError(f"{path}: there is no image to write")
-        category: dict[str, Any] = {"id": 1, "name": "person", "supercategory": "person"}
+        category: JsonObject = {"id": 1, "name": "person", "supercategory": "person"}
         if self._skeleton is not None:
             category["keypoints"] = list(self._skeleton.joints)
             category["skeleton"] = [[a + 1, b + 1] for a, b in self._skeleton.limb_indices]

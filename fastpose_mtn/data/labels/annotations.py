@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from fastpose_mtn.data.json_fields import JsonObject
 from fastpose_mtn.data.labels.values import Identifier
 
 
@@ -29,7 +29,7 @@ class Annotation:
     crowd: bool
     person_id: Identifier | None
     track_id: Identifier | None
-    fields: dict[str, Any]
+    fields: JsonObject
 
 
 @dataclass(frozen=True, eq=False)

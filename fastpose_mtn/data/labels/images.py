@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.data.json_fields import expect_list, number_array, placed, plain_rows, shown
+from fastpose_mtn.data.json_fields import JsonObject, expect_list, number_array, placed, plain_rows, shown
 from fastpose_mtn.data.labels.rules import LabelRules
 from fastpose_mtn.data.labels.values import Identifier, flag, identifier
 from fastpose_mtn.data.problems import KEPT, LEFT_OUT, REPAIRED, Problems
@@ -46,7 +46,7 @@ class ImageEntry:
     size_wh: tuple[int, int]
     is_labeled: bool | None
     regions: list[np.ndarray]
-    fields: dict[str, Any]
+    fields: JsonObject
     merged: bool = False
 
 
@@ -126,7 +126,7 @@ def _image(value: Any, rules: LabelRules, place: str, problems: Problems) -> Ima
     )
 
 
-def _size_wh(image: dict[str, Any], place: str, problems: Problems) -> tuple[int, int]:
+def _size_wh(image: JsonObject, place: str, problems: Problems) -> tuple[int, int]:
     values = image.get("width"), image.get("height")
     if None in values:
         return 0, 0
@@ -154,7 +154,7 @@ def _pixels(value: object) -> int | None:
     return math.floor(number)
 
 
-def _regions(image: dict[str, Any], place: str, problems: Problems) -> list[np.ndarray]:
+def _regions(image: JsonObject, place: str, problems: Problems) -> list[np.ndarray]:
     """A single region may come without its outer list; what stands in one of x and y only is left out."""
     lists = [expect_list(image.get(name) or [], f"{place}: {name}") for name in REGION_FIELDS]
     if lists == [[], []]:

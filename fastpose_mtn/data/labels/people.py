@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.data.json_fields import shown
+from fastpose_mtn.data.json_fields import JsonObject, shown
 from fastpose_mtn.data.labels.annotations import Annotation, People
 from fastpose_mtn.data.labels.boxes import settle_boxes, usable_area
 from fastpose_mtn.data.labels.categories import Categories
@@ -34,7 +34,7 @@ class PeopleReader:
     ) -> None:
         self._images, self._categories, self._rules = images, categories, rules
         self._path, self._problems = path, problems
-        self._seen: dict[Identifier, dict[str, Any]] = {}
+        self._seen: dict[Identifier, JsonObject] = {}
         self._in_merged: set[tuple[int, str]] = set()
         self.of_others = 0
 
@@ -126,7 +126,7 @@ class PeopleReader:
             self._identity(fields, "person_id", place), self._identity(fields, "track_id", place), fields,
         )  # fmt: skip
 
-    def _category(self, fields: dict[str, Any], place: Callable[[], str]) -> Identifier | None:
+    def _category(self, fields: JsonObject, place: Callable[[], str]) -> Identifier | None:
         value, categories = fields.get("category_id", _MISSING), self._categories
         if type(value) is int and value in categories.people:
             return value
@@ -158,7 +158,7 @@ class PeopleReader:
             )
         return None
 
-    def _image(self, fields: dict[str, Any], place: Callable[[], str]) -> int | None:
+    def _image(self, fields: JsonObject, place: Callable[[], str]) -> int | None:
         value = fields.get("image_id")
         key = value if type(value) is int else identifier(value)
         if key is None:
@@ -172,7 +172,7 @@ class PeopleReader:
             count_if_respelled(value, key, "image_id", place(), self._problems)
         return image
 
-    def _is_repeated(self, fields: dict[str, Any], image: int, place: Callable[[], str]) -> bool:
+    def _is_repeated(self, fields: JsonObject, image: int, place: Callable[[], str]) -> bool:
         """Whether the same annotation was there before; ids are numbered anew, so any other may share one."""
         value = fields.get("id")
         key = value if type(value) is int else identifier(value)
@@ -206,7 +206,7 @@ class PeopleReader:
             self._problems.add(REPAIRED, "annotations whose iscrowd is text, read as 0 or 1", place())
         return crowd
 
-    def _identity(self, fields: dict[str, Any], field: str, place: Callable[[], str]) -> Identifier | None:
+    def _identity(self, fields: JsonObject, field: str, place: Callable[[], str]) -> Identifier | None:
         value = fields.get(field)
         if value is None or type(value) is int:
             return value
@@ -349,6 +349,6 @@ class PeopleReader:
         self._problems.add(LEFT_OUT, kind, place)
 
 
-def _shown_whole(fields: dict[str, Any]) -> str:
+def _shown_whole(fields: JsonObject) -> str:
     """Box and joints as text: what tells a person from another in one image."""
     return f"{fields.get('bbox')} {fields.get('keypoints')}"

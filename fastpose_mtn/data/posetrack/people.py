@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastpose_mtn.data.json_fields import JsonObject
 from fastpose_mtn.data.posetrack.records import SLOT_OF_JOINT
 from fastpose_mtn.data.posetrack.sequence import (
     NUM_JOINTS,
@@ -83,7 +84,7 @@ class PoseTrackPeople:
     def __len__(self) -> int:
         return len(self.track_ids)
 
-    def records(self, image_id: int, first_id: int) -> list[dict[str, Any]]:
+    def records(self, image_id: int, first_id: int) -> list[JsonObject]:
         """The entries of ``annotations``.
 
         Args:
@@ -96,7 +97,7 @@ class PoseTrackPeople:
         joint_scores[:, SLOT_OF_JOINT] = self.joint_scores
         out = []
         for i in range(len(self)):
-            record: dict[str, Any] = {
+            record: JsonObject = {
                 "id": first_id + i,
                 "image_id": image_id,
                 "track_id": int(self.track_ids[i]),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastpose_mtn.data.json_fields import (
+    JsonObject,
     expect_list,
     expect_object,
     integer_array,
@@ -41,7 +42,7 @@ _PERSON_FIELDS = {*CORNERS, "track_id", "score", "annopoints", "bbox"}
 
 
 def parse_posetrack17(
-    data: dict[str, Any], *, path: str, name: str, warn: Warn, keep_extra: bool = False
+    data: JsonObject, *, path: str, name: str, warn: Warn, keep_extra: bool = False
 ) -> PoseTrackSequence:
     """A sequence from the content of a PoseTrack17 file.
 
@@ -57,7 +58,7 @@ def parse_posetrack17(
     """
     entries = expect_list(data.get("annolist"), f"{path}: sequence {name}, annolist")
     frames: list[PoseTrackFrame] = []
-    people: list[dict[str, Any]] = []
+    people: list[JsonObject] = []
     frame_index: list[int] = []
     places: list[str] = []
     for i, value in enumerate(entries):
@@ -116,7 +117,7 @@ def _first(value: Any, place: str) -> Any:
     return value[0]
 
 
-def _image_name(entry: dict[str, Any], place: str) -> str:
+def _image_name(entry: JsonObject, place: str) -> str:
     images = expect_list(entry.get("image", []), f"{place}, image")
     if not images:
         return ""
@@ -127,7 +128,7 @@ def _image_name(entry: dict[str, Any], place: str) -> str:
 
 
 def _frame(
-    entry: dict[str, Any], image: str, place: str, *, has_people: bool, keep_extra: bool
+    entry: JsonObject, image: str, place: str, *, has_people: bool, keep_extra: bool
 ) -> PoseTrackFrame:
     flag = entry.get("is_labeled")
     if isinstance(flag, list):
@@ -161,7 +162,7 @@ def _field(value: Any, field: str, place: str) -> Any:
     return expect_object(value, place).get(field)
 
 
-def _joints(people: list[dict[str, Any]], places: list[str], warn: Warn) -> dict[str, np.ndarray]:
+def _joints(people: list[JsonObject], places: list[str], warn: Warn) -> dict[str, np.ndarray]:
     """The arrays of joints; of a joint listed twice the first counts, as in poseval."""
     shape = (len(people), NUM_JOINTS)
     has_points = np.zeros(len(people), bool)
@@ -229,7 +230,7 @@ def _joints(people: list[dict[str, Any]], places: list[str], warn: Warn) -> dict
     return {**out, "has_joint": has_joint, "has_points": has_points}
 
 
-def _points(person: dict[str, Any], place: str) -> list[Any] | None:
+def _points(person: JsonObject, place: str) -> list[Any] | None:
     """The list of points, None where the person has no such list."""
     annopoints = expect_list(person.get("annopoints", []), f"{place}.annopoints")
     if not annopoints:
@@ -242,7 +243,7 @@ def _is_wrapped(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0
 
 
-def _extra(person: dict[str, Any]) -> dict[str, Any]:
+def _extra(person: JsonObject) -> JsonObject:
     extra = {k: v for k, v in person.items() if k not in _PERSON_FIELDS}
     if "bbox" in person and unlike_written(person["bbox"]):
         extra["bbox"] = person["bbox"]

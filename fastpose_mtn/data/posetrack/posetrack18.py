@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from fastpose_mtn.data.json_fields import (
+    JsonObject,
     json_number,
     number_array,
     number_rows,
@@ -50,7 +50,7 @@ _FILE_FIELDS = {"images", "annotations"}
 
 
 def parse_posetrack18(
-    data: dict[str, Any],
+    data: JsonObject,
     *,
     path: str,
     name: str,
@@ -205,7 +205,7 @@ def _track_ids(people: Sequence[Annotation]) -> np.ndarray:
 
 
 def _joint_scores(
-    people: Sequence[dict[str, Any]], columns: list[int], describe: Callable[[int], str]
+    people: Sequence[JsonObject], columns: list[int], describe: Callable[[int], str]
 ) -> np.ndarray:
     """(P, 15); a person without the field, or with an empty list, has none."""
     out = np.full((len(people), NUM_JOINTS), np.nan)
@@ -229,7 +229,7 @@ def _joint_scores(
 
 
 def _boxes(
-    people: Sequence[dict[str, Any]], field: str, describe: Callable[[str], Callable[[int], str]]
+    people: Sequence[JsonObject], field: str, describe: Callable[[str], Callable[[int], str]]
 ) -> np.ndarray:
     given = [i for i, person in enumerate(people) if person.get(field)]
     at = describe(field)
@@ -240,7 +240,7 @@ def _boxes(
 
 
 def _optional(
-    people: Sequence[dict[str, Any]],
+    people: Sequence[JsonObject],
     field: str,
     describe: Callable[[str], Callable[[int], str]],
     convert: Callable[..., np.ndarray],
@@ -252,9 +252,7 @@ def _optional(
     return default
 
 
-def _extra(
-    person: dict[str, Any], joints: np.ndarray, slots: tuple[str, ...], *, has_box: bool
-) -> dict[str, Any]:
+def _extra(person: JsonObject, joints: np.ndarray, slots: tuple[str, ...], *, has_box: bool) -> JsonObject:
     """Fields without a place in the arrays, and what stands in slots that PoseTrack17 cannot hold."""
     extra = {k: v for k, v in person.items() if k not in _PERSON_FIELDS}
     boxes = [k for k in ("bbox", "bbox_head") if person.get(k)]
@@ -272,7 +270,7 @@ def _extra(
     return extra
 
 
-def _file_extra(data: dict[str, Any], slots: tuple[str, ...]) -> dict[str, Any]:
+def _file_extra(data: JsonObject, slots: tuple[str, ...]) -> JsonObject:
     """Fields of the file; its category only if it has the slots that writing uses."""
     dropped = _FILE_FIELDS if slots == POSETRACK18_SLOTS else {*_FILE_FIELDS, "categories"}
     return {k: v for k, v in data.items() if k not in dropped}

@@ -8,8 +8,8 @@ continuous pixels; boxes are ``[x, y, width, height]``.
 from __future__ import annotations
 
 import re
-from typing import Any
 
+from fastpose_mtn.data.json_fields import JsonObject
 from fastpose_mtn.data.posetrack.sequence import POSETRACK18_SLOTS, PoseTrackFrame
 from fastpose_mtn.skeletons import POSETRACK15
 
@@ -55,7 +55,7 @@ def posetrack18_annotation_id(image_id: int, person: int) -> int:
     return image_id * 1000 + person + 1
 
 
-def posetrack18_category() -> dict[str, Any]:
+def posetrack18_category() -> JsonObject:
     """The one entry of ``categories``; its limbs count slots from 1."""
     limbs = [[POSETRACK18_SLOTS.index(a) + 1, POSETRACK18_SLOTS.index(b) + 1] for a, b in POSETRACK15.limbs]
     return {
@@ -67,7 +67,7 @@ def posetrack18_category() -> dict[str, Any]:
     }
 
 
-def image_record(frame: PoseTrackFrame, *, video_id: str, frame_count: int | None = None) -> dict[str, Any]:
+def image_record(frame: PoseTrackFrame, *, video_id: str, frame_count: int | None = None) -> JsonObject:
     """One entry of ``images``.
 
     Args:
@@ -76,7 +76,7 @@ def image_record(frame: PoseTrackFrame, *, video_id: str, frame_count: int | Non
         frame_count: of the sequence, where it is known.
     """
     assert frame.size_hw is not None
-    record: dict[str, Any] = {
+    record: JsonObject = {
         "id": frame.image_id,
         "file_name": frame.name,
         "height": int(frame.size_hw[0]),

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpose_mtn.data.json_fields import JsonObject
 from fastpose_mtn.skeletons import POSETRACK15
 
 NUM_JOINTS = len(POSETRACK15)
@@ -47,7 +48,7 @@ class PoseTrackFrame:
     size_hw: tuple[float, float] | None = None
     is_labeled: bool = True
     ignore_regions: tuple[np.ndarray, ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +90,8 @@ class PoseTrackSequence:
     scores: np.ndarray
     has_points: np.ndarray
     path: str = ""
-    person_extra: tuple[dict[str, Any], ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
+    person_extra: tuple[JsonObject, ...] = ()
+    extra: JsonObject = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         people = len(self.frame_index)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.data.json_fields import box_xywh, json_number
+from fastpose_mtn.data.json_fields import JsonObject, box_xywh, json_number
 from fastpose_mtn.data.posetrack.posetrack17 import CORNERS, JOINT_OF_ID
 from fastpose_mtn.data.posetrack.records import (
     SLOT_OF_JOINT,
@@ -30,11 +29,11 @@ _NO_SCORE = -9999
 _ONLY_18 = {"unused_slots"}
 
 
-def posetrack17_records(sequence: PoseTrackSequence) -> dict[str, Any]:
+def posetrack17_records(sequence: PoseTrackSequence) -> JsonObject:
     """The content of a PoseTrack17 file."""
     entries = []
     for i, frame in enumerate(sequence.frames):
-        entry: dict[str, Any] = {
+        entry: JsonObject = {
             "image": [{"name": frame.name}],
             "is_labeled": [int(frame.is_labeled)],
             "annorect": [_person17(sequence, p) for p in range(*_rows(sequence, i))],
@@ -51,14 +50,14 @@ def posetrack17_records(sequence: PoseTrackSequence) -> dict[str, Any]:
     return {"annolist": entries, **sequence.extra}
 
 
-def posetrack18_fields(sequence: PoseTrackSequence) -> dict[str, Any]:
+def posetrack18_fields(sequence: PoseTrackSequence) -> JsonObject:
     """What a PoseTrack18 file says besides its images and people."""
     return {"categories": [posetrack18_category()], **sequence.extra}
 
 
 def posetrack18_frames(
     sequence: PoseTrackSequence,
-) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+) -> Iterator[tuple[JsonObject, list[JsonObject]]]:
     """Of each frame its entry of ``images`` and its entries of ``annotations``, with all digits.
 
     Missing ids are made as poseval makes them.
@@ -67,7 +66,7 @@ def posetrack18_frames(
         image_id = frame.image_id
         if image_id is None:
             image_id = posetrack18_image_id(sequence.name, _frame_number(frame, i))
-        image: dict[str, Any] = {
+        image: JsonObject = {
             "file_name": frame.name,
             "is_labeled": frame.is_labeled,
             "ignore_regions_x": [[json_number(x) for x in region[:, 0]] for region in frame.ignore_regions],
@@ -97,8 +96,8 @@ def _frame_number(frame: PoseTrackFrame, index: int) -> int:
     return int(stem) if stem.isascii() and stem.isdigit() else index
 
 
-def _image_fields(frame: PoseTrackFrame) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+def _image_fields(frame: PoseTrackFrame) -> JsonObject:
+    fields: JsonObject = {}
     if frame.image_id is not None:
         fields["id"] = frame.image_id
     if frame.size_hw is not None:
@@ -106,7 +105,7 @@ def _image_fields(frame: PoseTrackFrame) -> dict[str, Any]:
     return fields
 
 
-def _person17(sequence: PoseTrackSequence, person: int) -> dict[str, Any]:
+def _person17(sequence: PoseTrackSequence, person: int) -> JsonObject:
     record = _common_fields(sequence, person)
     if "track_id" in record:
         record["track_id"] = [record["track_id"]]
@@ -134,7 +133,7 @@ def _person17(sequence: PoseTrackSequence, person: int) -> dict[str, Any]:
     return {**record, **extra}
 
 
-def _person18(sequence: PoseTrackSequence, person: int) -> dict[str, Any]:
+def _person18(sequence: PoseTrackSequence, person: int) -> JsonObject:
     record = _common_fields(sequence, person)
     has_joint, joint_scores = sequence.has_joint[person], sequence.joint_scores[person]
     slots = np.zeros((len(POSETRACK18_SLOTS), 3))
@@ -160,8 +159,8 @@ def _person18(sequence: PoseTrackSequence, person: int) -> dict[str, Any]:
     return {"category_id": 1, **record, **extra}
 
 
-def _common_fields(sequence: PoseTrackSequence, person: int) -> dict[str, Any]:
-    record: dict[str, Any] = {}
+def _common_fields(sequence: PoseTrackSequence, person: int) -> JsonObject:
+    record: JsonObject = {}
     if sequence.track_ids[person] != NO_TRACK_ID:
         record["track_id"] = int(sequence.track_ids[person])
     if not np.isnan(sequence.scores[person]):
@@ -171,5 +170,5 @@ def _common_fields(sequence: PoseTrackSequence, person: int) -> dict[str, Any]:
     return record
 
 
-def _person_extra(sequence: PoseTrackSequence, person: int) -> dict[str, Any]:
+def _person_extra(sequence: PoseTrackSequence, person: int) -> JsonObject:
     return dict(sequence.person_extra[person]) if sequence.person_extra else {}

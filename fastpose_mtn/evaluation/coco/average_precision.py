@@ -22,7 +22,6 @@ import contextlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,6 +29,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from fastpose_mtn.data.coco.ground_truth import PERSON_CATEGORY_ID, CocoLabels
+from fastpose_mtn.data.json_fields import JsonObject
 from fastpose_mtn.evaluation.coco.files import read_coco_ground_truth, read_coco_results
 from fastpose_mtn.ops.oks import AREA_PER_BOX
 from fastpose_mtn.skeletons import Skeleton
@@ -58,7 +58,7 @@ class CocoEvaluator:
             raise ValueError(f"area_per_box: expected a positive share of the box, got {area_per_box}")
         self.skeleton = skeleton
         self.area_per_box = area_per_box
-        self._images: dict[int | str, tuple[dict[str, Any], list[dict], list[dict]]] = {}
+        self._images: dict[int | str, tuple[JsonObject, list[dict], list[dict]]] = {}
 
     def __len__(self) -> int:
         """How many images were added."""
@@ -142,7 +142,7 @@ class CocoEvaluator:
         dataset, results = self._records()
         return run_coco_eval(dataset, _without(results, "bbox"), "keypoints", self.skeleton.sigmas)
 
-    def _records(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def _records(self) -> tuple[JsonObject, list[JsonObject]]:
         """The labels as a COCO dataset, whose images count from 1 in the order of their ids, and the results."""
         # pycocotools wants ids of one type, and none that is 0: it takes that for "no match".
         ids = {
@@ -171,7 +171,7 @@ class CocoEvaluator:
 
 
 def evaluate_coco_files(
-    gt_json: str | Path, results: str | Path | Sequence[dict[str, Any]], skeleton: Skeleton
+    gt_json: str | Path, results: str | Path | Sequence[JsonObject], skeleton: Skeleton
 ) -> dict[str, float]:
     """The numbers of ``CocoEvaluator.evaluate`` for files in COCO's own formats, read as they are.
 
@@ -191,7 +191,7 @@ def evaluate_coco_files(
 
 
 def evaluate_coco_labels(
-    labels: CocoLabels, results: str | Path | Sequence[dict[str, Any]], skeleton: Skeleton
+    labels: CocoLabels, results: str | Path | Sequence[JsonObject], skeleton: Skeleton
 ) -> dict[str, float]:
     """``evaluate_coco_files`` of labels that are read."""
     dataset = labels.dataset
@@ -205,20 +205,18 @@ def evaluate_coco_labels(
     return metrics
 
 
-def evaluate_boxes(dataset: dict[str, Any], results: list[dict]) -> dict[str, float]:
+def evaluate_boxes(dataset: JsonObject, results: list[dict]) -> dict[str, float]:
     """``box/...`` of a COCO dataset and COCO results; neither is changed."""
     return _named_stats(run_coco_eval(dataset, results, "bbox"))
 
 
-def evaluate_keypoints(
-    dataset: dict[str, Any], results: list[dict], sigmas: Sequence[float]
-) -> dict[str, float]:
+def evaluate_keypoints(dataset: JsonObject, results: list[dict], sigmas: Sequence[float]) -> dict[str, float]:
     """``keypoint/...`` of a COCO dataset and COCO results; neither is changed."""
     return _named_stats(run_coco_eval(dataset, results, "keypoints", sigmas))
 
 
 def run_coco_eval(
-    dataset: dict[str, Any],
+    dataset: JsonObject,
     results: list[dict],
     iou_type: str,
     sigmas: Sequence[float] | None = None,
@@ -246,7 +244,7 @@ def run_coco_eval(
     return evaluation
 
 
-def detections_to_coco_results(image_id: int | str, detections: PersonDetections) -> list[dict[str, Any]]:
+def detections_to_coco_results(image_id: int | str, detections: PersonDetections) -> list[JsonObject]:
     """COCO result records of one image's people; joints as pixel indices (0.5 taken off)."""
     detections = detections.numpy()
     records = []

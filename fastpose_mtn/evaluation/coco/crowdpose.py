@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from fastpose_mtn.data.json_fields import JsonObject
 from fastpose_mtn.evaluation.coco.average_precision import evaluate_keypoints
 from fastpose_mtn.evaluation.coco.files import read_coco_ground_truth, read_coco_results
 from fastpose_mtn.ops.oks import AREA_PER_BOX
@@ -31,7 +31,7 @@ _ALL_SIZES = ("AP", "AP50", "AP75", "AR", "AR50", "AR75")
 
 def evaluate_crowdpose_files(
     gt_json: str | Path,
-    results: str | Path | Sequence[dict[str, Any]],
+    results: str | Path | Sequence[JsonObject],
     skeleton: Skeleton = CROWDPOSE14,
     crowd_bounds: tuple[float, float] = CROWD_BOUNDS_API,
 ) -> dict[str, float]:
@@ -80,7 +80,7 @@ def evaluate_crowdpose_files(
     return metrics
 
 
-def _groups(images: list[dict[str, Any]], bounds: tuple[float, float]) -> dict[str, set]:
+def _groups(images: list[JsonObject], bounds: tuple[float, float]) -> dict[str, set]:
     """The ids of the easy, medium and hard images."""
     groups: dict[str, set] = {"easy": set(), "medium": set(), "hard": set()}
     for image in images:

@@ -7,11 +7,10 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fastpose_mtn.data.coco.ground_truth import PERSON_CATEGORY_ID, CocoLabels, read_coco_labels
 from fastpose_mtn.data.coco.records import CocoJsonFormat
-from fastpose_mtn.data.json_fields import shown
+from fastpose_mtn.data.json_fields import JsonObject, shown
 from fastpose_mtn.data.labels.values import Identifier, identifier
 from fastpose_mtn.data.problems import LEFT_OUT, Problems
 from fastpose_mtn.errors import InputError
@@ -47,12 +46,12 @@ def read_coco_ground_truth(path: str | Path, skeleton: Skeleton) -> CocoLabels:
 
 
 def read_coco_results(
-    results: str | Path | Sequence[dict[str, Any]],
+    results: str | Path | Sequence[JsonObject],
     skeleton: Skeleton,
     labels: CocoLabels,
     *,
     name: str = "results",
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """A COCO results file, or its records, checked, with the ids of ``labels``.
 
     Results of other categories than people's are left out, and counted in the log.

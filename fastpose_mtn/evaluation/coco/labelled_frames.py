@@ -11,6 +11,7 @@ import numpy as np
 
 from fastpose_mtn.data.catalog import COCO, POSETRACK
 from fastpose_mtn.data.coco.ground_truth import CocoLabels, read_coco_labels
+from fastpose_mtn.data.json_fields import JsonObject
 from fastpose_mtn.data.problems import Problems
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.coco.repeated import LabelledPeople
@@ -68,7 +69,7 @@ def _labelled(saved: SavedDetections, labels: CocoLabels, file: Path) -> list[La
             f"{', '.join(named.joints)}"
         )
     numbers = _images(labels.dataset["images"])
-    annotations: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    annotations: dict[int, list[JsonObject]] = defaultdict(list)
     for annotation in labels.dataset["annotations"]:
         annotations[annotation["image_id"]].append(annotation)
     people = []
