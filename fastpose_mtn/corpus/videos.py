@@ -47,10 +47,27 @@ def find_videos(given: Iterable[str], output: Place) -> tuple[list[Video], list[
             place = Place.of(address)
             for path, info in _list(place, address, output).items():
                 video = Place(place.fs, path).address
+                if not _is_text(video):
+                    name = video.encode(errors="backslashreplace").decode()
+                    problems.append(
+                        InputError(
+                            f"{name}: its name is no UTF-8, and has no place in the manifest; rename it"
+                        )
+                    )
+                    continue
                 found.setdefault(video, Video(video, int(str(info.get("size") or 0)), stamp_of(info)))
         except InputError as error:
             problems.append(error)
     return list(found.values()), problems
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is text; of a file's bytes that are none Python makes halves of characters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _list(place: Place, address: str, output: Place) -> Mapping[str, Mapping[str, object]]:

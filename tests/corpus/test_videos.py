@@ -15,7 +15,7 @@ def files(tmp_path):
     def make(*names):
         for name in names:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_bytes(name.encode())
+            (tmp_path / name).write_bytes(name.encode(errors="replace"))
 
     return make
 
@@ -32,6 +32,13 @@ def test_a_folder_is_all_videos_below_it_but_hidden_ones_and_results(files, tmp_
         "v/b.mp4", "v/a.MOV", "v/deep/er/c.avi", "v/notes.txt", "v/.trash/d.mp4", "v/._e.mp4", "v/out/b.mp4"
     )
     assert find(tmp_path, "v", output="v/out") == (["v/a.MOV", "v/b.mp4", "v/deep/er/c.avi"], [])
+
+
+def test_a_name_that_is_no_text_is_told_and_does_not_stop_the_others(files, tmp_path):
+    files("v/a.mp4", "v/caf\udce9.mp4")
+    found, (problem,) = find(tmp_path, "v")
+    assert found == ["v/a.mp4"]
+    assert problem == "v/caf\\udce9.mp4: its name is no UTF-8, and has no place in the manifest; rename it"
 
 
 def test_files_and_patterns_in_the_order_given_each_once(files, tmp_path):
