@@ -16,6 +16,7 @@ from fastpose_mtn.commands.train import main as train
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.engine.solver import build_optimizer, learning_rate_factor
 from fastpose_mtn.systems.mspn.network import MSPNNetwork
+from fastpose_mtn.systems.topdown.locator import Located
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 ROWS = sorted(
@@ -138,9 +139,10 @@ def test_an_ensemble_is_read_from_the_mean_of_its_maps(tmp_path):
         with torch.no_grad():
             maps = torch.stack([network(pixels) for network in networks]).mean(dim=0)
             seen.append(maps)
-            return networks[0].joints(maps, torch.from_numpy(people_wh)).numpy()
+            return Located(networks[0].joints(maps, torch.from_numpy(people_wh)).numpy(), None)
 
     look.size_hw, look.fill_rgb, look.skeleton = locator.size_hw, locator.fill_rgb, locator.skeleton
+    look.embedding_dim = None
     estimator._locator = look
     assert both.keypoints == pytest.approx(
         estimator.estimate_given(FRAME, BOXES, np.ones(2)).keypoints, abs=0.05
