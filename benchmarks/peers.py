@@ -185,7 +185,7 @@ class OursExported(Peer):
 
         self.outputs, self.batch_size = OUTPUTS, 4  # track_video.py's
         model = _our_model(config_file)
-        self.embedding_dim = model.embedding_dim
+        self.skeleton, self.embedding_dim = model.skeleton, model.embedding_dim
         kept = folder / f"{Path(config_file).stem}-{form}{'-int8' if int8 else ''}"
         path = kept / f"network{'.onnx' if form == 'onnx' else '.xml'}"
         if not path.exists():
