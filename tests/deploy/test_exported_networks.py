@@ -199,7 +199,8 @@ def test_streams_are_as_many_as_frames_that_come(threads):
         assert compiled == streams
 
 
-def test_openvino_compiles_for_the_size_of_all_frames_and_for_any_when_another_comes():
+def test_openvino_compiles_for_the_size_of_all_frames_and_for_any_when_another_comes(threads):
+    threads(2)
     compiled = []
 
     class Request:
