@@ -18,6 +18,12 @@ from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.structures import PersonDetections
 
 
+def poses_in(boxes_xyxy: Tensor, joints: int) -> Tensor:
+    """(N, K, 2) of people in boxes (N, 4), all in the same pose: everybody's overlay has the same to draw."""
+    place = torch.rand(joints, 2, generator=torch.Generator().manual_seed(0))
+    return boxes_xyxy[:, None, :2] + place * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])[:, None]
+
+
 class OneStage(Peer):
     """PoseDet in PyTorch, as ``track_video.py`` runs it.
 
@@ -68,11 +74,10 @@ class OneStage(Peer):
         boxes = torch.from_numpy(crowd(count, self.size_hw))
         size = boxes[:, 2:] - boxes[:, :2]
         person = assign_seeds(grid, boxes[:, :2] + size / 2, size, self._cells)
-        place = torch.rand(len(self.skeleton), 2, generator=torch.Generator().manual_seed(0))
-        poses = boxes[:, None, :2] + place * size[:, None]  # (N, K, 2)
+        poses = poses_in(boxes, len(self.skeleton))
         self.logits, self.coarse = (
             torch.full((1, len(person)), -9.0),
-            torch.zeros(1, len(person), len(place), 2),
+            torch.zeros(1, len(person), len(self.skeleton), 2),
         )
         cell = torch.nonzero(person >= 0)[:, 0]
         # the cell nearest to a person scores best
@@ -205,6 +210,7 @@ class SmallestUltralytics(Peer):
 
     def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         self.model.predict([frame[..., ::-1] for frame in frames], **self.options)
-        keypoints = np.ones((len(self.boxes), 17, 3), np.float32)
+        poses = poses_in(self.boxes, 17)
+        keypoints = torch.cat((poses, torch.ones_like(poses[..., :1])), dim=-1).numpy()
         ones = np.ones(len(self.boxes), np.float32)
         return [PersonDetections(self.boxes.numpy(), ones, keypoints) for _ in frames]
