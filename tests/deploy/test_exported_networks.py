@@ -395,8 +395,8 @@ def test_the_factory_runs_an_exported_network(exported, form):
     assert isinstance(built.estimator, ExportedEstimator)
     assert (built.cfg.MODEL.TIMM.NAME, built.batch_size) == ("resnet18", 4)
     assert (built.new_tracker().parameters.strategy, built.new_tracker().parameters.min_score) == ("iou", 0.1)
-    with pytest.raises(InputError, match=r"MODEL.DEVICE: it is fixed in .*small"):
-        build.build_pose_tracking(weights=str(path), options=["MODEL.DEVICE", "cpu"])
+    with pytest.raises(InputError, match=r"MODEL.SKELETON: it is fixed in .*small"):
+        build.build_pose_tracking(weights=str(path), options=["MODEL.SKELETON", "COCO17"])
     with pytest.raises(InputError, match=r"--config-file c.yaml: .* carries its own configuration"):
         build.build_pose_tracking(weights=str(path), config_file="c.yaml")
 
