@@ -43,7 +43,7 @@ RUN = {
     ],
     "track_video.py --weights drawn --input drawn/videos": ["INPUT.MIN_SIZE_TEST", "108"],
     "-m fastpose_mtn.evaluation --gt drawn/annotations --pred results": [],
-    "-m fastpose_mtn.tracking --detections results --gt drawn/annotations": [],
+    "-m fastpose_mtn.tracking --detections results --gt drawn/annotations --ablation": [],
     "track_video.py clip.mp4 --output results --formats posetrack,jsonl": [
         "INPUT.MIN_SIZE_TEST",
         "96",

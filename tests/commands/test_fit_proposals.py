@@ -58,7 +58,7 @@ def test_a_file_of_boxes_gives_a_table_that_training_reads(files, capsys):
     )
     drawn = np.array([crop.propose(np.array([0, 0, 50, 100]), np.random.default_rng(s)) for s in range(200)])
     assert drawn.mean(axis=0) == pytest.approx([0, 10, 50, 110], abs=0.5)
-    assert crop.propose_from == 3 * 128
+    assert crop.propose_from == 3 * 64
 
 
 def test_weights_find_drawn_people(tmp_path, capsys):
