@@ -9,18 +9,16 @@ Plays the demo's clip over and over, as one video, through decode, network, trac
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from whole_job import run_job
 from worker import resident_megabytes
 
 from fastpose_mtn import build
 from fastpose_mtn.errors import exit_on_error
 from fastpose_mtn.video.frame import Frame
-from fastpose_mtn.video.outputs import Outputs
-from fastpose_mtn.video.run import Summary, run_source
 from fastpose_mtn.video.sources import Source, open_source
 
 CLIP = Path(__file__).parent.parent / "fastpose_mtn" / "assets" / "demo.mp4"
@@ -58,19 +56,11 @@ def main() -> None:
     parser.add_argument("--weights", default="people", metavar="FILE|people|drawn")
     options = parser.parse_args()
     marks = sorted({options.frames * share // 10 for share in (1, 2, 5, 10)})
-    with exit_on_error(), tempfile.TemporaryDirectory() as folder:
+    with exit_on_error():
         tracking = build.build_pose_tracking(weights=options.weights)
-        source, summary = EndlessSource(options.input, marks), Summary("endless")
-
-        def outputs() -> Outputs:
-            return Outputs(
-                Path(folder), "out", source=source, skeleton=tracking.estimator.skeleton, formats=["posetrack"],
-                video=True, detections=False, joint_thresh=0.2, times=summary.times,
-            )  # fmt: skip
-
-        run_source(
-            source, tracking.estimator, tracking.new_tracker(), outputs, summary,
-            batch_size=tracking.batch_size, max_frames=options.frames + 1, quiet=True,
+        summary = run_job(
+            EndlessSource(options.input, marks), tracking.estimator, tracking.new_tracker(),
+            batch_size=tracking.batch_size, max_frames=options.frames + 1,
         )  # fmt: skip
         print(f"{summary.frames / summary.seconds:.1f} frames/s")
 

@@ -212,25 +212,17 @@ class OursExported(Peer):
 
 def job(peer: Peer, clip: str) -> float:
     """Seconds a frame of a video's whole job: decode, network, tracking, overlay and JSON."""
+    from whole_job import run_job
+
     from fastpose_mtn.build import build_tracker
     from fastpose_mtn.config import get_cfg
-    from fastpose_mtn.video.outputs import Outputs
-    from fastpose_mtn.video.run import Summary, run_source
     from fastpose_mtn.video.sources import open_source
 
-    cfg, source, summary = get_cfg(), open_source(clip), Summary("clip")
-    with tempfile.TemporaryDirectory() as folder:
-
-        def outputs() -> Outputs:
-            return Outputs(
-                Path(folder), "out", source=source, skeleton=peer.skeleton, formats=["posetrack"], video=True,
-                detections=False, joint_thresh=0.2, times=summary.times,
-            )  # fmt: skip
-
-        run_source(
-            source, peer, build_tracker(cfg, peer.skeleton), outputs, summary, batch_size=peer.batch_size,
-            max_frames=None, quiet=True, min_score=cfg.TRACKER.MIN_SCORE,
-        )  # fmt: skip
+    cfg = get_cfg()
+    summary = run_job(
+        open_source(clip), peer, build_tracker(cfg, peer.skeleton), batch_size=peer.batch_size,
+        min_score=cfg.TRACKER.MIN_SCORE,
+    )  # fmt: skip
     return summary.seconds / summary.frames
 
 

@@ -29,6 +29,7 @@ import peers
 import torch
 from memory import EndlessSource
 from speed import CONFIGS, write_clip
+from whole_job import run_job
 from worker import resident_megabytes, size_hw
 
 from fastpose_mtn.build import build_network, build_tracker
@@ -37,8 +38,6 @@ from fastpose_mtn.errors import exit_on_error
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
 from fastpose_mtn.systems.topdown.locator import NetworkLocator
-from fastpose_mtn.video.outputs import Outputs
-from fastpose_mtn.video.run import Summary, run_source
 
 # so light that ten thousand frames take minutes
 TINY = ["MODEL.TIMM.NAME", "mobilenetv2_035", "MODEL.WEIGHTS", ""]
@@ -173,17 +172,9 @@ def remember(options: argparse.Namespace) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         write_clip(clip, size, 60)
-        source, summary = EndlessSource(str(clip), marks), Summary("endless")
-
-        def outputs() -> Outputs:
-            return Outputs(
-                Path(folder), "out", source=source, skeleton=peer.skeleton, formats=["posetrack"], video=True,
-                detections=False, joint_thresh=0.2, times=summary.times,
-            )  # fmt: skip
-
-        run_source(
-            source, peer, build_tracker(get_cfg(), peer.skeleton), outputs, summary, batch_size=peer.batch_size,
-            max_frames=options.memory + 1, quiet=True,
+        summary = run_job(
+            EndlessSource(str(clip), marks), peer, build_tracker(get_cfg(), peer.skeleton),
+            batch_size=peer.batch_size, max_frames=options.memory + 1,
         )  # fmt: skip
     yield f"{summary.frames} frames, {summary.boxes} people on tracks, {resident_megabytes():.0f} MB at the end"
 

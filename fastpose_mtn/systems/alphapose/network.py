@@ -14,12 +14,11 @@ from torch import Tensor, nn
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.bottom_up import bottom_up_from_config
-from fastpose_mtn.ops.crop_coordinates import crop_coordinates
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.systems.alphapose.upsamplers import DUC, Deconvolutions
 from fastpose_mtn.systems.topdown.codecs import build_codec
 from fastpose_mtn.systems.topdown.identity import build_identity_branch
-from fastpose_mtn.systems.topdown.network import TopDownNetwork, check_input_size
+from fastpose_mtn.systems.topdown.network import TopDownNetwork, crop_settings
 
 _STRIDES = (4, 8, 16, 32)
 
@@ -79,7 +78,7 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         ValueError: the configuration contradicts itself or names something unknown.
     """
     c, skeleton = cfg.MODEL.TOPDOWN, get_skeleton(cfg.MODEL.SKELETON)
-    size_hw = check_input_size(cfg)
+    crops = crop_settings(cfg)
     backbone = _backbone(cfg)
     if c.UPSAMPLER == "duc":
         upsampler: nn.Module = DUC(
@@ -94,14 +93,10 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         upsampler=upsampler,
         codec=build_codec(cfg, skeleton),
         skeleton=skeleton,
-        size_hw=size_hw,
-        pixel_mean=cfg.MODEL.PIXEL_MEAN,
-        pixel_std=cfg.MODEL.PIXEL_STD,
-        input_format=cfg.INPUT.FORMAT,
         loss_weight=c.LOSS_WEIGHT,
         visibility_loss_weight=c.VISIBILITY_LOSS_WEIGHT,
-        coordinates=crop_coordinates(c.COORDINATES, decoder=c.DECODER),
         reid=build_identity_branch(cfg, skeleton, backbone.out_channels, lambda: _backbone(cfg)),
+        **crops,
     )
     return network.to(memory_format=torch.channels_last)
 

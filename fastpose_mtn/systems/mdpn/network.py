@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.bottom_up import bottom_up_from_config
 from fastpose_mtn.modeling.layers import ConvNorm, msra_init
-from fastpose_mtn.ops.crop_coordinates import crop_coordinates
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.systems.mdpn.backbone import DeconvolutionBackbone
 from fastpose_mtn.systems.mdpn.branches import BranchCombination
@@ -26,7 +25,7 @@ from fastpose_mtn.systems.topdown.codecs import (
     heatmap_settings,
 )
 from fastpose_mtn.systems.topdown.layers import heatmap_conv
-from fastpose_mtn.systems.topdown.network import LabelledPeople, TopDownNetwork, check_input_size
+from fastpose_mtn.systems.topdown.network import LabelledPeople, TopDownNetwork, crop_settings
 
 _STRIDES = (4, 8, 16, 32)
 
@@ -242,11 +241,7 @@ def build_mdpn(cfg: CfgNode) -> MDPNNetwork:
         hardest=own.OHKM_TOPK,
         codec=codec,
         skeleton=skeleton,
-        size_hw=check_input_size(cfg),
-        pixel_mean=cfg.MODEL.PIXEL_MEAN,
-        pixel_std=cfg.MODEL.PIXEL_STD,
-        input_format=cfg.INPUT.FORMAT,
         loss_weight=c.LOSS_WEIGHT,
-        coordinates=crop_coordinates(c.COORDINATES, decoder=c.DECODER),
+        **crop_settings(cfg),
     )
     return network.to(memory_format=torch.channels_last)

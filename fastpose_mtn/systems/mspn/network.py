@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from fastpose_mtn.checkpoints.mspn import stages_in
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.bottom_up import replace_norm
-from fastpose_mtn.ops.crop_coordinates import crop_coordinates
 from fastpose_mtn.ops.gaussian_maps import kernel_sigma
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.systems.mspn.stages import SCALES, MultiStageBackbone, MultiStageHead
@@ -24,7 +23,7 @@ from fastpose_mtn.systems.topdown.codecs import (
     hardest_of,
     heatmap_settings,
 )
-from fastpose_mtn.systems.topdown.network import LabelledPeople, TopDownNetwork, check_input_size
+from fastpose_mtn.systems.topdown.network import LabelledPeople, TopDownNetwork, crop_settings
 
 _TARGETS, _VISIBILITIES = ("gaussian", "megvii"), ("mask", "release")
 _TRUNK = "backbone.bottom_up."  # of a classifier's tensors, see ``checkpoints.conversion.from_classifier``
@@ -215,13 +214,9 @@ def build_mspn(cfg: CfgNode) -> MSPNNetwork:
         hidden_are_empty=own.VISIBILITY_TARGETS == "release",
         codec=codec,
         skeleton=skeleton,
-        size_hw=check_input_size(cfg),
-        pixel_mean=cfg.MODEL.PIXEL_MEAN,
-        pixel_std=cfg.MODEL.PIXEL_STD,
-        input_format=cfg.INPUT.FORMAT,
         loss_weight=c.LOSS_WEIGHT,
         visibility_loss_weight=c.VISIBILITY_LOSS_WEIGHT,
-        coordinates=crop_coordinates(c.COORDINATES, decoder=c.DECODER),
+        **crop_settings(cfg),
     )
     if cfg.MODEL.TIMM.PRETRAINED:
         _start_from_classifier(network, cfg.MODEL.TIMM.NAME)

@@ -69,14 +69,14 @@ class MTNReIDHead(nn.Module):
                 nn.init.zeros_(self.classifier.bias)
 
     @classmethod
-    def from_config(cls, cfg: CfgNode, in_channels: int) -> MTNReIDHead:
-        """The head that ``MODEL.ROI_REID_HEAD`` describes."""
+    def from_config(cls, cfg: CfgNode, in_channels: int, *, of_vectors: bool = False) -> MTNReIDHead:
+        """The head that ``MODEL.ROI_REID_HEAD`` describes; ``of_vectors``: of (R, C) features, without convolutions."""
         c = cfg.MODEL.ROI_REID_HEAD
         return cls(
             in_channels=in_channels,
-            resolution=c.POOLER_RESOLUTION,
-            conv_dims=c.CONV_DIMS,
-            conv_dilations=c.CONV_DILATIONS,
+            resolution=1 if of_vectors else c.POOLER_RESOLUTION,
+            conv_dims=() if of_vectors else c.CONV_DIMS,
+            conv_dilations=() if of_vectors else c.CONV_DILATIONS,
             norm=c.NORM,
             embedding_dim=c.EMBEDDING_DIM,
             num_identities=c.NUM_IDENTITIES,

@@ -163,23 +163,14 @@ class PoseDetHead(nn.Module):
         Raises:
             ValueError: a value cannot be.
         """
-        c, reid = cfg.MODEL.POSEDET, cfg.MODEL.ROI_REID_HEAD
+        c = cfg.MODEL.POSEDET
         if c.BOX not in ("extent", "regressed"):
             raise ValueError(f"MODEL.POSEDET.BOX: expected extent or regressed, got {c.BOX!r}")
         if len(c.BOX_MARGINS) != 4:
             raise ValueError(f"MODEL.POSEDET.BOX_MARGINS: expected four shares, got {list(c.BOX_MARGINS)}")
         identity = None
         if cfg.MODEL.REID_ON:
-            identity = MTNReIDHead(
-                in_channels=channels,
-                resolution=1,
-                conv_dims=(),
-                embedding_dim=reid.EMBEDDING_DIM,
-                num_identities=reid.NUM_IDENTITIES,
-                normalize=reid.NORMALIZE,
-                scale=reid.SCALE,
-                loss_weight=reid.LOSS_WEIGHT,
-            )
+            identity = MTNReIDHead.from_config(cfg, channels, of_vectors=True)
         return cls(
             channels=channels,
             num_joints=num_joints,

@@ -131,7 +131,7 @@ def build_identity_branch(
     """
     if not cfg.MODEL.REID_ON:
         return None
-    c, head = cfg.MODEL.TOPDOWN.REID, cfg.MODEL.ROI_REID_HEAD
+    c = cfg.MODEL.TOPDOWN.REID
     if c.IN_FEATURES not in FEATURES:
         raise ValueError(
             f"MODEL.TOPDOWN.REID.IN_FEATURES: expected {' or '.join(FEATURES)}, got {c.IN_FEATURES!r}"
@@ -139,16 +139,7 @@ def build_identity_branch(
     return IdentityBranch(
         in_channels,
         skeleton,
-        MTNReIDHead(
-            in_channels=c.DIM,
-            resolution=1,
-            conv_dims=(),
-            embedding_dim=head.EMBEDDING_DIM,
-            num_identities=head.NUM_IDENTITIES,
-            normalize=head.NORMALIZE,
-            scale=head.SCALE,
-            loss_weight=head.LOSS_WEIGHT,
-        ),
+        MTNReIDHead.from_config(cfg, c.DIM, of_vectors=True),
         features=c.IN_FEATURES,
         attends=c.PGA,
         channels=c.DIM,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.image_network import ImageNetwork
 from fastpose_mtn.modeling.layers import involve
-from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates
+from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
 from fastpose_mtn.ops.integral import soft_maximum
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import Batch
@@ -23,18 +23,36 @@ STRIDE = 4  # pixels of a crop to a cell of its maps
 _SECOND = "reid.backbone."
 
 
-def check_input_size(cfg: CfgNode) -> tuple[int, int]:
-    """Height and width of crops, ``MODEL.TOPDOWN.INPUT_SIZE``.
+class CropSettings(TypedDict):
+    """What crops are to a network; see ``TopDownNetwork``."""
+
+    size_hw: tuple[int, int]
+    pixel_mean: Sequence[float]
+    pixel_std: Sequence[float]
+    input_format: str
+    coordinates: CropCoordinates
+
+
+def crop_settings(cfg: CfgNode) -> CropSettings:
+    """Those of ``MODEL.TOPDOWN``, ``MODEL.PIXEL_MEAN``, ``MODEL.PIXEL_STD`` and ``INPUT.FORMAT``.
 
     Raises:
-        ValueError: they are no multiples of 32, which backbones divide by.
+        ValueError: crops' sides are no multiples of 32, which backbones divide by, or there is no such convention of
+            coordinates.
     """
-    height, width = cfg.MODEL.TOPDOWN.INPUT_SIZE
+    c = cfg.MODEL.TOPDOWN
+    height, width = c.INPUT_SIZE
     if min(height, width) < 32 or height % 32 or width % 32:
         raise ValueError(
             f"MODEL.TOPDOWN.INPUT_SIZE: expected [height, width] in multiples of 32, got {[height, width]}"
         )
-    return height, width
+    return CropSettings(
+        size_hw=(height, width),
+        pixel_mean=cfg.MODEL.PIXEL_MEAN,
+        pixel_std=cfg.MODEL.PIXEL_STD,
+        input_format=cfg.INPUT.FORMAT,
+        coordinates=crop_coordinates(c.COORDINATES, decoder=c.DECODER),
+    )
 
 
 class LabelledPeople(NamedTuple):
