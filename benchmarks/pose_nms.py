@@ -29,7 +29,7 @@ from fastpose_mtn.checkpoints.loading import inference_config
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene
 from fastpose_mtn.errors import exit_on_error
 from fastpose_mtn.evaluation.coco.repeated import LabelledPeople, RepeatedAP
-from fastpose_mtn.evaluation.pose_nms import search_parameters
+from fastpose_mtn.evaluation.pose_nms_search import search_parameters
 from fastpose_mtn.ops.oks import AREA_PER_BOX, object_keypoint_similarity
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.ops.pose_similarity import PoseParameters

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError(f"--rounds {args.rounds}: expected 1 or more")
         from fastpose_mtn.config import get_cfg
         from fastpose_mtn.evaluation.coco.labelled_frames import read_frames
-        from fastpose_mtn.evaluation.pose_nms import search_parameters
+        from fastpose_mtn.evaluation.pose_nms_search import search_parameters
         from fastpose_mtn.files import write_text
         from fastpose_mtn.ops.pose_nms import PoseNMS
         from fastpose_mtn.tracking.retrack import find_detections, read_detections

@@ -1,6 +1,8 @@
 """The command that fits the parametric pose NMS."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -44,6 +46,14 @@ def test_parameters_are_found_and_written_as_a_configuration(folder, capsys):
     assert PoseNMS.from_config(cfg, COCO17) == from_file
     assert from_file.kind == "parametric"
     assert from_file.parameters.threshold == pytest.approx(float(rows[-1][4]), rel=1e-3)
+
+
+def test_its_page_comes_without_waiting_for_the_search():
+    command = [sys.executable, "-X", "importtime", "-m", "fastpose_mtn.evaluation.pose_nms", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: python -m fastpose_mtn.evaluation.pose_nms ")
+    assert "fastpose_mtn.commands.fit_pose_nms" in done.stderr
+    assert "numpy" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from crowded_poses import crowded_image
 
-from fastpose_mtn.evaluation.pose_nms import keypoint_ap, search_parameters
+from fastpose_mtn.evaluation.pose_nms_search import keypoint_ap, search_parameters
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.ops.pose_similarity import PoseParameters
 from fastpose_mtn.skeletons import COCO17
