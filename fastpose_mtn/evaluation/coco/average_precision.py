@@ -129,7 +129,9 @@ class CocoEvaluator:
         """
         dataset, results = self._records()
         metrics = evaluate_boxes(dataset, _without(results, "keypoints"))
-        return metrics if self.skeleton is None else metrics | _named_stats(self.keypoint_matches())
+        if self.skeleton is not None:
+            metrics |= evaluate_keypoints(dataset, _without(results, "bbox"), self.skeleton.sigmas)
+        return metrics
 
     def keypoint_matches(self) -> COCOeval:
         """COCO's evaluation of the joints: whom each image's people were matched with.
