@@ -7,12 +7,11 @@ on a grid of factors around the present values. ``python -m fastpose_mtn.evaluat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.evaluation.coco.average_precision import CocoEvaluator
 from fastpose_mtn.evaluation.coco.repeated import LabelledPeople, RepeatedAP
 from fastpose_mtn.ops.pose_nms import PoseNMS, best_first, joint_weights
 from fastpose_mtn.ops.pose_similarity import (
@@ -38,7 +37,7 @@ class SearchStep:
     Attributes:
         what: was looked at: ``start``, or two parameters' names.
         parameters: the best so far.
-        ap: their keypoint AP, in [0, 1], by pycocotools, with people merged where the NMS merges them.
+        ap: their keypoint AP, in [0, 1], as pycocotools', with people merged where the NMS merges them.
     """
 
     what: str
@@ -99,13 +98,10 @@ def search_parameters(
             return
 
 
-def keypoint_ap(images: Sequence[LabelledPeople], skeleton: Skeleton, nms: PoseNMS | None) -> float:
-    """Keypoint AP in [0, 1] by pycocotools of the people whom a pose NMS keeps, or of all; NaN without labels."""
-    evaluator = CocoEvaluator(skeleton)
-    for number, image in enumerate(images):
-        found = image.found if nms is None else nms(image.found)
-        evaluator.add(number, image.size_hw, image.targets, found, image.areas)
-    return evaluator.evaluate()["keypoint/AP"]
+def keypoint_ap(images: Sequence[LabelledPeople], skeleton: Skeleton, nms: PoseNMS) -> float:
+    """Keypoint AP in [0, 1], as pycocotools', of the people whom a pose NMS keeps; NaN without labels."""
+    kept = [replace(image, found=nms(image.found)) for image in images]
+    return RepeatedAP(kept, skeleton)([np.arange(len(image.found)) for image in kept])
 
 
 class _Grid:
