@@ -6,8 +6,9 @@ on a grid of factors around the present values. ``python -m fastpose_mtn.evaluat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from fastpose_mtn.ops.pose_similarity import (
     pose_offsets,
 )
 from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.structures import PersonDetections
 
 ROUNDS = 8
 _EXPONENTS = np.linspace(-2, 2, 9)  # of two, times the step: factors on a parameter
@@ -83,15 +85,12 @@ def search_parameters(
     step, idle = 1.0, 0
     for _ in range(rounds):
         before = ap
-        for first, second, propose in (
-            ("sigma1", "sigma2", grid.sigmas),
-            ("weight", "threshold", grid.weights),
-        ):
-            candidate = propose(best, step)
+        for pair in (("sigma1", "sigma2"), ("weight", "threshold")):
+            candidate = grid.best(best, pair, step)
             value = measure(candidate) if candidate != best else ap
             if value > ap:
                 best, ap = candidate, value
-            yield SearchStep(f"{first}, {second}", best, ap)
+            yield SearchStep(", ".join(pair), best, ap)
         gained = ap - before >= _LEAST_GAIN
         step, idle = (step, 0) if gained else (step / 2, idle + 1)
         if idle == _IDLE_ROUNDS:
@@ -114,59 +113,45 @@ class _Grid:
         self._people = [image.found[order] for image, order in zip(images, self._orders, strict=True)]
         self._sure = [people.keypoints[..., 2].max(axis=1, initial=0) >= floor for people in self._people]
 
-    def sigmas(self, around: PoseParameters, step: float) -> PoseParameters:
-        """The best of the grid of sigma1 and sigma2."""
-        firsts, seconds = (value * 2 ** (step * _EXPONENTS) for value in (around.sigma1, around.sigma2))
-        terms = [self._terms(people.boxes, people.keypoints, firsts, seconds) for people in self._people]
+    def best(self, around: PoseParameters, pair: tuple[str, str], step: float) -> PoseParameters:
+        """The point of two parameters' grid whose people have the greatest AP; of equal ones the nearest to ``around``."""
+        factors = 2 ** (step * _EXPONENTS)
+        axes = [(getattr(around, name) * factors).tolist() for name in pair]
+        points = [around._replace(**dict(zip(pair, values, strict=True))) for values in product(*axes)]
+        away = [float(np.hypot(*exponents)) for exponents in product(_EXPONENTS, repeat=2)]
+        terms = [_Terms.of(people, self._joints, points) for people in self._people]
+        worth = [(self._ap(self._kept(terms, point)), -far) for point, far in zip(points, away, strict=True)]
+        return points[worth.index(max(worth))]
 
-        def same(image: int, i: int, j: int) -> np.ndarray:
-            by_score, by_distance = terms[image]
-            found: np.ndarray = by_score[i] + around.weight * by_distance[j] >= around.threshold
-            return found
+    def _kept(self, terms: Sequence[_Terms], point: PoseParameters) -> list[np.ndarray]:
+        """Of each image the numbers of the people whom parameters keep."""
+        kept = []
+        for order, sure, own in zip(self._orders, self._sure, terms, strict=True):
+            leaders = np.array([group[0] for group in clusters(own.same(point))], np.int64)
+            kept.append(order[leaders[sure[leaders]]])
+        return kept
 
-        i, j = self._best(same)
-        return around._replace(sigma1=float(firsts[i]), sigma2=float(seconds[j]))
 
-    def weights(self, around: PoseParameters, step: float) -> PoseParameters:
-        """The best of the grid of lambda and eta."""
-        firsts, seconds = (value * 2 ** (step * _EXPONENTS) for value in (around.weight, around.threshold))
-        sigmas = np.array([around.sigma1]), np.array([around.sigma2])
-        terms = [self._terms(people.boxes, people.keypoints, *sigmas) for people in self._people]
+@dataclass(frozen=True, eq=False)
+class _Terms:
+    """The two terms of an image's similarities, each (N, N), by the values of their sigma."""
 
-        def same(image: int, i: int, j: int) -> np.ndarray:
-            by_score, by_distance = terms[image]
-            found: np.ndarray = by_score[0] + firsts[i] * by_distance[0] >= seconds[j]
-            return found
+    by_score: Mapping[float, np.ndarray]
+    by_distance: Mapping[float, np.ndarray]
 
-        i, j = self._best(same)
-        return around._replace(weight=float(firsts[i]), threshold=float(seconds[j]))
-
-    def _terms(
-        self, boxes_xyxy: np.ndarray, keypoints: np.ndarray, sigma1: np.ndarray, sigma2: np.ndarray
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The two terms, each (N, N), for each value of their parameter."""
-        boxes, poses = boxes_xyxy.astype(np.float64), keypoints.astype(np.float64)
-        near, distance = pose_offsets(boxes, poses)
-        return (
-            [confidence_term(near, poses[..., 2], self._joints, value) for value in sigma1],
-            [distance_term(distance, self._joints, value) for value in sigma2],
+    @classmethod
+    def of(cls, people: PersonDetections, joints: np.ndarray, points: Sequence[PoseParameters]) -> _Terms:
+        """Those that the points need."""
+        poses = people.keypoints.astype(np.float64)
+        near, distance = pose_offsets(people.boxes.astype(np.float64), poses)
+        firsts, seconds = {point.sigma1 for point in points}, {point.sigma2 for point in points}
+        return cls(
+            {sigma: confidence_term(near, poses[..., 2], joints, sigma) for sigma in firsts},
+            {sigma: distance_term(distance, joints, sigma) for sigma in seconds},
         )
 
-    def _best(self, same: Callable[[int, int, int], np.ndarray]) -> tuple[int, int]:
-        """The point whose people have the greatest AP; of equal ones the nearest to the middle, where the search stands."""
-        middle, best = len(_EXPONENTS) // 2, (-1.0, 0.0)
-        point = middle, middle
-        for i in range(len(_EXPONENTS)):
-            for j in range(len(_EXPONENTS)):
-                kept = [
-                    order[self._kept(same(image, i, j), self._sure[image])]
-                    for image, order in enumerate(self._orders)
-                ]
-                worth = self._ap(kept), -float(np.hypot(i - middle, j - middle))
-                if worth > best:
-                    best, point = worth, (i, j)
-        return point
-
-    def _kept(self, same: np.ndarray, sure: np.ndarray) -> np.ndarray:
-        leaders = np.array([group[0] for group in clusters(same)], np.int64)
-        return leaders[sure[leaders]]
+    def same(self, point: PoseParameters) -> np.ndarray:
+        """(N, N): whether two are one person."""
+        similarity = self.by_score[point.sigma1] + point.weight * self.by_distance[point.sigma2]
+        same: np.ndarray = similarity >= point.threshold
+        return same
