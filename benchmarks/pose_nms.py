@@ -21,6 +21,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from experiment_figures import Record, SeenImage, image_records, paired_difference, statistic
 from torchvision.ops import nms
 from tqdm import tqdm
 
@@ -28,7 +29,7 @@ from fastpose_mtn.build import build_estimator
 from fastpose_mtn.checkpoints.loading import inference_config
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene
 from fastpose_mtn.errors import exit_on_error
-from fastpose_mtn.evaluation.coco.repeated import LabelledPeople, RepeatedAP
+from fastpose_mtn.evaluation.coco.repeated import LabelledPeople
 from fastpose_mtn.evaluation.pose_nms_search import search_parameters
 from fastpose_mtn.ops.oks import AREA_PER_BOX, object_keypoint_similarity
 from fastpose_mtn.ops.pose_nms import PoseNMS
@@ -40,7 +41,6 @@ from fastpose_mtn.structures import PersonDetections
 FIT, TEST = 700_000, 800_000  # first seeds
 BOXES = (0.3, 0.4, 0.5, 0.6)
 SAME = 0.5  # OKS with the labelled person whom somebody shows
-RESAMPLES = 1000
 RAW = [
     "TEST.POSE_NMS.ENABLED", "False", "MODEL.ROI_HEADS.SCORE_THRESH_TEST", "0.1",
     "MODEL.ROI_HEADS.NMS_THRESH_TEST", "0.8", "MODEL.DEVICE", "cpu",
@@ -145,33 +145,31 @@ def compare(images: Sequence[LabelledPeople], suppressions: dict[str, Suppress],
     """Prints a line an arm."""
     people = sum(int(real(image).sum()) for image in images)
     before = [set(shown(image, image.found).tolist()) - {-1} for image in images]
-    scores: dict[str, tuple[RepeatedAP, list[np.ndarray]]] = {}
+    records: dict[str, list[Record]] = {}
     counts = {}
-    for name, suppress in suppressions.items():
+    for name, suppress in tqdm(suppressions.items(), unit="arm", disable=None):
         left = [replace(image, found=suppress(image.found)) for image in images]
         who = [shown(image, image.found) for image in left]
         known = [own[own >= 0] for own in who]
         duplicates = sum(len(own) - len(set(own.tolist())) for own in known)
         lost = sum(len(had - set(own.tolist())) for had, own in zip(before, known, strict=True))
-        scores[name] = RepeatedAP(left, POSETRACK15), [np.arange(len(image.found)) for image in left]
-        counts[name] = 100 * duplicates / people, 100 * lost / people, sum(map(len, scores[name][1]))
-    ap = {name: 100 * measure(chosen) for name, (measure, chosen) in scores.items()}
+        seen = [SeenImage(n // frames, i.size_hw, i.targets, i.found) for n, i in enumerate(left)]
+        records[name] = image_records(seen, POSETRACK15)
+        counts[name] = 100 * duplicates / people, 100 * lost / people, sum(len(image.found) for image in left)
+    plain = np.ones(len(images))
+    ap = {name: 100 * statistic("keypoint/AP", own)(plain) for name, own in records.items()}
     best = max((f"box NMS {t}" for t in BOXES), key=ap.__getitem__)
-    rng, scenes = np.random.default_rng(0), len(images) // frames
-    drawn = [
-        (rng.integers(0, scenes, scenes)[:, None] * frames + np.arange(frames)).ravel().tolist()
-        for _ in range(RESAMPLES)
-    ]
-    resampled = {
-        name: np.array([100 * measure(chosen, numbers) for numbers in drawn])
-        for name, (measure, chosen) in tqdm(scores.items(), unit="arm", disable=None)
-    }
     print(f"| {'':<58} | AP | to {best} | duplicates | lost | people |\n|---|---|---|---|---|---|")
     for name in suppressions:
-        low, high = np.quantile(resampled[name] - resampled[best], (0.025, 0.975))
         duplicates, lost, left_in = counts[name]
-        difference = "" if name == best else f"{ap[name] - ap[best]:+.2f} ({low:+.2f} to {high:+.2f})"
+        difference = "" if name == best else in_per_cent(records[name], records[best])
         print(f"| {name:<58} | {ap[name]:.2f} | {difference} | {duplicates:.1f} | {lost:.2f} | {left_in} |")
+
+
+def in_per_cent(ours: Sequence[Record], theirs: Sequence[Record]) -> str:
+    """How much the AP of one arm is above another's, and its interval."""
+    above = paired_difference([ours], [theirs], "keypoint/AP")
+    return f"{100 * above.mean:+.2f} ({100 * above.low:+.2f} to {100 * above.high:+.2f})"
 
 
 def real(image: LabelledPeople) -> np.ndarray:

@@ -52,23 +52,19 @@ class RepeatedAP:
         self._ignored = [_ignored(image.targets) for image in images]
         self._crowds = [image.targets.ignore for image in images]
         self._scores = [image.found.scores.astype(np.float64) for image in images]
-        self._labelled = [int((~ignored).sum()) for ignored in self._ignored]
+        self._labelled = sum(int((~ignored).sum()) for ignored in self._ignored)
         self._known: list[dict[bytes, np.ndarray]] = [{} for _ in images]
 
-    def __call__(self, chosen: Sequence[np.ndarray], images: Sequence[int] | None = None) -> float:
+    def __call__(self, chosen: Sequence[np.ndarray]) -> float:
         """Keypoint AP in [0, 1], NaN without a labelled person.
 
         Args:
             chosen: of each image the numbers (n,) of the people who count.
-            images: numbers of those that are measured, in this order, a number perhaps several times; None: each once.
         """
-        images = range(len(chosen)) if images is None else images
-        labelled = sum(self._labelled[number] for number in images)
-        if not labelled:
+        if not self._labelled:
             return float("nan")
         scores, hits = [], []
-        for number in images:
-            people = chosen[number]
+        for number, people in enumerate(chosen):
             order = people[np.argsort(-self._scores[number][people], kind="stable")][:_MOST]
             key = order.tobytes()
             if key not in self._known[number]:
@@ -76,7 +72,7 @@ class RepeatedAP:
             scores.append(self._scores[number][order])
             hits.append(self._known[number][key])
         ranked = np.argsort(-np.concatenate(scores), kind="stable")
-        return float(np.mean([_average(row[ranked], labelled) for row in np.concatenate(hits, axis=1)]))
+        return float(np.mean([_average(row[ranked], self._labelled) for row in np.concatenate(hits, axis=1)]))
 
     def _compare(self, number: int, order: np.ndarray) -> np.ndarray:
         """(10, n) what each of n people, best first, is at each threshold."""

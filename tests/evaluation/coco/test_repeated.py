@@ -54,15 +54,6 @@ def test_it_is_pycocotools_ap(equal_scores):
     assert values[-1] == 0.0
 
 
-def test_some_images_and_the_same_several_times():
-    rng = np.random.default_rng(3)
-    images = [image(rng, people, 3) for people in (4, 9, 6)]
-    everyone = [np.arange(len(one.found)) for one in images]
-    measure = RepeatedAP(images, COCO17)
-    again = [images[2], images[0], images[2]]
-    assert measure(everyone, [2, 0, 2]) == official(again, [everyone[2], everyone[0], everyone[2]])
-
-
 def test_areas_are_shares_of_boxes_where_labels_have_none():
     one = image(np.random.default_rng(1), 6, 2)
     bare = LabelledPeople(one.found, one.targets, None, one.size_hw)
