@@ -55,10 +55,12 @@ def read_alphapose(path: Path, frame_rate: float = FRAME_RATE) -> SavedDetection
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    entries = [
-        expect_object(value, f"{path}: [{index}]")
-        for index, value in enumerate(expect_list(load_json(path), str(path)))
-    ]
+    return parse_alphapose(expect_list(load_json(path), str(path)), path, frame_rate)
+
+
+def parse_alphapose(content: Sequence[object], path: Path, frame_rate: float = FRAME_RATE) -> SavedDetections:
+    """``read_alphapose`` of a file's content, which was read already."""
+    entries = [expect_object(value, f"{path}: [{index}]") for index, value in enumerate(content)]
     if not entries:
         raise InputError(f"{path}: nobody is in it, so it does not tell which joints people have")
     if not is_alphapose(entries):

@@ -14,7 +14,7 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.protocols import FrameName
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking import detections_file
-from fastpose_mtn.tracking.alphapose_file import is_alphapose, read_alphapose
+from fastpose_mtn.tracking.alphapose_file import is_alphapose, parse_alphapose
 
 _LOG = logging.getLogger("fastpose_mtn")
 SUFFIXES = (".json", ".txt", ".npz")
@@ -47,7 +47,8 @@ class BoxesFromFile:
         if path.suffix == ".json":
             content = expect_list(load_json(path), str(path))
             if is_alphapose(content):
-                self._people = {_name(f.file_name, f.number): f.detections for f in read_alphapose(path)}
+                found = parse_alphapose(content, path)
+                self._people = {_name(f.file_name, f.number): f.detections for f in found}
             else:
                 self._people = _coco_results(content, path)
         elif path.suffix == ".txt":
