@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from fastpose_mtn.config import get_cfg
         from fastpose_mtn.ops.pose_nms import PoseNMS
         from fastpose_mtn.protocols import needs_frames
+        from fastpose_mtn.tracking.alphapose_file import is_alphapose_file
         from fastpose_mtn.tracking.offline_parameters import OfflineParameters
         from fastpose_mtn.tracking.parameters import TrackerParameters
         from fastpose_mtn.tracking.retrack import find_detections
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not formats:
             raise InputError("--formats: expected at least one format, got none")
         files = find_detections(args.detections)
-        if args.images and any(file.suffix == ".json" for file in files):
+        if args.images and any(map(is_alphapose_file, files)):
             raise InputError(
                 f"--images {args.images}: AlphaPose's results do not say how large frames are, so nobody can tell whether they "
                 f"are these; set TRACKER.FLOW.METHOD none"
@@ -279,7 +280,7 @@ def _write_report(ablation: Ablation, files: list[Path], args: Namespace) -> Pat
         ablation.strategies[OURS],
         images=args.images if args.images and args.images.is_dir() else find_images(args.gt),
         title=f"{OURS} beside {BASELINE}",
-        detections=DetectionFiles.found([f for f in files if f.suffix != ".json"], required=False),
+        detections=DetectionFiles.found(files, required=False),
         other=OtherTracker((OURS, BASELINE), ablation.strategies[BASELINE]),
     )
     return path

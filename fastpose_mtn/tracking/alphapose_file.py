@@ -34,6 +34,11 @@ _MOST_FRAMES = 10_000_000  # of a video: greater numbers are names
 _BY_LENGTH = {len(skeleton): skeleton for skeleton in SKELETONS.values()}
 
 
+def is_alphapose_file(path: Path) -> bool:
+    """Whether a file of detections is AlphaPose's results, as its name tells: they alone are JSON."""
+    return path.suffix == ".json"
+
+
 def is_alphapose(content: object) -> bool:
     """Whether a JSON file's content is AlphaPose's results, and not COCO's: people have a ``box`` instead of a ``bbox``."""
     first = content[0] if isinstance(content, list) and content else None

@@ -18,6 +18,7 @@ from fastpose_mtn.protocols import Tracker, needs_frames
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.tracking import alphapose_file
+from fastpose_mtn.tracking.alphapose_file import is_alphapose_file
 from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load, source_of
 
 Tracked = tuple[SavedFrame, TrackedPersons]
@@ -105,14 +106,13 @@ def read_detections(path: Path | str, frame_rate: float = FRAME_RATE) -> SavedDe
     Raises:
         InputError: the file cannot be used.
     """
-    if Path(path).suffix == ".json":
-        return alphapose_file.read_alphapose(Path(path), frame_rate)
-    return load(path)
+    path = Path(path)
+    return alphapose_file.read_alphapose(path, frame_rate) if is_alphapose_file(path) else load(path)
 
 
 def named_source(path: Path) -> str:
     """The name of the video that a file's people were found in, as its own name tells."""
-    return path.name.removesuffix(ENDING) if path.suffix != ".json" else alphapose_file.source_name(path)
+    return alphapose_file.source_name(path) if is_alphapose_file(path) else path.name.removesuffix(ENDING)
 
 
 # Gives the images of a video's saved frames in their order, None where one cannot be decoded and nobody was found.
@@ -129,7 +129,7 @@ def check_sources(files: Sequence[Path]) -> list[str]:
     of_source: dict[str, Path] = {}
     for file in files:
         try:
-            source = named_source(file) if file.suffix == ".json" else source_of(file)
+            source = named_source(file) if is_alphapose_file(file) else source_of(file)
         except InputError:
             continue  # tracking it tells what is wrong
         if source in of_source:

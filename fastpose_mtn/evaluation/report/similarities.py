@@ -16,6 +16,7 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.posetrack.evaluation import frame_key
 from fastpose_mtn.evaluation.report.events import SequenceEvents
 from fastpose_mtn.ops.overlap import iou_matrix
+from fastpose_mtn.tracking.alphapose_file import is_alphapose_file
 from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load
 from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS
 from fastpose_mtn.tracking.similarity import appearance_similarity, embedding_distances, has_valid_embedding
@@ -94,8 +95,18 @@ class DetectionFiles:
 
     @classmethod
     def found(cls, files: Sequence[Path], *, required: bool) -> DetectionFiles:
-        """Files that are called ``NAME.detections.npz``."""
-        return cls({file.name.removesuffix(ENDING): file for file in files}, required)
+        """Files that are called ``NAME.detections.npz``; AlphaPose's results, which have no embeddings, are passed over.
+
+        Raises:
+            InputError: the files are required, and all are AlphaPose's.
+        """
+        own = {file.name.removesuffix(ENDING): file for file in files if not is_alphapose_file(file)}
+        if required and files and not own:
+            raise InputError(
+                f"--detections: expected NAME{ENDING}, whose embeddings a report compares, got {files[0]}: AlphaPose's "
+                "results have none; leave --detections out"
+            )
+        return cls(own, required)
 
 
 @dataclass(frozen=True, eq=False)

@@ -220,6 +220,12 @@ def test_without_detections_the_report_says_how_to_have_them(tmp_path):
     assert "expected those of a network with identities" in text
 
 
+def test_alphaposes_results_are_no_detections_of_a_report(tmp_path):
+    npz, json = tmp_path / "walk.detections.npz", tmp_path / "run.alphapose.json"
+    for required in (True, False):
+        assert DetectionFiles.found([json, npz], required=required).files == {"walk": npz}
+
+
 def test_nobody_and_one_frame_are_compared():
     one = sequence([(0, 1, 200.0, {})], 1)
     for labels, prediction in (
@@ -290,6 +296,11 @@ def test_the_command_finds_detections_beside_the_results(tmp_path, folders):
             saved(embed=False),
             "embeddings: expected",
         ),
+        (
+            ["--output", "out", "--detections", "walk.alphapose.json"],
+            saved(),
+            "AlphaPose's results have none",
+        ),
         (["--detections", "walk.detections.npz"], saved(), "is for report.html; add --output DIR"),
         (["--format", "mot", "--detections", "x"], saved(), "--detections: is of PoseTrack's evaluation"),
     ],
@@ -298,6 +309,7 @@ def test_bad_detections_are_one_line(tmp_path, monkeypatch, capsys, folders, arg
     monkeypatch.chdir(tmp_path)
     for name in ("walk", "run"):
         write(tmp_path / f"{name}.detections.npz", content)
+    (tmp_path / "walk.alphapose.json").write_text("[]")
     with pytest.raises(SystemExit) as ended:
         main([*folders, *arguments])
     error = capsys.readouterr().err
