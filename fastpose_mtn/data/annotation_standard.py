@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from fastpose_mtn.joint_names import mirrored_name
 from fastpose_mtn.skeletons import COCO17, MPII16, POSETRACK15, Skeleton
 from fastpose_mtn.structures import PersonTargets
 
@@ -36,20 +37,19 @@ class Standard:
 
 
 def _both(pairs: Mapping[str, tuple[str, float]]) -> dict[str, tuple[str, float]]:
-    """The same on both sides; ``other`` before a joint is the other side's."""
-    sides = (("left_", "right_"), ("right_", "left_"))
-    return {
-        own + joint: ((other + towards[6:] if towards.startswith("other_") else own + towards), share)
-        for own, other in sides
-        for joint, (towards, share) in pairs.items()
-    }
+    """The left side's joints, and their mirror images."""
+    return {**pairs, **{mirrored_name(a): (mirrored_name(b), share) for a, (b, share) in pairs.items()}}
 
 
 STANDARDS = {
     "coco": Standard(COCO17, careless=0.06, spread=0.02),
     "mpii": Standard(
         MPII16,
-        moved=_both({"shoulder": ("other_shoulder", 0.03), "hip": ("knee", 0.04), "ankle": ("knee", 0.02)}),
+        moved=_both({
+            "left_shoulder": ("right_shoulder", 0.03),
+            "left_hip": ("left_knee", 0.04),
+            "left_ankle": ("left_knee", 0.02),
+        }),
         midpoints={"pelvis": ("left_hip", "right_hip"), "thorax": ("left_shoulder", "right_shoulder")},
     ),
     "posetrack": Standard(POSETRACK15),
