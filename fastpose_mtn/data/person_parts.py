@@ -32,9 +32,11 @@ def shown_part(keypoints: np.ndarray, skeleton: Skeleton) -> tuple[str, np.ndarr
 
     So are those of data sets of faces or of hands.
     """
-    labelled = int((keypoints[:, 2] > 0).sum())
+    labelled = keypoints[:, 2] > 0
+    if labelled[list(skeleton.parts["body"])].any():  # as nearly everybody's: no box of a part is needed
+        return None
     for part, box in part_boxes(keypoints, skeleton).items():
-        if (keypoints[_joints_of(skeleton, part), 2] > 0).sum() == labelled:
+        if labelled[_joints_of(skeleton, part)].sum() == labelled.sum():
             return part, box
     return None
 
