@@ -45,11 +45,13 @@ STANDARDS = {
     "coco": Standard(COCO17, careless=0.06, spread=0.02),
     "mpii": Standard(
         MPII16,
-        moved=_both({
-            "left_shoulder": ("right_shoulder", 0.03),
-            "left_hip": ("left_knee", 0.04),
-            "left_ankle": ("left_knee", 0.02),
-        }),
+        moved=_both(
+            {
+                "left_shoulder": ("right_shoulder", 0.03),
+                "left_hip": ("left_knee", 0.04),
+                "left_ankle": ("left_knee", 0.02),
+            }
+        ),
         midpoints={"pelvis": ("left_hip", "right_hip"), "thorax": ("left_shoulder", "right_shoulder")},
     ),
     "posetrack": Standard(POSETRACK15),

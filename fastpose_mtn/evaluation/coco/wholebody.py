@@ -20,7 +20,7 @@ import numpy as np
 
 from fastpose_mtn.data.coco.ground_truth import CocoLabels, read_coco_labels
 from fastpose_mtn.data.coco.wholebody import HALPE, PART_FIELDS, WHOLEBODY
-from fastpose_mtn.data.json_fields import expect_list, expect_object, load_json
+from fastpose_mtn.data.json_fields import JsonObject, expect_list, expect_object, load_json
 from fastpose_mtn.data.problems import Problems
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.coco.average_precision import evaluate_keypoints
@@ -31,7 +31,7 @@ _RESULTS = {len(s): s for s in (HALPE26, HALPE68, HALPE136, COCO_WHOLEBODY133)}
 
 
 def evaluate_wholebody_files(
-    gt_json: str | Path, results: str | Path | Sequence[dict[str, Any]]
+    gt_json: str | Path, results: str | Path | Sequence[JsonObject]
 ) -> dict[str, float]:
     """``evaluate_parts`` of files in COCO-WholeBody's or Halpe's formats.
 
@@ -64,7 +64,7 @@ def evaluate_wholebody_files(
     )
 
 
-def _joined(record: object, place: str) -> dict[str, Any]:
+def _joined(record: object, place: str) -> JsonObject:
     """A result whose joints are all in ``keypoints``."""
     fields = dict(expect_object(record, place))
     if not any(field in fields for field, _ in PART_FIELDS):
@@ -75,7 +75,7 @@ def _joined(record: object, place: str) -> dict[str, Any]:
     return {**fields, "keypoints": values}
 
 
-def _part(fields: dict[str, Any], field: str, count: int, place: str) -> list[Any]:
+def _part(fields: JsonObject, field: str, count: int, place: str) -> list[Any]:
     values = fields.get(field)
     if not isinstance(values, list) or len(values) != 3 * count:
         got = f"{len(values)} of them" if isinstance(values, list) else type(values).__name__
@@ -85,7 +85,7 @@ def _part(fields: dict[str, Any], field: str, count: int, place: str) -> list[An
     return values
 
 
-def _skeleton_of(records: Sequence[dict[str, Any]], name: str) -> Skeleton | None:
+def _skeleton_of(records: Sequence[JsonObject], name: str) -> Skeleton | None:
     """The skeleton of results, by how many joints they have; None without any result."""
     if not records:
         return None
@@ -112,7 +112,7 @@ def joints_of_parts(skeleton: Skeleton) -> dict[str, tuple[int, ...]]:
 
 
 def evaluate_parts(
-    labels: CocoLabels, labelled: Skeleton, records: Sequence[dict[str, Any]], skeleton: Skeleton
+    labels: CocoLabels, labelled: Skeleton, records: Sequence[JsonObject], skeleton: Skeleton
 ) -> dict[str, float]:
     """``body/AP``, ``foot/AP50``, ``face/AR`` ... ``wholebody/AR_large``; NaN where nobody has a labelled joint.
 
