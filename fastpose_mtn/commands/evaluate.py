@@ -118,7 +118,6 @@ def _refuse_posetracks_flags(args: Namespace) -> None:
 def _write_figures(figures: Mapping[str, object], folder: Path | None) -> None:
     """Writes ``metrics.json`` where ``--output`` names a folder."""
     if folder:
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / "metrics.json"
         write_text(path, json.dumps(figures, indent=1, allow_nan=False) + "\n")
         print(f"\nwritten: {path}")

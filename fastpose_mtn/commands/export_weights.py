@@ -30,7 +30,6 @@ def export(source: str, target: str | Path, *, half: bool = False, config_file: 
     portable = portable_config(cfg)
     model = build_network(portable)
     load_weights(model, source)
-    target.parent.mkdir(parents=True, exist_ok=True)
     save_weights(target, model, portable, half=half)
     return target
 

@@ -85,7 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for step in steps:
             values = "".join(f"{getattr(step.parameters, name):>10.4g}" for name in _KEYS.values())
             print(f"{100 * step.ap:>11.2f}{values}  {step.what}", flush=True)
-        args.output.parent.mkdir(parents=True, exist_ok=True)
         write_text(args.output, _yaml(step.parameters))
         print(f"\nwritten: {args.output}; on a command line: {_overrides(step.parameters)}")
 

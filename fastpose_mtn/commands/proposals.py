@@ -81,7 +81,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 found, people = found + more[0], people + more[1]
             print(f"{name}: {len(dataset)} images, {people} people, {found} of them found")
         table = fit_table(offsets)
-        args.output.parent.mkdir(parents=True, exist_ok=True)
         save_table(args.output, table)
         print(_text(table))
         lacking = sorted(offsets.keys() - table.keys())

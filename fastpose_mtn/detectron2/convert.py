@@ -47,7 +47,6 @@ def convert(source: str, target: str | Path, *, config_file: str | None = None) 
             f"{target}: expected a name that ends in .pth (for Detectron2) or .safetensors (for the default host)"
         )
     cfg, model = _read(source, config_file)
-    target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".safetensors":
         save_weights(target, model, cfg)
         return [target]
