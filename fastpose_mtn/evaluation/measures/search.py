@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastpose_mtn.data.dataset import PoseDataset
+from fastpose_mtn.data.dataset import PersonSearchQuery, PoseDataset
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.measures.measure import EvaluatedImage
 from fastpose_mtn.evaluation.reid.protocols import queries_from_targets
@@ -80,19 +80,23 @@ class SearchMeasure:
         vectors: dict[int, np.ndarray] = {}
         for _, _, _, described in entries:
             vectors = described | vectors
-        queries, keys = self._queries, list(range(len(self._queries or ())))
-        if queries is None:
-            queries = queries_from_targets({name: t for name, t, _, _ in entries}, self._gallery_size)
-            keys = [query.identity for query in queries]
-        if not queries:
+        pairs = self._query_pairs(entries)
+        if not pairs:
             return {}
-        absent = [q.image_id for q, key in zip(queries, keys, strict=True) if key not in vectors]
+        absent = [query.image_id for key, query in pairs if key not in vectors]
         if absent:
             raise InputError(
                 f"dataset {self._dataset.name}: image {absent[0]}, of a query, is not part of it; convert it again"
             )
-        searched = np.array([vectors[key] for key in keys])
+        queries, searched = [query for _, query in pairs], np.array([vectors[key] for key, _ in pairs])
         return evaluate_person_search(queries, searched, PersonSearchGallery(found)).as_dict()
+
+    def _query_pairs(self, entries: Sequence[SearchEntry]) -> list[tuple[int, PersonSearchQuery]]:
+        """The queries, each with the key of its embedding: the official ones' numbers, or else the person's identity."""
+        if self._queries is not None:
+            return list(enumerate(self._queries))
+        images = {name: targets for name, targets, _, _ in entries}
+        return [(query.identity, query) for query in queries_from_targets(images, self._gallery_size)]
 
     def _name(self, index: int) -> str:
         """What the official queries call an image; elsewhere its number."""
