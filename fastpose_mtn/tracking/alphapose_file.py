@@ -144,23 +144,17 @@ def _people(numbered: Sequence[tuple[str, Mapping[str, Any]]], skeleton: Skeleto
     joints = np.where(there, joints + np.array([_INDEX, _INDEX, 0]), 0)
     joints[..., 2] = joints[..., 2].clip(0, 1)  # a heatmap's peak can be a little above
     confidences = joints[..., 2]
-    boxes = number_rows(*_with_extents(*values("box"), joints))
-    own = (
-        number_array(*values("score")) - confidences.mean(axis=1) - 1.25 * confidences.max(axis=1, initial=0)
+    given, describe = values("box")
+    extents = np.concatenate((joints[..., :2].min(axis=1), np.ptp(joints[..., :2], axis=1)), axis=1).tolist()
+    # some versions write no boxes: those around the joints
+    boxes = number_rows(
+        [own if box is None else box for box, own in zip(given, extents, strict=True)], 4, describe
     )
+    scores = number_array(*values("score")) - confidences.mean(axis=1)
+    scores -= 1.25 * confidences.max(axis=1, initial=0)
+    corners = np.concatenate((boxes[:, :2], boxes[:, :2] + np.maximum(boxes[:, 2:], 0)), axis=1)
     return PersonDetections(
-        boxes=np.concatenate((boxes[:, :2], boxes[:, :2] + np.maximum(boxes[:, 2:], 0)), axis=1).astype(
-            np.float32
-        ),
-        scores=own.clip(0, 1).astype(np.float32),
+        boxes=corners.astype(np.float32),
+        scores=scores.clip(0, 1).astype(np.float32),
         keypoints=joints.astype(np.float32),
     )
-
-
-def _with_extents(
-    boxes: list[Any], describe: Describe, joints: np.ndarray
-) -> tuple[list[Any], int, Describe]:
-    """Boxes as ``number_rows`` takes them; versions without any have the extents of the joints."""
-    low, extent = joints[..., :2].min(axis=1), np.ptp(joints[..., :2], axis=1)
-    extents = np.concatenate((low, extent), axis=1).tolist()
-    return [own if box is None else box for box, own in zip(boxes, extents, strict=True)], 4, describe
