@@ -49,10 +49,7 @@ def convert_300w(root: Path, *, skip_missing: bool = False) -> list[tuple[Path, 
         for file in own:
             image_id = writer.image(_picture(file).relative_to(root).as_posix())
             if image_id is not None:
-                points = read_points(file) - 1.0
-                low, high = points.min(axis=0) + 0.5, points.max(axis=0) + 0.5
-                labelled = np.column_stack((points, np.full(len(points), 2.0)))
-                writer.person(image_id, [*low, *(high - low)], keypoints=labelled.ravel().tolist())
+                writer.person_of_points(image_id, read_points(file) - 1.0)
         path = root / f"300w_{split}.json"
         writer.write(path, {"description": f"300W faces, {split}"})
         out.append((path, writer.summary()))

@@ -53,10 +53,7 @@ def convert_freihand(root: Path, *, skip_missing: bool = False) -> tuple[Path, s
     for number in range(_BACKGROUNDS * len(places)):
         image_id = writer.image(f"{number:08d}.jpg")
         if image_id is not None:
-            own = places[number % len(places)]
-            low, high = own.min(axis=0) + 0.5, own.max(axis=0) + 0.5
-            labelled = np.column_stack((own, np.full(len(own), 2.0)))
-            writer.person(image_id, [*low, *(high - low)], keypoints=labelled.ravel().tolist())
+            writer.person_of_points(image_id, places[number % len(places)])
     path = root / "freihand_train.json"
     writer.write(path, {"description": "FreiHAND, training"})
     return path, writer.summary()

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastpose_mtn.data.image_file import image_size_wh
 from fastpose_mtn.data.json_fields import JsonObject, json_number
 from fastpose_mtn.errors import InputError
@@ -75,6 +77,12 @@ class CocoJsonWriter:
             record["keypoints"] = [json_number(round(v, 3)) for v in keypoints]
             record["num_keypoints"] = sum(bool(v > 0) for v in keypoints[2::3])
         self._people.append({**record, **fields})
+
+    def person_of_points(self, image_id: int, points: np.ndarray) -> None:
+        """Adds a person all of whose joints are labelled and visible: (K, 2) pixel indices from 0; the box is around them."""
+        low, high = points.min(axis=0) + 0.5, points.max(axis=0) + 0.5
+        labelled = np.column_stack((points, np.full(len(points), 2.0)))
+        self.person(image_id, [*low, *(high - low)], keypoints=labelled.ravel().tolist())
 
     def note(self, oddity: str, where: str) -> None:
         """Counts something that was put right or left out; ``summary`` tells the first place of each kind."""
