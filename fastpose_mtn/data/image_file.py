@@ -53,14 +53,13 @@ def is_tiff(head: bytes) -> bool:
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def _has_pages(path: Path) -> bool:
+def _has_pages(image: PIL.Image.Image) -> bool:
     """Whether a TIFF is a stack of pictures; a second one of another size is a thumbnail."""
-    with opened(path, formats=("TIFF",)) as image:
-        if getattr(image, "n_frames", 1) < 2:
-            return False
-        size = image.size
-        image.seek(1)
-        return image.size == size
+    if getattr(image, "n_frames", 1) < 2:
+        return False
+    size = image.size
+    image.seek(1)
+    return image.size == size
 
 
 def is_animated(path: Path) -> bool:
@@ -70,15 +69,17 @@ def is_animated(path: Path) -> bool:
             head = file.read(64)
             if is_webp(head):
                 return head[12:16] == b"VP8X" and bool(head[20] & 0b10)
-            if is_tiff(head):
-                return _has_pages(path)
             if head[4:8] == b"ftyp":  # AVIF, like MP4, lists the kinds of file that it is
                 return b"avis" in head
-            if not head.startswith((b"GIF8", b"\x89PNG")):
+            if not (is_tiff(head) or head.startswith((b"GIF8", b"\x89PNG"))):
                 return False
             file.seek(0)
-            with opened(file, formats=("GIF", "PNG")) as image:
-                return bool(getattr(image, "is_animated", False))
+            with opened(file, formats=("GIF", "PNG", "TIFF")) as image:
+                return (
+                    _has_pages(image)
+                    if image.format == "TIFF"
+                    else bool(getattr(image, "is_animated", False))
+                )
     except Exception:  # Pillow raises whatever a damaged file leads it to
         return False
 

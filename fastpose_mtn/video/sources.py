@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sized
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from fastpose_mtn.data.image_file import is_animated, is_image, is_tiff, is_unread, is_webp, read_image
@@ -177,12 +177,7 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
         raise InputError(f"{value}: no such file or folder{hint or '; check the path'}")
     if not path.is_dir():
         return [value]
-    images = _images_of(path)
-    videos = sorted(
-        (f for f in path.iterdir() if _is_video(f)),
-        key=_natural_order,
-    )
-    unread = [f for f in path.iterdir() if is_unread(f)]
+    images, videos, unread = _contents(path)
     if not images and not videos:
         kinds = ", ".join(sorted({f.suffix for f in unread}))
         raise InputError(
@@ -238,7 +233,7 @@ def open_source(
         return _video_source(value, name=_url_name(value))
     path = Path(value)
     if path.is_dir():
-        files = _images_of(path)
+        files = _contents(path).images
         if not files:
             raise InputError(f"{value}: a folder without images")
         return ImageSource(
@@ -278,20 +273,27 @@ def _url_name(url: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name)
 
 
-def _images_of(folder: Path) -> list[Path]:
-    return sorted((f for f in folder.iterdir() if is_image(f) and not _moves(f)), key=_natural_order)
+class _Contents(NamedTuple):
+    """A folder's files in their natural order: images, videos (animated images too), and photographs that are not read."""
+
+    images: list[Path]
+    videos: list[Path]
+    unread: list[Path]
 
 
-def _is_video(file: Path) -> bool:
-    """Whether a file of a folder is a video or an animated image."""
-    if file.name.startswith("."):
-        return False
-    return file.suffix.lower() in VIDEO_SUFFIXES or (is_image(file) and _moves(file))
-
-
-def _moves(image: Path) -> bool:
-    """Whether a folder's image is an animated one; a PNG counts as a picture, as nearly all are."""
-    return image.suffix.lower() in _ANIMATED_SUFFIXES and is_animated(image)
+def _contents(folder: Path) -> _Contents:
+    """What is in a folder; each file is looked at once, as a folder can hold a hundred thousand frames."""
+    found = _Contents([], [], [])
+    for file in sorted(folder.iterdir(), key=_natural_order):
+        suffix = file.suffix.lower()
+        if is_unread(file):
+            found.unread.append(file)
+        elif is_image(file):  # a PNG counts as a picture, as nearly all are
+            moves = suffix in _ANIMATED_SUFFIXES and is_animated(file)
+            (found.videos if moves else found.images).append(file)
+        elif suffix in VIDEO_SUFFIXES and not file.name.startswith("."):
+            found.videos.append(file)
+    return found
 
 
 def _are_independent(value: str, files: list[Path], images: str, report: Report) -> bool:

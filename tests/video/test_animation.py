@@ -5,6 +5,7 @@ from rectangles import moving, scene
 
 from fastpose_mtn.data.image_file import is_animated
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.video import sources
 from fastpose_mtn.video.sources import ImageSource, find_inputs, open_source
 
 SUFFIXES = ["webp", "png", "apng", "avif", "gif"]
@@ -55,6 +56,18 @@ def test_the_pages_of_a_tiff_are_a_video(tmp_path, bits):
     assert [frame.time_s for frame in frames] == pytest.approx([0.0, 0.1, 0.2, 0.3])
     for frame, page in zip(frames, grey, strict=True):
         np.testing.assert_array_equal(frame.image, np.repeat(page[..., None], 3, axis=2))
+
+
+def test_each_file_of_a_folder_is_looked_at_once(tmp_path, monkeypatch):
+    """A recording's folder of TIFFs can lie on a disk far away."""
+    looked_at = []
+    monkeypatch.setattr(sources, "is_animated", lambda path: looked_at.append(path.name) or is_animated(path))
+    for name in ("a.tif", "b.tif"):
+        Image.fromarray(scene()).save(tmp_path / name)
+    for look in (find_inputs, open_source):
+        look(str(tmp_path))
+        assert looked_at == ["a.tif", "b.tif"]
+        looked_at.clear()
 
 
 def test_a_tiff_with_a_thumbnail_is_a_photograph(tmp_path):
