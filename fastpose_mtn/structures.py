@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from fastpose_mtn.array_checks import check_array, check_boxes, check_unit_interval
+
 Array = Any  # np.ndarray or torch.Tensor
 TASKS = frozenset({"boxes", "keypoints", "identities"})  # what an image can train
 _Self = TypeVar("_Self", bound="_Arrays")
@@ -68,72 +70,6 @@ def _tensor(value: Array) -> torch.Tensor:
     return torch.as_tensor(np.require(value, requirements="W") if isinstance(value, np.ndarray) else value)
 
 
-_DTYPES = {
-    "float32": (np.dtype(np.float32), torch.float32),
-    "int64": (np.dtype(np.int64), torch.int64),
-    "bool": (np.dtype(np.bool_), torch.bool),
-}
-
-
-def _is_as_wanted(value: object, dtype: str, shape: tuple[int | None, ...]) -> bool:
-    """``_check`` without its words: a training image makes some thirty of these objects, and text is slow."""
-    if isinstance(value, np.ndarray):
-        if value.dtype != _DTYPES[dtype][0]:
-            return False
-    elif not isinstance(value, torch.Tensor) or value.dtype != _DTYPES[dtype][1]:
-        return False
-    if len(value.shape) != len(shape):
-        return False
-    if any(wanted not in (None, got) for wanted, got in zip(shape, value.shape, strict=True)):
-        return False
-    if dtype != "float32":
-        return True
-    return bool((np.isfinite(value) if isinstance(value, np.ndarray) else torch.isfinite(value)).all())
-
-
-def _check(owner: object, name: str, dtype: str, shape: tuple[int | None, ...]) -> None:
-    """Raises ValueError unless ``owner.name`` has this dtype and shape (None: any) and is finite."""
-    value = getattr(owner, name)
-    if _is_as_wanted(value, dtype, shape):
-        return
-    where = f"{type(owner).__name__}.{name}"
-    wanted = f"({', '.join('*' if s is None else str(s) for s in shape)}) {dtype}"
-    if not isinstance(value, (np.ndarray, torch.Tensor)):
-        raise ValueError(
-            f"{where}: expected a NumPy array or torch tensor {wanted}, got {type(value).__name__}"
-        )
-    got_dtype = str(value.dtype).removeprefix("torch.")
-    got = f"{tuple(value.shape)} {got_dtype}"
-    if len(value.shape) != len(shape) or any(
-        w not in (None, g) for w, g in zip(shape, value.shape, strict=True)
-    ):
-        raise ValueError(f"{where}: expected shape {wanted}, got {got}")
-    if got_dtype != dtype:
-        raise ValueError(f"{where}: expected dtype {wanted}, got {got}; convert it first")
-    finite = np.isfinite(np.asarray(value.tolist()))  # nothing else can be wrong now
-    people = sorted({int(i) for i in np.argwhere(~finite)[:, 0]})
-    raise ValueError(f"{where}: expected finite numbers, got NaN or infinity for people {people[:10]}")
-
-
-def _check_unit_interval(owner: object, name: str, value: Array) -> None:
-    if len(value) and not (float(value.min()) >= 0.0 and float(value.max()) <= 1.0):
-        raise ValueError(
-            f"{type(owner).__name__}.{name}: expected values in [0, 1], got {float(value.min())} to {float(value.max())}"
-        )
-
-
-def _check_boxes(owner: Any) -> None:
-    _check(owner, "boxes", "float32", (None, 4))
-    boxes = owner.boxes
-    bad = (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
-    if bad.any():
-        first = int(np.flatnonzero(np.asarray(bad.tolist()))[0])
-        raise ValueError(
-            f"{type(owner).__name__}.boxes: expected x1 <= x2 and y1 <= y2 (xyxy), "
-            f"got {[round(float(v), 3) for v in boxes[first]]} for person {first}"
-        )
-
-
 def has_area(boxes_xyxy: Array) -> Array:
     """(N,) bool: which of (N, 4) boxes, an array or a tensor, have a width and a height above 0."""
     return (boxes_xyxy[:, 2] > boxes_xyxy[:, 0]) & (boxes_xyxy[:, 3] > boxes_xyxy[:, 1])
@@ -161,11 +97,11 @@ class PersonTargets(_Arrays):
     ignore: Array
 
     def __post_init__(self) -> None:
-        _check_boxes(self)
+        check_boxes(self)
         n = len(self.boxes)
-        _check(self, "keypoints", "float32", (n, None, 3))
-        _check(self, "identities", "int64", (n,))
-        _check(self, "ignore", "bool", (n,))
+        check_array(self, "keypoints", "float32", (n, None, 3))
+        check_array(self, "identities", "int64", (n,))
+        check_array(self, "ignore", "bool", (n,))
         flat = ~(has_area(self.boxes) | self.ignore)
         if flat.any():
             first = int(np.flatnonzero(np.asarray(flat.tolist()))[0])
@@ -223,15 +159,15 @@ class PersonDetections(_Arrays):
     embeddings: Array | None = None
 
     def __post_init__(self) -> None:
-        _check_boxes(self)
+        check_boxes(self)
         n = len(self.boxes)
-        _check(self, "scores", "float32", (n,))
-        _check_unit_interval(self, "scores", self.scores)
-        _check(self, "keypoints", "float32", (n, None, 3))
+        check_array(self, "scores", "float32", (n,))
+        check_unit_interval(self, "scores", self.scores)
+        check_array(self, "keypoints", "float32", (n, None, 3))
         if self.keypoints.shape[1]:
-            _check_unit_interval(self, "keypoints[..., 2]", self.keypoints[..., 2])
+            check_unit_interval(self, "keypoints[..., 2]", self.keypoints[..., 2])
         if self.embeddings is not None:
-            _check(self, "embeddings", "float32", (n, None))
+            check_array(self, "embeddings", "float32", (n, None))
 
     @classmethod
     def empty(cls, num_keypoints: int, embedding_dim: int | None = None) -> PersonDetections:
@@ -270,9 +206,9 @@ class TrackedPersons(_Arrays):
             raise ValueError(
                 f"TrackedPersons.detections: expected PersonDetections, got {type(self.detections).__name__}"
             )
-        _check(self, "track_ids", "int64", (len(self.detections),))
+        check_array(self, "track_ids", "int64", (len(self.detections),))
         if self.interpolated is not None:
-            _check(self, "interpolated", "bool", (len(self.detections),))
+            check_array(self, "interpolated", "bool", (len(self.detections),))
         ids: Sequence[int] = self.track_ids.tolist()
         if len(set(ids)) != len(ids) or any(i < 0 for i in ids):
             raise ValueError(f"TrackedPersons.track_ids: expected unique ids >= 0 within a frame, got {ids}")

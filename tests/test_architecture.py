@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "fastpose_mtn"
 LAYERS = (
     {
         "structures", "joint_names", "skeletons", "protocols", "registry", "version", "errors", "arguments", "command_line", "files",
-        "hosts", "libraries", "available_memory", "ops", "config",
+        "hosts", "libraries", "available_memory", "array_checks", "ops", "config",
     },
     {"modeling", "data", "tracking", "visualization"},
     {"runtime", "checkpoints", "estimators"},
