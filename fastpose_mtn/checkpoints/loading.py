@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Protocol, TypeVar, cast, runtime_checkable
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from fastpose_mtn.checkpoints.alphapose import alphapose_options, is_alphapose
 from fastpose_mtn.checkpoints.conversion import convert
+from fastpose_mtn.checkpoints.load_report import LoadReport
 from fastpose_mtn.checkpoints.weight_files import (
     WeightFile,
     read_metadata,
@@ -24,7 +24,7 @@ from fastpose_mtn.checkpoints.weight_files import (
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.config.files import PACKAGED as PACKAGED_CONFIGS
 from fastpose_mtn.errors import did_you_mean_file
-from fastpose_mtn.skeletons import COCO17, SKELETONS, Skeleton, get_skeleton
+from fastpose_mtn.skeletons import COCO17, SKELETONS, Skeleton
 
 # The weights that come with the package, by their names; "demo" is what the drawn ones were called first.
 PACKAGED = {
@@ -56,94 +56,6 @@ class AdaptsWeights(Protocol):
     def misfit(self, names: Iterable[str]) -> str:
         """What to set for a file's tensors to fit; "" where it has nothing to say."""
         ...
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What became of each name.
-
-    Attributes:
-        loaded: names that got a value.
-        missing: of the network, not in the file; they keep their initial values.
-        unexpected: in the file, not of the network.
-        mismatched: in both with different shapes: (name, the file's shape, the network's shape).
-        skeletons: names of the file's and of the network's, where they differ in the number of joints.
-        advice: what the network says to set for a file of another architecture; "" where it has nothing to say.
-    """
-
-    loaded: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    mismatched: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
-    skeletons: tuple[str, str] | None = None
-    advice: str = ""
-
-    def __str__(self) -> str:
-        lines = [f"{len(self.loaded)} loaded"]
-        for title, names in (("missing", self.missing), ("unexpected", self.unexpected)):
-            if names:
-                lines.append(f"{len(names)} {title}: {_few(names)}")
-        if self.mismatched:
-            texts = [f"{name} {file} in the file, {own} here" for name, file, own in self.mismatched]
-            lines.append(f"{len(texts)} of another shape: {_few(texts)}")
-        if self.skeletons:
-            lines.append(self.joints())
-        if self.advice:
-            lines.append(self.advice)
-        return "\n".join(lines)
-
-    def joints(self) -> str:
-        """What is wrong with the number of joints and how to mend it; "" if nothing is."""
-        if self.skeletons is None:
-            return ""
-        file, own = self.skeletons
-        return (
-            f"the file's joints are {file}'s {len(get_skeleton(file))}, the network's {own}'s "
-            f"{len(get_skeleton(own))}: set MODEL.SKELETON {file} MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS "
-            f"{len(get_skeleton(file))} to use them; in training the layers that give joints begin anew otherwise"
-        )
-
-    def account(self) -> str:
-        """For each part of the network how much of it was loaded, and why the rest was not; then what was not used."""
-        parts: dict[str, Counter[str]] = {}
-        reasons: dict[str, list[str]] = {}
-        mismatched = [name for name, _, _ in self.mismatched]
-        for kind, names in (("loaded", self.loaded), ("missing", self.missing), ("mismatched", mismatched)):
-            for name in names:
-                parts.setdefault(_part(name), Counter())[kind] += 1
-        for part, counts in parts.items():
-            if counts["missing"]:
-                own = [name for name in self.missing if _part(name) == part]
-                reasons.setdefault(part, []).append(f"not in the file: {_few(own)}")
-            other = [f"{n} is {file}, here {own}" for n, file, own in self.mismatched if _part(n) == part]
-            if other:
-                reasons.setdefault(part, []).append(f"of another shape in the file: {_few(other)}")
-        lines = []
-        for part, counts in parts.items():
-            why = "".join(f"; {reason}" for reason in reasons.get(part, []))
-            lines.append(f"{part}: {counts['loaded']} of {counts.total()} tensors loaded{why}")
-        if self.unexpected:
-            lines.append(f"not used, as the network has no such tensors: {_few(self.unexpected)}")
-        if self.advice:
-            lines.append(self.advice)
-        return "\n".join(lines)
-
-    def check(self, source: str | Path, *, strict: bool) -> None:
-        """Raises an error where the weights do not fit the network.
-
-        Args:
-            source: where the weights come from, for the message.
-            strict: accept no weight that is missing, left over or of another shape.
-
-        Raises:
-            ValueError: nothing was loaded, or ``strict`` and not everything fitted; names the first keys.
-        """
-        if strict and (self.missing or self.mismatched or self.unexpected):
-            raise ValueError(
-                f"{source}: weights of another architecture; {'; '.join(str(self).splitlines()[1:])}"
-            )
-        if not self.loaded:
-            raise ValueError(f"{source}: none of its weights fit the network; {_few(self.unexpected)}")
 
 
 def save_weights(
@@ -365,15 +277,3 @@ def fill_weights(model: nn.Module, tensors: dict[str, Tensor]) -> LoadReport:
 
 def _optional(name: str) -> bool:
     return name.startswith(_TRAINING_ONLY) or name.endswith(".num_batches_tracked")
-
-
-def _part(name: str) -> str:
-    """The part of the network that a tensor belongs to, such as ``roi_heads.box_head``."""
-    first, _, rest = name.partition(".")
-    second = "fpn" if rest.startswith("fpn_") else rest.partition(".")[0]
-    return f"{first}.{second}".rstrip(".")
-
-
-def _few(names: tuple[str, ...] | list[str], count: int = 3) -> str:
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more

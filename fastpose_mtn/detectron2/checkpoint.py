@@ -9,7 +9,8 @@ from detectron2.checkpoint import DetectionCheckpointer
 from torch import Tensor, nn
 
 from fastpose_mtn.checkpoints.conversion import convert, to_detectron2
-from fastpose_mtn.checkpoints.loading import PACKAGED, LoadReport, fill_weights, read_source
+from fastpose_mtn.checkpoints.load_report import LoadReport
+from fastpose_mtn.checkpoints.loading import PACKAGED, fill_weights, read_source
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN
 
