@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastpose_mtn.data.json_fields import JsonObject
+from fastpose_mtn.data.json_fields import JsonObject, shown
 from fastpose_mtn.data.labels.values import Identifier
 
 
@@ -52,3 +52,9 @@ class People:
     def have_joints(self) -> bool:
         """Whether any of them has joints, labelled or not."""
         return self.joints.shape[1] > 0 and any("keypoints" in a.fields for a in self.annotations)
+
+
+def annotation_place(path: str, position: int, fields: object) -> str:
+    """Words for a message: where in a file an annotation is, and its id where it has one."""
+    place = f"{path}: annotations[{position}]"
+    return f"{place} (id {shown(fields.get('id'))})" if isinstance(fields, dict) else place

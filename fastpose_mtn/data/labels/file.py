@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastpose_mtn.data.json_fields import collection_paused, expect_list, load_json, shown
+from fastpose_mtn.data.labels.annotation_reader import AnnotationReader
 from fastpose_mtn.data.labels.annotations import Annotation, People
 from fastpose_mtn.data.labels.categories import Categories, read_categories
 from fastpose_mtn.data.labels.images import ImageEntries, read_images
@@ -63,7 +64,8 @@ def read_labels(content: Any, path: str, rules: LabelRules, problems: Problems) 
     with collection_paused():
         images = read_images(image_values, rules, path, problems)
         categories = read_categories(content.get("categories"), values, rules, path, problems)
+        annotations = AnnotationReader(images, categories, rules, path, problems)
         reader = PeopleReader(images, categories, rules, path, problems)
-        people = reader.read(values)
-    num_lost = len(values) - reader.of_others - len(people.annotations)
+        people = reader.read(annotations.read(values))
+    num_lost = len(values) - annotations.of_others - len(people.annotations)
     return LabelFile(images, categories, people, num_lost, reader.place)
