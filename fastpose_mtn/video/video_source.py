@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -13,13 +12,14 @@ from urllib.parse import urlsplit, urlunsplit
 import av
 import cv2
 import numpy as np
-from av.stream import Disposition
 
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.clock import FrameClock, PacketClock, nominal_rate
 from fastpose_mtn.video.frame import Frame
+from fastpose_mtn.video.joined import open_joined
 from fastpose_mtn.video.sound import SoundReader
 from fastpose_mtn.video.sources import Source
+from fastpose_mtn.video.tracks import is_a_tile, length_of, main_track
 
 _ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
@@ -39,16 +39,22 @@ class VideoSource(Source):
         live = path is None
         if path and path.stat().st_size == 0:
             raise InputError(f"{location}: the file is empty; copy or record the video again")
+        joined = None
         try:
+            joined = open_joined(path) if path else None
             options = {"rtsp_transport": "tcp"} if location.startswith("rtsp") else {}
-            self._container = av.open(location, options=options, timeout=_TIMEOUTS_S if live else None)
+            if joined:
+                self._container = joined.container
+            else:  # a file may be called cam:1.mp4, and cam is no protocol
+                address = f"file:{location}" if path else location
+                self._container = av.open(address, options=options, timeout=_TIMEOUTS_S if live else None)
         except _FAILURES as error:
             raise InputError(self._why_not_opened(error, live)) from error
-        track = _main_track(self._container)
+        track = main_track(self._container)
         if not track:
             self._container.close()
             raise InputError(f"{self._shown}: no video in it, only sound or data; give a video")
-        if _is_a_tile(track, self._container.streams.video):
+        if is_a_tile(track, self._container.streams.video):
             self._container.close()
             raise InputError(
                 f"{self._shown}: a photograph in tiles, as phones write HEIC, of which one alone would be read; convert "
@@ -57,12 +63,13 @@ class VideoSource(Source):
         self._track = track
         track.thread_type = "AUTO"
         rate = nominal_rate(track)
-        length_s = _length_s(self._container, track)
-        self._declared_frames = track.frames
+        length_s = joined.length_s if joined else length_of(self._container, track)
+        self._declared_frames = joined.frames if joined else track.frames
+        self._unread = joined.problem if joined else None
         super().__init__(
             name,
             path=path,
-            frame_count=track.frames or round((length_s or 0) * rate) or None if path else None,
+            frame_count=self._declared_frames or round((length_s or 0) * rate) or None if path else None,
             frame_rate=float(rate),
             time_base=track.time_base or Fraction(1, 90_000),
             live=live and not length_s,  # a recording that lies elsewhere has a length
@@ -113,7 +120,7 @@ class VideoSource(Source):
         lost = self._taken - decoded - len(self.skipped)
         self._failures = 0 if self._without_frame else min(lost, len(self._under_way))
         yield from self._missing_before(math.inf)
-        self.problem = self._too_short(decoded)
+        self.problem = self._too_short(decoded) or self._unread
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Frames in display order, with what can be decoded of a damaged file."""
@@ -220,31 +227,6 @@ class VideoSource(Source):
         self._container.close()
 
 
-def _main_track(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The video track that players choose; cover art and thumbnails are none."""
-    tracks = [
-        track
-        for track in container.streams.video
-        if track.codec_context
-        and not track.disposition & (Disposition.attached_pic | Disposition.still_image)
-    ]
-    best = container.streams.best("video")
-    return next(
-        (track for track in tracks if best and track.index == best.index), tracks[0] if tracks else None
-    )
-
-
-def _is_a_tile(track: av.VideoStream, tracks: Iterable[av.VideoStream]) -> bool:
-    """Whether a track is a part of a photograph: others of its size are marked as of no use alone."""
-    size_wh = track.width, track.height
-    return any(
-        other.index != track.index
-        and other.disposition & Disposition.dependent
-        and (other.width, other.height) == size_wh
-        for other in tracks
-    )
-
-
 def _one_behind(images: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     """The images, each when the next is there: the last one comes when all sound was read."""
     held: av.VideoFrame | None = None
@@ -254,19 +236,6 @@ def _one_behind(images: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
         held = image
     if held is not None:
         yield held
-
-
-def _length_s(container: av.container.InputContainer, track: av.VideoStream) -> float | None:
-    """How long the track itself says that it is; sound may go on after the picture."""
-    if track.duration and track.time_base:
-        return float(track.duration * track.time_base)
-    written = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", track.metadata.get("DURATION", ""))  # Matroska, WebM
-    if written:
-        hours, minutes, seconds = written.groups()
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    if container.duration and len(container.streams) == 1:
-        return container.duration / av.time_base
-    return None
 
 
 def _without_password(url: str) -> str:

@@ -82,13 +82,15 @@ def test_sound_that_players_do_not_play_in_mp4_is_left_out_and_said(tmp_path):
         assert [stream.type for stream in container.streams] == ["video"]
 
 
-def test_sound_goes_on_with_the_picture_where_segments_were_joined(tmp_path):
-    parts = [write_film(tmp_path / f"{i}.ts", 45).read_bytes() for i in range(3)]
-    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
-    assert copy(tmp_path / "joined.ts", tmp_path / "copy.mp4") == []
+@pytest.mark.parametrize("suffix", ["ts", "mp4"])
+def test_sound_goes_on_with_the_picture_where_segments_were_joined(tmp_path, suffix):
+    parts = [write_film(tmp_path / f"{i}.{suffix}", 45).read_bytes() for i in range(3)]
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(b"".join(parts))
+    assert copy(joined, tmp_path / "copy.mp4") == []
     begin_s, end_s, loud = heard(tmp_path / "copy.mp4")
     assert (begin_s, end_s) == pytest.approx((0.0, 4.5), abs=0.1)
-    copy(tmp_path / "0.ts", tmp_path / "once.mp4")
+    copy(tmp_path / f"0.{suffix}", tmp_path / "once.mp4")
     assert loud == pytest.approx(heard(tmp_path / "once.mp4")[2], rel=0.1)  # no silence between them
 
 

@@ -11,7 +11,7 @@ from rectangles import damage, moving, scene, write_video
 
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.sources import open_source
-from fastpose_mtn.video.video_source import _is_a_tile
+from fastpose_mtn.video.tracks import is_a_tile
 
 
 def add_silence(container, track):
@@ -137,9 +137,9 @@ def test_a_photograph_in_tiles_is_not_taken_for_one_of_them():
         return SimpleNamespace(index=index, width=size[0], height=size[1], disposition=disposition)
 
     phone = [track(0, disposition=Disposition.default), track(1), track(2), track(3, (320, 240))]
-    assert _is_a_tile(phone[0], phone)
-    assert not _is_a_tile(phone[0], [phone[0], phone[3]])  # a picture and its thumbnail
-    assert not _is_a_tile(
+    assert is_a_tile(phone[0], phone)
+    assert not is_a_tile(phone[0], [phone[0], phone[3]])  # a picture and its thumbnail
+    assert not is_a_tile(
         phone[0], [phone[0], track(1, disposition=Disposition.default)]
     )  # two cameras' films
 
