@@ -55,6 +55,7 @@ def read_crop_folder(
         raise InputError(f"dataset {name}: no such folder, got {folder}; expected FOLDER/PERSON/*.jpg")
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     people = [entry for entry in entries if entry.is_dir()]
+    strays = sorted(set(entries) - set(people))
     if not people:
         raise InputError(
             f"dataset {name}: no person in {folder}; expected a folder for each person, FOLDER/PERSON/*.jpg"
@@ -66,9 +67,8 @@ def read_crop_folder(
                 f"{len(people) - 1}"
             )
         people = people[split[0] : split[1] + 1]
-    for entry in entries:
-        if not entry.is_dir():
-            problems.add(LEFT_OUT, "files that lie in no person's folder", str(entry))
+    for stray in strays:
+        problems.add(LEFT_OUT, "files that lie in no person's folder", str(stray))
     crops: list[PersonCrop] = []
     for person in people:
         own = _pictures(person, 1 + crops[-1].identity if crops else 0, problems)

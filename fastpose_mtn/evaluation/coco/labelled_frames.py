@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,14 +37,17 @@ def read_frames(saved: Sequence[SavedDetections], labels: Path) -> list[Labelled
     Raises:
         InputError: the labels cannot be used, or are of other images.
     """
-    files = [labels / f"{one.source}.json" if labels.is_dir() else labels for one in saved]
+    posetrack = labels.is_dir()
+    # COCO's one file may hold the labels of all of them
+    read = functools.lru_cache(maxsize=1)(functools.partial(_read, posetrack=posetrack))
     people: list[LabelledPeople] = []
-    for one, file in zip(saved, files, strict=True):
+    for one in saved:
+        file = labels / f"{one.source}.json" if posetrack else labels
         if not file.is_file():
             raise InputError(
                 f"--gt {labels}: expected {file}, ground truth of {one.source}{ENDING}; it is not there"
             )
-        people += _labelled(one, _read(file, posetrack=labels.is_dir()), file)
+        people += _labelled(one, read(file), file)
     return people
 
 

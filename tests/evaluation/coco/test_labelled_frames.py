@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from crowded_poses import coco_labels, crowded_image
 
+from fastpose_mtn.evaluation.coco import labelled_frames
 from fastpose_mtn.evaluation.coco.labelled_frames import read_frames
 from fastpose_mtn.skeletons import COCO17, PERSON19, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
@@ -39,6 +40,20 @@ def test_images_go_by_their_names_and_frames_of_videos_by_their_numbers(images, 
             assert one.targets.boxes == pytest.approx(labelled.targets.boxes, abs=1e-3)
             assert one.areas == pytest.approx([0.53 * 60 * 160] * 2, rel=1e-4)
             assert one.found is found.found
+
+
+def test_a_file_with_the_labels_of_several_detections_is_read_once(images, tmp_path, monkeypatch):
+    path, files = tmp_path / "labels.json", []
+    path.write_text(json.dumps(coco_labels(images)))
+    read_coco_labels = labelled_frames.read_coco_labels
+    monkeypatch.setattr(
+        labelled_frames,
+        "read_coco_labels",
+        lambda file, *rest: files.append(file) or read_coco_labels(file, *rest),
+    )
+    both = [saved(images[:1], [(9, name)], source=name) for name in ("1.jpg", "2.jpg")]
+    assert len(read_frames(both, path)) == 2
+    assert files == [path]
 
 
 def test_labels_come_in_the_skeleton_of_the_people_found(images, tmp_path):
