@@ -1,4 +1,4 @@
-"""PoseDet, a top-down network and ultralytics' smallest pose network with as many people as are wanted; see people.py."""
+"""PoseDet and ultralytics' smallest pose network with as many people as are wanted; see people.py."""
 
 from __future__ import annotations
 
@@ -10,18 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from peers import Ours, Peer, crowd
+from peers import Peer, crowd, posed, poses_in
 from speed import CONFIGS
 from torch import Tensor
 
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.structures import PersonDetections
-
-
-def poses_in(boxes_xyxy: Tensor, joints: int) -> Tensor:
-    """(N, K, 2) of people in boxes (N, 4), all in the same pose: everybody's overlay has the same to draw."""
-    place = torch.rand(joints, 2, generator=torch.Generator().manual_seed(0))
-    return boxes_xyxy[:, None, :2] + place * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])[:, None]
 
 
 class OneStage(Peer):
@@ -160,34 +154,6 @@ class OneStageExported(OneStage):
         return converted
 
 
-class TopDown(Peer):
-    """alphapose-s on the boxes of the network ``people``, whose detector runs."""
-
-    def __init__(self, size_hw: tuple[int, int]) -> None:
-        super().__init__(size_hw, "cpu", True)
-        from fastpose_mtn.build import build_estimator, build_network
-        from fastpose_mtn.config import get_cfg
-
-        cfg = get_cfg()
-        cfg.merge_from_file(str(CONFIGS / "alphapose-s.yaml"))
-        cfg.MODEL.TOPDOWN.DETECTOR.WEIGHTS = ""
-        torch.manual_seed(0)
-        self.estimator: Any = build_estimator(cfg, build_network(cfg), device="cpu", precision="auto")
-        self.skeleton, self._detector = (
-            get_skeleton(cfg.MODEL.SKELETON),
-            Ours(str(CONFIGS / "people.yaml"), size_hw, "cpu", True),
-        )
-        self.estimator.detector = self._detector
-        self.embedding_dim = self._detector.embedding_dim
-
-    def set_people(self, count: int) -> None:
-        super().set_people(count)
-        self._detector.set_people(count)
-
-    def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
-        return self.estimator.estimate(frames)
-
-
 class SmallestUltralytics(Peer):
     """yolo11n-pose, built from its description, in PyTorch or, with a folder to keep it in, exported to OpenVINO."""
 
@@ -210,7 +176,4 @@ class SmallestUltralytics(Peer):
 
     def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         self.model.predict([frame[..., ::-1] for frame in frames], **self.options)
-        poses = poses_in(self.boxes, 17)
-        keypoints = torch.cat((poses, torch.ones_like(poses[..., :1])), dim=-1).numpy()
-        ones = np.ones(len(self.boxes), np.float32)
-        return [PersonDetections(self.boxes.numpy(), ones, keypoints) for _ in frames]
+        return [posed(self.boxes, len(self.skeleton)) for _ in frames]

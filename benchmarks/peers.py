@@ -29,6 +29,18 @@ def crowd(count: int, size_hw: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.stack([left, top, left + width, top + height], axis=1).astype(np.float32)
 
 
+def poses_in(boxes_xyxy: torch.Tensor, joints: int) -> torch.Tensor:
+    """(N, K, 2) of people in boxes (N, 4), all in the same pose: everybody's overlay has the same to draw."""
+    place = torch.rand(joints, 2, generator=torch.Generator().manual_seed(0)).to(boxes_xyxy)
+    return boxes_xyxy[:, None, :2] + place * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])[:, None]
+
+
+def posed(boxes_xyxy: torch.Tensor, joints: int) -> PersonDetections:
+    """People in boxes (N, 4) with ``poses_in`` them, all surely."""
+    poses = poses_in(boxes_xyxy, joints)
+    return _people(boxes_xyxy, torch.cat((poses, torch.ones_like(poses[..., :1])), dim=-1))
+
+
 class Peer:
     """A pose estimator with a given number of people; see ``protocols.PoseEstimator``.
 
@@ -134,8 +146,7 @@ class UltralyticsPose(Peer):
         on_cpu = self.half() if self.device.type == "cpu" else contextlib.nullcontext()
         with torch.inference_mode(), on_cpu:
             self.model.predict([frame[..., ::-1] for frame in frames], **self.options)
-        keypoints = torch.ones(len(self.boxes), 17, 3)
-        return [_people(self.boxes, keypoints) for _ in frames]
+        return [posed(self.boxes, len(self.skeleton)) for _ in frames]
 
 
 class Ours(Peer):

@@ -40,7 +40,7 @@ OURS = "posedet-s without identities, OpenVINO"
 def settings(folder: Path, cells: int) -> dict[str, tuple[str, Callable[[tuple[int, int]], Peer]]]:
     """Each setting's name, whose Python it needs, and how it is built; exported networks are kept in ``folder``."""
     import peers
-    from one_stage import OneStage, OneStageExported, SmallestUltralytics, TopDown
+    from one_stage import OneStage, OneStageExported, SmallestUltralytics
 
     people = str(CONFIGS / "people.yaml")
     return {
@@ -50,10 +50,20 @@ def settings(folder: Path, cells: int) -> dict[str, tuple[str, Callable[[tuple[i
         OURS: ("this", lambda size: OneStageExported(False, cells, folder, size)),
         "people, auto": ("this", lambda size: peers.Ours(people, size, "cpu", True)),
         "people, OpenVINO": ("this", lambda size: peers.OursExported(people, "openvino", False, folder, size, "cpu", False)),
-        "alphapose-s, auto": ("this", lambda size: TopDown(size)),
+        "alphapose-s, auto": ("this", top_down),
         "yolo11n-pose, PyTorch": ("ultralytics", lambda size: SmallestUltralytics(None, size)),
         "yolo11n-pose, OpenVINO": ("ultralytics", lambda size: SmallestUltralytics(folder, size)),
     }  # fmt: skip
+
+
+def top_down(size_hw: tuple[int, int]) -> Peer:
+    """alphapose-s on the boxes of the network ``people``, whose detector runs without its joints."""
+    import peers
+    from topdown import TopDown  # of more packages than ultralytics' Python may have
+
+    people, pose = (str(CONFIGS / f"{name}.yaml") for name in ("people", "alphapose-s"))
+    detector = peers.Ours(people, size_hw, "cpu", True, ["MODEL.KEYPOINT_ON", "False"])
+    return TopDown(pose, detector, 64)
 
 
 def work(options: argparse.Namespace) -> None:
