@@ -24,7 +24,7 @@ def get_cfg() -> CfgNode:
         "GeneralizedRCNN"  # the system: a name in registry.SYSTEMS; FastPose MTN's is Detectron2's
     )
     c.MODEL.DEVICE = "auto"  # auto, cpu or cuda; ours adds auto
-    c.MODEL.WEIGHTS = ""  # a file, people, drawn, or torchvision://NAME
+    c.MODEL.WEIGHTS = ""  # a file, people, alphapose-s, drawn, or torchvision://NAME
     c.MODEL.KEYPOINT_ON = True  # the keypoint head
     c.MODEL.REID_ON = True  # ours: the identity head (paper, section 3.1)
     c.MODEL.SKELETON = "POSETRACK15"  # ours: a name from fastpose_mtn.skeletons
