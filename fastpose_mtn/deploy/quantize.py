@@ -35,11 +35,13 @@ if TYPE_CHECKING:
 def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
     """Replaces an exported network by its 8-bit form.
 
-    Of a network of whole images the heads are quantised, most of the work where people are many, and for OpenVINO the
-    convolution that proposes boxes at the pyramid's two finest levels. What else says where boxes are keeps its digits:
-    with the pyramid in 8 bits, one box in sixty would move. Of PoseDet, whose head is little work, backbone and head are,
-    but for the layers that say where people are, and how sure. Of a network that looks at one person at a time all layers
-    are, but the last one before its heatmaps.
+    Of FastPose MTN the joints' and the identities' head and the box head's first layer are quantised, most of the work
+    where people are many, and for OpenVINO the convolution that proposes boxes at the pyramid's two finest levels. What
+    else says where boxes are keeps its digits: with the pyramid in 8 bits, one box in sixty would move. Of PoseDet, whose
+    head is little work, the backbone and the convolutions of the head's branches are, not what tells from them where people
+    are, and how sure. Of a network that looks at one person at a time all layers are, but the last one before its heatmaps
+    and, of identities, all behind their first convolution. Of both what precedes a normalisation that rounding would change
+    keeps its digits.
 
     Args:
         path: a file ``.onnx`` or ``.xml`` of ``formats.write``.
