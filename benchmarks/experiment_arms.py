@@ -36,17 +36,19 @@ from typing import Any
 import yaml
 
 from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED
 from fastpose_mtn.data.synthetic.images import SyntheticSpec
 from fastpose_mtn.errors import InputError, did_you_mean
 
 FOLDER = Path(__file__).parent / "experiments"
-# Scenes by their seeds: below these train, below those choose, below the last ones test.
-FIRST_TO_CHOOSE, FIRST_TO_TEST, FIRST_ACCEPTANCE = 700_000, 800_000, 900_000
+# Scenes by their seeds: below these train, below those choose; from there on, below FIRST_ACCEPTANCE_SEED, they test.
+FIRST_TO_CHOOSE, FIRST_TO_TEST = 700_000, 800_000
 
 Settings = Mapping[str, Any]  # values by keys with dots
 _SHARED = {"config", "steps", "train", "test", "images", "choose_images"}
 _OF_EXPERIMENT = {"question", "paper", "figures", "arms"}
 _OF_ARM = {"against", "stages", "weights", "poses", "choose"}
+_OF_STAGE = {"share", "train"}
 NOTHING = "-"  # against nothing
 _NAME = re.compile(r"[\w.+=-]+")
 
@@ -204,7 +206,7 @@ def _arm(name: str, own: dict[str, Any], above: list[dict[str, Any]], place: str
         for key in _SHARED & part.keys():
             values[key] = {**values.get(key, {}), **part[key]} if key in ("train", "test") else part[key]
     values |= {key: own[key] for key in _OF_ARM & own.keys()}
-    values["stages"] = tuple(values.get("stages", ({"share": 1.0},)))
+    values["stages"] = _stages(values.get("stages", [{"share": 1.0}]), place)
     for missing in {"config", "steps", "images"} - values.keys():
         raise InputError(
             f"{place}: {missing}: expected in the table, the experiment or the arm, found in none"
@@ -223,8 +225,26 @@ def _arm(name: str, own: dict[str, Any], above: list[dict[str, Any]], place: str
             _check_seeds(address, 0, FIRST_TO_CHOOSE, f"{place}: DATASETS.TRAIN")
     if arm.choose_images:
         _check_seeds(arm.choose_images, FIRST_TO_CHOOSE, FIRST_TO_TEST, f"{place}: choose_images")
-    _check_seeds(arm.images, FIRST_TO_TEST, FIRST_ACCEPTANCE, f"{place}: images")
+    _check_seeds(arm.images, FIRST_TO_TEST, FIRST_ACCEPTANCE_SEED, f"{place}: images")
     return arm
+
+
+def _stages(own: object, place: str) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(own, list) or not own:
+        raise InputError(
+            f"{place}: stages: expected a list, [{{share: 0.7, train: {{...}}}}, ...], got {own!r}"
+        )
+    for number, stage in enumerate(own, 1):
+        where = f"{place}: stages: {number}"
+        _check(stage, _OF_STAGE, where)
+        share = stage.get("share")
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
+            raise InputError(
+                f"{where}: share: expected a number above 0, at most 1, of the steps, got {share!r}"
+            )
+        if not isinstance(stage.get("train", {}), dict):
+            raise InputError(f"{where}: train: expected a mapping, got {stage['train']!r}")
+    return tuple(own)
 
 
 def _check(own: object, known: set[str], place: str) -> None:

@@ -88,6 +88,20 @@ def experiment(table):
         (lambda t: experiment(t)["arms"].update(b={"against": "x"}), "T1: b: against: no arm is called 'x'"),
         (lambda t: experiment(t)["arms"].update(b={"test": {"TEST.X": 1}}), "T1: b: .*unknown configuration key TEST.X"),
         (lambda t: experiment(t)["arms"].update(b={"poses": "all"}), "T1: b: poses: expected truth, got 'all'"),
+        (lambda t: experiment(t)["arms"].update(b={"stages": {"share": 1}}), "T1: b: stages: expected a list, .*got {'share': 1}"),
+        (lambda t: experiment(t)["arms"].update(b={"stages": []}), r"T1: b: stages: expected a list, .*got \[\]"),
+        (
+            lambda t: experiment(t)["arms"].update(b={"stages": [{"share": 1}, {"shar": 1}]}),
+            "T1: b: stages: 2: unknown field shar; did you mean share?",
+        ),
+        (
+            lambda t: experiment(t)["arms"].update(b={"stages": [{"train": {}}]}),
+            "T1: b: stages: 1: share: expected a number above 0, at most 1, of the steps, got None",
+        ),
+        (
+            lambda t: experiment(t)["arms"].update(b={"stages": [{"share": 1, "train": ["SOLVER.EMA"]}]}),
+            r"T1: b: stages: 1: train: expected a mapping, got \['SOLVER.EMA'\]",
+        ),
         (lambda t: experiment(t).pop("figures"), "T1: expected arms and figures"),
         (lambda t: t.pop("steps"), "steps: expected in the table, the experiment or the arm, found in none"),
         (lambda t: t.pop("choose_images"), "T1: two-stages: choose: expected choose_images"),
