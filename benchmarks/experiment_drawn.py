@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,8 +15,9 @@ from experiment_figures import SeenImage
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.catalog import build_dataset
-from fastpose_mtn.data.coco.ground_truth import PERSON_CATEGORY_ID
+from fastpose_mtn.data.coco.writing import CocoJsonWriter
 from fastpose_mtn.data.dataset import PoseDataset
+from fastpose_mtn.data.json_fields import box_xywh
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.data.transforms.joints import convert_people
 from fastpose_mtn.skeletons import get_skeleton
@@ -53,39 +53,21 @@ def drawn_dataset(address: str, folder: Path) -> str:
 
 
 def _write(dataset: PoseDataset, folder: Path) -> None:
-    images, annotations = [], []
+    writer = CocoJsonWriter(folder, skeleton=dataset.skeleton)
     for index in range(len(dataset)):
         sample = dataset[index]
         name = f"{index:06d}.jpg"
         pixels = cv2.imencode(".jpg", cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR), _JPEG)[1]
         (folder / name).write_bytes(pixels.tobytes())
-        height, width = sample.image.shape[:2]
-        images.append({"id": index + 1, "file_name": name, "height": height, "width": width})
-        annotations += _people(sample, index + 1, len(annotations))
-    person = {"id": PERSON_CATEGORY_ID, "name": "person", "keypoints": list(dataset.skeleton.joints)}
-    labels = {"images": images, "annotations": annotations, "categories": [person]}
-    (folder / "annotations.json").write_text(json.dumps(labels))
-
-
-def _people(sample: LabelledImage, image_id: int, first: int) -> list[dict[str, object]]:
-    """COCO's records of an image's people."""
-    people = sample.targets
-    joints = people.keypoints.astype(np.float64)
-    joints[..., :2] = np.where(joints[..., 2:] > 0, joints[..., :2] - _COCO_OFFSET, 0.0)
-    corners = people.boxes.astype(np.float64)
-    boxes = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1)
-    return [
-        {
-            "id": first + number + 1,
-            "image_id": image_id,
-            "category_id": PERSON_CATEGORY_ID,
-            "bbox": boxes[number].tolist(),
-            "keypoints": joints[number].ravel().tolist(),
-            "num_keypoints": int((joints[number, :, 2] > 0).sum()),
-            "iscrowd": int(people.ignore[number]),
-        }
-        for number in range(len(people))
-    ]
+        image_id = writer.image(name)
+        assert image_id is not None
+        people = sample.targets
+        joints = people.keypoints.astype(np.float64)
+        joints[..., :2] = np.where(joints[..., 2:] > 0, joints[..., :2] - _COCO_OFFSET, 0.0)
+        for number in range(len(people)):
+            box, own = box_xywh(people.boxes[number]), joints[number].ravel().tolist()
+            writer.person(image_id, box, keypoints=own, crowd=bool(people.ignore[number]))
+    writer.write(folder / "annotations.json")
 
 
 def true_poses(address: str, cfg: CfgNode) -> list[SeenImage]:
