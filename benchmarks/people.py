@@ -34,8 +34,6 @@ from fastpose_mtn.errors import InputError, exit_on_error
 if TYPE_CHECKING:
     from peers import Peer
 
-OURS = "posedet-s without identities, OpenVINO"
-
 
 def settings(folder: Path, cells: int) -> dict[str, tuple[str, Callable[[tuple[int, int]], Peer]]]:
     """Each setting's name, whose Python it needs, and how it is built; exported networks are kept in ``folder``."""
@@ -47,7 +45,7 @@ def settings(folder: Path, cells: int) -> dict[str, tuple[str, Callable[[tuple[i
         "posedet-s, auto": ("this", lambda size: OneStage(True, cells, size)),
         "posedet-s, OpenVINO": ("this", lambda size: OneStageExported(True, cells, folder, size)),
         "posedet-s without identities, auto": ("this", lambda size: OneStage(False, cells, size)),
-        OURS: ("this", lambda size: OneStageExported(False, cells, folder, size)),
+        "posedet-s without identities, OpenVINO": ("this", lambda size: OneStageExported(False, cells, folder, size)),
         "people, auto": ("this", lambda size: peers.Ours(people, size, "cpu", True)),
         "people, OpenVINO": ("this", lambda size: peers.OursExported(people, "openvino", False, folder, size, "cpu", False)),
         "alphapose-s, auto": ("this", top_down),

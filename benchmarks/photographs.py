@@ -103,17 +103,13 @@ def boxes_of(name: str, truth: dict[str, Any], folder: Path) -> Boxes:
         find = build_pose_tracking(weights=name, precision="fp32").estimator.estimate
         found = {image["id"]: find([read_image(folder / image["file_name"])])[0] for image in truth["images"]}
         return {key: (people.boxes, people.scores) for key, people in found.items()}
-    xywh: dict[Any, list[list[float]]] = {image["id"]: [] for image in truth["images"]}
+    own: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in truth["images"]}
     for label in truth["annotations"]:
         if not label.get("iscrowd") and min(label["bbox"][2:]) > 0:
-            xywh[label["image_id"]].append(label["bbox"])
-    arrays = {key: np.array(boxes, np.float32).reshape(-1, 4) for key, boxes in xywh.items()}
+            own[label["image_id"]].append(label)
     return {
-        key: (
-            np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),
-            np.ones(len(boxes), np.float32),
-        )
-        for key, boxes in arrays.items()
+        key: (_xyxy(labels).numpy().astype(np.float32), np.ones(len(labels), np.float32))
+        for key, labels in own.items()
     }
 
 
