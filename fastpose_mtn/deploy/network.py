@@ -6,7 +6,6 @@ nobody at all included.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -20,9 +19,7 @@ from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.modeling.rpn import likely
 from fastpose_mtn.ops.boxes import decode_deltas, nonempty
 from fastpose_mtn.ops.roi import assign_levels
-from fastpose_mtn.runtime.absorb import float32_parts
-from fastpose_mtn.runtime.fuse import fuse
-from fastpose_mtn.runtime.precision import keep_float32
+from fastpose_mtn.runtime.inference import folded
 from fastpose_mtn.systems.mtn.network import MTN
 
 _NO_CANDIDATE = -1e6  # a logit below every real one
@@ -51,10 +48,7 @@ class PortableMTN(nn.Module):
                 "MODEL.ROI_KEYPOINT_HEAD.DECODER resize: it cannot be exported; choose "
                 "MODEL.ROI_KEYPOINT_HEAD.DECODER subpixel"
             )
-        own = copy.deepcopy(model).float().eval().requires_grad_(False)
-        cancelling = float32_parts(own.backbone.bottom_up, torch.bfloat16)  # the coarsest that runtimes use
-        self.model = fuse(own)
-        keep_float32(self.model.backbone.bottom_up, cancelling)
+        self.model = folded(model, torch.bfloat16)  # the coarsest that runtimes use
         upsample_by_convolutions(self.model)
         predictor = self.model.roi_heads.box_predictor
         for name in ("cls_score", "bbox_pred"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -10,9 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.estimators.exported import INPUT, MIN_SCORE, OUTPUTS
-from fastpose_mtn.runtime.absorb import float32_parts
-from fastpose_mtn.runtime.fuse import fuse
-from fastpose_mtn.runtime.precision import keep_float32
+from fastpose_mtn.runtime.inference import folded
 from fastpose_mtn.systems.posedet.network import PoseDet
 
 _NOBODY = -1.0  # a score below every real one
@@ -28,13 +25,9 @@ class PortablePoseDet(nn.Module):
 
     def __init__(self, network: PoseDet, *, min_score: bool = False) -> None:
         super().__init__()
-        own = copy.deepcopy(network).float().eval().requires_grad_(False)
-        bottom_up = own.backbone.bottom_up
-        cancelling = float32_parts(bottom_up, torch.bfloat16)  # the coarsest that runtimes use
-        self.network = fuse(own)
-        keep_float32(self.network.backbone.bottom_up, cancelling)
+        self.network = folded(network, torch.bfloat16)  # the coarsest that runtimes use
         self.inputs = (INPUT, MIN_SCORE) if min_score else (INPUT,)  # of ``forward``, in order
-        self._unit, self._least = own.backbone.size_divisibility, 2 * max(own.head.strides)
+        self._unit, self._least = network.backbone.size_divisibility, network.least_side
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def _whole_images(network: ExportedNetwork, images: list[np.ndarray]) -> list[Fe
 
 def _crops(network: ExportedNetwork, images: list[np.ndarray]) -> list[Feed]:
     """The crops of each image's people."""
-    locator = ExportedLocator(network.runtime, network.cfg)
+    locator = ExportedLocator(network)
     estimator = TopDownEstimator.from_config(network.cfg, locator, device="cpu")
     looks = (estimator.crops_of(image) for image in images)
     return [locator.inputs_of(crops, people_wh) for crops, people_wh in looks if len(crops)]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
 from fastpose_mtn.deploy.network import upsample_by_convolutions
 from fastpose_mtn.estimators.exported import CROPS, PEOPLE
-from fastpose_mtn.runtime.absorb import float32_parts
-from fastpose_mtn.runtime.fuse import fuse
-from fastpose_mtn.runtime.precision import keep_float32
+from fastpose_mtn.runtime.inference import folded
 from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
 
@@ -27,12 +23,7 @@ class PortableTopDown(nn.Module):
 
     def __init__(self, network: TopDownNetwork, *, flip_test: bool = False) -> None:
         super().__init__()
-        own = copy.deepcopy(network).float().eval().requires_grad_(False)
-        # in the coarsest precision that runtimes use
-        cancelling = [float32_parts(trunk, torch.bfloat16) for trunk in own.trunks]
-        self.network = fuse(own)
-        for trunk, names in zip(self.network.trunks, cancelling, strict=True):
-            keep_float32(trunk, names)
+        self.network = folded(network, torch.bfloat16)  # the coarsest that runtimes use
         upsample_by_convolutions(self.network)
         self._flip_test = flip_test
 

@@ -74,6 +74,11 @@ class ExportedNetwork(NamedTuple):
     runtime: Runtime
     cfg: CfgNode
 
+    @property
+    def embedding_dim(self) -> int | None:
+        """Numbers of an identity vector; None: the network describes nobody."""
+        return self.cfg.MODEL.ROI_REID_HEAD.EMBEDDING_DIM if self.cfg.MODEL.REID_ON else None
+
 
 def open_exported(
     path: str | Path, *, device: str = "auto", precision: str = "auto", options: Sequence[str] = ()
@@ -153,8 +158,7 @@ class ExportedEstimator(FrameEstimator):
         if device.startswith("cuda"):
             self.frames = replace(self.frames, bytes_per_pixel=0)
         self.skeleton = self.frames.skeleton
-        head = self.cfg.MODEL.ROI_REID_HEAD
-        self.embedding_dim: int | None = head.EMBEDDING_DIM if self.cfg.MODEL.REID_ON else None
+        self.embedding_dim = network.embedding_dim
 
     def inputs_of(self, image: np.ndarray, given: np.ndarray = _NOBODY, min_score: float = 0.0) -> Feed:
         """The network's inputs, those of these that it takes.
@@ -187,7 +191,7 @@ def _people(outputs: Sequence[np.ndarray]) -> PersonDetections:
         boxes=found["boxes"],
         # INT8's rounding can leave a probability a little outside
         scores=found["scores"].clip(0.0, 1.0),
-        keypoints=_confidences_clipped(found["keypoints"]),
+        keypoints=confidences_clipped(found["keypoints"]),
         embeddings=found.get("embeddings"),
     )
 
@@ -197,7 +201,8 @@ def open_runtime(path: Path, device: str = "auto", precision: str = "auto") -> R
     return _RUNTIMES[path.suffix.lower()](path, device, precision)
 
 
-def _confidences_clipped(keypoints: np.ndarray) -> np.ndarray:
+def confidences_clipped(keypoints: np.ndarray) -> np.ndarray:
+    """Keypoints (N, K, 3 or more) whose probabilities 8 bits' rounding can have left a little outside of [0, 1]."""
     return np.concatenate((keypoints[..., :2], keypoints[..., 2:].clip(0.0, 1.0)), axis=-1)
 
 

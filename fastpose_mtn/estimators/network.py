@@ -15,7 +15,7 @@ from torch import Tensor
 from fastpose_mtn.estimators.adapter import FrameAdapter, FrameEstimator
 from fastpose_mtn.modeling.image_network import PeopleNetwork
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
-from fastpose_mtn.runtime.inference import ExactLayers, at_its_fastest, converted_autocast
+from fastpose_mtn.runtime.inference import at_its_fastest, converted_autocast
 from fastpose_mtn.runtime.precision import resolve_device, resolve_precision
 from fastpose_mtn.runtime.streams import in_streams
 from fastpose_mtn.structures import PersonDetections
@@ -54,13 +54,7 @@ class NetworkEstimator(FrameEstimator, Generic[Network]):
         self.frames = frames or FrameAdapter(self.skeleton)
         if self.device.type != "cpu":
             self.frames = replace(self.frames, bytes_per_pixel=0)
-        self._model = at_its_fastest(
-            network,
-            device=self.device,
-            dtype=self.dtype,
-            trunks=lambda own: [own.get_submodule("backbone.bottom_up")],
-            exact=self._exact,
-        )
+        self._model = at_its_fastest(network, device=self.device, dtype=self.dtype)
         self._trunk = CudaGraphs(self._model.trunk) if self.device.type == "cuda" else self._model.trunk
 
     def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
@@ -83,15 +77,6 @@ class NetworkEstimator(FrameEstimator, Generic[Network]):
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()  # so that its way to the GPU holds nothing up
         return tensor.permute(2, 0, 1)
-
-    @staticmethod
-    @abstractmethod
-    def _exact(network: Network) -> ExactLayers:
-        """Layers of the fused network that say where people are, and how sure.
-
-        They are little work, and rounding their results to 8 bits would move small boxes, and change which of two boxes
-        suppresses the other.
-        """
 
     @abstractmethod
     def _people_of(

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fastpose_mtn.modeling.images import normalize_and_pad
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import TASKS, Batch, PersonDetections, PersonTargets
 
@@ -23,10 +24,15 @@ class ImageNetwork(nn.Module):
 
     Attributes:
         reverses_channels: whether the weights expect BGR.
+        exact_layers: names of layers, in the network whose normalisation is folded, that stay in float32 whatever it is
+            computed in. They say where people are, and how sure, and are little work: rounding their results to 8 bits
+            would move small boxes, and change which of two suppresses the other.
 
     Raises:
         ValueError: there is no such order.
     """
+
+    exact_layers: Sequence[str] = ()
 
     def __init__(
         self,
@@ -51,28 +57,44 @@ class ImageNetwork(nn.Module):
         """Where the network is."""
         return self.pixel_mean.device
 
+    @property
+    def trunks(self) -> Sequence[nn.Module]:
+        """Its extractors of features, see ``modeling.bottom_up``."""
+        return [self.get_submodule("backbone.bottom_up")]
+
 
 class PeopleNetwork(ImageNetwork, ABC):
     """A network that finds the people of whole images.
 
     Attributes:
+        backbone: images to features; its ``size_divisibility`` divides their sides.
         trunk: what is computed everywhere: the same steps for every preprocessed batch (B, 3, H, W) of a shape.
+        least_side: pixels that the sides of a batch have at least.
     """
 
+    backbone: Any
     trunk: Callable[[Tensor], Any]
+    least_side = 0
 
     @property
     @abstractmethod
     def embedding_dim(self) -> int | None:
         """Numbers of an identity vector; None: the network describes nobody."""
 
-    @abstractmethod
     def preprocess(self, images: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
-        """Normalises images and pads them, right and below, to one size.
+        """Normalises images and pads them, right and below, to one size that the backbone divides.
 
         Returns:
             The batch (B, 3, H, W) float32, and each image's own (height, width).
         """
+        return normalize_and_pad(
+            images,
+            mean=self.pixel_mean,
+            std=self.pixel_std,
+            reverse_channels=self.reverses_channels,
+            unit=self.backbone.size_divisibility,
+            least=self.least_side,
+        )
 
     def forward(
         self,
@@ -98,15 +120,15 @@ class PeopleNetwork(ImageNetwork, ABC):
                 )
             return self.losses(Batch(images, targets, [TASKS] * len(images) if tasks is None else tasks))
         with torch.no_grad():
-            return self._people_of(images)
+            return self._people_of(*self.preprocess(images))
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """See ``protocols.TrainableNetwork``."""
 
     @abstractmethod
-    def _people_of(self, images: Sequence[Tensor]) -> list[PersonDetections]:
-        """Each image's people, best first, NumPy."""
+    def _people_of(self, batch: Tensor, sizes_hw: Sequence[tuple[int, int]]) -> list[PersonDetections]:
+        """Each image's people, best first, NumPy, in a preprocessed batch."""
 
     def _check(self, batch: Batch) -> None:
         """Raises a ValueError where targets have another skeleton."""

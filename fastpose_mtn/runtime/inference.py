@@ -4,51 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import torch
-from torch import nn
 
+from fastpose_mtn.modeling.image_network import ImageNetwork
 from fastpose_mtn.runtime.absorb import float32_parts
 from fastpose_mtn.runtime.fuse import fuse
 from fastpose_mtn.runtime.memory import keep_freed_memory
 from fastpose_mtn.runtime.precision import convert_weights, keep_float32
 
-Network = TypeVar("Network", bound=nn.Module)
-# the layers of a fused network that stay in float32: modules with the names of their layers
-ExactLayers = Iterable[tuple[nn.Module, Iterable[str]]]
+Network = TypeVar("Network", bound=ImageNetwork)
 
 
-def at_its_fastest(
-    network: Network,
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-    trunks: Callable[[Network], Sequence[nn.Module]],
-    exact: Callable[[Network], ExactLayers],
-) -> Network:
-    """A copy without gradients, on a device.
-
-    Batch normalisation is folded into convolutions, and weights are kept in the precision that is used.
+def folded(network: Network, dtype: torch.dtype, *, activations: bool = False) -> Network:
+    """A copy in float32, without gradients, whose normalisation is folded into convolutions.
 
     Args:
         network: is left as it is, so that training may go on with it.
+        dtype: that it will be computed in; parts of ``trunks`` that rounding to it would change are kept in float32.
+        activations: see ``runtime.fuse.fuse``.
+    """
+    own = copy.deepcopy(network).float().eval().requires_grad_(False)
+    parts = [float32_parts(trunk, dtype) for trunk in own.trunks]
+    own = fuse(own, activations=activations)
+    if dtype != torch.float32:
+        for trunk, names in zip(own.trunks, parts, strict=True):
+            keep_float32(trunk, names)
+    return own
+
+
+def at_its_fastest(network: Network, *, device: torch.device, dtype: torch.dtype) -> Network:
+    """A copy without gradients, on a device, see ``folded``, its weights in the precision that is used.
+
+    Args:
+        network: is left as it is; its ``exact_layers`` stay in float32.
         device: where it runs.
         dtype: that it computes in.
-        trunks: its extractors of features, whose parts that rounding would change stay in float32.
-        exact: of the fused copy, what else stays so, whatever ``dtype`` is.
     """
     if device.type == "cpu":
         keep_freed_memory()
-    own = copy.deepcopy(network).eval().requires_grad_(False)
-    cancelling = [float32_parts(trunk, dtype) for trunk in trunks(own)]
-    own = fuse(own, activations=device.type == "cpu").to(device)
+    own = folded(network, dtype, activations=device.type == "cpu").to(device)
     if dtype != torch.float32:
-        for trunk, parts in zip(trunks(own), cancelling, strict=True):
-            keep_float32(trunk, parts)
-        for module, names in exact(own):
-            keep_float32(module, names)
+        keep_float32(own, own.exact_layers)
         convert_weights(own, dtype)
     return own
 

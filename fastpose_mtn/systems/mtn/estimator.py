@@ -11,7 +11,6 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.estimators.network import NetworkEstimator
 from fastpose_mtn.modeling.rpn import Candidates
-from fastpose_mtn.runtime.inference import ExactLayers
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.systems.mtn.network import MTN, build_model, to_detections
 
@@ -50,12 +49,6 @@ class MTNEstimator(NetworkEstimator[MTN]):
             model = load_network(cfg, build_model, source)
             device = cfg.MODEL.DEVICE if device is None else device
         return cls(model, frames=FrameAdapter.from_config(cfg), device=device, precision=precision)
-
-    @staticmethod
-    def _exact(network: MTN) -> ExactLayers:
-        head = network.proposal_generator.rpn_head
-        assert head.predictions is not None  # fused
-        return [(head, ["predictions"]), (network.roi_heads.box_predictor, ["cls_score", "bbox_pred"])]
 
     def _people_of(
         self,

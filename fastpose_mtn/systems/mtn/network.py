@@ -10,7 +10,6 @@ from torch import Tensor
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
 from fastpose_mtn.modeling.image_network import PeopleNetwork
-from fastpose_mtn.modeling.images import normalize_and_pad
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.modeling.rpn import RPN, Candidates
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
@@ -45,6 +44,11 @@ class MTN(PeopleNetwork):
         "loss_visibility": "keypoints",
         "loss_reid": "identities",
     }
+    exact_layers = (
+        "proposal_generator.rpn_head.predictions",
+        "roi_heads.box_predictor.cls_score",
+        "roi_heads.box_predictor.bbox_pred",
+    )
 
     def __init__(
         self,
@@ -72,9 +76,8 @@ class MTN(PeopleNetwork):
         """Numbers of an embedding; None: there is no identity head."""
         return None if self.roi_heads.reid_head is None else self.roi_heads.reid_head.embedding_dim
 
-    def _people_of(self, images: Sequence[Tensor]) -> list[PersonDetections]:
-        batch, sizes = self.preprocess(images)
-        return [one.best_first() for one in to_detections(self.find_people(batch, sizes))]
+    def _people_of(self, batch: Tensor, sizes_hw: Sequence[tuple[int, int]]) -> list[PersonDetections]:
+        return [one.best_first() for one in to_detections(self.find_people(batch, sizes_hw))]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Computes the weighted losses, by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.
@@ -114,20 +117,6 @@ class MTN(PeopleNetwork):
         """Computes pyramid levels and candidate boxes: the same steps for every batch (B, 3, H, W) of a shape."""
         features = self.backbone(batch)
         return features, self.proposal_generator.candidates(features)
-
-    def preprocess(self, images: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
-        """Normalises images and pads them, right and below, to one size that the backbone divides.
-
-        Returns:
-            The batch (B, 3, H, W) float32, and each image's own (height, width).
-        """
-        return normalize_and_pad(
-            images,
-            mean=self.pixel_mean,
-            std=self.pixel_std,
-            reverse_channels=self.reverses_channels,
-            unit=self.backbone.size_divisibility,
-        )
 
 
 def to_detections(people: People) -> list[PersonDetections]:

@@ -11,9 +11,8 @@ from fastpose_mtn.checkpoints.loading import load_network
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.estimators.network import NetworkEstimator
-from fastpose_mtn.runtime.inference import ExactLayers
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.systems.posedet.head import EXACT_LAYERS, Candidates
+from fastpose_mtn.systems.posedet.head import Candidates
 from fastpose_mtn.systems.posedet.network import PoseDet, build_posedet
 
 
@@ -48,11 +47,6 @@ class PoseDetEstimator(NetworkEstimator[PoseDet]):
         # all views' people go through the network's own suppression together (section 3.3)
         frames = replace(FrameAdapter.from_config(cfg), merge=network.suppression)
         return cls(network, frames=frames, device=device, precision=precision)
-
-    @staticmethod
-    def _exact(network: PoseDet) -> ExactLayers:
-        head = network.head
-        return [(head, [name for name in EXACT_LAYERS if getattr(head, name) is not None])]
 
     def _people_of(
         self, found: Candidates, sizes_hw: Sequence[tuple[int, int]], min_score: float

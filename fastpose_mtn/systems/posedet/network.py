@@ -9,12 +9,11 @@ from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.image_network import PeopleNetwork
-from fastpose_mtn.modeling.images import normalize_and_pad
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import Batch, PersonDetections
 from fastpose_mtn.systems.posedet.criterion import Criterion, LossSettings
-from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead
+from fastpose_mtn.systems.posedet.head import EXACT_LAYERS, Candidates, PoseDetHead
 from fastpose_mtn.systems.posedet.neck import HRFPN, FPN3To6, build_neck
 from fastpose_mtn.systems.posedet.selection import Selection, Suppression, joint_constants
 from fastpose_mtn.systems.posedet.start import ColdStart
@@ -67,15 +66,17 @@ class PoseDet(PeopleNetwork):
         self.backbone, self.head = backbone, head
         self.selection, self.suppression = selection, suppression
         self._criterion = criterion
+        self.exact_layers = [f"head.{name}" for name in EXACT_LAYERS if getattr(head, name) is not None]
+        # a group normalisation of a single cell has nothing to normalise over
+        self.least_side = 2 * max(head.strides)
 
     @property
     def embedding_dim(self) -> int | None:
         """Numbers of an identity vector; None: there is no identity branch."""
         return None if self.head.identity is None else self.head.identity.embedding_dim
 
-    def _people_of(self, images: Sequence[Tensor]) -> list[PersonDetections]:
-        batch, sizes = self.preprocess(images)
-        return self.find_people(self.trunk(batch), sizes)
+    def _people_of(self, batch: Tensor, sizes_hw: Sequence[tuple[int, int]]) -> list[PersonDetections]:
+        return self.find_people(self.trunk(batch), sizes_hw)
 
     def trunk(self, batch: Tensor) -> Candidates:
         """What is computed everywhere: the same steps for every batch (B, 3, H, W) of a shape."""
@@ -90,18 +91,6 @@ class PoseDet(PeopleNetwork):
         """
         chosen = self.selection(self.head, candidates, sizes_hw, min_score)
         return [self.suppression(people) for people in chosen]
-
-    def preprocess(self, images: Sequence[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
-        """Normalises images and pads them to one size; see ``normalize_and_pad``."""
-        return normalize_and_pad(
-            images,
-            mean=self.pixel_mean,
-            std=self.pixel_std,
-            reverse_channels=self.reverses_channels,
-            unit=self.backbone.size_divisibility,
-            # a group normalisation of a single cell has nothing to normalise over
-            least=2 * max(self.head.strides),
-        )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted losses by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.

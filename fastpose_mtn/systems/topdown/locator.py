@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -9,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastpose_mtn.config import CfgNode
-from fastpose_mtn.estimators.exported import CROPS, PEOPLE, Feed, Runtime
+from fastpose_mtn.estimators.exported import CROPS, PEOPLE, ExportedNetwork, Feed, confidences_clipped
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
 from fastpose_mtn.runtime.inference import at_its_fastest, converted_autocast
 from fastpose_mtn.runtime.precision import resolve_device, resolve_precision
@@ -92,27 +92,22 @@ class NetworkLocator:
             raise ValueError(
                 "MODEL.TOPDOWN.ENSEMBLE: maps of MODEL.TOPDOWN.LOSS integral have no mean; leave it empty"
             )
-        self._networks = [self._prepared(one) for one in (network, *others)]
+        self._networks = [
+            at_its_fastest(one, device=self.device, dtype=self.dtype) for one in (network, *others)
+        ]
+        own = self._networks[0]
         self._maps = [self._repeated(one.maps) for one in self._networks]
-        self._first = self._repeated(self._networks[0].maps_and_vectors)
+        self._described = None if own.reid is None else self._repeated(own.maps_and_vectors)
 
     def _repeated(self, function: Callable[[Tensor], R]) -> Callable[[Tensor], R]:
         return CudaGraphs(function, kept=8) if self.device.type == "cuda" else function
 
-    def _prepared(self, network: TopDownNetwork) -> TopDownNetwork:
-        """A copy, at its fastest."""
-        return at_its_fastest(
-            network,
-            device=self.device,
-            dtype=self.dtype,
-            trunks=lambda own: own.trunks,
-            exact=lambda own: [(own, network.exact_layers)],  # little work
-        )
-
     def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> Located:
         """See ``JointLocator``; on a CPU in parallel streams."""
         if self.device.type == "cpu":
-            joints, vectors = zip(*in_streams(self._rows(crops, people_wh), range(len(crops))), strict=True)
+            joints, vectors = zip(
+                *in_streams(functools.partial(self._rows, crops, people_wh), range(len(crops))), strict=True
+            )
             return Located(np.stack(joints), None if self.embedding_dim is None else np.stack(vectors))
         # numbers of crops are powers of two, so that the kernels of a few sizes can be launched at once
         spare = (1 << (len(crops) - 1).bit_length()) - len(crops)
@@ -121,53 +116,52 @@ class NetworkLocator:
         return Located(joints[: len(crops)], None if vectors is None else vectors[: len(crops)])
 
     def _rows(
-        self, crops: np.ndarray, people_wh: np.ndarray
-    ) -> Callable[[Sequence[int]], list[tuple[np.ndarray, np.ndarray | None]]]:
-        """Gives what there is to say of some of the people, one by one."""
-
-        def look(part: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray | None]]:
-            rows = slice(part[0], part[-1] + 1)
-            joints, vectors = self._look(crops[rows], people_wh[rows])
-            return list(zip(joints, [None] * len(joints) if vectors is None else vectors, strict=True))
-
-        return look
+        self, crops: np.ndarray, people_wh: np.ndarray, part: Sequence[int]
+    ) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """What there is to say of some of the people, one by one."""
+        rows = slice(part[0], part[-1] + 1)
+        joints, vectors = self._look(crops[rows], people_wh[rows])
+        return list(zip(joints, [None] * len(joints) if vectors is None else vectors, strict=True))
 
     def _look(self, crops: np.ndarray, people_wh: np.ndarray) -> Located:
         with torch.inference_mode(), converted_autocast(self.device, self.dtype):
             images = torch.from_numpy(crops).permute(0, 3, 1, 2)
             people = torch.from_numpy(people_wh).to(self.device)
-            first = self._networks[0].preprocess(images)
-            # a graph's results last until the next call
-            maps, vectors = (None if x is None else x.float().clone() for x in self._first(first))
-            assert maps is not None
-            sides = [self._mean(maps, images, mirrored=False)]
+            pixels = [network.preprocess(images) for network in self._networks]
+            vectors = None
+            if self._described is None:
+                first = self._maps[0](pixels[0])
+            else:
+                first, described = self._described(pixels[0])
+                assert described is not None
+                vectors = described.float().cpu().numpy()
+            sides = [self._mean(first, pixels)]
             if self._flip_test:
-                sides.append(self._mean(self._maps[0](first.flip(-1)).float(), images, mirrored=True))
-            joints = self._networks[0].joints(sides[0], people, *sides[1:]).cpu().numpy()
-            return Located(joints, None if vectors is None else vectors.cpu().numpy())
+                mirrored = [own.flip(-1) for own in pixels]
+                sides.append(self._mean(self._maps[0](mirrored[0]), mirrored))
+            joints = self._networks[0].joints(sides[0], people, *sides[1:])
+            return Located(joints.cpu().numpy(), vectors)
 
-    def _mean(self, first: Tensor, images: Tensor, *, mirrored: bool) -> Tensor:
-        """(N, K, h, w) float32: the first network's maps and the others' of images (N, 3, H, W), or of their mirror images."""
-        total = first
-        for network, maps in zip(self._networks[1:], self._maps[1:], strict=True):
-            pixels = network.preprocess(images)
-            total = total + maps(pixels.flip(-1) if mirrored else pixels).float()
-        return total / len(self._networks)
+    def _mean(self, first: Tensor, pixels: Sequence[Tensor]) -> Tensor:
+        """(N, K, h, w) float32: the mean of the first network's maps and of the others', of each one's crops."""
+        total = first.float().clone()  # a graph's results last until the next call
+        for own, maps in zip(pixels[1:], self._maps[1:], strict=True):
+            total = total + maps(own).float()
+        return total / len(pixels)
 
 
 class ExportedLocator:
     """A network from a file that ``python -m fastpose_mtn.export`` wrote; see ``JointLocator``.
 
     Args:
-        runtime: the file, opened.
-        cfg: that the file carries.
+        network: the file, opened.
     """
 
-    def __init__(self, runtime: Runtime, cfg: CfgNode) -> None:
-        self._run, self._inputs = runtime.run, runtime.inputs
+    def __init__(self, network: ExportedNetwork) -> None:
+        cfg = network.cfg
+        self._run, self._inputs = network.runtime.run, network.runtime.inputs
         self.skeleton = get_skeleton(cfg.MODEL.SKELETON)
-        head = cfg.MODEL.ROI_REID_HEAD
-        self.embedding_dim: int | None = head.EMBEDDING_DIM if cfg.MODEL.REID_ON else None
+        self.embedding_dim = network.embedding_dim
         height, width = cfg.MODEL.TOPDOWN.INPUT_SIZE
         self.size_hw = (height, width)
         mean = list(cfg.MODEL.PIXEL_MEAN)
@@ -182,6 +176,4 @@ class ExportedLocator:
     def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> Located:
         """See ``JointLocator``."""
         ((joints, *vectors),) = self._run([self.inputs_of(crops, people_wh)])
-        # 8 bits' rounding can leave a probability a little outside
-        joints = np.concatenate((joints[..., :2], joints[..., 2:].clip(0.0, 1.0)), axis=-1)
-        return Located(joints, vectors[0] if vectors else None)
+        return Located(confidences_clipped(joints), vectors[0] if vectors else None)

@@ -95,7 +95,6 @@ class TopDownNetwork(ImageNetwork):
         loss_tasks: see ``protocols.TrainableNetwork``.
         training_skeleton: what the joints of its targets are.
         reverses_channels: whether the weights expect BGR.
-        exact_layers: names of layers that stay in float32, as positions depend on them.
     """
 
     exact_layers: Sequence[str] = ("upsampler.output",)
@@ -132,11 +131,6 @@ class TopDownNetwork(ImageNetwork):
             self.loss_tasks = {**self.loss_tasks, "loss_reid": "identities"}
 
     @property
-    def trunk(self) -> nn.Module:
-        """The backbone's extractor of features, see ``modeling.bottom_up``."""
-        return self.backbone.get_submodule("bottom_up")
-
-    @property
     def embedding_dim(self) -> int | None:
         """Numbers of an identity vector; None: the network describes nobody."""
         return None if self.reid is None else self.reid.embedding_dim
@@ -145,8 +139,8 @@ class TopDownNetwork(ImageNetwork):
     def trunks(self) -> Sequence[nn.Module]:
         """The extractors of features of the pose network and, where it is a second one, of the identity branch."""
         if self.reid is None or self.reid.backbone is None:
-            return [self.trunk]
-        return [self.trunk, self.reid.backbone.get_submodule("bottom_up")]
+            return super().trunks
+        return [*super().trunks, self.reid.backbone.get_submodule("bottom_up")]
 
     @property
     def map_size_hw(self) -> tuple[int, int]:

@@ -141,7 +141,7 @@ class TopDownSystem:
         from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
         from fastpose_mtn.systems.topdown.locator import ExportedLocator
 
-        locator = ExportedLocator(network.runtime, network.cfg)
+        locator = ExportedLocator(network)
         return TopDownEstimator.from_config(network.cfg, locator, device=device)
 
     def _member(self, cfg: CfgNode, source: str) -> TopDownNetwork:
