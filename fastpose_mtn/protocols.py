@@ -121,6 +121,18 @@ class NamedFrameEstimator(Protocol):
         ...
 
 
+def estimate_frames(
+    estimator: PersonDetector | NamedFrameEstimator,
+    frames: Sequence[np.ndarray],
+    names: Sequence[FrameName],
+    min_score: float = 0.0,
+) -> list[PersonDetections]:
+    """The people of each frame, which whoever needs to is told the name of; arguments as of ``estimate_named``."""
+    if isinstance(estimator, NamedFrameEstimator):
+        return estimator.estimate_named(frames, names, min_score)
+    return estimator.estimate(frames, min_score)
+
+
 class Tracker(Protocol):
     """Maps one frame's people to people with identities over time.
 

@@ -179,6 +179,15 @@ class PersonDetections(_Arrays):
             embeddings=None if embedding_dim is None else np.zeros((0, embedding_dim), np.float32),
         )
 
+    @classmethod
+    def of_boxes(cls, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
+        """People of whom boxes (N, 4) and scores (N,) are known alone, in memory that can be written to, as PyTorch wants."""
+        return cls(
+            boxes=np.require(boxes_xyxy, np.float32, "W"),
+            scores=np.require(scores, np.float32, "W"),
+            keypoints=np.zeros((len(boxes_xyxy), 0, 3), np.float32),
+        )
+
     def best_first(self) -> PersonDetections:
         """The same people (NumPy), by falling score; those of equal scores keep their order."""
         return self[np.argsort(-self.scores, kind="stable")]

@@ -96,7 +96,7 @@ def _build_detector(source: str, device: str) -> Detector:
     cfg = get_cfg()
     cfg.MODEL.META_ARCHITECTURE = "TopDownPose"  # whose detector it is
     cfg.MODEL.TOPDOWN.DETECTOR.WEIGHTS = source
-    detector = build_detector(cfg, device=device, precision="auto")
+    detector = build_detector(cfg, device=device, precision="auto", describes=False)
     if detector is None:
         raise InputError("--detector: expected weights or a file of boxes, got nothing")
     return detector
@@ -108,21 +108,19 @@ def _found(
     """Each image's labelled people, and whom the detector finds in it."""
     from tqdm import tqdm
 
-    from fastpose_mtn.protocols import NamedFrameEstimator
+    from fastpose_mtn.protocols import estimate_frames
+    from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
 
     for first in tqdm(range(0, len(dataset), batch_size), unit="batch", disable=None):
         images: list[np.ndarray] = []
         names: list[FrameName] = []
         targets: list[PersonTargets] = []
         for index in range(first, min(first + batch_size, len(dataset))):
-            image, name, labels = _image(dataset, index, pixels=not isinstance(detector, NamedFrameEstimator))
+            image, name, labels = _image(dataset, index, pixels=not isinstance(detector, BoxesFromFile))
             images.append(image)
             names.append(name)
             targets.append(labels)
-        if isinstance(detector, NamedFrameEstimator):
-            found = detector.estimate_named(images, names, min_score)
-        else:
-            found = detector.estimate(images, min_score)
+        found = estimate_frames(detector, images, names, min_score)
         yield from zip(targets, found, strict=True)
 
 

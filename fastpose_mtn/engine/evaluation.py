@@ -29,10 +29,10 @@ from fastpose_mtn.files import write_text
 from fastpose_mtn.protocols import (
     FrameName,
     GivenPersonEstimator,
-    NamedFrameEstimator,
     PersonDescriber,
     PoseEstimator,
     Tracker,
+    estimate_frames,
 )
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections
@@ -138,11 +138,8 @@ def find_people(
 
 def _find(estimator: PoseEstimator, images: Sequence[LabelledImage]) -> list[PersonDetections]:
     """The people of each image."""
-    pixels = [image.image for image in images]
-    if not isinstance(estimator, NamedFrameEstimator):
-        return estimator.estimate(pixels)
     names = [FrameName(image.image_id, image.image_id, Path(image.file_name).name) for image in images]
-    return estimator.estimate_named(pixels, names)
+    return estimate_frames(estimator, [image.image for image in images], names)
 
 
 def _locate(estimator: PoseEstimator, images: Sequence[LabelledImage]) -> list[PersonDetections]:

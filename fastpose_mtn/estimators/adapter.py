@@ -103,16 +103,11 @@ class FrameAdapter:
             ValueError: the frame is not an image, or boxes and scores are not such.
         """
         check_frames([frame])
-        boxes = np.require(boxes_xyxy, np.float32, "W")  # PyTorch warns of memory that cannot be written to
-        given = PersonDetections(
-            boxes=boxes,
-            scores=np.require(scores, np.float32, "W"),
-            keypoints=np.zeros((len(boxes), 0, 3), np.float32),
-        )
+        given = PersonDetections.of_boxes(boxes_xyxy, scores)
         image = view_image(frame, self.views[0]._replace(mirrored=False))
         self._batches([image])
         scale = image_to_frame_scale(image.shape[:2], frame.shape[:2])
-        located = locate(image, boxes / np.tile(scale, 2), given.scores)
+        located = locate(image, given.boxes / np.tile(scale, 2), given.scores)
         keypoints = located.keypoints.copy()
         keypoints[..., :2] *= scale
         return replace(given, scores=located.scores, keypoints=keypoints, embeddings=located.embeddings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from fastpose_mtn.available_memory import ALWAYS_FITS, available_bytes, check_memory
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.protocols import FrameName, NamedFrameEstimator, PoseEstimator, Tracker
+from fastpose_mtn.protocols import FrameName, PoseEstimator, Tracker, estimate_frames
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.video.background import Producer
 from fastpose_mtn.video.frame import Frame
@@ -186,17 +186,9 @@ def _estimate(
         images = [frame.image for frame in batch if frame.image is not None]
         names = [FrameName(f.index, f.number, f.file_name) for f in batch if f.image is not None]
         with times.measure("network"):
-            found = iter(_people(estimator, images, names, min_score) if images else [])
+            found = iter(estimate_frames(estimator, images, names, min_score) if images else [])
         for frame in batch:
             yield frame, nobody if frame.image is None else next(found)
-
-
-def _people(
-    estimator: PoseEstimator, images: Sequence[np.ndarray], names: Sequence[FrameName], min_score: float
-) -> list[PersonDetections]:
-    if isinstance(estimator, NamedFrameEstimator):
-        return estimator.estimate_named(images, names, min_score)
-    return estimator.estimate(images, min_score)
 
 
 def _nobody(estimator: PoseEstimator) -> PersonDetections:

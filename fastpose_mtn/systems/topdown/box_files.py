@@ -183,7 +183,5 @@ def _detections(rows: Mapping[str, list[list[float]]]) -> dict[str, PersonDetect
     found = {}
     for name, own in rows.items():
         table = np.array(own, np.float32)
-        found[name] = PersonDetections(
-            boxes=table[:, :4], scores=table[:, 4], keypoints=np.zeros((len(table), 0, 3), np.float32)
-        )
+        found[name] = PersonDetections.of_boxes(table[:, :4], table[:, 4])
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.estimators.exported import ExportedEstimator
 from fastpose_mtn.ops.box_fusion import merge_boxes
-from fastpose_mtn.protocols import FrameName, NamedFrameEstimator, PersonDescriber, PoseEstimator
+from fastpose_mtn.protocols import FrameName, PersonDescriber, PoseEstimator, estimate_frames
 from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.systems.topdown.box_files import SUFFIXES, BoxesFromFile
@@ -68,10 +69,7 @@ class DetectorEnsemble:
     ) -> list[PersonDetections]:
         """``estimate``, of frames that are known by their names."""
         found = [
-            detector.estimate_named(frames, names, min_score / scale)
-            if isinstance(detector, NamedFrameEstimator)
-            else detector.estimate(frames, min_score / scale)
-            for detector, scale in self._scaled()
+            estimate_frames(detector, frames, names, min_score / scale) for detector, scale in self._scaled()
         ]
         return self._merged(frames, found)
 
@@ -99,21 +97,16 @@ class DetectorEnsemble:
             ]
             kept = merge_boxes(boxes, scores, threshold=self._threshold)
             best = np.concatenate(boxes)[kept].astype(np.float32)
-            people.append(
-                PersonDetections(
-                    boxes=best,
-                    scores=np.concatenate(scores)[kept].astype(np.float32),
-                    keypoints=np.zeros((len(kept), 0, 3), np.float32),
-                    embeddings=None if self._describer is None else self.describe(frame, best),
-                )
-            )
+            merged = PersonDetections.of_boxes(best, np.concatenate(scores)[kept])
+            vectors = None if self._describer is None else self.describe(frame, best)
+            people.append(replace(merged, embeddings=vectors))
         return people
 
 
 Detector = PoseEstimator | BoxesFromFile | DetectorEnsemble
 
 
-def build_detector(cfg: CfgNode, *, device: str, precision: str) -> Detector | None:
+def build_detector(cfg: CfgNode, *, device: str, precision: str, describes: bool = True) -> Detector | None:
     """Who finds the people, as ``MODEL.TOPDOWN.DETECTOR`` says; None: nobody, boxes are always given.
 
     Joints of detectors are not looked at. People found twice are left to the top-down network, which sees their joints
@@ -123,6 +116,7 @@ def build_detector(cfg: CfgNode, *, device: str, precision: str) -> Detector | N
         cfg: of the top-down network.
         device: auto, cpu, cuda or cuda:N.
         precision: auto, fp32, bf16 or fp16.
+        describes: its identity vectors are wanted, where it has any.
 
     Raises:
         ValueError: the weights cannot be read or used, or are a top-down network's.
@@ -134,14 +128,16 @@ def build_detector(cfg: CfgNode, *, device: str, precision: str) -> Detector | N
         )
     if not c.WEIGHTS:
         return None
-    detectors = [_build_one(cfg, source, device, precision) for source in (c.WEIGHTS, *c.OTHERS)]
+    detectors = [_build_one(cfg, source, device, precision, describes) for source in (c.WEIGHTS, *c.OTHERS)]
     scales = [float(scale) for scale in c.SCORE_SCALES] or [1.0] * len(detectors)
     if len(detectors) == 1 and scales == [1.0]:
         return detectors[0]
     return DetectorEnsemble(detectors, scales=scales, threshold=c.NMS)
 
 
-def _build_one(cfg: CfgNode, source: str, device: str, precision: str) -> PoseEstimator | BoxesFromFile:
+def _build_one(
+    cfg: CfgNode, source: str, device: str, precision: str, describes: bool
+) -> PoseEstimator | BoxesFromFile:
     """One detector of ``MODEL.TOPDOWN.DETECTOR.WEIGHTS`` and ``OTHERS``."""
     if Path(source).suffix in SUFFIXES:
         return BoxesFromFile(Path(source))
@@ -160,6 +156,7 @@ def _build_one(cfg: CfgNode, source: str, device: str, precision: str) -> PoseEs
         )
     own.MODEL.DEVICE = device
     own.MODEL.KEYPOINT_ON = False  # boxes and their own scores are wanted
+    own.MODEL.REID_ON = own.MODEL.REID_ON and describes
     own.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0
     own.MODEL.TIMM.PRETRAINED = False
     system = SYSTEMS.get(own.MODEL.META_ARCHITECTURE)

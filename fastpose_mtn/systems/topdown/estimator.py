@@ -14,7 +14,7 @@ from fastpose_mtn.estimators.frames import check_frames
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
 from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, warp_person
 from fastpose_mtn.ops.pose_nms import PoseNMS
-from fastpose_mtn.protocols import FrameName, NamedFrameEstimator, PersonDescriber
+from fastpose_mtn.protocols import FrameName, PersonDescriber, estimate_frames
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.systems.topdown.detectors import Detector, build_detector
 from fastpose_mtn.systems.topdown.locator import JointLocator, Located
@@ -87,7 +87,7 @@ class TopDownEstimator:
         c = cfg.MODEL.TOPDOWN
         return cls(
             locator,
-            build_detector(cfg, device=device, precision=precision),
+            build_detector(cfg, device=device, precision=precision, describes=locator.embedding_dim is None),
             padding=c.PADDING,
             pose_batch=c.POSE_BATCH,
             score=c.SCORE,
@@ -126,10 +126,8 @@ class TopDownEstimator:
             InputError: there is no detector, or its file is of other frames.
         """
         check_frames(frames)
-        detector, least = self._finds_people(), max(self._min_box_score, min_score)
-        if isinstance(detector, NamedFrameEstimator):
-            return self._report(frames, detector.estimate_named(frames, names, least), least)
-        return self._report(frames, detector.estimate(frames, least), least)
+        least = max(self._min_box_score, min_score)
+        return self._report(frames, estimate_frames(self._finds_people(), frames, names, least), least)
 
     def _finds_people(self) -> Detector:
         if self.detector is None:
@@ -153,7 +151,7 @@ class TopDownEstimator:
             ValueError: the frame is not an image, or boxes and scores are not such.
         """
         check_frames([frame])
-        return self._locate([frame], [_given(boxes_xyxy, scores)])[0]
+        return self._locate([frame], [PersonDetections.of_boxes(boxes_xyxy, scores)])[0]
 
     def describe(self, frame: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
         """Identity vectors (N, E), as ``embedding_dim`` says whose, of the people in given boxes (N, 4).
@@ -167,7 +165,7 @@ class TopDownEstimator:
         """
         if self._locator.embedding_dim is not None:
             check_frames([frame])
-            given = _given(boxes_xyxy, np.ones(len(boxes_xyxy)))
+            given = PersonDetections.of_boxes(boxes_xyxy, np.ones(len(boxes_xyxy)))
             (located,) = self._locate([frame], [given])
             assert located.embeddings is not None
             return located.embeddings
@@ -290,12 +288,3 @@ class TopDownEstimator:
             return (confidence.mean(axis=1) + 0.5) / 1.5
         seen = confidence > _SEEN
         return np.where(seen, confidence, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1).astype(np.float32)
-
-
-def _given(boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
-    """People of given boxes (N, 4) and scores (N,), without joints."""
-    return PersonDetections(
-        boxes=np.require(boxes_xyxy, np.float32),
-        scores=np.require(scores, np.float32),
-        keypoints=np.zeros((len(boxes_xyxy), 0, 3), np.float32),
-    )

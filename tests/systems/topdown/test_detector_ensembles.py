@@ -85,3 +85,11 @@ def test_the_configuration_names_them(tmp_path):
     ):  # fmt: skip
         with pytest.raises(ValueError, match=text):
             build(*options)
+
+
+def test_who_has_identities_of_its_own_asks_the_detector_for_none():
+    cfg = topdown_config("MODEL.TOPDOWN.DETECTOR.WEIGHTS", "people")
+    plain = build_detector(cfg, device="cpu", precision="fp32", describes=False)
+    assert plain.embedding_dim is None
+    (found,) = plain.estimate([FRAME])
+    assert found.embeddings is None
