@@ -130,9 +130,9 @@ class MSPNNetwork(TopDownNetwork):
         return cast(MultiStageHead, self.upsampler)
 
     @property
-    def trunk(self) -> nn.Module:
+    def trunks(self) -> Sequence[nn.Module]:
         """The stem."""
-        return self.backbone.get_submodule("top")
+        return [self.backbone.get_submodule("top")]
 
     def person_losses(self, crops: Tensor, people: LabelledPeople) -> dict[str, Tensor]:
         """``loss_keypoint`` of the stages' finest scales, ``loss_coarse`` of the others, each the stages' sum."""
