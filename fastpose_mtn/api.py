@@ -11,9 +11,10 @@ from pathlib import Path
 
 from fastpose_mtn.arguments import key_values, number, path_argument, shown, whole_number
 from fastpose_mtn.build import PRECISIONS, PoseTracking, build_pose_tracking
-from fastpose_mtn.checkpoints.loading import PACKAGED
+from fastpose_mtn.checkpoints.loading import DEFAULT_WEIGHTS, PACKAGED
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.config.files import find_config
+from fastpose_mtn.config.overrides import asked_weights
 from fastpose_mtn.data.image_values import (
     ImageValue,
     as_image,
@@ -70,7 +71,8 @@ class FastPose:
 
         Args:
             weights: ``"people"``, ``"alphapose-s"`` or ``"drawn"``, the networks that come with the package; a file,
-                exported networks (.onnx, .xml) too; or ``"torchvision://NAME"``.
+                exported networks (.onnx, .xml) too; or ``"torchvision://NAME"``. The default gives way to the options'
+                ``MODEL.WEIGHTS``.
             config_file: YAML; None: the configuration that the weights carry.
             device: auto, cpu, cuda or cuda:N.
             precision: auto, fp32, bf16 or fp16.
@@ -89,7 +91,10 @@ class FastPose:
         finder = None if detector is None else path_argument("detector", detector)
         if precision not in PRECISIONS:
             raise InputError(f"precision: choose from {', '.join(PRECISIONS)}, got {precision!r}")
-        keys = key_values("options", options)
+        asked, keys = asked_weights(
+            None if source == DEFAULT_WEIGHTS else source, key_values("options", options)
+        )
+        source = asked or DEFAULT_WEIGHTS
         pose = cls(
             build_pose_tracking(
                 weights=source,

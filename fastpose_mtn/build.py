@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.config.overrides import asked_weights, taken_out
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.hosts import import_detectron2_extension
@@ -112,7 +113,8 @@ def build_pose_tracking(
 
     Args:
         weights: a file, ``"people"``, ``"alphapose-s"``, ``"drawn"`` or ``"torchvision://NAME"``; a network from
-            ``fastpose_mtn.export`` (.onnx, .xml); None: the configuration's ``MODEL.WEIGHTS``, and without a configuration ``people``.
+            ``fastpose_mtn.export`` (.onnx, .xml); None: ``MODEL.WEIGHTS`` of the options, else of ``config_file``, and without
+            one ``people``.
         config_file: YAML; None: the configuration that the weights carry.
         device: auto, cpu, cuda or cuda:N.
         precision: one of ``PRECISIONS``.
@@ -130,6 +132,7 @@ def build_pose_tracking(
     if precision not in PRECISIONS:
         raise InputError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
 
+    weights, options = asked_weights(weights, options)
     options = [*options, *_size_options(image_size, options)]
     device, options = _asked_device(device, options)
     if detector is not None:
@@ -211,17 +214,8 @@ def _track_exported(
 
 def _asked_device(device: str, options: Sequence[str]) -> tuple[str, list[str]]:
     """The device, ``MODEL.DEVICE`` of the options where ``device`` leaves it open, and the options without it."""
-    keys = options[::2]
-    if "MODEL.DEVICE" not in keys:
-        return device, list(options)
-    last = 2 * (len(keys) - 1 - list(reversed(keys)).index("MODEL.DEVICE")) + 1
-    rest = [
-        word
-        for key, *value in zip(keys, options[1::2], strict=True)
-        if key != "MODEL.DEVICE"
-        for word in (key, *value)
-    ]
-    return options[last] if device == "auto" else device, rest
+    overriding, rest = taken_out(options, "MODEL.DEVICE")
+    return overriding if overriding and device == "auto" else device, rest
 
 
 _SMALLEST_SIZE = 32  # pixels, below which networks see nothing

@@ -1,5 +1,6 @@
 """The real network, small and untrained, put together as the command line and the API do it."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from rectangles import moving, write_video
 from fastpose_mtn import build
 from fastpose_mtn.api import FastPose
 from fastpose_mtn.checkpoints.loading import inference_config, save_weights
+from fastpose_mtn.commands.export import parse as parse_export
+from fastpose_mtn.commands.export import run as run_export
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.systems.mtn.estimator import MTNEstimator
@@ -138,3 +141,40 @@ def test_the_device_may_be_a_key_too(weights):
         build.build_pose_tracking(weights=str(weights), options=options)
     tracking = build.build_pose_tracking(weights=str(weights), device="cpu", options=options)
     assert (tracking.cfg.MODEL.DEVICE, tracking.min_score) == ("cpu", 0.1)
+
+
+def test_weights_named_by_an_override_bring_their_configuration_too(weights):
+    options = ["TRACKER.MIN_SCORE", "0.1", "MODEL.WEIGHTS", str(weights)]
+    built = build.build_pose_tracking(device="cpu", options=options)
+    assert ("resnet18", str(weights)) == (built.cfg.MODEL.TIMM.NAME, built.cfg.MODEL.WEIGHTS)
+    assert built.min_score == 0.1
+    assert build.build_pose_tracking(weights=str(weights), device="cpu", options=options).cfg == built.cfg
+    pose = FastPose.from_pretrained(device="cpu", options=options)
+    assert pickle.loads(pickle.dumps(pose)).cfg == pose.cfg == built.cfg
+
+
+def test_weights_that_are_named_twice_and_differ_are_told(weights):
+    told = (
+        r"the weights are drawn by name and MODEL\.WEIGHTS .*small\.safetensors among the overrides; give one"
+    )
+    options = ["MODEL.WEIGHTS", str(weights)]
+    with pytest.raises(ValueError, match=told):
+        build.build_pose_tracking(weights="drawn", options=options)
+    with pytest.raises(ValueError, match=told):
+        FastPose.from_pretrained("drawn", options=options)
+    with pytest.raises(ValueError, match=told):
+        run_export(parse_export(["--weights", "drawn", "--format", "onnx", *options]))
+
+
+def test_exported_networks_may_be_named_by_an_override(tmp_path):
+    """It is looked for where exported networks are, not among weights."""
+    with pytest.raises(ValueError, match=r"absent\.onnx"):
+        build.build_pose_tracking(options=["MODEL.WEIGHTS", str(tmp_path / "absent.onnx")])
+
+
+def test_an_export_of_weights_named_by_an_override_is_called_after_them(weights, monkeypatch):
+    seen = []
+    monkeypatch.setattr("fastpose_mtn.deploy.formats.write", lambda *given, **_: seen.append(given) or [])
+    run_export(parse_export(["--format", "onnx", "MODEL.WEIGHTS", str(weights)]))
+    _, target, _, cfg = seen[0]
+    assert (target.name, cfg.MODEL.TIMM.NAME) == ("small.onnx", "resnet18")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fastpose_mtn.command_line import ArgumentParser
+from fastpose_mtn.config.overrides import asked_weights
 from fastpose_mtn.deploy import ENDINGS
 from fastpose_mtn.errors import InputError, exit_on_error
 
@@ -26,7 +27,6 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     add("--format", required=True, choices=list(ENDINGS))
     add(
         "--weights",
-        default="people",
         metavar="FILE",
         help="a file, people, alphapose-s, drawn or torchvision://NAME (default: people)",
     )
@@ -54,7 +54,9 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
 
 def run(args: Namespace) -> list[Path]:
     """Exports what the command line asks for; returns the files written."""
-    target = Path(args.output or f"{Path(args.weights).stem}{ENDINGS[args.format]}")
+    weights, options = asked_weights(args.weights, args.options)
+    weights = weights or "people"
+    target = Path(args.output or f"{Path(weights).stem}{ENDINGS[args.format]}")
     if target.suffix != ENDINGS[args.format]:
         raise InputError(f"--output {target}: expected a name that ends in {ENDINGS[args.format]}")
 
@@ -62,10 +64,10 @@ def run(args: Namespace) -> list[Path]:
     from fastpose_mtn.checkpoints.loading import inference_config, load_weights, portable_config
     from fastpose_mtn.deploy.formats import write
 
-    cfg = inference_config(args.weights, args.config_file)
-    cfg.merge_from_list(list(args.options))
+    cfg = inference_config(weights, args.config_file)
+    cfg.merge_from_list(options)
     model = build_network(portable_config(cfg))
-    load_weights(model, args.weights)
+    load_weights(model, weights)
     files = write(args.format, target, model, cfg, given_boxes=args.given_boxes)
     if args.int8:
         from fastpose_mtn.deploy.quantize import quantize
