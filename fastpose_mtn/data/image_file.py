@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from fastpose_mtn.available_memory import check_memory
+from fastpose_mtn.data.heif import HEIF_REMEDY, HEIF_SUFFIXES, heif_is_read, is_heif, teach_pillow
 from fastpose_mtn.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ IMAGE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".png", ".apng", ".bmp", ".webp", ".gif", ".avif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm",
     ".jp2",
 ))  # fmt: skip
-UNREAD_SUFFIXES = frozenset(
-    (".heic", ".heif", ".hif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".psd")
-)
+UNREAD_SUFFIXES = frozenset((".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".psd"))
 _EXIF_ORIENTATION = 0x0112
 _PIL_LIMIT = threading.Lock()  # PIL keeps its own limit in a global
 _MOST_PIXELS = int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", 1 << 30))
@@ -35,12 +34,20 @@ _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 
 def is_image(path: Path) -> bool:
     """Whether the file's name is an image's; hidden files are not looked at."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    return _is_named(path, IMAGE_SUFFIXES, heif=True)
 
 
 def is_unread(path: Path) -> bool:
     """Whether the file's name is that of a photograph in a format that is not read."""
-    return path.suffix.lower() in UNREAD_SUFFIXES and not path.name.startswith(".")
+    return _is_named(path, UNREAD_SUFFIXES, heif=False)
+
+
+def _is_named(path: Path, suffixes: frozenset[str], *, heif: bool) -> bool:
+    """``heif``: whether HEIC is among them where it is read, or where it is not."""
+    if path.name.startswith("."):
+        return False
+    suffix = path.suffix.lower()
+    return suffix in suffixes or (suffix in HEIF_SUFFIXES and heif_is_read() == heif)
 
 
 def is_webp(head: bytes) -> bool:
@@ -108,6 +115,8 @@ def read_image(path: Path) -> np.ndarray:
             f"{path}: expected a whole image, got one that is cut short at {len(content)} bytes; copy or save it again"
         )
     _check_fits(path, content)
+    if is_heif(content[:256]):
+        return _read_heif(path, content)
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
     except MemoryError as error:
@@ -121,6 +130,18 @@ def read_image(path: Path) -> np.ndarray:
     return image
 
 
+def _read_heif(path: Path, content: bytes) -> np.ndarray:
+    if not teach_pillow():
+        raise InputError(f"{path}: a photograph in HEIC; {HEIF_REMEDY}")
+    try:
+        with opened(io.BytesIO(content)) as image:
+            return np.array(image.convert("RGB"))
+    except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as error:
+        raise InputError(
+            f"{path}: expected a photograph in HEIC that can be decoded: {error}; save it again"
+        ) from error
+
+
 def image_size_wh(path: Path) -> tuple[int, int]:
     """Width and height of what ``read_image`` would give, from the file's header alone.
 
@@ -130,9 +151,14 @@ def image_size_wh(path: Path) -> tuple[int, int]:
     from PIL import UnidentifiedImageError
 
     try:
+        with path.open("rb") as file:
+            if is_heif(file.read(256)) and not teach_pillow():
+                raise InputError(f"{path}: a photograph in HEIC; {HEIF_REMEDY}")
         with opened(path) as image:
             width, height = image.size
             turned = _orientation(image) in (5, 6, 7, 8)
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: expected an image, got something else") from error
     except (OSError, ValueError) as error:
@@ -172,6 +198,8 @@ def _check_fits(path: Path, content: bytes) -> None:
     decoder's to judge.
     """
     try:
+        if is_heif(content[:256]):
+            teach_pillow()
         with opened(io.BytesIO(content)) as image:
             width, height = image.size
     except (OSError, ValueError, SyntaxError):

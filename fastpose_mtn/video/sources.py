@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from fastpose_mtn.data.heif import HEIF_REMEDY, HEIF_SUFFIXES
 from fastpose_mtn.data.image_file import is_animated, is_image, is_tiff, is_unread, is_webp, read_image
 from fastpose_mtn.data.image_values import ImageValue, as_image
 from fastpose_mtn.errors import InputError, did_you_mean_file
@@ -178,18 +179,18 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
     if not path.is_dir():
         return [value]
     images, videos, unread = _contents(path)
+    heif = any(file.suffix.lower() in HEIF_SUFFIXES for file in unread)
+    remedy = HEIF_REMEDY.replace(" it ", " them ") if heif else "convert them to JPEG"
     if not images and not videos:
         kinds = ", ".join(sorted({f.suffix for f in unread}))
         raise InputError(
-            f"{value}: {_count(unread, 'photograph')} of kinds that are not read ({kinds}); convert them to JPEG"
+            f"{value}: {_count(unread, 'photograph')} of kinds that are not read ({kinds}); {remedy}"
             if unread
             else f"{value}: a folder without images and videos; give one that holds files such as .jpg, .png or .mp4"
             f"{_folder_below(path)}"
         )
     if unread:
-        report(
-            f"{value}: {_count(unread, 'photograph')} passed over, first {unread[0].name}; convert them to JPEG"
-        )
+        report(f"{value}: {_count(unread, 'photograph')} passed over, first {unread[0].name}; {remedy}")
     if not videos:
         return [value]
     if len(images) > 2 * len(videos) and not image_order([file.name for file in images]).independent:

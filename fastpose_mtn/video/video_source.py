@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 
+from fastpose_mtn.data.heif import HEIF_REMEDY
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.clock import FrameClock, PacketClock, nominal_rate
 from fastpose_mtn.video.frame import Frame
@@ -57,8 +58,8 @@ class VideoSource(Source):
         if is_a_tile(track, self._container.streams.video):
             self._container.close()
             raise InputError(
-                f"{self._shown}: a photograph in tiles, as phones write HEIC, of which one alone would be read; convert "
-                "it to JPEG"
+                f"{self._shown}: a photograph in tiles, as phones write HEIC, of which one alone would be read; "
+                f"{HEIF_REMEDY}"
             )
         self._track = track
         track.thread_type = "AUTO"

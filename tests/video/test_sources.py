@@ -118,17 +118,23 @@ def test_a_folder_of_folders_and_a_link_that_leads_nowhere_are_told(tmp_path):
         find_inputs(str(tmp_path / "clip.mp4"))
 
 
-def test_photographs_that_are_not_read_are_told(tmp_path):
+def test_photographs_that_are_not_read_are_told(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # not installed
     for name in ("IMG_1.HEIC", "IMG_2.HEIC"):
         (tmp_path / name).write_bytes(b"0" * 64)
     with pytest.raises(
-        InputError, match=r"2 photographs of kinds that are not read \(\.HEIC\); convert them to JPEG"
+        InputError,
+        match=r"2 photographs of kinds that are not read \(\.HEIC\); pip install pillow-heif, which reads HEIC, or convert them",
     ):
         find_inputs(str(tmp_path))
     cv2.imwrite(str(tmp_path / "IMG_3.jpg"), np.zeros((8, 12, 3), np.uint8))
     told = []
     assert find_inputs(str(tmp_path), told.append) == [str(tmp_path)]
     assert "2 photographs passed over, first IMG_" in told[0]
+    for name in ("IMG_1.HEIC", "IMG_2.HEIC"):
+        (tmp_path / name).rename((tmp_path / name).with_suffix(".CR2"))
+    find_inputs(str(tmp_path), told.append)
+    assert told[1].endswith(".CR2; convert them to JPEG")
 
 
 def test_what_is_not_there_is_said(tmp_path):
