@@ -13,7 +13,12 @@ _WINDOW = 3  # standard deviations around the centre outside which a target is e
 
 
 def gaussian_targets(
-    positions_xy: Tensor, size_hw: tuple[int, int], *, sigma: float = 2.0, subpixel: bool = False
+    positions_xy: Tensor,
+    size_hw: tuple[int, int],
+    *,
+    sigma: float = 2.0,
+    subpixel: bool = False,
+    reach: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A Gaussian of height 1 at each position.
 
@@ -23,6 +28,7 @@ def gaussian_targets(
         sigma: standard deviation, cells.
         subpixel: the centre is the position itself. Otherwise it is rounded to the nearest cell's centre, as in
             Xiao et al. (*Simple Baselines*, 2018): an error that no decoder wins back.
+        reach: cells along each axis outside which a target is exactly 0; None: three standard deviations.
 
     Returns:
         (N, K, H, W) float32 and (N, K) bool: whether the Gaussian touches its map; a map that it does not touch is 0.
@@ -33,7 +39,7 @@ def gaussian_targets(
         centre = centre.floor() + 0.5
     x, y = (torch.arange(size, device=centre.device) + 0.5 for size in (width, height))
     dx, dy = x - centre[..., 0, None], y - centre[..., 1, None]
-    reach = _WINDOW * sigma
+    reach = _WINDOW * sigma if reach is None else reach
     across, down = (
         torch.where(d.abs() <= reach, torch.exp(-0.5 * (d / sigma).square()), 0.0) for d in (dx, dy)
     )

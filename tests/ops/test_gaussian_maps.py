@@ -16,6 +16,9 @@ def test_heights_of_a_gaussian():
     assert maps[0, 0, 12, 13].item() == pytest.approx(0.324652, abs=1e-6)  # exp(-9/8)
     assert maps[0, 0, 12, 17] == 0  # 7 cells away, three standard deviations are 6
     assert touches.all()
+    maps, _ = gaussian_targets(torch.tensor([[[10.7, 12.2]]]), (32, 24), reach=7)
+    assert maps[0, 0, 12, 17].item() == pytest.approx(0.002187, abs=1e-6)  # exp(-49/8)
+    assert maps[0, 0, 12, 18] == 0
 
 
 def test_subpixel_centres_and_joints_outside():

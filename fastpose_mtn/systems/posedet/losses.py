@@ -50,8 +50,8 @@ def heatmap_targets(
         everybody: is labelled, so that where nobody is no joint is.
 
     Returns:
-        (K, h, w) float32, the highest of all people's Gaussians, and (K, h, w) bool: not in the boxes of people of whom
-        this joint is not labelled.
+        (K, h, w) float32, the highest of all people's Gaussians, each 6 sigma + 3 cells wide around its joint's cell
+        (published code), and (K, h, w) bool: not in the boxes of people of whom this joint is not labelled.
     """
     height, width = size_hw
     keypoints = target.keypoints
@@ -59,8 +59,11 @@ def heatmap_targets(
     maps = keypoints.new_zeros(keypoints.shape[1], height, width)
     for joints, known in zip(keypoints.split(_TOGETHER), labelled.split(_TOGETHER), strict=True):
         if len(joints):
-            drawn, _ = gaussian_targets(joints[..., :2] / stride, size_hw, sigma=sigma)
-            maps = torch.maximum(maps, (drawn * known[..., None, None]).amax(dim=0))
+            # the cell at or before the joint: cell j lies at pixel index stride j
+            cell = ((joints[..., :2] - 0.5) / stride).trunc()
+            drawn, _ = gaussian_targets(cell + 0.5, size_hw, sigma=sigma, reach=3 * sigma + 1)
+            inside = (cell >= 0).all(dim=-1) & (cell[..., 0] < width) & (cell[..., 1] < height)
+            maps = torch.maximum(maps, (drawn * (known & inside)[..., None, None]).amax(dim=0))
     x, y = (torch.arange(size, device=maps.device) * stride + 0.5 for size in (width, height))
     x1, y1, x2, y2 = (side[:, None] for side in target.boxes.unbind(dim=1))
     rows, columns = ((y >= y1) & (y < y2)).float(), ((x >= x1) & (x < x2)).float()

@@ -57,6 +57,24 @@ def test_heatmaps_have_one_at_the_joints_cell_and_are_unknown_where_it_is_not_la
     assert not known[1].any()
 
 
+def test_heatmaps_reach_seven_cells_and_belong_to_the_cell_at_or_before_the_joint():
+    # pixel indices 63.75 and 64, of which cell 8 begins at 64; the last joint lies outside, 2 cells beyond the map
+    one = target([[[64.25, 96.5, 2], [64.5, 96.5, 2], [208, 96.5, 2]]], [[0, 0, 190, 190]])
+    maps, _ = terms.heatmap_targets(one, (24, 24), 8, sigma=2.0, everybody=True)
+    assert torch.nonzero(maps == 1).tolist() == [[0, 12, 7], [1, 12, 8]]
+    wanted = torch.zeros(24, 24)
+    for row in range(5, 20):
+        for column in range(1, 16):
+            wanted[row, column] = math.exp(-((row - 12) ** 2 + (column - 8) ** 2) / 8)
+    torch.testing.assert_close(maps[1], wanted)
+    assert (maps[2] == 0).all()
+    # a joint within the first half pixel is the first cell's
+    maps, _ = terms.heatmap_targets(
+        target([[[0.2, 0.2, 2]]], [[0, 0, 9, 9]]), (4, 4), 8, sigma=2.0, everybody=True
+    )
+    assert maps[0, 0, 0] == 1
+
+
 def test_heatmaps_of_ignored_people_are_unknown_and_of_many_people_the_highest():
     many = target(
         [[[4 + i % 30, 4 + i % 20, 2]] for i in range(70)],
