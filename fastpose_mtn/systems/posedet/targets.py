@@ -164,8 +164,12 @@ def assign(
     if "keypoints" not in tasks:
         posed = torch.zeros_like(posed)
     centre, size = places(target, posed, rules.centroid)
-    centre = torch.where(counted[:, None], centre, torch.inf)
-    seeds = assign_seeds(grid, centre, size, rules.pos_num)
+    known, boxed = (
+        assign_seeds(grid, torch.where(people[:, None], centre, torch.inf), size, rules.pos_num)
+        for people in (posed, counted & ~posed)
+    )
+    # a cell that a pose is learned at is not lost to somebody of whom no pose is known
+    seeds = torch.where(known >= 0, known, boxed)
     refined, positive = torch.full_like(seeds, -1), torch.zeros_like(seeds)
     if posed.any():
         oks = torch.where(posed, similarities(poses, target, rules.sigmas), -1.0)

@@ -125,6 +125,16 @@ def test_cells_on_people_without_poses_are_no_examples(grid, kind):
     assert ((given.seeds >= 0).sum() == 0) == (kind == "ignored")
 
 
+def test_a_person_of_few_joints_takes_no_cell_that_a_pose_is_learned_at(grid):
+    # the joints' mean is 3 pixels from the cell at (40.5, 40.5), the middle of the other's box in it
+    target = people([23.5, 23.5, 63.5, 63.5], [20.5, 20.5, 60.5, 60.5])
+    target.keypoints[1, 2:, 2] = 0
+    given = assign(grid, everywhere(grid, target) + 400, target, TASKS, RULES)
+    (cell,) = torch.nonzero(given.seeds >= 0)[:, 0]
+    assert (given.seeds[cell].item(), grid.xy[cell].tolist()) == (0, [40.5, 40.5])
+    assert given.posed.tolist() == [True, False]
+
+
 def test_an_image_whose_people_are_not_all_labelled_gives_no_examples(grid):
     target = people([20, 20, 70, 110])
     given = assign(grid, everywhere(grid, target), target, frozenset({"keypoints"}), RULES)
