@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import av
 
-from fastpose_mtn.video.tracks import length_of, main_track
+from fastpose_mtn.video.tracks import display_matrix, length_of, main_track
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska's elements
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -179,7 +179,7 @@ class _Kind:
     codec: str
     told_once: tuple[int, int, bytes | None] | None  # width, height and the decoder's settings
     tick: Fraction | None
-    turned: int
+    shown: tuple[int, int, int, int]
     frames: int
     length_s: float
 
@@ -190,8 +190,8 @@ class _Kind:
             return f"the codec is {other.codec}, not {self.codec}"
         if self.tick != other.tick:
             return f"the clock ticks every {other.tick} s, not every {self.tick} s"
-        if self.turned != other.turned:
-            return f"the frames are to be turned by {other.turned} degrees, not by {self.turned}"
+        if self.shown != other.shown:
+            return "the frames are to be turned otherwise"
         return "size or encoder's settings differ" if self.told_once != other.told_once else None
 
 
@@ -210,7 +210,7 @@ def _kind_of(path: Path, part: tuple[int, int]) -> _Kind:
             codec=codec,
             told_once=None if codec in _TOLD_ANEW else (context.width, context.height, context.extradata),
             tick=track.time_base,
-            turned=first.rotation,
+            shown=display_matrix(first),
             frames=track.frames,
             length_s=length_of(container, track) or 0.0,
         )

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import av
-import cv2
 import numpy as np
 
 from fastpose_mtn.data.heif import HEIF_REMEDY
@@ -20,16 +19,15 @@ from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.joined import open_joined
 from fastpose_mtn.video.sound import SoundReader
 from fastpose_mtn.video.sources import Source
-from fastpose_mtn.video.tracks import is_a_tile, length_of, main_track
+from fastpose_mtn.video.tracks import as_shown, display_matrix, is_a_tile, length_of, main_track
 
-_ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 _TIMEOUTS_S = (15.0, 15.0)  # to open a stream, and between two of its packets
 _MOST_STRETCHED = 5  # pixels' width to height; beyond it, either way, the file is wrong
 
 
 class VideoSource(Source):
-    """The main video track of a file or stream, as a player shows it: upright, with square pixels.
+    """The main video track of a file or stream, as a player shows it: upright, mirrored where it says so, with square pixels.
 
     Frames are timed by the track's own clock (see ``fastpose_mtn.video.clock``). A packet that cannot be decoded
     becomes a frame without an image, in its place and at its time.
@@ -168,8 +166,7 @@ class VideoSource(Source):
     def _frame(self, decoded: av.VideoFrame, clock_s: float | None) -> Frame:
         width, height = self._square(decoded.width, decoded.height)
         stored = decoded.to_ndarray(format="rgb24", width=width, height=height)
-        turn = round(decoded.rotation / 90) * 90 % 360  # degrees anticlockwise that make it upright
-        image: np.ndarray = cv2.rotate(stored, _ROTATIONS[turn]) if turn else np.ascontiguousarray(stored)
+        image = as_shown(stored, display_matrix(decoded))
         self._size_hw = image.shape[:2]
         ticks = (decoded.duration or 0) * (decoded.time_base or 0)
         duration_s = float(ticks) or 1.0 / self.frame_rate

@@ -88,7 +88,7 @@ def test_one_video_is_one(tmp_path, behind):
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        ({"rotation": 90}, "the frames are to be turned by 90 degrees, not by 0"),
+        ({"rotation": 90}, "the frames are to be turned otherwise"),
         ({"codec": "mpeg4"}, "the codec is mpeg4, not h264"),
         ({"base": Fraction(1, 90)}, "the clock ticks every"),
     ],

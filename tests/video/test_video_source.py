@@ -55,6 +55,33 @@ def test_a_turned_video_is_upright(tmp_path, rotation, corner):
 
 
 @pytest.mark.parametrize(
+    ("matrix", "corner", "size_hw"),
+    [
+        ((-1, 0, 0, 1), (2, -3), (48, 64)),  # a selfie, mirrored
+        ((1, 0, 0, -1), (-3, 2), (48, 64)),
+        ((0, 1, 1, 0), (2, 2), (64, 48)),
+        ((0, -1, -1, 0), (-3, -3), (64, 48)),
+    ],
+)
+def test_a_mirrored_video_is_as_players_show_it(tmp_path, matrix, corner, size_hw):
+    """Left and right are a person's own: unmirrored they would be exchanged, and upside down nobody is found."""
+    a, b, c, d = (65536 * factor for factor in matrix)
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        track = container.add_stream("libx264", rate=30)
+        track.height, track.width, track.pix_fmt = 48, 64, "yuv420p"
+        track.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        for _ in range(2):
+            image = av.VideoFrame.from_ndarray(scene(red=(0, 0, 10, 10)), format="rgb24")
+            container.mux(track.encode(image))
+        container.mux(track.encode(None))
+    frame = next(iter(open_source(str(tmp_path / "a.mp4"))))
+    assert frame.image.shape == (*size_hw, 3)
+    assert frame.image.flags.c_contiguous
+    assert frame.image[corner][0] > 200
+    assert frame.image[corner][1] < 60
+
+
+@pytest.mark.parametrize(
     ("pixel", "size_hw"),
     [
         (Fraction(2), (48, 128)),
