@@ -127,7 +127,7 @@ def _load(path: Path, name: str) -> np.ndarray:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -57,5 +57,7 @@ def write_prw(root):
     frames = np.array([[frame] for frame in tables], dtype=object)
     savemat(root / "frame_test.mat", {"img_index_test": frames})
     lines = ["7 10.6 -3 30 60 c1s1_000001", "8 90 50 20 40 c2s1_000001"]
-    (root / "query_info.txt").write_bytes("\r\n".join([*lines, ""]).encode())
+    (root / "query_info.txt").write_bytes(
+        "\r\n".join([*lines, ""]).encode("utf-8-sig")
+    )  # as Windows' editors
     return root

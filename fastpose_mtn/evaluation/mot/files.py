@@ -79,7 +79,7 @@ def sequence_length(gt: Path) -> int | None:
         return None
     info = configparser.ConfigParser()
     try:
-        info.read(path, encoding="utf-8")
+        info.read(path, encoding="utf-8-sig")
         return info.getint("Sequence", "seqLength")
     except (configparser.Error, ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected [Sequence] with seqLength, a number of frames: {error}") from None

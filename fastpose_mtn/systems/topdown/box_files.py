@@ -159,11 +159,13 @@ def _is_number(value: object) -> bool:
 
 def _mot_detections(path: Path) -> dict[str, PersonDetections]:
     rows: dict[str, list[list[float]]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(
+        path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1
+    ):
         if not line.strip():
             continue
         try:
-            frame, _, x, y, width, height, *rest = (float(word) for word in line.split(","))
+            frame, _, x, y, width, height, *rest = map(float, line.split("," if "," in line else None))
         except ValueError:
             frame, x, y, width, height, rest = math.nan, 0.0, 0.0, 0.0, 0.0, []
         if not (frame >= 1 and frame == round(frame) and width >= 0 and height >= 0 and math.isfinite(x + y)):

@@ -357,6 +357,14 @@ def test_bad_files_are_named_by_record_and_field(tmp_path, change, message):
         evaluate_coco_files(*write(tmp_path, gt, results), COCO17)
 
 
+def test_files_of_windows_editors_begin_with_a_mark(tmp_path):
+    files = write(tmp_path, *random_people(3))
+    plain = evaluate_coco_files(*files, COCO17)
+    for file in files:
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert evaluate_coco_files(*files, COCO17) == pytest.approx(plain, nan_ok=True)
+
+
 def test_unreadable_files(tmp_path):
     gt_json, results_json = write(tmp_path, *random_people(3))
     with pytest.raises(ValueError, match=r"missing\.json: No such file"):

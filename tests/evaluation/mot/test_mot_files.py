@@ -58,8 +58,13 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none of its frames 7 to 7 is labelled in .* \(1 to 2\)"):
         evaluate_mot(gt, later)
     write(tmp_path / "data" / "walk" / "seqinfo.ini", "[Sequence]", "seqLength=2")
-    with pytest.raises(InputError, match="1 boxes are beyond frame 2, the sequence's last, first in frame 7"):
-        evaluate_mot(gt, later)
+    for _ in range(2):
+        with pytest.raises(
+            InputError, match="1 boxes are beyond frame 2, the sequence's last, first in frame 7"
+        ):
+            evaluate_mot(gt, later)
+        info = tmp_path / "data" / "walk" / "seqinfo.ini"
+        info.write_bytes(b"\xef\xbb\xbf" + info.read_bytes().replace(b"\n", b"\r\n"))  # as Windows' editors
     with pytest.raises(InputError, match=r"expected walk.txt, the results of .* 1 of 1 are missing"):
         evaluate_mot(tmp_path / "data", tmp_path / "data")
     with pytest.raises(InputError, match="has no classes in column 8"):

@@ -52,6 +52,12 @@ def test_motchallenges_detections_count_frames_from_one(tmp_path):
     detector = BoxesFromFile(path)
     assert of(detector, 0, number=17).boxes.tolist() == [[4, 6, 14, 26]]
     assert of(detector, 1).scores.tolist() == [1.0, 0.25]  # of 40, the largest; -1 is not known
+    path.write_bytes(
+        b"\xef\xbb\xbf1 -1 4 6 10 20 1\r\n2 -1 5 6 10 20 0.25\r\n"
+    )  # as Windows writes, with spaces
+    detector = BoxesFromFile(path)
+    assert of(detector, 0).boxes.tolist() == [[4, 6, 14, 26]]
+    assert of(detector, 1).scores.tolist() == [0.25]
     for line in ("0,-1,1,1,2,2,1", "1,-1,x", "1,-1,1,1,-2,2,1"):
         path.write_text(f"1,-1,4,6,10,20,1\n{line}\n")
         with pytest.raises(ValueError, match=r"det\.txt: line 2: expected frame,id,left,top,.* from 1, got"):
