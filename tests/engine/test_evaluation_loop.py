@@ -119,7 +119,7 @@ def test_people_are_searched_for_in_collages_of_crops(tmp_path, cameras, queries
     right = iter(
         [p for i in range(len(dataset)) for p in LookingOracle(dataset, first=i).estimate([dataset[i].image])]
     )
-    wrong.estimate = lambda frames: [next(right) for _ in frames]
+    wrong.estimate = lambda frames, min_score=0.0: [next(right) for _ in frames]
     assert evaluate_dataset(wrong, dataset, batch_size=3, num_workers=0)["search/top1"] == 0.0
 
 

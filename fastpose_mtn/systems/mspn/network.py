@@ -26,6 +26,7 @@ from fastpose_mtn.systems.topdown.codecs import (
 from fastpose_mtn.systems.topdown.network import LabelledPeople, TopDownNetwork, crop_settings
 
 _TARGETS, _VISIBILITIES = ("gaussian", "megvii"), ("mask", "release")
+_RELEASED_PEAK = 255.0  # of the targets for which the release begins with maps of standard deviation 1
 _TRUNK = "backbone.bottom_up."  # of a classifier's tensors, see ``checkpoints.conversion.from_classifier``
 
 
@@ -207,7 +208,12 @@ def build_mspn(cfg: CfgNode) -> MSPNNetwork:
     codec, unit_losses = _supervision(cfg)
     network = MSPNNetwork(
         backbone,
-        MultiStageHead(own.UP_CHANNELS, len(skeleton), own.STAGES),
+        MultiStageHead(
+            own.UP_CHANNELS,
+            len(skeleton),
+            own.STAGES,
+            spread=c.HEATMAP_PEAK / _RELEASED_PEAK if c.LOSS == "heatmap" else 1.0,
+        ),
         unit_losses=unit_losses,
         hardest=own.OHKM_TOPK if own.OHKM else 0,
         coarse_weight=own.COARSE_WEIGHT if own.UNIT_SUPERVISION else 0.0,

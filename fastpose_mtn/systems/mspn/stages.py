@@ -224,14 +224,18 @@ class MultiStageHead(nn.Module):
         in_channels: of units.
         joints: K.
         stages: how many.
+        spread: standard deviation of maps to begin with: the weight of their normalisation. An optimiser like Adam moves
+            it by about the learning rate a step, so that far from the targets' it takes a short training to get there.
     """
 
-    def __init__(self, in_channels: int, joints: int, stages: int) -> None:
+    def __init__(self, in_channels: int, joints: int, stages: int, *, spread: float = 1.0) -> None:
         super().__init__()
         self.predict = nn.ModuleList(
             nn.Sequential(conv_norm(in_channels, in_channels), conv_norm(in_channels, joints, 3, relu=False))
             for _ in range(stages * SCALES)
         )
+        for head in self.predict:
+            nn.init.constant_(head.get_submodule("1.bn").get_parameter("weight"), spread)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, K, h, w) of the last unit's features."""

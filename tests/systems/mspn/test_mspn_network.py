@@ -152,3 +152,13 @@ def test_every_stage_starts_from_a_classifier():
 def test_what_it_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
         build_network(mspn_config(*options))
+
+
+@pytest.mark.parametrize(("peak", "spread"), [(255.0, 1.0), (1.0, 1 / 255)])
+def test_maps_begin_as_spread_beside_their_targets_as_the_releases(peak, spread):
+    torch.manual_seed(0)
+    network = build_network(mspn_config("MODEL.TOPDOWN.HEATMAP_PEAK", peak)).train()
+    with torch.no_grad():
+        units = [one for stage in network.backbone.units(torch.randn(8, 3, 64, 32)) for one in stage]
+        maps = [head(one) for head, one in zip(network.upsampler.predict, units, strict=True)]
+    assert [float(one.std()) for one in maps] == pytest.approx([spread] * len(maps), rel=0.05)
