@@ -70,8 +70,8 @@ class FastPose:
         """Loads a network.
 
         Args:
-            weights: ``"people"``, ``"alphapose-s"`` or ``"drawn"``, the networks that come with the package; a file,
-                exported networks (.onnx, .xml) too; or ``"torchvision://NAME"``. The default gives way to the options'
+            weights: ``"people"``, ``"alphapose-s"``, ``"posedet-s"`` or ``"drawn"``, the networks that come with the
+                package; a file, exported networks (.onnx, .xml) too; or ``"torchvision://NAME"``. The default gives way to the options'
                 ``MODEL.WEIGHTS``.
             config_file: YAML; None: the configuration that the weights carry.
             device: auto, cpu, cuda or cuda:N.

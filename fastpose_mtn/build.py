@@ -112,8 +112,8 @@ def build_pose_tracking(
     """Reads configuration and weights and builds the network.
 
     Args:
-        weights: a file, ``"people"``, ``"alphapose-s"``, ``"drawn"`` or ``"torchvision://NAME"``; a network from
-            ``fastpose_mtn.export`` (.onnx, .xml); None: ``MODEL.WEIGHTS`` of the options, else of ``config_file``, and without
+        weights: a file, ``"people"``, ``"alphapose-s"``, ``"posedet-s"``, ``"drawn"`` or ``"torchvision://NAME"``; a
+            network from ``fastpose_mtn.export`` (.onnx, .xml); None: ``MODEL.WEIGHTS`` of the options, else of ``config_file``, and without
             one ``people``.
         config_file: YAML; None: the configuration that the weights carry.
         device: auto, cpu, cuda or cuda:N.

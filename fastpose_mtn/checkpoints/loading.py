@@ -30,6 +30,7 @@ from fastpose_mtn.skeletons import COCO17, SKELETONS, Skeleton
 PACKAGED = {
     "people": "people.safetensors",
     "alphapose-s": "alphapose-s.safetensors",
+    "posedet-s": "posedet-s.safetensors",
     "drawn": "drawn.safetensors",
     "demo": "drawn.safetensors",
 }

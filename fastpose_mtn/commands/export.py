@@ -28,7 +28,7 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     add(
         "--weights",
         metavar="FILE",
-        help="a file, people, alphapose-s, drawn or torchvision://NAME (default: people)",
+        help="a file, people, alphapose-s, posedet-s, drawn or torchvision://NAME (default: people)",
     )
     add("--output", metavar="FILE", help=f"the file to write, {', '.join(ENDINGS.values())}")
     add("--config-file", metavar="YAML", help="configuration (default: the one that the weights carry)")

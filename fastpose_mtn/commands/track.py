@@ -71,7 +71,7 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--weights",
         metavar="FILE",
-        help="a file (.onnx, .xml too), people, alphapose-s, drawn or torchvision://NAME (default: people)",
+        help="a file (.onnx, .xml too), people, alphapose-s, posedet-s, drawn or torchvision://NAME (default: people)",
     )
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs (default: auto)")
     add("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])

@@ -164,7 +164,13 @@ def test_torchvision_needs_no_configuration():
 
 @pytest.mark.parametrize(
     ("name", "skeleton"),
-    [("people", "PERSON19"), ("alphapose-s", "PERSON19"), ("drawn", "POSETRACK15"), ("demo", "POSETRACK15")],
+    [
+        ("people", "PERSON19"),
+        ("alphapose-s", "PERSON19"),
+        ("posedet-s", "PERSON19"),
+        ("drawn", "POSETRACK15"),
+        ("demo", "POSETRACK15"),
+    ],
 )
 def test_packaged_weights_carry_their_configuration_and_no_folder(name, skeleton):
     cfg, default = inference_config(name), get_cfg()
