@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fastpose_mtn.command_line import ArgumentParser
-from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.coco.writing import CocoJsonWriter
+from fastpose_mtn.data.conversion import parse_conversion
 from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.skeletons import HALPE136, skeleton_of
 
@@ -81,15 +80,9 @@ def _picture(file: Path) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--root", type=Path, help="the dataset's folder (default: 300w in the datasets' folder)"
-    )
-    parser.add_argument("--skip-missing", action="store_true", help="leave out images that cannot be read")
     with exit_on_error():
-        options = parser.parse_args(arguments)
-        root = options.root or datasets_folder() / "300w"
-        for path, summary in convert_300w(root, skip_missing=options.skip_missing):
+        asked = parse_conversion(arguments, name="300w", description=__doc__)
+        for path, summary in convert_300w(asked.root, skip_missing=asked.skip_missing):
             print(f"{path}: {summary}")
 
 

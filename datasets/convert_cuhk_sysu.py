@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.command_line import ArgumentParser
-from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.coco.writing import CocoJsonWriter
+from fastpose_mtn.data.conversion import parse_conversion
 from fastpose_mtn.data.matlab import load_matlab, number, records, shown
 from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.ops.overlap import box_iou
@@ -176,15 +175,9 @@ def _corners(boxes_xywh: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--root", type=Path, help="the dataset's folder (default: cuhk_sysu in the datasets' folder)"
-    )
-    parser.add_argument("--skip-missing", action="store_true", help="leave out images that cannot be read")
     with exit_on_error():
-        options = parser.parse_args(arguments)
-        root = options.root or datasets_folder() / "cuhk_sysu"
-        for path, summary in convert_cuhk_sysu(root, skip_missing=options.skip_missing):
+        asked = parse_conversion(arguments, name="cuhk_sysu", description=__doc__)
+        for path, summary in convert_cuhk_sysu(asked.root, skip_missing=asked.skip_missing):
             print(f"{path}: {summary}")
 
 

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from fastpose_mtn.command_line import ArgumentParser
-from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.coco.writing import CocoJsonWriter
+from fastpose_mtn.data.conversion import parse_conversion
 from fastpose_mtn.data.matlab import load_matlab, number, records
 from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.skeletons import MPII16
@@ -162,16 +161,9 @@ def _find(root: Path) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--root", type=Path, help="the dataset's folder (default: mpii in the datasets' folder)"
-    )
-    parser.add_argument("--skip-missing", action="store_true", help="leave out images that cannot be read")
     with exit_on_error():
-        options = parser.parse_args(arguments)
-        path, summary = convert_mpii(
-            options.root or datasets_folder() / "mpii", skip_missing=options.skip_missing
-        )
+        asked = parse_conversion(arguments, name="mpii", description=__doc__)
+        path, summary = convert_mpii(asked.root, skip_missing=asked.skip_missing)
         print(f"{path}: {summary}")
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastpose_mtn.command_line import ArgumentParser
-from fastpose_mtn.data.catalog import datasets_folder
+from fastpose_mtn.data.conversion import parse_conversion
 from fastpose_mtn.data.image_file import image_size_wh
 from fastpose_mtn.data.posetrack.files import read_posetrack, write_posetrack
 from fastpose_mtn.data.posetrack.sequence import PoseTrackFrame, PoseTrackSequence
@@ -83,15 +82,11 @@ def _with_size(frame: PoseTrackFrame, root: Path, skip_missing: bool) -> PoseTra
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--root", type=Path, help="the dataset's folder (default: posetrack17 in the datasets' folder)"
-    )
-    parser.add_argument("--skip-missing", action="store_true", help="convert although images cannot be read")
     with exit_on_error():
-        options = parser.parse_args(arguments)
-        root = options.root or datasets_folder() / "posetrack17"
-        for path, summary in convert_posetrack17(root, skip_missing=options.skip_missing):
+        asked = parse_conversion(
+            arguments, name="posetrack17", description=__doc__, skips="convert although images cannot be read"
+        )
+        for path, summary in convert_posetrack17(asked.root, skip_missing=asked.skip_missing):
             print(f"{path}: {summary}")
 
 

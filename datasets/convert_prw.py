@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fastpose_mtn.command_line import ArgumentParser
-from fastpose_mtn.data.catalog import datasets_folder
 from fastpose_mtn.data.coco.writing import CocoJsonWriter
+from fastpose_mtn.data.conversion import parse_conversion
 from fastpose_mtn.data.matlab import load_matlab, shown
 from fastpose_mtn.errors import InputError, exit_on_error
 
@@ -83,15 +82,9 @@ def _identities(path: Path, names: Sequence[str]) -> frozenset[int]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--root", type=Path, help="the dataset's folder (default: prw in the datasets' folder)"
-    )
-    parser.add_argument("--skip-missing", action="store_true", help="leave out images that cannot be read")
     with exit_on_error():
-        options = parser.parse_args(arguments)
-        root = options.root or datasets_folder() / "prw"
-        for path, summary in convert_prw(root, skip_missing=options.skip_missing):
+        asked = parse_conversion(arguments, name="prw", description=__doc__)
+        for path, summary in convert_prw(asked.root, skip_missing=asked.skip_missing):
             print(f"{path}: {summary}")
 
 

@@ -71,8 +71,8 @@ class FastPose:
 
         Args:
             weights: ``"people"``, ``"alphapose-s"``, ``"posedet-s"`` or ``"drawn"``, the networks that come with the
-                package; a file, exported networks (.onnx, .xml) too; or ``"torchvision://NAME"``. The default gives way to the options'
-                ``MODEL.WEIGHTS``.
+                package; a file, exported networks (.onnx, .xml) too; or ``"torchvision://NAME"``. The default gives way
+                to the options' ``MODEL.WEIGHTS``.
             config_file: YAML; None: the configuration that the weights carry.
             device: auto, cpu, cuda or cuda:N.
             precision: auto, fp32, bf16 or fp16.

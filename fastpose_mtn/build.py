@@ -113,8 +113,8 @@ def build_pose_tracking(
 
     Args:
         weights: a file, ``"people"``, ``"alphapose-s"``, ``"posedet-s"``, ``"drawn"`` or ``"torchvision://NAME"``; a
-            network from ``fastpose_mtn.export`` (.onnx, .xml); None: ``MODEL.WEIGHTS`` of the options, else of ``config_file``, and without
-            one ``people``.
+            network from ``fastpose_mtn.export`` (.onnx, .xml); None: ``MODEL.WEIGHTS`` of the options, else of
+            ``config_file``, and without one ``people``.
         config_file: YAML; None: the configuration that the weights carry.
         device: auto, cpu, cuda or cuda:N.
         precision: one of ``PRECISIONS``.
