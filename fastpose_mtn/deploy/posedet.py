@@ -42,9 +42,8 @@ class PortablePoseDet(nn.Module):
         score = selection.scores(candidates, size[None])[0]
         # a small image has fewer cells than are looked at; a graph takes as many of every image
         best, cell = F.pad(score, [0, selection.nms_topk], value=_NOBODY).topk(selection.nms_topk)
-        likely = best >= selection.score_thresh
-        if head.correction is None:
-            likely = self._likely(best, others)
+        # scores that are corrected may still rise
+        likely = self._likely(best, others if head.correction is None else ())
         # runtimes stumble over tensors of nobody: where nobody is, the first cell is described, and left out
         chosen = torch.nonzero(likely)[:, 0]
         rows = torch.cat((chosen, torch.zeros_like(cell[:1])))
