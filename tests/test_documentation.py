@@ -216,6 +216,10 @@ def test_flags_and_files_that_are_named_exist(path):
     text = path.read_text()
     if path.name == "alphapose.md":  # the first column has that program's
         text = re.sub(r"^\|[^|]*\|", "|", text, flags=re.M)
+    for file in re.findall(r"(?<![\w/])\w+(?:/\w+)*/\w+\.py\b", text):
+        assert any(
+            (folder / file.replace("NAME", "mtn")).is_file() for folder in (ROOT, ROOT / "fastpose_mtn")
+        ), file
     others = {
         "--no-deps",
         "--index-url",
@@ -226,10 +230,7 @@ def test_flags_and_files_that_are_named_exist(path):
         "--head",
         "--address",
     }  # pip's, Docker's and Ray's
-    ours = (
-        re.sub(r"^\|[^|]*\|", "|", text, flags=re.M) if path.name == "alphapose.md" else text
-    )  # theirs are on the left
-    assert named_flags(ours) - declared_flags() <= others
+    assert named_flags(text) - declared_flags() <= others
     for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text):
         assert os.path.exists(path.parent / link), link
     for extra in re.findall(r"\.\[([\w,]+)\]", text):

@@ -18,13 +18,25 @@ def get_cfg() -> CfgNode:
     c.SEED = -1  # -1: not seeded
     c.CUDNN_BENCHMARK = False  # let cuDNN try its algorithms; faster where all images are of one size
     c.VIS_PERIOD = 0  # steps between pictures of training images in TensorBoard (Lightning); 0: none
+    _add_model(c)
+    _add_input(c)
+    _add_datasets(c)
+    _add_solver(c)
+    _add_test(c)
+    _add_tracker(c)
+    _add_video(c)
+    for name in SYSTEMS:
+        SYSTEMS.get(name).add_config(c)
+    return c
 
+
+def _add_model(c: CfgNode) -> None:
+    """Adds ``MODEL``: what networks of all systems have, backbone and pyramid."""
     c.MODEL = CfgNode()
-    c.MODEL.META_ARCHITECTURE = (
-        "GeneralizedRCNN"  # the system: a name in registry.SYSTEMS; FastPose MTN's is Detectron2's
-    )
+    # the system: a name in registry.SYSTEMS; FastPose MTN's is Detectron2's
+    c.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
     c.MODEL.DEVICE = "auto"  # auto, cpu or cuda; ours adds auto
-    c.MODEL.WEIGHTS = ""  # a file, people, alphapose-s, drawn, or torchvision://NAME
+    c.MODEL.WEIGHTS = ""  # a file, people, alphapose-s, posedet-s, drawn, or torchvision://NAME
     c.MODEL.KEYPOINT_ON = True  # the keypoint head
     c.MODEL.REID_ON = True  # ours: the identity head (paper, section 3.1)
     c.MODEL.SKELETON = "POSETRACK15"  # ours: a name from fastpose_mtn.skeletons
@@ -49,6 +61,9 @@ def get_cfg() -> CfgNode:
     c.MODEL.FPN.NORM = ""  # of the pyramid's convolutions: "", BN, SyncBN, GN or FrozenBN
     c.MODEL.FPN.FUSE_TYPE = "sum"  # sum or avg: how a level and the one above it become one
 
+
+def _add_input(c: CfgNode) -> None:
+    """Adds ``INPUT``: what is done to images before a network sees them."""
     c.INPUT = CfgNode()
     c.INPUT.FORMAT = "RGB"  # the network's channel order: RGB or BGR
     c.INPUT.MIN_SIZE_TRAIN = (600,)  # pixels of the shorter side (paper: 600x1000)
@@ -57,7 +72,9 @@ def get_cfg() -> CfgNode:
     c.INPUT.MIN_SIZE_TEST = 600  # 0: as it is
     c.INPUT.MAX_SIZE_TEST = 1000  # pixels of the longer side, at most
     c.INPUT.RANDOM_FLIP = "horizontal"  # or none
-    c.INPUT.SIFP = CfgNode()  # ours: scale-normalised image pyramids (paper, section 3.2; data/sifp.py)
+    c.INPUT.SIFP = (
+        CfgNode()
+    )  # ours: scale-normalised image pyramids (paper, section 3.2; data/transforms/sifp.py)
     c.INPUT.SIFP.ENABLED = False  # train on it
     c.INPUT.SIFP.SCALES = [2.0, 1.5, 1.0, 0.75]  # factors on the base image, MIN_SIZE_TRAIN by MAX_SIZE_TRAIN
     c.INPUT.SIFP.VALID_RANGE = [16.0, 560.0]  # pixels: sqrt(wh) of a person who trains, after resizing
@@ -73,6 +90,9 @@ def get_cfg() -> CfgNode:
     c.INPUT.AUG.GRAY = 0.0  # probability of a grey image
     c.INPUT.AUG.BLUR = 0.0  # probability of a blur of 0.3 to 1.5 pixels
 
+
+def _add_datasets(c: CfgNode) -> None:
+    """Adds ``DATASETS`` and ``DATALOADER``."""
     c.DATASETS = CfgNode()
     c.DATASETS.TRAIN = ()  # names, as in datasets/README.md: registered ones, json://, crops://, synthetic://
     # ours: how the images of a step are shared among DATASETS.TRAIN, such as [3, 1, 1]; (): by their numbers
@@ -86,14 +106,16 @@ def get_cfg() -> CfgNode:
     c.DATALOADER.SKIP_BAD_IMAGES = False  # ours: train without missing and corrupt images, counted; or stop
     c.DATALOADER.IMAGES_PER_SCENE = 2  # ours: images of one synthetic scene drawn together
 
+
+def _add_solver(c: CfgNode) -> None:
+    """Adds ``SOLVER``: the training."""
     c.SOLVER = CfgNode()
     c.SOLVER.IMS_PER_BATCH = 16  # images a step, over all devices
     # ours: parts that a device's images of a step go through the network in, one after the other: less memory.
     # Batch normalisation and the losses' means are then those of a part.
     c.SOLVER.GRADIENT_ACCUMULATION = 1
-    c.SOLVER.LOSS_WEIGHTS = (
-        "fixed"  # ours: fixed (the heads' LOSS_WEIGHT), or uncertainty (learned, as in JDE)
-    )
+    # ours: fixed (the heads' LOSS_WEIGHT), or uncertainty (learned, as in JDE)
+    c.SOLVER.LOSS_WEIGHTS = "fixed"
     # ours: parts of the network that train, such as roi_heads.reid_head; the others stay as they are; empty: all train
     c.SOLVER.TRAINED_PARTS = ()
     c.SOLVER.BASE_LR = 0.02  # learning rate after the warm-up
@@ -127,6 +149,9 @@ def get_cfg() -> CfgNode:
     c.SOLVER.CLIP_GRADIENTS.NORM_TYPE = 2.0  # of norm and full_model: 2.0 is the Euclidean norm
     c.SOLVER.EMA = 0.0  # ours: decay of the weights' moving average that is kept and evaluated; 0: none
 
+
+def _add_test(c: CfgNode) -> None:
+    """Adds ``TEST``: evaluation, several views of an image, and people found twice."""
     c.TEST = CfgNode()
     c.TEST.DETECTIONS_PER_IMAGE = 100  # paper, section 3.4
     # ours: truth: people are located in the boxes of the labels, which tells what joints are worth by themselves; "":
@@ -159,6 +184,9 @@ def get_cfg() -> CfgNode:
     c.TEST.POSE_NMS.FLOOR = 0.05  # of parametric and released: who has no joint this sure is left out
     c.TEST.KEYPOINT_OKS_SIGMAS = []  # for decoding, and Detectron2's AP; empty: the skeleton's
 
+
+def _add_tracker(c: CfgNode) -> None:
+    """Adds ``TRACKER``: what all trackers share, then what each of the others has of its own."""
     # ours; paper, section 3.3; tracking.parameters.TrackerParameters says where each value is from
     c.TRACKER = CfgNode()
     c.TRACKER.NAME = "occlusion_aware"  # a name in registry.TRACKERS: occlusion_aware, msim, flow
@@ -166,9 +194,8 @@ def get_cfg() -> CfgNode:
     c.TRACKER.JOINT_THRESH = 0.2  # gamma: a joint is visible above this confidence
     # joints below this confidence are left out of the results: PoseTrack's MOTA counts every joint that is there (MDPN, table 2)
     c.TRACKER.JOINT_OUTPUT_THRESH = 0.0
-    c.TRACKER.VALID_JOINTS = (
-        10.0 / 15.0
-    )  # theta_valid: an embedding is valid above this share of visible joints
+    # theta_valid: an embedding is valid above this share of visible joints
+    c.TRACKER.VALID_JOINTS = 10.0 / 15.0
     c.TRACKER.POSITION_WEIGHT = 0.5  # theta_pos
     # sigma_max: distance between embeddings at and above which they are unlike; sqrt(2) is a right angle
     c.TRACKER.MAX_DISTANCE = 1.414
@@ -183,17 +210,15 @@ def get_cfg() -> CfgNode:
     c.TRACKER.DUPLICATE_IOU = 0.9  # nobody new above this overlap with somebody
     c.TRACKER.EMBEDDING_GAIN = 0.15  # share of a new embedding in a track's
     c.TRACKER.POSITION_MEMORY_SECONDS = 0.7  # in which a lost person's POSITION_WEIGHT falls to 1/e
-    c.TRACKER.CERTAIN_OVERLAP = (
-        0.1  # with the expected box: who is lost, or overlaps less, must be near and as high
-    )
+    # with the expected box: who is lost, or overlaps less, must be near and as high
+    c.TRACKER.CERTAIN_OVERLAP = 0.1
     c.TRACKER.REACH = 0.6  # heights from the expected place in which a person is found without that overlap
     c.TRACKER.REACH_PER_SECOND = 2.0  # heights more with every second
     c.TRACKER.MIN_HEIGHT_RATIO = 0.6  # of a lost person and who may be them
     c.TRACKER.MIN_APPEARANCE = 0.1  # similarity below which two people in full view are different
     c.TRACKER.APPEARANCE_FLOOR = 0.1  # what appearance counts at least in recovering the lost
-    c.TRACKER.CUT_CORRELATION = (
-        0.6  # of two frames, below which a scene cut lies between them; 0 looks for none
-    )
+    # of two frames, below which a scene cut lies between them; 0 looks for none
+    c.TRACKER.CUT_CORRELATION = 0.6
     c.TRACKER.CUT_APPEARANCE = 0.6  # similarity from which a person of the scene before a cut is found again
     c.TRACKER.POSITION_NOISE = 0.04  # heights; standard deviation of a detected centre
     c.TRACKER.MIN_POSITION_NOISE = 0.5  # pixels
@@ -201,30 +226,32 @@ def get_cfg() -> CfgNode:
     c.TRACKER.ACCELERATION = 2.0  # heights a second to the power of 1.5; standard deviation
     c.TRACKER.SIZE_GAIN = 0.5  # share of a detected size in the expected box's
     c.TRACKER.COASTING_SECONDS = 3.0  # in which a lost person's velocity falls to 1/e
+    _add_other_trackers(c)
 
+    c.TRACKER_HEADS = CfgNode()
+    c.TRACKER_HEADS.TRACKER_NAME = "OcclusionAwareTracker"  # read by Detectron2's build_tracker_head only
+
+
+def _add_other_trackers(c: CfgNode) -> None:
+    """Adds the keys of the trackers ``msim`` and ``flow``, and of tracking with hindsight."""
     # ours: of TRACKER.NAME msim, AlphaPose's multi-stage identity matching (Fang et al., PAMI 2022, section 4.2); besides
     # these it reads BIRTH_SCORE, MIN_SCORE, JOINT_THRESH, JOINT_OUTPUT_THRESH and CUT_CORRELATION
     c.TRACKER.MSIM = CfgNode()
-    c.TRACKER.MSIM.EMB_THRESH = (
-        0.7  # greatest cost of the first stage: cosine distance and motion (its paper)
-    )
+    # greatest cost of the first stage: cosine distance and motion (its paper)
+    c.TRACKER.MSIM.EMB_THRESH = 0.7
     c.TRACKER.MSIM.MOTION_WEIGHT = 0.02  # of the squared Mahalanobis distance in that cost (its code)
-    c.TRACKER.MSIM.GATE = (
-        9.4877  # greatest squared Mahalanobis distance: 95 % of a chi-square of 4 (its code)
-    )
-    c.TRACKER.MSIM.FUSED_THRESH = (
-        0.5  # greatest cost of the second stage: missing overlap and pose (its paper)
-    )
+    # greatest squared Mahalanobis distance: 95 % of a chi-square of 4 (its code)
+    c.TRACKER.MSIM.GATE = 9.4877
+    # greatest cost of the second stage: missing overlap and pose (its paper)
+    c.TRACKER.MSIM.FUSED_THRESH = 0.5
     c.TRACKER.MSIM.POSE_WEIGHT = 0.2  # of the pose in that cost; its paper gives none, its code has none
     c.TRACKER.MSIM.RELAXED_THRESH = 0.7  # greatest cost of the third stage, which new tracks take part in
     c.TRACKER.MSIM.MEMORY = 0.9  # share of a track's embedding that is kept when it is found again (its code)
     c.TRACKER.MSIM.MAX_LOST_SECONDS = 8.0  # for which a lost person can be found again (its code: 240 frames)
-    c.TRACKER.MSIM.DUPLICATE_IOU = (
-        0.85  # overlap above which a lost and a found track are one person's (its code)
-    )
-    c.TRACKER.MSIM.BOXES = (
-        "detected"  # what is reported: detected, or filtered, the motion model's (its code)
-    )
+    # overlap above which a lost and a found track are one person's (its code)
+    c.TRACKER.MSIM.DUPLICATE_IOU = 0.85
+    # what is reported: detected, or filtered, the motion model's (its code)
+    c.TRACKER.MSIM.BOXES = "detected"
     c.TRACKER.MSIM.REPORT_TENTATIVE = True  # people who were seen once only are reported too (its code)
     # an embedding counts above this share of visible joints, as TRACKER.VALID_JOINTS; 0: every one
     c.TRACKER.MSIM.VALID_JOINTS = 0.0
@@ -243,23 +270,17 @@ def get_cfg() -> CfgNode:
     c.TRACKER.OFFLINE.MAX_GAP_SECONDS = 5.0  # the longest gap over which tracklets are joined
     # share of a box that another covers, above which it is doubtful whose it is: tracks are cut there before joining
     c.TRACKER.OFFLINE.CONTESTED_COVER = 0.2
-    c.TRACKER.OFFLINE.JOIN_EVIDENCE = (
-        12.0  # what speaks for a join before anything is compared; more joins more
-    )
+    # what speaks for a join before anything is compared; more joins more
+    c.TRACKER.OFFLINE.JOIN_EVIDENCE = 12.0
     c.TRACKER.OFFLINE.APPEARANCE_WEIGHT = 6.0  # of a difference as between two people of one frame
     c.TRACKER.OFFLINE.KEEP_EVIDENCE = 1.0  # what speaks for a link that the tracker made
     c.TRACKER.OFFLINE.MIN_DETECTIONS = 2  # tracks with fewer are pruned
     c.TRACKER.OFFLINE.INTERPOLATE_SECONDS = 0.5  # gaps up to this long are filled with interpolated people
 
-    c.TRACKER_HEADS = CfgNode()
-    c.TRACKER_HEADS.TRACKER_NAME = "OcclusionAwareTracker"  # read by Detectron2's build_tracker_head only
 
+def _add_video(c: CfgNode) -> None:
+    """Adds ``VIDEO``: sources of frames."""
     c.VIDEO = CfgNode()  # ours
     c.VIDEO.FOLDER_FRAME_RATE = 30.0  # frames a second of a folder of images, which has no clock of its own
-    c.VIDEO.RECONNECT_SECONDS = (
-        300.0  # of waiting for a camera or stream that broke off, before it is given up
-    )
-
-    for name in SYSTEMS:
-        SYSTEMS.get(name).add_config(c)
-    return c
+    # of waiting for a camera or stream that broke off, before it is given up
+    c.VIDEO.RECONNECT_SECONDS = 300.0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fastpose_mtn.checkpoints.loading import PACKAGED
 from fastpose_mtn.commands.keys import main
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.config.reference import comments_by_key, markdown, reference
@@ -20,6 +21,11 @@ def keys():
 def test_every_key_has_a_meaning(keys):
     assert {key.name for key in keys} == set(get_cfg().keys_with_dots())
     assert [key.name for key in keys if key.default is not None and not key.meaning] == []
+
+
+def test_all_weights_of_the_package_are_named(keys):
+    meaning = next(key.meaning for key in keys if key.name == "MODEL.WEIGHTS")
+    assert [name for name in PACKAGED if name != "demo" and name not in meaning] == []
 
 
 def test_a_default_can_be_given_as_it_is_written(keys):

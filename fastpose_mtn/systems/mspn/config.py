@@ -10,18 +10,15 @@ def add_mspn_config(c: CfgNode) -> None:
     # MODEL.TOPDOWN.NAME MSPN; MODEL.TIMM names the classifier that stages start from, where PRETRAINED
     c.MODEL.MSPN = CfgNode()
     c.MODEL.MSPN.STAGES = 2  # networks after each other, each with a way down and a way up
-    c.MODEL.MSPN.BLOCK = (
-        "bottleneck"  # of the way down: bottleneck (ResNet-50 and larger) or basic (ResNet-18)
-    )
+    # of the way down: bottleneck (ResNet-50 and larger) or basic (ResNet-18)
+    c.MODEL.MSPN.BLOCK = "bottleneck"
     c.MODEL.MSPN.BLOCKS = [3, 4, 6, 3]  # on each scale of the way down: ResNet-50's
-    c.MODEL.MSPN.CHANNELS = (
-        64  # that a stage reads; its scales have 1, 2, 4 and 8 times as many, bottlenecks 4 times those
-    )
+    # that a stage reads; its scales have 1, 2, 4 and 8 times as many, bottlenecks 4 times those
+    c.MODEL.MSPN.CHANNELS = 64
     c.MODEL.MSPN.UP_CHANNELS = 256  # of the way up (paper, table 1)
     c.MODEL.MSPN.CSFA = True  # cross-stage feature aggregation (paper, section 3.2)
-    c.MODEL.MSPN.UNIT_SUPERVISION = (
-        True  # all four scales of a stage are trained, not the finest alone (section 3.3)
-    )
+    # all four scales of a stage are trained, not the finest alone (section 3.3)
+    c.MODEL.MSPN.UNIT_SUPERVISION = True
     # kernels of the targets: a stage's scales have the first four, the last stage's the last four
     c.MODEL.MSPN.KERNELS = [15, 11, 9, 7, 5]
     c.MODEL.MSPN.COARSE_TO_FINE = True  # False: the first four in every stage

@@ -62,9 +62,8 @@ def add_mtn_config(c: CfgNode) -> None:
     c.MODEL.ROI_BOX_HEAD.FC_DIM = 1024  # their width
     c.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION = 7  # bins a side that a box is read as
     c.MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO = 0  # samples a bin; 0: as many as its pixels
-    c.MODEL.ROI_BOX_HEAD.POOLER_TYPE = (
-        "ROIAlignV2"  # V2 puts samples at pixel centres; torchvision's weights: ROIAlign
-    )
+    # V2 puts samples at pixel centres; torchvision's weights: ROIAlign
+    c.MODEL.ROI_BOX_HEAD.POOLER_TYPE = "ROIAlignV2"
     # factors on a box's differences in x, y, width and height
     c.MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
     c.MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA = 0.5  # Detectron2's Keypoint R-CNN

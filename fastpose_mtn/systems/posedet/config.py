@@ -60,6 +60,5 @@ def add_posedet_config(c: CfgNode) -> None:
     c.MODEL.POSEDET.PEAKS = False
     c.MODEL.POSEDET.NMS_TOPK = 500  # candidates an image, the best, that suppression looks at
     c.MODEL.POSEDET.NMS = "oks"  # oks, or iou of the poses' extents (paper, table 5)
-    c.MODEL.POSEDET.NMS_THRESH = (
-        0.2  # similarity above which the lower-scored of two poses is left out (code)
-    )
+    # similarity above which the lower-scored of two poses is left out (code)
+    c.MODEL.POSEDET.NMS_THRESH = 0.2

@@ -30,9 +30,8 @@ def add_topdown_config(c: CfgNode) -> None:
     c.MODEL.TOPDOWN.LOSS_WEIGHT = 1.0  # of the joints' positions
     c.MODEL.TOPDOWN.NORMALISATION = "two_step"  # of integral: two_step (paper, equation 13), or softmax
     c.MODEL.TOPDOWN.GRADIENT = "symmetric"  # of integral: symmetric (paper, equation 3), or true
-    c.MODEL.TOPDOWN.ASG_AMPLITUDE = (
-        0.125  # of the symmetric gradient, a share of the heatmap's side (paper: 1/8)
-    )
+    # of the symmetric gradient, a share of the heatmap's side (paper: 1/8)
+    c.MODEL.TOPDOWN.ASG_AMPLITUDE = 0.125
     c.MODEL.TOPDOWN.ASG_AMPLITUDE_ABSOLUTE = 0.0  # cells, the same along both axes; 0: ASG_AMPLITUDE counts
     c.MODEL.TOPDOWN.PART_WEIGHTS = CfgNode()  # of integral: of the joints' distances, by their part
     c.MODEL.TOPDOWN.PART_WEIGHTS.BODY = 2.0  # eyes, ears and nose among it
@@ -60,13 +59,11 @@ def add_topdown_config(c: CfgNode) -> None:
     # identities, where MODEL.REID_ON (paper, section 4.3); MODEL.ROI_REID_HEAD has the vectors' length, their loss and its
     # weight. DUCPose alone has them; of other networks the detector's vectors are used
     c.MODEL.TOPDOWN.REID = CfgNode()
-    c.MODEL.TOPDOWN.REID.SHARED = (
-        True  # one backbone for poses and identities; False: a second one, twice the work
-    )
+    # one backbone for poses and identities; False: a second one, twice the work
+    c.MODEL.TOPDOWN.REID.SHARED = True
     c.MODEL.TOPDOWN.REID.PGA = True  # pose-guided attention: heatmaps of body and feet weigh the features
-    c.MODEL.TOPDOWN.REID.IN_FEATURES = (
-        "shuffle"  # ours: the backbone's last, shuffled to stride 16; c5: as they are
-    )
+    # ours: the backbone's last, shuffled to stride 16; c5: as they are
+    c.MODEL.TOPDOWN.REID.IN_FEATURES = "shuffle"
     c.MODEL.TOPDOWN.REID.DIM = 256  # ours: channels of the branch's convolution
 
     # who finds the people, in frames of INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST; both 0: of the detector's own size
@@ -85,9 +82,8 @@ def add_topdown_config(c: CfgNode) -> None:
     c.INPUT.CROP = CfgNode()  # ours: random changes of top-down training crops, made in one warp
     c.INPUT.CROP.HALF_BODY = 0.3  # probability that only the upper or the lower half is shown
     c.INPUT.CROP.HALF_BODY_JOINTS = 8  # of people with more labelled joints than these
-    c.INPUT.CROP.SCALE = (
-        0.35  # standard deviation of the factor on the crop's size, which stays in 0.65 to 1.35
-    )
+    # standard deviation of the factor on the crop's size, which stays in 0.65 to 1.35
+    c.INPUT.CROP.SCALE = 0.35
     # normal, as SCALE and ROTATION say; uniform: in SCALE_RANGE, and within ROTATION either way (MSPN's paper)
     c.INPUT.CROP.DISTRIBUTION = "normal"
     c.INPUT.CROP.SCALE_RANGE = [0.7, 1.35]  # of uniform: least and greatest factor on the crop's size
