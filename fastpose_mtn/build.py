@@ -13,7 +13,7 @@ from fastpose_mtn.config.overrides import asked_weights, taken_out
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.hosts import import_detectron2_extension
-from fastpose_mtn.protocols import PoseEstimator, Tracker
+from fastpose_mtn.protocols import PoseEstimator, Tracker, least_score
 from fastpose_mtn.registry import SYSTEMS, TRACKERS
 from fastpose_mtn.skeletons import Skeleton
 
@@ -32,18 +32,14 @@ class PoseTracking:
         estimator: frames to people; holds the network.
         new_tracker: makes a tracker without tracks, one for each source.
         batch_size: frames that the network should see at once on its device.
+        min_score: score below which its trackers look at nobody; 0: they may look at everyone.
     """
 
     cfg: CfgNode
     estimator: PoseEstimator
     new_tracker: Callable[[], Tracker]
     batch_size: int
-
-    @property
-    def min_score(self) -> float:
-        """Score below which the tracker looks at nobody; 0 for one that is not ours, and may look at everyone."""
-        c = self.cfg.TRACKER
-        return float(c.MIN_SCORE) if c.NAME in ("occlusion_aware", "msim", "flow") else 0.0
+    min_score: float = 0.0
 
 
 class NetworkArguments(TypedDict):
@@ -156,14 +152,13 @@ def build_pose_tracking(
     _check_detector(cfg, detector)
     cfg.MODEL.DEVICE = str(there)
     new_tracker = functools.partial(build_tracker, cfg)
-    new_tracker()  # a setting out of range is told before weights are read
+    min_score = least_score(new_tracker())  # before weights are read: a setting out of range is told at once
     if extension:
         estimator: PoseEstimator = extension.Detectron2Estimator.from_config(cfg, precision=precision)
     else:
         estimator = build_estimator(cfg, device=str(there), precision=precision)
-    return PoseTracking(
-        cfg=cfg, estimator=estimator, new_tracker=new_tracker, batch_size=4 if there.type == "cpu" else 8
-    )
+    batch_size = 4 if there.type == "cpu" else 8
+    return PoseTracking(cfg, estimator, new_tracker, batch_size, min_score)
 
 
 # keys that an exported network's file fixes, but for those that its frames and its people are treated by
@@ -208,8 +203,7 @@ def _track_exported(
         estimator = ExportedEstimator.of(network, device=device)
     _check_size(cfg, image_size)
     new_tracker = functools.partial(build_tracker, cfg)
-    new_tracker()
-    return PoseTracking(cfg=cfg, estimator=estimator, new_tracker=new_tracker, batch_size=4)
+    return PoseTracking(cfg, estimator, new_tracker, batch_size=4, min_score=least_score(new_tracker()))
 
 
 def _asked_device(device: str, options: Sequence[str]) -> tuple[str, list[str]]:

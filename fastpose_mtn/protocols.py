@@ -184,6 +184,25 @@ def needs_frames(tracker: Tracker) -> bool:
     return isinstance(tracker, VisualTracker) and tracker.needs_frames
 
 
+@runtime_checkable
+class SelectiveTracker(Protocol):
+    """What a tracker is besides, where it looks at nobody below a score: their joints need not be located.
+
+    Attributes:
+        min_score: that score, in [0, 1].
+    """
+
+    @property
+    def min_score(self) -> float:
+        """See above."""
+        ...
+
+
+def least_score(tracker: Tracker) -> float:
+    """Score below which a tracker looks at nobody; 0: it may look at everyone."""
+    return tracker.min_score if isinstance(tracker, SelectiveTracker) else 0.0
+
+
 # Makes a tracker without tracks from the keys of TRACKER, for people of MODEL.SKELETON.
 TrackerFactory = Callable[["CfgNode"], Tracker]
 

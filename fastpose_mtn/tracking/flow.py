@@ -121,6 +121,11 @@ class FlowTracker:
         """Whether ``update`` needs the frames' pixels."""
         return self._flow.sees_frames
 
+    @property
+    def min_score(self) -> float:
+        """Score below which nobody is looked at."""
+        return self.tracking.min_score
+
     def reset(self) -> None:
         """Forgets everybody; ids begin again at 0 and time may start anywhere."""
         self._tracks = _Tracks.of(np.zeros((0, 4)), np.zeros((0, len(self._body), 3)))

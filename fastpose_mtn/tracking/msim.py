@@ -46,6 +46,11 @@ class MSIMTracker:
         """The tracker that ``cfg.TRACKER`` describes, for people of ``MODEL.SKELETON``."""
         return cls(MSIMParameters.from_config(cfg), skeleton=get_skeleton(cfg.MODEL.SKELETON))
 
+    @property
+    def min_score(self) -> float:
+        """Score below which nobody is looked at."""
+        return self.parameters.min_score
+
     def reset(self) -> None:
         """Forgets every track; ids begin again at 0 and time may start anywhere."""
         self._ids = np.zeros(0, np.int64)

@@ -92,6 +92,11 @@ class OcclusionAwareTracker:
         """The tracker that ``cfg.TRACKER`` describes, for people of ``MODEL.SKELETON``."""
         return cls(TrackerParameters.from_config(cfg), skeleton=get_skeleton(cfg.MODEL.SKELETON))
 
+    @property
+    def min_score(self) -> float:
+        """Score below which nobody is looked at."""
+        return self.parameters.min_score
+
     def reset(self) -> None:
         """Forgets every tracklet; ids begin again at 0 and time may start anywhere."""
         self._tracklets = Tracklets(parameters=self.parameters)

@@ -143,7 +143,9 @@ def stand_in(estimator=None):
         asked.update(arguments)
         cfg = get_cfg()
         cfg.merge_from_list(list(arguments["options"]))
-        return PoseTracking(cfg, estimator or RectangleEstimator(), ColourTracker, 1)
+        return PoseTracking(
+            cfg, estimator or RectangleEstimator(), ColourTracker, 1, min_score=cfg.TRACKER.MIN_SCORE
+        )
 
     return SimpleNamespace(build=build, asked=asked)
 

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from rectangles import RectangleEstimator, moving, stand_in, write_video
+from rectangles import ColourTracker, RectangleEstimator, moving, stand_in, write_video
 
 from fastpose_mtn import FastPose
-from fastpose_mtn.build import PoseTracking
+from fastpose_mtn.build import build_tracker
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene
+from fastpose_mtn.protocols import least_score
+from fastpose_mtn.registry import TRACKERS
 from fastpose_mtn.tracking.detections_file import load
 from fastpose_mtn.video.job import Request, track_source
 from fastpose_mtn.video.pipeline import track_frames
@@ -55,8 +57,11 @@ def test_a_job_looks_at_whom_the_tracker_does_unless_everyone_is_saved(tmp_path,
 
 def test_a_tracker_of_somebody_elses_sees_everyone():
     """It may have no such threshold, or use people of low scores as ByteTrack does."""
+    assert least_score(ColourTracker()) == 0.0
+
+
+@pytest.mark.parametrize("name", list(TRACKERS))
+def test_a_tracker_says_whom_it_looks_at(name):
     cfg = get_cfg()
-    tracking = PoseTracking(cfg, RectangleEstimator(), lambda: None, 1)
-    assert tracking.min_score == cfg.TRACKER.MIN_SCORE == 0.4
-    cfg.TRACKER.NAME = "numbering"
-    assert tracking.min_score == 0.0
+    cfg.merge_from_list(["TRACKER.NAME", name, "TRACKER.MIN_SCORE", "0.3"])
+    assert least_score(build_tracker(cfg)) == 0.3
