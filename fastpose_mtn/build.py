@@ -13,7 +13,7 @@ from fastpose_mtn.config.overrides import asked_weights, taken_out
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.hosts import import_detectron2_extension
-from fastpose_mtn.protocols import PoseEstimator, Tracker, least_score
+from fastpose_mtn.protocols import ExportedSystem, PoseEstimator, Tracker, least_score
 from fastpose_mtn.registry import SYSTEMS, TRACKERS
 from fastpose_mtn.skeletons import Skeleton
 
@@ -185,22 +185,18 @@ def _track_exported(
     if fixed:
         raise InputError(f"{fixed[0]}: it is fixed in {weights}; export the network again with it")
 
-    from fastpose_mtn.estimators.exported import ExportedEstimator, open_exported
+    from fastpose_mtn.estimators.exported import open_exported
 
     network = open_exported(weights, device=device, precision=precision, options=options)
     cfg = _with_overrides(network.cfg, strategy, ())
     _check_detector(cfg, detector)
-    estimator: PoseEstimator
-    if cfg.MODEL.META_ARCHITECTURE == "TopDownPose":
-        from fastpose_mtn.systems.topdown.system import TOPDOWN_SYSTEM
-
-        estimator = TOPDOWN_SYSTEM.build_exported(network, device=device)
-    elif cfg.MODEL.META_ARCHITECTURE == "PoseDet":
-        from fastpose_mtn.systems.posedet.system import POSEDET_SYSTEM
-
-        estimator = POSEDET_SYSTEM.build_exported(network, device=device)
-    else:
-        estimator = ExportedEstimator.of(network, device=device)
+    system = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE)
+    if not isinstance(system, ExportedSystem):
+        raise InputError(
+            f"{weights}: MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE} does not run from exported files; give the "
+            "weights that it was exported from"
+        )
+    estimator = system.build_exported(network, device=device)
     _check_size(cfg, image_size)
     new_tracker = functools.partial(build_tracker, cfg)
     return PoseTracking(cfg, estimator, new_tracker, batch_size=4, min_score=least_score(new_tracker()))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastpose_mtn.config import CfgNode
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.transforms.augment import Augmentation
+    from fastpose_mtn.estimators.exported import ExportedNetwork
 
 
 class PersonDetector(Protocol):
@@ -293,5 +294,19 @@ class System(Protocol):
             network: one that is there already, which is copied; None: built, with ``MODEL.WEIGHTS``.
             device: auto, cpu, cuda or cuda:N; None: the network's, or ``MODEL.DEVICE`` for one built here.
             precision: auto, fp32, bf16 or fp16.
+        """
+        ...
+
+
+@runtime_checkable
+class ExportedSystem(Protocol):
+    """What a system is besides, where its networks can be run from files that ``python -m fastpose_mtn.export`` wrote."""
+
+    def build_exported(self, network: ExportedNetwork, *, device: str) -> PoseEstimator:
+        """An exported network as a pose estimator.
+
+        Args:
+            network: opened, with the configuration that its file carries.
+            device: auto, cpu, cuda or cuda:N, of what does not run in the file's runtime, such as a detector.
         """
         ...

@@ -1,11 +1,14 @@
 """Somebody else's system and tracker, in ten lines each, by their names in the configuration."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from torch import nn
 
-from fastpose_mtn.build import build_estimator, build_network, build_tracker
+from fastpose_mtn.build import build_estimator, build_network, build_pose_tracking, build_tracker
 from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.estimators.exported import ExportedNetwork
 from fastpose_mtn.registry import SYSTEMS, TRACKERS, Registry
 from fastpose_mtn.skeletons import COCO17
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
@@ -51,6 +54,11 @@ class OnePersonSystem:
         ]
 
 
+class ExportedOnePersonSystem(OnePersonSystem):
+    def build_exported(self, network, *, device):
+        return self
+
+
 @pytest.fixture
 def registered(monkeypatch):
     for registry in (SYSTEMS, TRACKERS):
@@ -66,6 +74,20 @@ def test_a_system_brings_its_keys_its_network_and_its_estimator(registered):
     (people,) = build_estimator(cfg).estimate([np.zeros((4, 6, 3), np.uint8)])
     assert people.boxes.tolist() == [[0, 0, 6, 4]]
     assert people.scores.tolist() == [0.75]
+
+
+def test_an_exported_network_runs_where_its_system_says_how(registered, monkeypatch):
+    cfg = get_cfg()
+    cfg.MODEL.META_ARCHITECTURE = "OnePerson"
+    opened = ExportedNetwork(Path("one.onnx"), None, cfg)
+    monkeypatch.setattr("fastpose_mtn.estimators.exported.open_exported", lambda *_, **__: opened)
+    with pytest.raises(
+        ValueError, match=r"one\.onnx: MODEL\.META_ARCHITECTURE OnePerson does not run from exp"
+    ):
+        build_pose_tracking(weights="one.onnx", device="cpu")
+    system = ExportedOnePersonSystem()
+    monkeypatch.setitem(SYSTEMS._registered, "OnePerson", system)
+    assert build_pose_tracking(weights="one.onnx", device="cpu").estimator is system
 
 
 def test_a_tracker_by_its_name(registered):

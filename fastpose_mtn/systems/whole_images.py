@@ -11,6 +11,7 @@ from fastpose_mtn.skeletons import Skeleton, get_skeleton
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.transforms.augment import Augmentation
+    from fastpose_mtn.estimators.exported import ExportedEstimator, ExportedNetwork
 
 
 class WholeImageSystem:
@@ -27,3 +28,9 @@ class WholeImageSystem:
         from fastpose_mtn.data.transforms.augment import build_augmentations
 
         return list(datasets), build_augmentations(cfg)
+
+    def build_exported(self, network: ExportedNetwork, *, device: str) -> ExportedEstimator:
+        """An exported network as a pose estimator: its graph gives people as they are reported."""
+        from fastpose_mtn.estimators.exported import ExportedEstimator
+
+        return ExportedEstimator.of(network, device=device)
