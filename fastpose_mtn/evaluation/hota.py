@@ -11,6 +11,7 @@ from fastpose_mtn.ops.assignment import linear_sum_assignment
 HOTA_ALPHAS = np.arange(0.05, 0.99, 0.05)
 _EPSILON = np.finfo(np.float64).eps
 _NUM_LEVELS = len(HOTA_ALPHAS) + 1
+_NEXT = np.array((0, 1))
 
 
 def hota_counts(
@@ -45,7 +46,7 @@ def hota_counts(
     lengths = np.bincount(gt_index)[cells // len(prediction_ids)]
     lengths += np.bincount(prediction_index)[cells % len(prediction_ids)]
     alignment = overlap / (lengths - overlap)
-    chosen = best_scores(gt, pairs, alignment[cell] * similarity)
+    chosen = best_scores(gt, predictions, pairs, alignment[cell] * similarity)
     # A matched pair counts at the thresholds up to its similarity: one histogram gives all 19 of them.
     levels = np.searchsorted(HOTA_ALPHAS - _EPSILON, similarity[chosen], side="right")
     histogram = np.bincount(cell[chosen] * _NUM_LEVELS + levels, minlength=len(cells) * _NUM_LEVELS)
@@ -68,42 +69,53 @@ def _at_least(histogram: np.ndarray) -> np.ndarray:
     return np.cumsum(histogram[:, ::-1], axis=1)[:, ::-1][:, 1:]
 
 
-def best_scores(gt: Presence, pairs: Candidates, score: np.ndarray) -> np.ndarray:
+def best_scores(gt: Presence, predictions: Presence, pairs: Candidates, score: np.ndarray) -> np.ndarray:
     """The positions of the pairs that, frame by frame, make a one-to-one matching of the largest score.
 
     Args:
         gt: occurrences of the objects.
+        predictions: occurrences of the predictions.
         pairs: that may match.
         score: (M,) above 0.
     """
     sides = (pairs.gt, pairs.prediction)
     choice = [np.bincount(side)[side] > 1 for side in sides]  # whether there is another pair of the same one
-    chosen = [np.flatnonzero(~choice[0] & ~choice[1])]
-    rest = choice[0] | choice[1]
+    frame, rest = gt.frame[pairs.gt], choice[0] | choice[1]
+    chosen = [np.flatnonzero(~rest)]
     for side, own, others in ((sides[0], *choice), (sides[1], *choice[::-1])):
         # One that may choose among several that have nobody else: the best of them it is.
         star = np.flatnonzero(own & ~(np.bincount(side, others) > 0)[side])
         order = star[np.lexsort((-score[star], side[star]))]
         chosen.append(order[np.diff(side[order], prepend=-1) > 0])
         rest[star] = False
-    open_pairs = np.flatnonzero(rest)
-    if len(open_pairs):
-        frame = gt.frame[pairs.gt[open_pairs]]
-        for group in np.split(open_pairs, np.flatnonzero(np.diff(frame)) + 1):
-            chosen.append(group[best_pairs(pairs.gt[group], pairs.prediction[group], score[group])])
-    return np.concatenate(chosen)
+        rest[order[1:][(np.diff(side[order]) == 0) & (np.diff(score[order]) == 0)]] = True
+    found = np.concatenate(chosen)
+    frames = np.unique(frame[rest])
+    if not len(frames):
+        return found
+    whole = np.isin(frame, frames)
+    solved = [found[~whole[found]]]
+    by_frame = np.flatnonzero(whole)
+    for group in np.split(by_frame, np.flatnonzero(np.diff(frame[by_frame])) + 1):
+        solved.append(group[best_pairs(gt, predictions, pairs.select(group), score[group])])
+    return np.concatenate(solved)
 
 
-def best_pairs(rows: np.ndarray, columns: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def best_pairs(gt: Presence, predictions: Presence, pairs: Candidates, scores: np.ndarray) -> np.ndarray:
     """The positions of the pairs of one frame that make a one-to-one matching of the largest sum of scores.
 
+    The table has everybody of the frame, as TrackEval's has: of equally good matchings the solver then takes the same.
+
     Args:
-        rows: (M,) int64; those of a frame lie close together.
-        columns: (M,) int64, likewise.
-        scores: (M,) above 0.
+        gt: occurrences of the objects.
+        predictions: occurrences of the predictions.
+        pairs: of one frame, at least one.
+        scores: (M,) of them, above 0.
     """
-    i, j = rows - rows.min(), columns - columns.min()
-    table = np.zeros((i.max() + 1, j.max() + 1))
+    frame = gt.frame[pairs.gt[:1]] + _NEXT
+    (top, bottom), (left, right) = gt.frame.searchsorted(frame), predictions.frame.searchsorted(frame)
+    i, j = pairs.gt - top, pairs.prediction - left
+    table = np.zeros((bottom - top, right - left))
     table[i, j] = scores
     row, column = linear_sum_assignment(table, maximize=True)
     position = np.full(table.shape, -1, np.int64)

@@ -8,6 +8,7 @@ from test_tracking_metrics import crowd, everyone, presence
 
 from fastpose_mtn.evaluation.hota import HOTA_ALPHAS, best_pairs, best_scores, hota_counts
 from fastpose_mtn.evaluation.tracking_metrics import Candidates
+from fastpose_mtn.ops.assignment import linear_sum_assignment
 
 
 def test_hota_counts_a_pair_at_the_thresholds_up_to_its_similarity() -> None:
@@ -32,11 +33,22 @@ def test_hota_prefers_the_pairs_that_last() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_best_scores_are_those_of_whole_frames(seed: int) -> None:
-    gt, _, pairs = crowd(np.random.default_rng(seed))
+    gt, predictions, pairs = crowd(np.random.default_rng(seed))
     score = 1 - pairs.distance
     frame = gt.frame[pairs.gt]
     expected = [
-        own[best_pairs(pairs.gt[own], pairs.prediction[own], score[own])]
+        own[best_pairs(gt, predictions, pairs.select(own), score[own])]
         for own in (np.flatnonzero(frame == f) for f in np.unique(frame))
     ]
-    assert sorted(best_scores(gt, pairs, score).tolist()) == sorted(np.concatenate(expected).tolist())
+    found = best_scores(gt, predictions, pairs, score)
+    assert sorted(found.tolist()) == sorted(np.concatenate(expected).tolist())
+
+
+def test_of_equally_good_matchings_the_solver_of_the_whole_frame_decides() -> None:
+    # both predictions are as near to the person, and the pair that is not contested has its place in the table
+    gt, predictions = presence([[0, 1]]), presence([[7, 8, 9]])
+    pairs = Candidates(np.array([0, 1, 1]), np.array([2, 0, 1]), np.full(3, 0.5))
+    expected = linear_sum_assignment(np.array([[0.0, 0.0, 0.5], [0.5, 0.5, 0.0]]), maximize=True)
+    found = best_scores(gt, predictions, pairs, np.full(3, 0.5))
+    chosen = sorted(zip(pairs.gt[found].tolist(), pairs.prediction[found].tolist(), strict=True))
+    assert chosen == list(zip(*(side.tolist() for side in expected), strict=True))

@@ -167,7 +167,7 @@ def _without_distractors(
 ) -> np.ndarray:
     """(N,) bool: results that are not matched to what nobody has to find, in the best match of all classes."""
     near = pairs.select(1.0 - pairs.distance >= _MATCH - _EPSILON)
-    chosen = near.select(best_scores(_presence(gt), near, 1.0 - near.distance))
+    chosen = near.select(best_scores(_presence(gt), _presence(results), near, 1.0 - near.distance))
     assert gt.classes is not None
     taken_out = chosen.prediction[np.isin(gt.classes[chosen.gt], distractors)]
     kept = np.ones(len(results), bool)
@@ -202,7 +202,7 @@ def _matches(objects: Presence, found: Presence, candidates: Candidates, togethe
                 )
             ]
             score = _CARRIED_ON * np.array(carried) + similarity[start:end]
-            chosen = chosen[best_pairs(candidates.gt[start:end], candidates.prediction[start:end], score)]
+            chosen = chosen[best_pairs(objects, found, candidates.select(chosen), score)]
         matched.append(chosen)
         before = dict(zip(object_ids[chosen].tolist(), found_ids[chosen].tolist(), strict=True))
     return candidates.select(np.concatenate([np.zeros(0, np.int64), *matched]))

@@ -24,7 +24,7 @@ class MotBoxes:
         frame: (N,) int64, from 1.
         ids: (N,) int64; no two of a frame are the same.
         boxes: (N, 4) float64 xyxy pixels, as they are written: MOTChallenge's first pixel is at (1, 1).
-        counts: (N,) bool; ground truth whose seventh column is 0 is not to be found. True for results.
+        counts: (N,) bool, of ground truth: False where the seventh column is 0, which nobody has to find.
         classes: (N,) int64, of the ground truth from MOT16 on; None where the file has none.
     """
 
@@ -39,18 +39,24 @@ class MotBoxes:
         return len(self.frame)
 
 
-def read_ground_truth(path: Path) -> MotBoxes:
+def read_ground_truth(path: Path, *, has_classes: bool = True) -> MotBoxes:
     """Reads ``gt.txt``.
+
+    Args:
+        path: of the file.
+        has_classes: False: column 8 is no class, as in MOT15, where it may be a place in the world.
 
     Raises:
         InputError: see ``read_results``; or a class that MOTChallenge does not have.
     """
     table = _read(path, least=7, columns=_GT_COLUMNS)
     classes = None
-    if table.shape[1] >= 8 and not (table[:, 7] == -1).all():
-        classes = _whole(table, 7, path, "class")
-        known = (classes >= 1) & (classes <= NUM_CLASSES)
-        _refuse(path, ~known, f"expected a class of 1 to {NUM_CLASSES} (1: pedestrian), got {{}}", classes)
+    if has_classes and table.shape[1] >= 8 and not (table[:, 7] == -1).all():
+        column = table[:, 7]
+        known = np.isin(column, np.arange(1, NUM_CLASSES + 1))
+        expected = f"expected a class of 1 to {NUM_CLASSES} (1: pedestrian) in column 8, got {{}}"
+        _refuse(path, ~known, f"{expected}; ground truth without classes: --benchmark MOT15", column)
+        classes = column.astype(np.int64)
     return _boxes(path, table, classes)
 
 
@@ -88,7 +94,7 @@ def sequence_length(gt: Path) -> int | None:
 def _read(path: Path, *, least: int, columns: str) -> np.ndarray:
     """(N, C) float64, C at least ``least``."""
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    rows = [line for line in lines if line and not line.isspace()]
+    rows = list(filter(str.strip, lines))
     if not rows:
         return np.zeros((0, least))
     comma = "," in rows[0]
@@ -159,6 +165,7 @@ def _boxes(path: Path, table: np.ndarray, classes: np.ndarray | None) -> MotBoxe
         frame=frame[order],
         ids=ids[order],
         boxes=np.concatenate([table[:, 2:4], table[:, 2:4] + table[:, 4:6]], axis=1),
-        counts=table[:, 6] != 0 if table.shape[1] > 6 else np.ones(len(table), bool),
+        # a whole number to TrackEval, to which 0.9 is 0
+        counts=np.trunc(table[:, 6]) != 0 if table.shape[1] > 6 else np.ones(len(table), bool),
         classes=None if classes is None else classes[order],
     )

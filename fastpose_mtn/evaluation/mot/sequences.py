@@ -94,12 +94,13 @@ def _sequences(gt: Path, predictions: Path) -> list[tuple[str, Path, Path]]:
 
 
 def _evaluate(gt: Path, predictions: Path, benchmark: str | None, warn: Callable[[str], None]) -> MotSums:
-    truth, results = read_ground_truth(gt), read_results(predictions)
+    truth = read_ground_truth(gt, has_classes=benchmark != "MOT15")
+    results = read_results(predictions)
     if not truth.counts.any():
-        raise InputError(f"{gt}: nobody is labelled in it; is it the ground truth?")
+        warn(f"{gt}: nobody is labelled in it; is it the ground truth?")
     if benchmark is None:
         benchmark = "MOT15" if truth.classes is None else "MOT17"
-    elif benchmark != "MOT15" and truth.classes is None:
+    elif benchmark != "MOT15" and truth.classes is None and len(truth):
         raise InputError(f"{gt}: has no classes in column 8, as {benchmark}'s has; use --benchmark MOT15")
     return evaluate_sequence(truth, results, benchmark=benchmark, frames=_length(truth, results, warn))
 
@@ -108,9 +109,10 @@ def _length(truth: MotBoxes, results: MotBoxes, warn: Callable[[str], None]) -> 
     """Frames of the sequence.
 
     Raises:
-        InputError: results lie beyond its end, or none in a labelled frame: they are another video's.
+        InputError: results lie beyond its end, or, where nothing tells where that is, none in a labelled frame: they are
+            another video's.
     """
-    told, labelled = sequence_length(truth.path), int(truth.frame[-1])
+    told, labelled = sequence_length(truth.path), int(truth.frame.max(initial=0))
     if told is not None and told < labelled:
         raise InputError(f"{truth.path}: frame {labelled} is labelled, but seqinfo.ini says {told} frames")
     beyond = int((results.frame > (told or labelled)).sum())
@@ -119,16 +121,19 @@ def _length(truth: MotBoxes, results: MotBoxes, warn: Callable[[str], None]) -> 
             f"{results.path}: {beyond} boxes are beyond frame {told}, the sequence's last, first in frame "
             f"{results.frame[results.frame > told][0]}; are they of another video, or of frames counted otherwise?"
         )
-    if len(results) and not np.isin(results.frame, truth.frame).any():
-        raise InputError(
+    if len(results) and len(truth) and not np.isin(results.frame, truth.frame).any():
+        message = (
             f"{results.path}: none of its frames {results.frame[0]} to {results.frame[-1]} is labelled in "
             f"{truth.path} ({truth.frame[0]} to {labelled}); frames count from 1"
         )
-    if beyond:
+        if told is None:
+            raise InputError(message)
+        warn(message)
+    if beyond and len(truth):
         warn(
             f"{results.path}: {beyond} boxes are after frame {labelled}, the last with labels, and count as false "
             f"positives; put seqinfo.ini beside gt to tell the sequence's length"
         )
     if not len(results):
         warn(f"{results.path}: nobody is found in it")
-    return told or max(labelled, int(results.frame[-1]) if len(results) else 0)
+    return told or max(labelled, int(results.frame.max(initial=0)))

@@ -30,6 +30,16 @@ def test_ground_truth_has_classes_and_people_that_do_not_count(tmp_path: Path) -
     assert read.classes is not None
     assert read.classes.tolist() == [1, 8]
     assert read_ground_truth(write(tmp_path / "old.txt", "1,1,0,0,9,9,1,-1,-1,-1")).classes is None
+    # as TrackEval, which reads whole numbers
+    assert read_ground_truth(write(tmp_path / "sure.txt", "1,1,0,0,9,9,0.9,1,1")).counts.tolist() == [False]
+
+
+def test_mot15_may_have_places_in_the_world_for_classes(tmp_path: Path) -> None:
+    gt = write(tmp_path / "gt.txt", "1,1,0,0,9,9,1,-6.9,-3.5,0", "2,1,0,0,9,9,1,-6.8,-3.5,0")
+    with pytest.raises(InputError, match=r"expected a class of 1 to 13 .* got -6.9; .* --benchmark MOT15"):
+        evaluate_mot(gt, gt)
+    found = write(tmp_path / "found.txt", "1,5,0,0,9,9,1", "2,5,0,0,9,9,1")
+    assert evaluate_mot(gt, found, benchmark="MOT15")["found"]["MOTA"] == 100.0
 
 
 @pytest.mark.parametrize(
@@ -69,8 +79,6 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
         evaluate_mot(tmp_path / "data", tmp_path / "data")
     with pytest.raises(InputError, match="has no classes in column 8"):
         evaluate_mot(write(tmp_path / "gt.txt", "1,1,0,0,9,9,1,-1,-1,-1"), later, benchmark="MOT20")
-    with pytest.raises(InputError, match="nobody is labelled"):
-        evaluate_mot(write(tmp_path / "none.txt", "1,1,0,0,9,9,0,1,1"), later)
 
 
 def test_what_is_found_after_the_labels_is_told_and_counts(tmp_path: Path) -> None:
@@ -86,3 +94,27 @@ def test_what_is_found_after_the_labels_is_told_and_counts(tmp_path: Path) -> No
     empty = evaluate_mot(gt, write(tmp_path / "empty.txt", ""), warn=notes.append)
     assert empty["empty"]["FN"] == 1
     assert "nobody is found" in notes[1]
+
+
+@pytest.mark.parametrize("lines", [(), ("1,1,0,0,9,9,0,1,1", "7,1,0,0,9,9,0,1,1")])
+@pytest.mark.parametrize("benchmark", [None, "MOT15", "MOT17"])
+def test_where_nobody_is_labelled_everybody_found_is_a_false_positive(
+    lines: tuple[str, ...], benchmark: str | None, tmp_path: Path
+) -> None:
+    gt = write(tmp_path / "gt.txt", *lines)
+    found = write(tmp_path / "found.txt", "7,4,50,50,9,9,1")
+    notes: list[str] = []
+    figures = evaluate_mot(gt, found, benchmark=benchmark, warn=notes.append)["found"]
+    assert [figures[name] for name in ("MOTA", "HOTA", "IDF1", "FP")] == [0.0, 0.0, 0.0, 1]
+    assert len(notes) == 1
+    assert "gt.txt: nobody is labelled in it; is it the ground truth?" in notes[0]
+
+
+def test_a_sequence_of_known_length_may_be_found_in_other_frames_alone(tmp_path: Path) -> None:
+    gt = write(tmp_path / "walk" / "gt" / "gt.txt", "1,1,0,0,9,9,1,1,1")
+    write(tmp_path / "walk" / "seqinfo.ini", "[Sequence]", "seqLength=9")
+    notes: list[str] = []
+    figures = evaluate_mot(gt, write(tmp_path / "found.txt", "7,4,0,0,9,9,1"), warn=notes.append)["found"]
+    assert (figures["FP"], figures["FN"], figures["frames"]) == (1, 1, 9)
+    assert len(notes) == 1
+    assert "none of its frames 7 to 7 is labelled" in notes[0]
