@@ -180,8 +180,9 @@ def test_a_row_of_posedets_tables_trains_two_steps(name, tmp_path):
     assert train_module.train(cfg).is_file()
 
 
-def test_the_one_stage_network_for_real_people_starts_from_people_and_trains(tmp_path):
-    cfg = load("posedet-s.yaml")
+@pytest.mark.parametrize("name", ["posedet-s.yaml", "posedet-s-identities.yaml"])
+def test_the_one_stage_network_for_real_people_starts_from_people_and_trains(name, tmp_path):
+    cfg = load(name)
     torch.manual_seed(0)
     network = build_network(cfg)
     report = load_weights(network, cfg.MODEL.WEIGHTS, strict=False)

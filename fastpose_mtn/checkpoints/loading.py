@@ -40,7 +40,11 @@ _TORCHVISION = "torchvision://"
 _TORCHVISION_CONFIG = str(PACKAGED_CONFIGS / "keypoint_rcnn_R50_FPN_torchvision.yaml")
 _TORCHVISION_NAMES = {"keypointrcnn_resnet50_fpn": "KeypointRCNN_ResNet50_FPN_Weights"}
 # Trained only: a network finds and describes people without it, and its size depends on the training data.
-_TRAINING_ONLY = ("roi_heads.reid_head.classifier.", "head.identity.classifier.", "reid.head.classifier.")
+_TRAINING_ONLY = (
+    "roi_heads.reid_head.classifier.",
+    "head.identity.reid.classifier.",
+    "reid.head.classifier.",
+)
 
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -69,11 +69,16 @@ class ConvNorm(nn.Conv2d):
         return F.relu_(x) if self.relu else x
 
 
-def separable_conv(channels: int, kernel_size: int, *, norm: str = "") -> nn.Sequential:
-    """A convolution of each channel and one across them, in the place of one of both, with normalisation and ReLU."""
+def separable_conv(
+    channels: int, kernel_size: int, *, out_channels: int | None = None, norm: str = ""
+) -> nn.Sequential:
+    """A convolution of each channel and one across them, in the place of one of both, with normalisation and ReLU.
+
+    ``out_channels``: None: as many as it reads.
+    """
     layers = (
         ConvNorm(channels, channels, kernel_size, groups=channels),
-        ConvNorm(channels, channels, 1, norm=norm, relu=True),
+        ConvNorm(channels, out_channels or channels, 1, norm=norm, relu=True),
     )
     for layer in layers:
         msra_init(layer)

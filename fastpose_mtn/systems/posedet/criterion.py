@@ -12,7 +12,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.structures import PersonTargets
 from fastpose_mtn.systems.posedet import losses as terms
 from fastpose_mtn.systems.posedet.grid import cell_poses
-from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead
+from fastpose_mtn.systems.posedet.head import Candidates, PoseDetHead, Refined
 from fastpose_mtn.systems.posedet.start import ColdStart
 from fastpose_mtn.systems.posedet.targets import Rules, assign
 
@@ -66,10 +66,6 @@ class Learned(NamedTuple):
     refined: Tensor
     boxed: Tensor
     described: Tensor
-
-    def at(self, mask: Tensor) -> Learned:
-        """Those of a mask (N,)."""
-        return Learned(*(tensor[mask] for tensor in self))
 
 
 def _join(parts: Sequence[Learned]) -> Learned:
@@ -132,14 +128,15 @@ class Criterion:
             focal = focal + _corrected(head, candidates, label)
         found = {"loss_cls": self._settings.cls_weight * focal}
         found["loss_coarse"] = self._coarse_loss(candidates, coarse, [len(part.cell) for part in seeds])
-        found |= self._refined_losses(head, candidates, people, [int(p.refined.sum()) for p in owned])
+        fitted = head.refine(candidates, people.image, people.cell)
+        unit = self._settings.base_scale * grid.strides[people.cell]
+        found |= self._refined_losses(head, fitted, people, unit, [int(p.refined.sum()) for p in owned])
         if head.identity is not None:
-            known = people.at(people.described)
-            _, embeddings = head.classify(candidates, known.image, known.cell)
-            vectors = head.describe(embeddings)
+            known = people.described
+            vectors = head.describe(candidates, people.image[known], fitted.poses[known])
             assert vectors is not None
-            some = len(vectors) > 0
-            found |= head.identity.losses(vectors, known.identities) if some else head.identity.no_losses()
+            reid, some = head.identity.reid, len(vectors) > 0
+            found |= reid.losses(vectors, people.identities[known]) if some else reid.no_losses()
         if candidates.heatmaps is not None:
             found["loss_heatmap"] = self._heatmap_loss(head.strides, candidates.heatmaps, targets, tasks)
         return found
@@ -151,11 +148,9 @@ class Criterion:
         return self._settings.coarse_weight * distance / sum(max(1, count) for count in counts)
 
     def _refined_losses(
-        self, head: PoseDetHead, candidates: Candidates, cells: Learned, counts: Sequence[int]
+        self, head: PoseDetHead, given: Refined, cells: Learned, unit: Tensor, counts: Sequence[int]
     ) -> dict[str, Tensor]:
         settings, found = self._settings, {}
-        unit = settings.base_scale * candidates.grid.strides[cells.cell]
-        given = head.refine(candidates, cells.image, cells.cell)
         chosen, joints = cells.refined, cells.keypoints[cells.refined]
         if head.fine is not None:
             distance = terms.pose_distance(given.poses[chosen], joints, unit[chosen])
@@ -197,7 +192,7 @@ def _corrected(head: PoseDetHead, candidates: Candidates, label: Tensor) -> Tens
     best, cell = scores.topk(min(_CORRECTED, scores.shape[1]), dim=1)
     image, place = torch.nonzero(best > -torch.inf).unbind(dim=1)
     cell = cell[image, place]
-    logits, _ = head.classify(candidates, image, cell)
+    logits = head.classify(candidates, image, cell)
     chosen = label[image, cell]
     return terms.classification(logits, chosen) / (chosen == 1).sum().clamp(min=1)
 

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import ConvNorm, separable_conv
 from fastpose_mtn.ops.pose_embedding import embed_poses, embed_poses_at
-from fastpose_mtn.systems.mtn.reid_head import MTNReIDHead
 from fastpose_mtn.systems.posedet.grid import Grid, build_grid, cell_poses
+from fastpose_mtn.systems.posedet.identity import PoseIdentity
+from fastpose_mtn.systems.posedet.neck import HRFPN, FPN3To6, Pyramid
 
 _PRIOR_LOGIT = -4.59512  # -log(99): a score of 0.01 everywhere, to begin with
 # layers that say where people are, and how sure: whatever the rest computes in, they compute in float32
@@ -35,6 +36,7 @@ class Candidates(NamedTuple):
         classifying: (B, P, C) embeddings of classification, or the features that they are read from for chosen cells.
         peaks: (B, P) bool: no neighbouring cell of the level has a higher score.
         heatmaps: of each level (B, K, h, w) logits; None: not asked for.
+        finest: (B, C', h, w) features that identities are read from; None: there is no identity branch.
         grid: the cells.
     """
 
@@ -44,6 +46,7 @@ class Candidates(NamedTuple):
     classifying: Tensor
     peaks: Tensor
     heatmaps: list[Tensor] | None
+    finest: Tensor | None
     grid: Grid
 
 
@@ -78,7 +81,7 @@ class PoseDetHead(nn.Module):
         regresses_boxes: there is a branch that says by how much each pose's box differs from its extent and margins.
         box_margins: shares of its width and height by which a pose's extent grows to the left, top, right and bottom.
         visibility_detached: the visibility branch changes nothing but itself.
-        identity: from embeddings (N, C) to identity vectors; None: there is no such branch.
+        identity: from poses to identity vectors; None: there is no such branch.
 
     Raises:
         ValueError: there is no such embedding, convolution or classification.
@@ -103,7 +106,7 @@ class PoseDetHead(nn.Module):
         regresses_boxes: bool = False,
         box_margins: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         visibility_detached: bool = False,
-        identity: MTNReIDHead | None = None,
+        identity: PoseIdentity | None = None,
     ) -> None:
         super().__init__()
         for key, value, known in (
@@ -155,10 +158,8 @@ class PoseDetHead(nn.Module):
         self.identity = identity
 
     @classmethod
-    def from_config(
-        cls, cfg: CfgNode, *, channels: int, num_joints: int, strides: Sequence[int]
-    ) -> PoseDetHead:
-        """The head that ``MODEL.POSEDET`` describes, with an identity branch where ``MODEL.REID_ON``.
+    def from_config(cls, cfg: CfgNode, neck: FPN3To6 | HRFPN, *, num_joints: int) -> PoseDetHead:
+        """The head of a neck that ``MODEL.POSEDET`` describes, with an identity branch where ``MODEL.REID_ON``.
 
         Raises:
             ValueError: a value cannot be.
@@ -170,11 +171,17 @@ class PoseDetHead(nn.Module):
             raise ValueError(f"MODEL.POSEDET.BOX_MARGINS: expected four shares, got {list(c.BOX_MARGINS)}")
         identity = None
         if cfg.MODEL.REID_ON:
-            identity = MTNReIDHead.from_config(cfg, channels, of_vectors=True)
+            identity = PoseIdentity.from_config(
+                cfg,
+                in_channels=neck.finest_channels,
+                stride=neck.finest_stride,
+                channels=neck.out_channels,
+                num_joints=num_joints,
+            )
         return cls(
-            channels=channels,
+            channels=neck.out_channels,
             num_joints=num_joints,
-            strides=strides,
+            strides=neck.out_strides,
             norm=c.NORM,
             conv=c.CONV,
             init_convs=c.INIT_CONVS,
@@ -191,8 +198,9 @@ class PoseDetHead(nn.Module):
             identity=identity,
         )
 
-    def forward(self, levels: Sequence[Tensor], *, heatmaps: bool = False) -> Candidates:
-        """What is computed at every cell of levels (B, C, h, w), finest first."""
+    def forward(self, pyramid: Pyramid, *, heatmaps: bool = False) -> Candidates:
+        """What is computed at every cell of a pyramid's levels."""
+        levels = pyramid.levels
         coarse, logits, refining, classifying, peaks, maps = [], [], [], [], [], []
         for level in levels:
             offsets = _exactly(self.coarse, self.init_convs(level))
@@ -214,6 +222,7 @@ class PoseDetHead(nn.Module):
             classifying=torch.cat(classifying, dim=1),
             peaks=torch.cat(peaks, dim=1).squeeze(2),
             heatmaps=maps or None,
+            finest=None if self.identity is None else self.identity.conv(pyramid.finest),
             grid=build_grid(levels, self.strides),
         )
 
@@ -249,18 +258,20 @@ class PoseDetHead(nn.Module):
         size = torch.maximum(high - low, strides[:, None])
         return torch.cat((low - margins[..., :2] * size, high + margins[..., 2:] * size), dim=1)
 
-    def classify(self, candidates: Candidates, image: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """The score's logits (N,) float32 and classification's embeddings (N, C) of chosen cells, see ``refine``."""
+    def classify(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Tensor:
+        """The score's logits (N,) float32 of chosen cells, see ``refine``."""
         logits = candidates.logits[image, cell]
         if self.correction is None:
-            return logits, candidates.classifying[image, cell]
+            return logits
         embedding = self._embed(candidates, candidates.classifying, image, cell, self.cls_embedding)
         # the correction learns what is left, and the score of all cells nothing of it
-        return logits.detach() + _exactly(self.correction, embedding).squeeze(1), embedding
+        return logits.detach() + _exactly(self.correction, embedding).squeeze(1)
 
-    def describe(self, embeddings: Tensor) -> Tensor | None:
-        """Identity vectors (N, E) float32 of classification's embeddings (N, C); None: there is no identity branch."""
-        return None if self.identity is None else self.identity(embeddings)
+    def describe(self, candidates: Candidates, image: Tensor, poses: Tensor) -> Tensor | None:
+        """Identity vectors (N, E) float32 of people with these poses (N, K, 2); None: there is no identity branch."""
+        if self.identity is None or candidates.finest is None:
+            return None
+        return self.identity(candidates.finest, image, poses)
 
     def _embed(
         self, candidates: Candidates, features: Tensor, image: Tensor, cell: Tensor, weight: Tensor

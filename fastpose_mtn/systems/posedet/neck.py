@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from timm.models import FeatureListNet
 from torch import Tensor, nn
@@ -12,6 +14,18 @@ from fastpose_mtn.modeling.bottom_up import bottom_up_from_config
 from fastpose_mtn.modeling.layers import ConvNorm, xavier_init
 
 _STRIDES = (4, 8, 16, 32)  # of the extractor's stages
+
+
+class Pyramid(NamedTuple):
+    """What a neck gives.
+
+    Attributes:
+        levels: (B, C, h, w) each, finest first.
+        finest: (B, C', h, w) the finest map that the levels are made of.
+    """
+
+    levels: list[Tensor]
+    finest: Tensor
 
 
 class FPN3To6(nn.Module):
@@ -30,8 +44,9 @@ class FPN3To6(nn.Module):
     def __init__(self, *, bottom_up: FeatureListNet, out_channels: int, norm: str = "GN") -> None:
         super().__init__()
         self.bottom_up, self.out_channels = bottom_up, out_channels
-        self.out_strides = (8, 16, 32, 64)
+        self.out_strides, self.finest_stride = (8, 16, 32, 64), 8
         channels = bottom_up.feature_info.channels()
+        self.finest_channels = channels[1]
         for level, own in zip((3, 4, 5), channels[1:], strict=True):
             self.add_module(f"fpn_lateral{level}", ConvNorm(own, out_channels, 1, norm=norm))
             self.add_module(f"fpn_output{level}", ConvNorm(out_channels, out_channels, 3, norm=norm))
@@ -40,8 +55,8 @@ class FPN3To6(nn.Module):
             if name.startswith("fpn_") and isinstance(layer, nn.Conv2d):
                 xavier_init(layer)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Maps normalised images (B, 3, H, W), sides multiples of 32, to the levels (B, C, h, w), finest first."""
+    def forward(self, images: Tensor) -> Pyramid:
+        """The pyramid of normalised images (B, 3, H, W), sides multiples of 32."""
         _, *features = self.bottom_up(images)
         levels = [self.fpn_output6(features[-1])]
         merged: Tensor | None = None
@@ -51,7 +66,7 @@ class FPN3To6(nn.Module):
                 lateral = lateral + F.interpolate(merged, scale_factor=2.0, mode="nearest")
             merged = lateral
             levels.insert(0, getattr(self, f"fpn_output{level}")(merged))
-        return levels
+        return Pyramid(levels, features[0])
 
 
 class HRFPN(nn.Module):
@@ -68,7 +83,8 @@ class HRFPN(nn.Module):
     def __init__(self, *, bottom_up: FeatureListNet, out_channels: int, norm: str = "") -> None:
         super().__init__()
         self.bottom_up, self.out_channels = bottom_up, out_channels
-        self.out_strides = (8, 16, 32)
+        self.out_strides, self.finest_stride = (8, 16, 32), 4
+        self.finest_channels = bottom_up.feature_info.channels()[0]
         self.fpn_reduction = ConvNorm(sum(bottom_up.feature_info.channels()), out_channels, 1, norm=norm)
         xavier_init(self.fpn_reduction)
         for level in (3, 4, 5):
@@ -76,8 +92,8 @@ class HRFPN(nn.Module):
             xavier_init(layer)
             self.add_module(f"fpn_output{level}", layer)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Maps normalised images (B, 3, H, W), sides multiples of 32, to the levels (B, C, h, w), finest first."""
+    def forward(self, images: Tensor) -> Pyramid:
+        """The pyramid of normalised images (B, 3, H, W), sides multiples of 32."""
         first, *coarser = self.bottom_up(images)
         enlarged = [
             F.interpolate(feature, scale_factor=float(2**level), mode="bilinear", align_corners=False)
@@ -88,7 +104,7 @@ class HRFPN(nn.Module):
         for level, factor in ((3, 1), (4, 2), (5, 4)):
             pooled = reduced if factor == 1 else F.avg_pool2d(reduced, factor, factor)
             levels.append(getattr(self, f"fpn_output{level}")(pooled))
-        return levels
+        return Pyramid(levels, first)
 
 
 NECKS: dict[str, type[FPN3To6] | type[HRFPN]] = {"fpn": FPN3To6, "hrfpn": HRFPN}

@@ -73,7 +73,7 @@ class PoseDet(PeopleNetwork):
     @property
     def embedding_dim(self) -> int | None:
         """Numbers of an identity vector; None: there is no identity branch."""
-        return None if self.head.identity is None else self.head.identity.embedding_dim
+        return None if self.head.identity is None else self.head.identity.reid.embedding_dim
 
     def _people_of(self, batch: Tensor, sizes_hw: Sequence[tuple[int, int]]) -> list[PersonDetections]:
         return self.find_people(self.trunk(batch), sizes_hw)
@@ -121,9 +121,7 @@ def build_posedet(cfg: CfgNode) -> PoseDet:
     skeleton, c = get_skeleton(cfg.MODEL.SKELETON), cfg.MODEL.POSEDET
     sigmas = joint_constants(cfg)
     backbone = build_neck(cfg)
-    head = PoseDetHead.from_config(
-        cfg, channels=backbone.out_channels, num_joints=len(skeleton), strides=backbone.out_strides
-    )
+    head = PoseDetHead.from_config(cfg, backbone, num_joints=len(skeleton))
     network = PoseDet(
         backbone=backbone,
         head=head,

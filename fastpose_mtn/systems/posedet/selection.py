@@ -166,12 +166,11 @@ class Selection:
         boxes = torch.cat((corners.amin(dim=1), corners.amax(dim=1)), dim=1)
         poses = torch.minimum(refined.poses.clamp(min=0), limit[:, None])
         confidence = refined.visibility.sigmoid()
-        logits, embeddings = head.classify(candidates, image, cell)
-        score = logits.sigmoid()
+        score = head.classify(candidates, image, cell).sigmoid()
         if self.score == "visible":
             score = score * confidence.mean(dim=1)
         keypoints = torch.cat((poses, confidence[..., None]), dim=-1)
-        return boxes, score, keypoints, head.describe(embeddings)
+        return boxes, score, keypoints, head.describe(candidates, image, refined.poses)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,14 @@ def test_levels_halve_from_stride_8(name):
     neck = build_neck(posedet_config(*options)).eval()
     picture = torch.randn(1, 3, 96, 160)
     with torch.no_grad():
-        levels = neck(picture)
+        levels, finest = neck(picture)
         sizes = [(-(-96 // stride), -(-160 // stride)) for stride in neck.out_strides]
         assert [tuple(level.shape) for level in levels] == [(1, 16, *size) for size in sizes]
-        for fused, level in zip(fuse(neck, activations=True)(picture), levels, strict=True):
+        assert finest.shape[1:] == (
+            neck.finest_channels,
+            *(side // neck.finest_stride for side in picture.shape[2:]),
+        )
+        for fused, level in zip(fuse(neck, activations=True)(picture).levels, levels, strict=True):
             torch.testing.assert_close(fused, level, rtol=1e-3, atol=1e-4)
 
 
