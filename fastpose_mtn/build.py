@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.config.overrides import asked_weights, taken_out
+from fastpose_mtn.config.overrides import asked, asked_weights, with_flag
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.hosts import import_detectron2_extension
@@ -89,7 +89,7 @@ def build_tracker(cfg: CfgNode, skeleton: Skeleton | None = None) -> Tracker:
         ValueError: there is no such tracker, or a setting is out of range.
     """
     if skeleton is not None and skeleton.name != cfg.MODEL.SKELETON:
-        cfg = _with_overrides(cfg, None, ["MODEL.SKELETON", skeleton.name])
+        cfg = _with_overrides(cfg, ["MODEL.SKELETON", skeleton.name])
     return TRACKERS.get(cfg.TRACKER.NAME)(cfg)
 
 
@@ -129,17 +129,18 @@ def build_pose_tracking(
         raise InputError(f"--precision {precision}: choose from {', '.join(PRECISIONS)}")
 
     weights, options = asked_weights(weights, options)
-    options = [*options, *_size_options(image_size, options)]
-    device, options = _asked_device(device, options)
-    if detector is not None:
-        options += ["MODEL.TOPDOWN.DETECTOR.WEIGHTS", detector]
+    asked_device, options = asked(
+        f"--device {device}", None if device == "auto" else device, options, "MODEL.DEVICE"
+    )
+    device = asked_device or "auto"
+    options = _with_size(image_size, options)
+    options = with_flag(f"--detector {detector}", detector, options, "MODEL.TOPDOWN.DETECTOR.WEIGHTS")
+    options = with_flag(f"--strategy {strategy}", strategy, options, "TRACKER.STRATEGY")
     exported = weights is not None and Path(weights).suffix.lower() in RUNTIME_ENDINGS
     if exported and host == "detectron2":
         raise InputError(f"--engine detectron2: {weights} runs in a runtime of its own; leave --engine out")
     if weights is not None and exported:
-        return _track_exported(
-            weights, config_file, device, precision, strategy, options, image_size, detector
-        )
+        return _track_exported(weights, config_file, device, precision, options, image_size, detector)
 
     from fastpose_mtn.checkpoints.loading import inference_config  # torch: seconds, so only now
     from fastpose_mtn.runtime.precision import resolve_device
@@ -147,7 +148,7 @@ def build_pose_tracking(
     there = resolve_device(device)
     extension = import_detectron2_extension("estimator") if host == "detectron2" else None
     cfg = (extension.detectron2_inference_config if extension else inference_config)(weights, config_file)
-    cfg = _with_overrides(cfg, strategy, options)
+    cfg = _with_overrides(cfg, options)
     _check_size(cfg, image_size)
     _check_detector(cfg, detector)
     cfg.MODEL.DEVICE = str(there)
@@ -171,7 +172,6 @@ def _track_exported(
     config_file: str | None,
     device: str,
     precision: str,
-    strategy: str | None,
     options: Sequence[str],
     image_size: int | None,
     detector: str | None,
@@ -188,7 +188,7 @@ def _track_exported(
     from fastpose_mtn.estimators.exported import open_exported
 
     network = open_exported(weights, device=device, precision=precision, options=options)
-    cfg = _with_overrides(network.cfg, strategy, ())
+    cfg = network.cfg.clone()
     _check_detector(cfg, detector)
     system = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE)
     if not isinstance(system, ExportedSystem):
@@ -202,33 +202,24 @@ def _track_exported(
     return PoseTracking(cfg, estimator, new_tracker, batch_size=4, min_score=least_score(new_tracker()))
 
 
-def _asked_device(device: str, options: Sequence[str]) -> tuple[str, list[str]]:
-    """The device, ``MODEL.DEVICE`` of the options where ``device`` leaves it open, and the options without it."""
-    overriding, rest = taken_out(options, "MODEL.DEVICE")
-    return overriding if overriding and device == "auto" else device, rest
-
-
 _SMALLEST_SIZE = 32  # pixels, below which networks see nothing
 
 
-def _size_options(image_size: int | None, options: Sequence[str]) -> list[str]:
-    """What ``image_size`` sets.
+def _with_size(image_size: int | None, options: Sequence[str]) -> list[str]:
+    """The options with what ``image_size`` sets.
 
     Raises:
-        InputError: it is out of range, or ``options`` set it too.
+        InputError: it is out of range, or ``options`` set the size otherwise.
     """
     if image_size is None:
-        return []
+        return list(options)
     if isinstance(image_size, bool) or not isinstance(image_size, int):
         raise InputError(f"image_size: expected a whole number of pixels, got {image_size!r}")
+    flag = f"--image-size {image_size}"
     if image_size != 0 and image_size < _SMALLEST_SIZE:
-        raise InputError(
-            f"--image-size {image_size}: expected at least {_SMALLEST_SIZE} pixels, or 0 for frames as they are"
-        )
-    both = [key for key in options[::2] if key in ("INPUT.MIN_SIZE_TEST", "INPUT.MAX_SIZE_TEST")]
-    if both:
-        raise InputError(f"--image-size {image_size}: {both[0]} sets the size too; give one of them")
-    return ["INPUT.MIN_SIZE_TEST", str(image_size), "INPUT.MAX_SIZE_TEST", str(2 * image_size)]
+        raise InputError(f"{flag}: expected at least {_SMALLEST_SIZE} pixels, or 0 for frames as they are")
+    options = with_flag(flag, str(image_size), options, "INPUT.MIN_SIZE_TEST")
+    return with_flag(flag, str(2 * image_size), options, "INPUT.MAX_SIZE_TEST")
 
 
 def _check_size(cfg: CfgNode, image_size: int | None) -> None:
@@ -243,11 +234,9 @@ def _check_detector(cfg: CfgNode, detector: str | None) -> None:
         raise InputError(f"--detector {detector}: these weights find people by themselves; leave it out")
 
 
-def _with_overrides(cfg: CfgNode, strategy: str | None, options: Sequence[str]) -> CfgNode:
+def _with_overrides(cfg: CfgNode, options: Sequence[str]) -> CfgNode:
     """The configuration with what the command line changes of it."""
     cfg = cfg.clone()
     cfg.defrost()
     cfg.merge_from_list(list(options))
-    if strategy is not None:
-        cfg.merge_from_list(["TRACKER.STRATEGY", strategy])
     return cfg

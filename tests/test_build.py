@@ -13,6 +13,8 @@ from fastpose_mtn.api import FastPose
 from fastpose_mtn.checkpoints.loading import inference_config, save_weights
 from fastpose_mtn.commands.export import parse as parse_export
 from fastpose_mtn.commands.export import run as run_export
+from fastpose_mtn.commands.track import network_arguments
+from fastpose_mtn.commands.track import parse as parse_track
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.systems.mtn.estimator import MTNEstimator
@@ -108,7 +110,7 @@ def test_an_image_size_that_cannot_be_is_told(people_weights):
         (
             64,
             ["INPUT.MAX_SIZE_TEST", "90"],
-            "--image-size 64: INPUT.MAX_SIZE_TEST sets the size too; give one of them",
+            "--image-size 64: INPUT.MAX_SIZE_TEST 90 says otherwise; give one of them",
         ),
         (64, ["TEST.AUG.ENABLED", "True"], "--image-size 64: TEST.AUG looks at several sizes"),
         (None, ["INPUT.MIN_SIZE_TEST", "-5"], "INPUT.MIN_SIZE_TEST: expected pixels, 0 or more, got -5"),
@@ -139,8 +141,42 @@ def test_the_device_may_be_a_key_too(weights):
     options = ["MODEL.DEVICE", "cpu", "TRACKER.MIN_SCORE", "0.1", "MODEL.DEVICE", "cuda:77"]
     with pytest.raises(ValueError, match="device 'cuda:77'"):
         build.build_pose_tracking(weights=str(weights), options=options)
-    tracking = build.build_pose_tracking(weights=str(weights), device="cpu", options=options)
+    tracking = build.build_pose_tracking(weights=str(weights), options=options[:4])
     assert (tracking.cfg.MODEL.DEVICE, tracking.min_score) == ("cpu", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "other"),
+    [
+        ({"strategy": "iou"}, "TRACKER.STRATEGY", "reid"),
+        ({"detector": "people"}, "MODEL.TOPDOWN.DETECTOR.WEIGHTS", "drawn"),
+        ({"device": "cpu"}, "MODEL.DEVICE", "cuda"),
+        ({"image_size": 64}, "INPUT.MIN_SIZE_TEST", "48"),
+        ({"weights": "drawn"}, "MODEL.WEIGHTS", "people"),
+    ],
+)
+def test_a_flag_and_the_key_that_it_sets_must_not_differ(given, key, other):
+    """Whichever of them won, the other would be ignored without a word."""
+    ((name, value),) = given.items()
+    told = f"--{name.replace('_', '-')} {value}: {key} {other} says otherwise; give one of them"
+    with pytest.raises(ValueError, match=re.escape(told)):
+        build.build_pose_tracking(options=["TRACKER.MIN_SCORE", "0.1", key, other], **given)
+
+
+def test_a_flag_and_its_key_may_say_the_same(weights):
+    options = ["TRACKER.STRATEGY", "iou", "MODEL.DEVICE", "cpu", "INPUT.MIN_SIZE_TEST", "64"]
+    built = build.build_pose_tracking(
+        weights=str(weights), device="cpu", strategy="iou", image_size=64, options=options
+    )
+    c = built.cfg
+    assert (c.TRACKER.STRATEGY, c.INPUT.MIN_SIZE_TEST, c.INPUT.MAX_SIZE_TEST) == ("iou", 64, 128)
+
+
+def test_the_flag_of_the_tracker_and_its_key_must_not_differ():
+    args = parse_track(["clip.mp4", "--tracker", "flow"])
+    assert network_arguments(args, ["SEED", "3"])["options"] == ["TRACKER.NAME", "flow", "SEED", "3"]
+    with pytest.raises(ValueError, match=r"--tracker flow: TRACKER\.NAME msim says otherwise; give one"):
+        network_arguments(args, ["TRACKER.NAME", "msim"])
 
 
 def test_weights_named_by_an_override_bring_their_configuration_too(weights):
@@ -155,7 +191,7 @@ def test_weights_named_by_an_override_bring_their_configuration_too(weights):
 
 def test_weights_that_are_named_twice_and_differ_are_told(weights):
     told = (
-        r"the weights are drawn by name and MODEL\.WEIGHTS .*small\.safetensors among the overrides; give one"
+        r"--weights drawn: MODEL\.WEIGHTS .*small\.safetensors says otherwise; give one"
     )
     options = ["MODEL.WEIGHTS", str(weights)]
     with pytest.raises(ValueError, match=told):

@@ -31,9 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args = _parser().parse_args(arguments)
         if args.ablation and args.gt is None:
             raise InputError("--ablation needs --gt DIR, the sequences' ground truth")
-        for flag, given in (("--strategy", args.strategy), ("--tracker", args.tracker)):
-            if args.ablation and given is not None:
-                raise InputError(f"{flag}: --ablation compares all of them; leave one of the two out")
         if args.ablation and args.min_track_length > 1:
             raise InputError("--min-track-length: --ablation compares whole tracks; leave one of the two out")
         if args.min_track_length < 1:
@@ -44,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError("--output DIR is needed, the folder for the tracks")
         from fastpose_mtn.build import build_tracker
         from fastpose_mtn.config import get_cfg
+        from fastpose_mtn.config.overrides import with_flag
         from fastpose_mtn.ops.pose_nms import PoseNMS
         from fastpose_mtn.protocols import needs_frames
         from fastpose_mtn.tracking.alphapose_file import is_alphapose_file
@@ -55,14 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cfg = get_cfg()
         if args.config_file:
             cfg.merge_from_file(args.config_file)
-        cfg.merge_from_list(args.options)
+        options = args.options
+        for flag, value, key in (
+            ("--tracker", args.tracker, "TRACKER.NAME"),
+            ("--strategy", args.strategy, "TRACKER.STRATEGY"),
+        ):
+            options = with_flag(f"{flag} {value}", value, options, key)
+            if args.ablation and key in options[::2]:
+                raise InputError(
+                    f"{flag if value else key}: --ablation compares all of them; leave one of the two out"
+                )
+        cfg.merge_from_list(options)
         for key in args.options[::2]:
             if not key.startswith(("TRACKER.", "TEST.POSE_NMS.")) and key != "VIDEO.FOLDER_FRAME_RATE":
                 raise InputError(f"{key}: has no effect here; only keys of TRACKER and TEST.POSE_NMS have")
-        if args.tracker:
-            cfg.TRACKER.NAME = args.tracker
-        if args.strategy:
-            cfg.TRACKER.STRATEGY = args.strategy
         visual = needs_frames(build_tracker(cfg))  # a bad setting is told before any work
         PoseNMS.from_config(cfg)
         if not args.ablation and visual != bool(args.images):

@@ -112,13 +112,15 @@ def check_tracking_flags(parser: argparse.ArgumentParser, args: argparse.Namespa
 
 def network_arguments(args: argparse.Namespace, options: Sequence[str]) -> NetworkArguments:
     """What ``build.build_pose_tracking`` is to be called with."""
+    from fastpose_mtn.config.overrides import with_flag
+
     return {
         "weights": args.weights,
         "config_file": args.config_file,
         "device": args.device,
         "precision": args.precision,
         "strategy": args.strategy,
-        "options": [*(["TRACKER.NAME", args.tracker] if args.tracker else []), *options],
+        "options": with_flag(f"--tracker {args.tracker}", args.tracker, options, "TRACKER.NAME"),
         "host": args.engine,
         "image_size": args.image_size,
         "detector": args.detector,

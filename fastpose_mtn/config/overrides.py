@@ -18,18 +18,34 @@ def taken_out(options: Sequence[str], key: str) -> tuple[str | None, list[str]]:
     )
 
 
-def asked_weights(weights: str | None, options: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The weights that are asked for by name or by ``MODEL.WEIGHTS``, which bring their configuration either way.
+def asked(flag: str, value: str | None, options: Sequence[str], key: str) -> tuple[str | None, list[str]]:
+    """What a flag or the key that it sets asks for.
+
+    Args:
+        flag: as it was given, for messages.
+        value: that it gives the key; None: the flag is not given.
+        options: ``[KEY, VALUE, ...]``.
+        key: that it sets.
 
     Returns:
-        Them, None where neither names any, and the options without ``MODEL.WEIGHTS``.
+        The value, None where neither gives any, and the options without the key.
 
     Raises:
-        InputError: both name weights, and not the same.
+        InputError: they give different ones.
     """
-    overriding, rest = taken_out(options, "MODEL.WEIGHTS")
-    if weights and overriding and weights != overriding:
-        raise InputError(
-            f"the weights are {weights} by name and MODEL.WEIGHTS {overriding} among the overrides; give one of them"
-        )
-    return weights or overriding or None, rest
+    overriding, rest = taken_out(options, key)
+    if value and overriding and value != overriding:
+        raise InputError(f"{flag}: {key} {overriding} says otherwise; give one of them")
+    return value or overriding or None, rest
+
+
+def asked_weights(weights: str | None, options: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The weights that ``--weights`` or ``MODEL.WEIGHTS`` names, which bring their configuration either way; see ``asked``."""
+    return asked(f"--weights {weights}", weights, options, "MODEL.WEIGHTS")
+
+
+def with_flag(flag: str, value: str | None, options: Sequence[str], key: str) -> list[str]:
+    """The options with what a flag sets; see ``asked``."""
+    if value is None:
+        return list(options)
+    return [key, value, *asked(flag, value, options, key)[1]]

@@ -292,7 +292,10 @@ def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     except InputError:
         raise
     except (ValueError, EOFError, zipfile.BadZipFile, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a readable file of saved detections: {error}") from error
+        raise InputError(
+            f"{path}: not a readable file of saved detections: {error}; track_video.py --save-detections writes "
+            f"NAME{ENDING}"
+        ) from error
 
 
 def _check_arrays(path: Path, arrays: dict[str, np.ndarray], joints: int) -> None:

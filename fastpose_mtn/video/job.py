@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastpose_mtn.build import PoseTracking
-from fastpose_mtn.video.outputs import Outputs
+from fastpose_mtn.video.names import check_names
+from fastpose_mtn.video.outputs import Outputs, overlay_endings
 from fastpose_mtn.video.run import Summary, run_source
 from fastpose_mtn.video.sources import Source
 
@@ -65,8 +66,22 @@ def track_source(
         view: shows the overlay while it is made.
 
     Raises:
+        InputError: a result's name would be too long.
         Exception: what failed in any stage; the files are left as ``NAME.partial``.
     """
+    try:
+        check_names(
+            request.folder,
+            summary.name,
+            source,
+            formats=request.formats,
+            overlays=overlay_endings(source, video=request.video, pictures=request.pictures),
+            detections=request.detections,
+            crops=request.crops is not None,
+        )
+    except BaseException:
+        source.close()
+        raise
 
     def open_outputs() -> Outputs:
         return Outputs(

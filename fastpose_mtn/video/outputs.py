@@ -97,7 +97,7 @@ class Outputs:
         crops: Path | None = None,
         view: LiveView | None = None,
     ) -> None:
-        overlays = _overlay_endings(source, video=video, pictures=pictures)
+        overlays = overlay_endings(source, video=video, pictures=pictures)
         for ending in [FORMATS[form][1] for form in formats] + overlays:
             _check_not_the_source(folder / f"{name}{ending}", source)
         self._times = times
@@ -254,7 +254,7 @@ def _jpeg(image: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 
 
-def _overlay_endings(source: Source, *, video: bool, pictures: bool) -> list[str]:
+def overlay_endings(source: Source, *, video: bool, pictures: bool) -> list[str]:
     """Of the overlays' names; a folder of photographs has none."""
     if source.still:
         return [".jpg"] if video or pictures else []

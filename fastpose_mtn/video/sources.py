@@ -26,6 +26,7 @@ VIDEO_SUFFIXES = frozenset((
 ))  # fmt: skip
 _ANIMATED_SUFFIXES = frozenset((".gif", ".webp", ".apng", ".avif", ".tif", ".tiff"))
 Report = Callable[[str], None]  # is told, in a line, what was decided
+_LONGEST_URL_NAME = 50  # characters: nobody can rename a stream whose results would have too long a name
 _FINE_TIME_BASE = Fraction(1, 90_000)  # MPEG's clock: a multiple of every common frame rate
 
 
@@ -44,6 +45,7 @@ class Source:
         independent: the frames are unrelated photographs: nobody is followed from one to the next.
         sound: the sound tracks whose packets come with the frames; they can be looked at until it is closed.
         frame_size_hw: pixels of its frames, None where that is not known before they come.
+        file_names: of the images that its frames are; none of a video.
         skipped: indices of the frames that could not be decoded, so far.
         problem: once all frames were read: why there are fewer than there should be, or None.
     """
@@ -72,6 +74,7 @@ class Source:
         self.still = still
         self.sound = sound
         self.frame_size_hw: tuple[int, int] | None = None
+        self.file_names: tuple[str, ...] = ()
         self.skipped: list[int] = []
         self.problem: str | None = None
 
@@ -105,6 +108,7 @@ class ImageSource(Source):
     ) -> None:
         super().__init__(name, path=path, frame_count=len(files), frame_rate=frame_rate, still=path.is_file())
         self.independent = independent
+        self.file_names = tuple(file.name for file in files)
         self._files = files
         self._numbers = _numbers_of(files)
         if self.still:
@@ -271,7 +275,7 @@ def _url_name(url: str) -> str:
     """A file name from a URL: the last part of its path, else its host; never its password or query."""
     parts = urlsplit(url)
     name = Path(parts.path).stem or parts.hostname or "stream"
-    return re.sub(r"[^\w.-]+", "_", name)
+    return re.sub(r"[^\w.-]+", "_", name)[:_LONGEST_URL_NAME]
 
 
 class _Contents(NamedTuple):

@@ -269,8 +269,18 @@ def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
             "expected heads of 0.03 to 1.2 of the people's boxes, got 5.5 in the middle (diagonals); AP and MOTA mean "
             "little then: are they in pixels, and in this order?",
         ),
+        (
+            file_content(LABELS),
+            file_content([[]] * 3),
+            f"{NAME}: nobody is predicted in it; each frame counts as a miss and a false positive of every joint",
+        ),
+        (
+            file_content(LABELS),
+            file_content([[person(7, 0.25, 0.5, **SCORED)]] * 3),
+            f"{NAME}: keypoints: expected pixels, got numbers of at most 0.5 throughout; multiply shares",
+        ),
     ],
-    ids=["no scores", "ids of the ground truth", "no frames", "some heads without extent", "corners"],
+    ids=["no scores", "ids of the ground truth", "no frames", "some heads without extent", "corners", "nobody", "shares"],
 )
 def test_what_poseval_lets_pass_gets_a_warning(
     gt: Any, predictions: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -279,6 +279,15 @@ def test_a_broken_file_is_named_and_stops_no_other(tmp_path, capsys):
         (["--formats", "pdf"], "--formats: unknown format 'pdf'"),
         (["--formats", ","], "--formats: expected at least one format"),
         (
+            ["--strategy", "iou", "TRACKER.STRATEGY", "reid"],
+            "--strategy iou: TRACKER.STRATEGY reid says otherwise; give one of them",
+        ),
+        (["--tracker", "flow", "TRACKER.NAME", "msim"], "--tracker flow: TRACKER.NAME msim says otherwise"),
+        (
+            ["--ablation", "--gt", "absent", "TRACKER.STRATEGY", "reid"],
+            "TRACKER.STRATEGY: --ablation compares all of them; leave one of the two out",
+        ),
+        (
             ["--offline", "TRACKER.OFFLINE.MAX_GAP_SECONDS", "-1"],
             "TRACKER.OFFLINE.MAX_GAP_SECONDS): expected 0 or more",
         ),

@@ -13,6 +13,19 @@ _FEW = 5  # boxes, of which too little can be concluded
 _ROUNDING = 1.0  # pixels that a box may reach over the image's border, or a joint over its box
 
 
+def are_shares(numbers: np.ndarray) -> bool:
+    """Whether all are from 0 to 1 and not all whole: shares of the image where pixels are expected."""
+    return bool((numbers % 1 > 0).any() and (numbers <= 1).all())
+
+
+def of_shares(numbers: np.ndarray) -> str:
+    """What is wrong with them, and the remedy, for a message."""
+    return (
+        f"expected pixels, got numbers of at most {numbers.max():g} throughout; multiply shares of the image by its "
+        "width and height"
+    )
+
+
 def refuse_shares(boxes_xywh: np.ndarray, joints: np.ndarray, path: str) -> None:
     """Refuses numbers from 0 to 1 throughout, shares of the image as YOLO has them: whoever they mean is not there.
 
@@ -27,11 +40,8 @@ def refuse_shares(boxes_xywh: np.ndarray, joints: np.ndarray, path: str) -> None
     sizes = boxes_xywh[np.isfinite(boxes_xywh).all(axis=1), 2:]
     labelled = joints[joints[..., 2] > 0, :2]
     for name, numbers in (("bbox", sizes), ("keypoints", labelled)):
-        if (numbers % 1 > 0).any() and (numbers <= 1).all():
-            raise InputError(
-                f"{path}: annotations: {name}: expected pixels, got numbers of at most {numbers.max():g} throughout; "
-                "multiply shares of the image by its width and height"
-            )
+        if are_shares(numbers):
+            raise InputError(f"{path}: annotations: {name}: {of_shares(numbers)}")
 
 
 def refuse_corners(boxes_xywh: np.ndarray, sizes_wh: np.ndarray, path: str) -> None:

@@ -8,9 +8,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fastpose_mtn.data.coco.ground_truth import PERSON_CATEGORY_ID, CocoLabels, read_coco_labels
 from fastpose_mtn.data.coco.records import CocoJsonFormat
 from fastpose_mtn.data.json_fields import JsonObject, shown
+from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
 from fastpose_mtn.data.labels.values import Identifier, identifier
 from fastpose_mtn.data.problems import LEFT_OUT, Problems
 from fastpose_mtn.errors import InputError
@@ -98,6 +101,9 @@ def read_coco_results(
             problems.add(LEFT_OUT, "results of categories that are not people's", where)
     for line in problems.lines():
         _LOG.warning("%s: %s", name, line)
+    _refuse_shares(people, name)
+    if not records:
+        _LOG.warning("%s: nobody is found in it", name)
     if records and not people:
         expected = " or ".join(str(key) for key in sorted(labels.people, key=str))
         raise ValueError(
@@ -105,6 +111,15 @@ def read_coco_results(
             f"{shown(records[0]['category_id'])} and no person's in any other record"
         )
     return people
+
+
+def _refuse_shares(records: Sequence[JsonObject], name: str) -> None:
+    """Raises ValueError where sizes of boxes, or joints, are shares of the image."""
+    for field, first, step in (("bbox", 2, 1), ("keypoints", 0, 3)):
+        values = [record[field][first:] for record in records if field in record]
+        numbers = np.array(values, np.float64).reshape(-1, step)[:, :2]
+        if are_shares(numbers):
+            raise ValueError(f"{name}: {field}: {of_shares(numbers)}")
 
 
 def _is_person(category: Identifier | None, labels: CocoLabels) -> bool:

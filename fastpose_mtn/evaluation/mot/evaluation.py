@@ -10,7 +10,7 @@ Sources: TrackEval (``MotChallenge2DBox``, ``CLEAR``, ``Identity``, ``HOTA``); D
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -144,6 +144,16 @@ def evaluate_sequence(gt: MotBoxes, results: MotBoxes, *, benchmark: str, frames
 
 def _presence(boxes: MotBoxes) -> Presence:
     return Presence(boxes.frame, boxes.ids, np.arange(len(boxes)))
+
+
+def fit_better_as_corners(gt: MotBoxes, results: MotBoxes) -> bool:
+    """Whether results find more of the labelled with width and height read as a second corner, which all can be."""
+    low, size = results.boxes[:, :2], results.boxes[:, 2:] - results.boxes[:, :2]
+    if not (low < size).all():
+        return False
+    corners = replace(results, boxes=np.concatenate([low, size], axis=1))
+    as_sizes, as_corners = (1.0 - _overlapping(gt, one).distance for one in (results, corners))
+    return bool(as_corners[as_corners >= _MATCH].sum() > as_sizes[as_sizes >= _MATCH].sum())
 
 
 def _overlapping(gt: MotBoxes, results: MotBoxes) -> Candidates:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
 from fastpose_mtn.errors import InputError
 
 NUM_CLASSES = 13  # of the ground truth of MOT16, MOT17 and MOT20; 13 is the crowd class of MOT20
@@ -114,6 +115,7 @@ def _read(path: Path, *, least: int, columns: str) -> np.ndarray:
 
 def _explain(path: Path, lines: list[str], comma: bool, least: int, columns: str) -> None:
     """Raises an error for the first line that is none of numbers."""
+    most = None
     for number, line in enumerate(lines, 1):
         if not line or line.isspace():
             continue
@@ -129,6 +131,11 @@ def _explain(path: Path, lines: list[str], comma: bool, least: int, columns: str
                 raise InputError(
                     f"{path}, line {number}: expected {columns}, all of them numbers, got {value.strip()[:40]!r}"
                 ) from None
+        most = most or len(values)
+        if len(values) != most:
+            raise InputError(
+                f"{path}, line {number}: expected {most} columns as in the lines before, got {len(values)}: {line[:60]}"
+            )
 
 
 def _whole(table: np.ndarray, column: int, path: Path, name: str) -> np.ndarray:
@@ -153,10 +160,17 @@ def _boxes(path: Path, table: np.ndarray, classes: np.ndarray | None) -> MotBoxe
         "expected a width and height of 0 or more, got {}",
         table[:, 4:6],
     )
+    if are_shares(table[:, 4:6]):
+        raise InputError(f"{path}: width, height: {of_shares(table[:, 4:6])}")
     order = np.lexsort((ids, frame))
     twice = (np.diff(frame[order]) == 0) & (np.diff(ids[order]) == 0)
     if twice.any():
         at = order[1:][twice][0]
+        if ids[at] < 0:
+            raise InputError(
+                f"{path}: several boxes of frame {frame[at]} have the id {ids[at]}, as detections that nobody tracked; "
+                "give the file of a tracker's results"
+            )
         raise InputError(f"{path}: id {ids[at]} stands twice in frame {frame[at]}; an id is one person's")
     order = np.argsort(frame, kind="stable")
     table = table[order]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.evaluation.mot.evaluation import MotSums, add, evaluate_sequence
+from fastpose_mtn.evaluation.mot.evaluation import MotSums, add, evaluate_sequence, fit_better_as_corners
 from fastpose_mtn.evaluation.mot.files import MotBoxes, read_ground_truth, read_results, sequence_length
 
 ALL = "all"  # the row of all sequences together
@@ -102,6 +102,11 @@ def _evaluate(gt: Path, predictions: Path, benchmark: str | None, warn: Callable
         benchmark = "MOT15" if truth.classes is None else "MOT17"
     elif benchmark != "MOT15" and truth.classes is None and len(truth):
         raise InputError(f"{gt}: has no classes in column 8, as {benchmark}'s has; use --benchmark MOT15")
+    if fit_better_as_corners(truth, results):
+        warn(
+            f"{results.path}: the boxes fit the labels better as left, top, right, bottom than as left, top, width, "
+            "height, as which they count; subtract the first corner from the second"
+        )
     return evaluate_sequence(truth, results, benchmark=benchmark, frames=_length(truth, results, warn))
 
 

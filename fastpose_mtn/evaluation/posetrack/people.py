@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
 from fastpose_mtn.data.posetrack.sequence import NO_TRACK_ID, PoseTrackSequence, frame_place
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.posetrack.protocol import FALLBACK_SCORE, HEAD_SIZE_OF_DIAGONAL, POSEVAL_ORDER
@@ -102,6 +103,15 @@ def select_people(
     )
     _check_needed_fields(gt, predictions, selected, tracking)
     _check_head_sizes(gt, selected.gt, warn)
+    for sequence, people in ((gt, selected.gt), (predictions, selected.predictions)):
+        points = people.points[people.has_joint]
+        if are_shares(points):
+            warn(f"{sequence.path or sequence.name}: keypoints: {of_shares(points)}")
+    if len(frames) and len(predictions) and not len(predictions.frame_index):
+        warn(
+            f"{predictions.path or predictions.name}: nobody is predicted in it; each frame counts as a miss and a false "
+            "positive of every joint, as in poseval"
+        )
     _warn_of_missing_scores(predictions, selected.predictions, warn)
     return selected
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fastpose_mtn.data.json_fields import expect_list, expect_object, load_json, wrong
+from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.protocols import FrameName
 from fastpose_mtn.structures import PersonDetections
@@ -59,6 +60,11 @@ class BoxesFromFile:
             self._sizes_hw = {_name(f.file_name, f.number): f.image_size_hw for f in saved}
             dims = {f.detections.embeddings.shape[1] for f in saved if f.detections.embeddings is not None}
             self.embedding_dim = next(iter(dims), None)
+        boxes = [people.boxes for people in self._people.values() if len(people)]
+        if not boxes:
+            _LOG.warning("%s: nobody is in it, so that nobody will be found", path)
+        elif are_shares(np.concatenate(boxes)):
+            raise InputError(f"--detector {path}: boxes: {of_shares(np.concatenate(boxes))}")
 
     def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         """Nobody knows which frames these are.

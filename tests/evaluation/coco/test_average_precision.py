@@ -347,6 +347,8 @@ def test_records_are_accepted_and_left_alone_and_other_categories_do_not_count(t
         (lambda gt, r: r[3].pop("bbox"), r"results\.json\[3\]: bbox: expected in all records or in none"),
         (lambda gt, r: r[2]["keypoints"].__setitem__(4, None), r"results\.json\[2\]: keypoints: expected finite numbers, got None"),
         (lambda gt, r: r[2].pop("category_id"), r"results\.json\[2\]: category_id: missing"),
+        (lambda gt, r: [p.update(keypoints=[v / 1e4 for v in p["keypoints"]]) for p in r], r"results\.json: keypoints: expected pixels, got numbers of at most 0\.\d+ throughout; multiply shares"),
+        (lambda gt, r: [p.update(bbox=[v / 1e4 for v in p["bbox"]]) for p in r], r"results\.json: bbox: expected pixels, got numbers"),
         (lambda gt, r: r.__setitem__(2, 5), r"results\.json\[2\]: expected an object, got 5"),
     ],
 )  # fmt: skip

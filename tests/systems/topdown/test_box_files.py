@@ -140,5 +140,22 @@ def test_boxes_of_other_frames_are_told_of_once(tmp_path, caplog):
     known = coco(tmp_path, *boxes)
     names = [FrameName(0, 0, "a.jpg"), FrameName(1, 1, "x.jpg")]
     assert [len(found) for found in known.estimate_named([FRAME, FRAME], names)] == [0, 1]
-    of(coco(tmp_path), 0)  # nobody at all
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("name", "content"), [("det.txt", "\n"), ("boxes.json", "[]")])
+def test_a_file_of_nobody_is_told_of(tmp_path, caplog, name, content):
+    (tmp_path / name).write_text(content)
+    assert len(of(BoxesFromFile(tmp_path / name), 0)) == 0
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / name}: nobody is in it, so that nobody will be found"
+    ]
+
+
+def test_shares_of_the_image_are_refused(tmp_path):
+    told = r"boxes: expected pixels, got numbers of at most 0\.75 throughout; multiply shares"
+    with pytest.raises(ValueError, match=told):
+        coco(tmp_path, {"image_id": 7, "category_id": 1, "bbox": [0.25, 0.25, 0.5, 0.5], "score": 0.5})
+    (tmp_path / "det.txt").write_text("1,-1,0.25,0.25,0.5,0.5,1\n")
+    with pytest.raises(ValueError, match=told):
+        BoxesFromFile(tmp_path / "det.txt")
