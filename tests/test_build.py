@@ -190,9 +190,7 @@ def test_weights_named_by_an_override_bring_their_configuration_too(weights):
 
 
 def test_weights_that_are_named_twice_and_differ_are_told(weights):
-    told = (
-        r"--weights drawn: MODEL\.WEIGHTS .*small\.safetensors says otherwise; give one"
-    )
+    told = r"--weights drawn: MODEL\.WEIGHTS .*small\.safetensors says otherwise; give one"
     options = ["MODEL.WEIGHTS", str(weights)]
     with pytest.raises(ValueError, match=told):
         build.build_pose_tracking(weights="drawn", options=options)

@@ -280,7 +280,15 @@ def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
             f"{NAME}: keypoints: expected pixels, got numbers of at most 0.5 throughout; multiply shares",
         ),
     ],
-    ids=["no scores", "ids of the ground truth", "no frames", "some heads without extent", "corners", "nobody", "shares"],
+    ids=[
+        "no scores",
+        "ids of the ground truth",
+        "no frames",
+        "some heads without extent",
+        "corners",
+        "nobody",
+        "shares",
+    ],
 )
 def test_what_poseval_lets_pass_gets_a_warning(
     gt: Any, predictions: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -37,6 +37,12 @@ def test_images_names_are_parts_of_names_too(tmp_path):
         cv2.imwrite(str(folder / f"{name}.png"), moving(0))
     source = open_source(str(folder), images="independent")
     check_names(tmp_path, "friends", source, **{**WHAT, "overlays": []})
-    for what in ({"overlays": [""]}, {"overlays": [], "formats": ["openpose"]}, {"overlays": [], "crops": True}):
-        with pytest.raises(InputError, match=r"bbb\.png: its name is too long for results: bbbb.*shorten it by"):
+    for what in (
+        {"overlays": [""]},
+        {"overlays": [], "formats": ["openpose"]},
+        {"overlays": [], "crops": True},
+    ):
+        with pytest.raises(
+            InputError, match=r"bbb\.png: its name is too long for results: bbbb.*shorten it by"
+        ):
             check_names(tmp_path, "friends", source, **{**WHAT, **what})

@@ -53,7 +53,10 @@ def test_mot15_may_have_places_in_the_world_for_classes(tmp_path: Path) -> None:
         ("1,2,3,4,-5,6,1", "expected a width and height of 0 or more"),
         ("1,1,3,4,5,6,1", "id 1 stands twice in frame 1"),
         ("1,2,3,4,5,6,1,7", "line 2: expected 7 columns as in the lines before, got 8"),
-        ("1,-1,3,4,5,6,1\n1,-1,9,9,5,6,1", "several boxes of frame 1 have the id -1, as detections that nobody"),
+        (
+            "1,-1,3,4,5,6,1\n1,-1,9,9,5,6,1",
+            "several boxes of frame 1 have the id -1, as detections that nobody",
+        ),
     ],
 )
 def test_a_wrong_line_is_named(line: str, message: str, tmp_path: Path) -> None:
@@ -125,7 +128,9 @@ def test_boxes_in_other_units_or_as_corners_are_told(tmp_path: Path) -> None:
     """Both would give figures near 0, or half, without a word."""
     gt = write(tmp_path / "gt.txt", "1,1,10,10,20,40,1,1,1", "2,1,12,10,20,40,1,1,1")
     shares = write(tmp_path / "shares.txt", "1,1,0.1,0.1,0.2,0.4,1", "2,1,0.1,0.1,0.2,0.4,1")
-    with pytest.raises(InputError, match=r"shares.txt: width, height: expected pixels, got numbers of at most 0.4"):
+    with pytest.raises(
+        InputError, match=r"shares.txt: width, height: expected pixels, got numbers of at most 0.4"
+    ):
         evaluate_mot(gt, shares)
     notes: list[str] = []
     corners = write(tmp_path / "corners.txt", "1,1,10,10,30,50,1", "2,1,12,10,32,50,1")
@@ -133,5 +138,7 @@ def test_boxes_in_other_units_or_as_corners_are_told(tmp_path: Path) -> None:
     assert [note.partition(": ")[2][:70] for note in notes] == [
         "the boxes fit the labels better as left, top, right, bottom than as le"
     ]
-    evaluate_mot(gt, write(tmp_path / "good.txt", "1,1,10,10,20,40,1", "2,1,12,10,21,41,1"), warn=notes.append)
+    evaluate_mot(
+        gt, write(tmp_path / "good.txt", "1,1,10,10,20,40,1", "2,1,12,10,21,41,1"), warn=notes.append
+    )
     assert len(notes) == 1
