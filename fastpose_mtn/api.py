@@ -28,7 +28,7 @@ from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.video.image_order import ARRANGEMENTS
 from fastpose_mtn.video.live import MODES, as_live
 from fastpose_mtn.video.pipeline import TrackedFrame, track_frames
-from fastpose_mtn.video.sources import ArraySource, Source, find_inputs, open_source
+from fastpose_mtn.video.sources import VIDEO_SUFFIXES, ArraySource, Source, find_inputs, open_source
 
 
 class FastPose:
@@ -91,6 +91,8 @@ class FastPose:
         finder = None if detector is None else path_argument("detector", detector)
         if precision not in PRECISIONS:
             raise InputError(f"precision: choose from {', '.join(PRECISIONS)}, got {precision!r}")
+        if image_size is not None:
+            image_size = whole_number("image_size", image_size, 0, "the configuration's")
         asked, keys = asked_weights(
             None if source == DEFAULT_WEIGHTS else source, key_values("options", options)
         )
@@ -159,14 +161,14 @@ class FastPose:
             source: a video, a folder of images, an image, a camera's number, a stream's URL, or frames: a list, a
                 generator, an array (N, H, W, 3), of what ``detect`` takes.
             frame_rate: of images and frames in memory, a second; None: ``VIDEO.FOLDER_FRAME_RATE``. Videos
-                have clocks of their own.
+                have clocks of their own, and are refused with it.
             batch_size: frames that the network sees at once; None: 8 on a GPU, 4 without.
             max_frames: after which to stop; None: never.
             live: auto: of a camera or stream the newest frame is looked at, and it is opened again when it breaks
                 off; on: a recording is played at its own pace and treated alike; off: every frame is looked at.
-            images: what the images of a folder are to each other: sequence; independent: photographs, where nobody is
-                followed from one to the next and ids begin anew; auto: what their names tell, numbered ones are a
-                sequence.
+            images: what the images of a folder, or frames in memory, are to each other: sequence; independent:
+                photographs, where nobody is followed from one to the next and ids begin anew; auto: what files' names
+                tell, numbered ones are a sequence, as are frames in memory.
 
         Yields:
             Each frame in order, with ``index``, ``time_s`` (seconds since the first), ``image`` (H, W, 3)
@@ -188,9 +190,18 @@ class FastPose:
         size = self._batch_size(batch_size)
         rate = self._frame_rate(frame_rate)
         if isinstance(source, bool) or not isinstance(source, (str, os.PathLike, int)):
-            return self._track(ArraySource(_images("track", "frame", source), frame_rate=rate), size, most)
+            frames = _images("track", "frame", source)
+            return self._track(
+                ArraySource(frames, frame_rate=rate, independent=images == "independent"), size, most
+            )
         name = str(source) if isinstance(source, int) else os.fsdecode(source)
-        opened = as_live(_open(name, rate, images), live, lambda: _open(name, rate, images))
+        if isinstance(source, int) and source < 0:
+            raise InputError(f"track: expected a camera's number, 0 or more, got {source}")
+        first = _open(name, rate, images)
+        if frame_rate is not None and not first.frame_rate_is_a_choice:
+            first.close()
+            raise InputError(f"frame_rate {frame_rate}: {name} has a clock of its own; leave it out")
+        opened = as_live(first, live, lambda: _open(name, rate, images))
         return self._track(opened, size, most)
 
     def _track(
@@ -279,6 +290,10 @@ def _images(call: str, word: str, images: object) -> Iterable[ImageValue]:
         raise InputError(f"{call}: expected {what}, got {shown(images)}")
     if isinstance(images, Sequence) or hasattr(images, "ndim"):
         for i, image in enumerate(images):
+            if isinstance(image, (str, os.PathLike)) and Path(image).suffix.lower() in VIDEO_SUFFIXES:
+                raise InputError(
+                    f"{word} {i}: expected an image, got the video {image}; track(VIDEO) takes one, by itself"
+                )
             check_image(image, f"{word} {i}")
     return images
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from fastpose_mtn.errors import InputError, nearest
+from fastpose_mtn.files import at_home
 from fastpose_mtn.version import __version__
 
 _OVERRIDES = "KEY VALUE"
@@ -85,7 +88,9 @@ class ArgumentParser(argparse.ArgumentParser):
         Raises:
             InputError: an argument is unknown, missing or malformed.
         """
-        namespace, unknown = self.parse_known_intermixed_args(args)
+        namespace, unknown = self.parse_known_intermixed_args(
+            [_at_home(word) for word in (sys.argv[1:] if args is None else args)]
+        )
         if unknown:
             hints = (self._hint(word) for word in unknown if word.startswith("-"))
             self.error(f"unrecognized arguments: {' '.join(unknown)}{next(filter(None, hints), '')}")
@@ -110,6 +115,12 @@ class ArgumentParser(argparse.ArgumentParser):
             return f"; here that is {_written(meant[flag])}"
         near = nearest(flag, meant)
         return "" if near is None else f"; did you mean {_written(meant[near])}?"
+
+
+def _at_home(word: str) -> str:
+    """A word, or a flag's value, with the user's folder for a leading ``~``: shells leave ``--output=~/results`` as it is."""
+    flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{flag}{equals}{at_home(Path(value))}" if value.startswith("~") else word
 
 
 def _written(name: str) -> str:

@@ -14,6 +14,14 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
+def at_home(path: Path) -> Path:
+    """The path with the user's folder for a leading ``~``, which no shell replaced: in Python, in quotes, behind ``=``."""
+    try:
+        return path if path.exists() else path.expanduser()
+    except RuntimeError:  # ~somebody who is not known here
+        return path
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Raises an ``OSError`` that names no file again with its name: a full disk says that it is full, and not where."""

@@ -1,3 +1,4 @@
+import functools
 import pickle
 import warnings
 from dataclasses import replace
@@ -8,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rectangles import ColourTracker, RectangleEstimator, moving, write_video
+from rectangles import ColourTracker, RectangleEstimator, moving, scene, write_video
 
 import fastpose_mtn
 from fastpose_mtn.api import FastPose
-from fastpose_mtn.build import PoseTracking
+from fastpose_mtn.build import PoseTracking, build_tracker
 from fastpose_mtn.config import get_cfg
 
 
@@ -136,7 +137,8 @@ def test_people_below_the_trackers_threshold_are_left_out(pose):
         (np.zeros((4, 4, 3), np.uint8), "track: expected a list of frames, got a single one"),
         ([moving(0), None], "frame 1: expected an RGB image .*, got None"),
         ([moving(0), "absent.png"], "absent.png: cannot read the image"),
-        (-1, "-1: no such file or folder"),
+        (-1, "track: expected a camera's number, 0 or more, got -1"),
+        (["walk.mp4"], r"frame 0: expected an image, got the video walk.mp4; track\(VIDEO\) takes one"),
         ("", "no such file or folder"),
     ],
 )
@@ -164,6 +166,25 @@ def test_bad_arguments_are_named_by_the_call_itself(pose, arguments, message):
         pose.track([moving(0)], **arguments)
 
 
+def test_a_videos_clock_is_its_own(pose, tmp_path):
+    video = write_video(tmp_path / "walk.mp4", [moving(i) for i in range(2)])
+    with pytest.raises(ValueError, match=r"frame_rate 5: .*walk\.mp4 has a clock of its own; leave it out"):
+        pose.track(video, frame_rate=5)
+    assert len(list(pose.track(video, max_frames=10**30))) == 2
+
+
+def test_frames_in_memory_may_be_unrelated_photographs():
+    """Whoever is in two of them is nobody known in the second."""
+    cfg = get_cfg()
+    pose = FastPose(PoseTracking(cfg, RectangleEstimator(), functools.partial(build_tracker, cfg), 2))
+    frames = [moving(0), scene(green=(50, 4, 60, 44))]
+    ids = {
+        images: [frame.people.track_ids.tolist() for frame in pose.track(frames, images=images)]
+        for images in ("auto", "independent")
+    }
+    assert ids == {"auto": [[0, 1], [1]], "independent": [[0, 1], [0]]}
+
+
 def test_a_frame_rate_of_the_configuration_is_named_by_its_key(pose):
     pose.cfg.VIDEO.FOLDER_FRAME_RATE = 0.0
     with pytest.raises(ValueError, match="VIDEO.FOLDER_FRAME_RATE: expected frames a second"):
@@ -182,6 +203,8 @@ def test_a_frame_rate_of_the_configuration_is_named_by_its_key(pose):
         ({"options": {"TRACKER.MIN_SCORE": 0.3}}, r'options: expected \["KEY", "VALUE", ...\], got dict'),
         ({"options": [3, 4]}, r'options: expected \["KEY", "VALUE", ...\], got 3 for a key'),
         ({"options": ["TRACKER.MIN_SCORE", "much"]}, "TRACKER.MIN_SCORE: expected a number"),
+        ({"image_size": "448"}, "image_size: expected 0 or more, or None for the configuration's, got '448'"),
+        ({"image_size": np.int64(8)}, "--image-size 8: expected at least 32 pixels"),
     ],
 )
 def test_bad_arguments_of_loading_are_named(arguments, message):

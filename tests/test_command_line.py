@@ -100,3 +100,16 @@ def test_the_nearest_file(tmp_path):
     assert did_you_mean_file(tmp_path / "clip.jso", (".mp4",)) == ""
     assert did_you_mean_file(tmp_path / "peple", (), ["people"]) == "; did you mean people?"
     assert did_you_mean_file(Path("/nowhere/at/all.mp4")) == ""
+
+
+def test_the_users_folder_stands_for_a_tilde_that_the_shell_left(monkeypatch, tmp_path):
+    """Bash leaves it behind ``=``, and a folder of that name would be made."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    parser = ArgumentParser("fastpose test")
+    parser.add_argument("--output")
+    parser.add_argument("sources", nargs="*")
+    args = parser.parse_args(["--output=~/results", "~/walk.mp4", "~", "a~b", "--", "-~"])
+    assert (args.output, args.sources) == (
+        f"{tmp_path}/results",
+        [f"{tmp_path}/walk.mp4", str(tmp_path), "a~b", "-~"],
+    )

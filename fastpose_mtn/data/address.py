@@ -29,6 +29,8 @@ def read_address(
         for key, text in parse_qsl(query, strict_parsing=True, keep_blank_values=True) if query else []:
             if key not in parsers:
                 raise ValueError(f"unknown part {key!r}")
+            if key in values:
+                raise ValueError(f"{key} stands there twice")
             try:
                 values[key] = parsers[key](text)
             except ValueError as error:

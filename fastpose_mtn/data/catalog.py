@@ -111,7 +111,11 @@ def coco_files(name: str) -> CocoFiles:
 def _parts(text: str, known: set[str], name: str, form: str) -> tuple[str, dict[str, str]]:
     """What stands before the question mark, and the parts after it."""
     head, _, query = text.partition("?")
-    parts = dict(parse_qsl(query.replace("+", "%2B"), keep_blank_values=True))  # a folder may be called a+b
+    pairs = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)  # a folder may be called a+b
+    parts = dict(pairs)
+    twice = next((key for key, _ in pairs if sum(other == key for other, _ in pairs) > 1), None)
+    if twice is not None:
+        raise ValueError(f"dataset {name}: {twice} stands there twice; expected {form}")
     if query and (not parts or not parts.keys() <= known):
         raise ValueError(f"dataset {name}: expected {form}")
     return head, parts

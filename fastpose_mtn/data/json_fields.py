@@ -113,7 +113,7 @@ def plain_rows(values: Sequence[Any], width: int) -> np.ndarray | None:
     numbers = array("d")
     try:
         for value in values:
-            if len(value) != width or isinstance(value[0], bool):
+            if len(value) != width or isinstance(value[0], bool) or isinstance(value[-1], bool):
                 return None
             numbers.fromlist(value)
     except (TypeError, KeyError, OverflowError):  # no lists; text, null; whole numbers beyond a float

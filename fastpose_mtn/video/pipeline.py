@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator
@@ -130,6 +131,7 @@ def track_frames(
         raise
     frames = times.iterate("decode", source)
     # a live source's frames are counted when they were looked at
+    max_frames = None if max_frames is None else min(max_frames, sys.maxsize)
     frames = _stamped(frames) if live else itertools.islice(frames, max_frames)
     nobody = _nobody(estimator)
     # frames between two stages: memory and age, against a stage that idles

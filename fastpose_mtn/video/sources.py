@@ -13,6 +13,7 @@ from fastpose_mtn.data.heif import HEIF_REMEDY, HEIF_SUFFIXES
 from fastpose_mtn.data.image_file import is_animated, is_image, is_tiff, is_unread, is_webp, read_image
 from fastpose_mtn.data.image_values import ImageValue, as_image
 from fastpose_mtn.errors import InputError, did_you_mean_file
+from fastpose_mtn.files import at_home
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.image_order import image_order
 
@@ -27,6 +28,7 @@ VIDEO_SUFFIXES = frozenset((
 _ANIMATED_SUFFIXES = frozenset((".gif", ".webp", ".apng", ".avif", ".tif", ".tiff"))
 Report = Callable[[str], None]  # is told, in a line, what was decided
 _LONGEST_URL_NAME = 50  # characters: nobody can rename a stream whose results would have too long a name
+_PATTERN = re.compile(r"[*?]")
 _FINE_TIME_BASE = Fraction(1, 90_000)  # MPEG's clock: a multiple of every common frame rate
 
 
@@ -141,9 +143,17 @@ class ImageSource(Source):
 class ArraySource(Source):
     """Frames that are in memory already, or come from elsewhere; see ``as_image`` for what each may be."""
 
-    def __init__(self, frames: Iterable[ImageValue], *, name: str = "frames", frame_rate: float) -> None:
+    def __init__(
+        self,
+        frames: Iterable[ImageValue],
+        *,
+        name: str = "frames",
+        frame_rate: float,
+        independent: bool = False,
+    ) -> None:
         count = len(frames) if isinstance(frames, Sized) else None
         super().__init__(name, frame_count=count, frame_rate=frame_rate)
+        self.independent = independent
         self._frames = frames
 
     def __iter__(self) -> Iterator[Frame]:
@@ -174,9 +184,14 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
     """
     if value.isdecimal() or is_url(value):
         return [value]
-    path = Path(value)
+    path = at_home(Path(value))
+    if not path.exists() and (matching := _matching(path)):
+        return [found for one in matching for found in find_inputs(str(one), report)]
+    value = str(path) if path != Path(value) else value
     if not value.strip() or not path.exists():  # "" would be the folder where one is
         hint = did_you_mean_file(path) if path.name else ""
+        if _PATTERN.search(path.name):
+            hint = "; no file there matches the pattern"
         if path.is_symlink():
             hint = "; it is a link that leads nowhere"
         raise InputError(f"{value}: no such file or folder{hint or '; check the path'}")
@@ -203,6 +218,13 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
     if images:
         report(f"{value}: {_count(videos, 'video')}; {_count(images, 'image')} beside them passed over")
     return [str(video) for video in videos]
+
+
+def _matching(path: Path) -> list[Path]:
+    """The files whose names match the last part of a path, a pattern: shells of Windows, and quotes, leave it so."""
+    if not _PATTERN.search(path.name) or not path.parent.is_dir():
+        return []
+    return sorted(path.parent.glob(path.name), key=_natural_order)
 
 
 def _folder_below(path: Path) -> str:
@@ -248,6 +270,10 @@ def open_source(
             frame_rate=folder_frame_rate,
             independent=_are_independent(value, files, images, report),
         )
+    if path.exists() and not path.is_file():
+        camera = re.fullmatch(r"/dev/video(\d+)", value)
+        remedy = f"give the camera's number, {camera[1]}" if camera else "write what comes from it to a file"
+        raise InputError(f"{value}: expected a file or a folder, got a device or a pipe; {remedy}")
     if is_image(path) and not is_animated(path):
         return ImageSource(path.stem, [path], path=path, frame_rate=folder_frame_rate)
     return _video_source(value, name=path.stem, path=path)

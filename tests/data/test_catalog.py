@@ -83,3 +83,12 @@ def test_every_public_name_looks_below_the_datasets_folder(tmp_path, monkeypatch
     for name in DATASETS:
         with pytest.raises(ValueError, match=f"dataset {name}: annotations not found: {tmp_path}"):
             build_dataset(name, training=False)
+
+
+@pytest.mark.parametrize(
+    "name", ["json://a.json?images=b&tasks=boxes&tasks=keypoints", "crops://a?seed=1&seed=2"]
+)
+def test_a_part_that_stands_there_twice_is_refused(name):
+    """One of the two would be ignored without a word."""
+    with pytest.raises(ValueError, match=r"(tasks|seed) stands there twice; expected (json|crops)://"):
+        build_dataset(name, training=True)

@@ -1,9 +1,11 @@
+import os
 import subprocess
 import sys
 
 import cv2
 import numpy as np
 import pytest
+from rectangles import moving, write_video
 
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.sources import ArraySource, ImageSource, find_inputs, open_source
@@ -179,3 +181,30 @@ def test_arrays_are_checked():
         ValueError, match=r"frame 0: expected an RGB image \(H, W, 3\) uint8, .*, got \(4, 6\) float64"
     ):
         list(ArraySource([np.zeros((4, 6))], frame_rate=5))
+
+
+def test_a_pattern_that_no_shell_replaced_is_the_files_that_match(tmp_path):
+    for name in ("b2.mp4", "b10.mp4", "a.mp4"):
+        write_video(tmp_path / name, [moving(0)])
+    assert find_inputs(str(tmp_path / "b*.mp4")) == [str(tmp_path / name) for name in ("b2.mp4", "b10.mp4")]
+    (tmp_path / "b*.mp4").write_bytes(b"")  # a name may have a star
+    assert find_inputs(str(tmp_path / "b*.mp4")) == [str(tmp_path / "b*.mp4")]
+    with pytest.raises(
+        InputError, match=r"c\*\.mp4: no such file or folder; no file there matches the pattern"
+    ):
+        find_inputs(str(tmp_path / "c*.mp4"))
+
+
+def test_the_users_folder_is_found_where_no_shell_replaced_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_video(tmp_path / "walk.mp4", [moving(0)])
+    assert find_inputs("~/walk.mp4") == [str(tmp_path / "walk.mp4")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "walk.mp4")
+    with pytest.raises(
+        InputError, match=r"walk\.mp4: expected a file or a folder, got a device or a pipe; write what"
+    ):
+        open_source(str(tmp_path / "walk.mp4"))

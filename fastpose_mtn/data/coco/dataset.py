@@ -254,11 +254,13 @@ def _there(
     if missing and not skip_missing and not problems.collects_errors:
         raise InputError(
             f"dataset {name}: {len(missing)} of {len(records)} images are missing, the first is "
-            f"{image_place(folder, missing[0])}; DATALOADER.SKIP_BAD_IMAGES True leaves them out"
+            f"{image_place(folder, missing[0])}{_found_elsewhere(folder, missing[0])}; DATALOADER.SKIP_BAD_IMAGES True "
+            "leaves them out"
         )
-    for record in missing:
+    for i, record in enumerate(missing):
         severity = LEFT_OUT if skip_missing else ERROR
-        problems.add(severity, "images that are missing", image_place(folder, record))
+        hint = "" if i else _found_elsewhere(folder, record)
+        problems.add(severity, "images that are missing", f"{image_place(folder, record)}{hint}")
     absent = {id(record) for record in missing}
     return [record for record in records if id(record) not in absent]
 
@@ -281,6 +283,17 @@ def missing_images(folder: Path, records: Sequence[ImageRecord]) -> list[ImageRe
         if path.name not in listed[path.parent]:
             missing.append(record)
     return missing
+
+
+def _found_elsewhere(folder: Path, record: ImageRecord) -> str:
+    """``"; FILE is there"`` where the name says the folder too, leaves folders out, or has letters of another case."""
+    asked = folder / record.file_name
+    for path in (folder / asked.name, folder.parent / record.file_name):
+        if path.is_file():
+            return f"; {path} is there"
+    beside = asked.parent.iterdir() if asked.parent.is_dir() else ()
+    path = next((path for path in beside if path.name.casefold() == asked.name.casefold()), asked)
+    return "" if path == asked else f"; {path} is there"
 
 
 def image_place(folder: Path, record: ImageRecord) -> str:

@@ -11,7 +11,12 @@ from fastpose_mtn.data.labels.annotations import Annotation, People, annotation_
 from fastpose_mtn.data.labels.boxes import settle_boxes, usable_area
 from fastpose_mtn.data.labels.categories import Categories
 from fastpose_mtn.data.labels.images import LARGEST, ImageEntries
-from fastpose_mtn.data.labels.plausibility import count_strays, refuse_corners, refuse_shares
+from fastpose_mtn.data.labels.plausibility import (
+    count_strays,
+    refuse_corners,
+    refuse_other_orders,
+    refuse_shares,
+)
 from fastpose_mtn.data.labels.rules import LabelRules
 from fastpose_mtn.data.labels.values import is_missing, number_rows
 from fastpose_mtn.data.problems import KEPT, LEFT_OUT, REPAIRED, Problems
@@ -49,6 +54,7 @@ class PeopleReader:
         if not self._rules.poseval:
             refuse_shares(boxes, joints, self._path)
             refuse_corners(boxes, sizes, self._path)
+            refuse_other_orders(boxes, joints, self._path)
             self._count_joints(kept, joints, usable)
             self._count_areas(kept, usable)
 

@@ -10,6 +10,8 @@ from fastpose_mtn.data.problems import KEPT, Problems
 from fastpose_mtn.errors import InputError
 
 _FEW = 5  # boxes, of which too little can be concluded
+_FEW_JOINTS = 3  # of a person, likewise
+_NEARLY_ALL = 0.9
 _ROUNDING = 1.0  # pixels that a box may reach over the image's border, or a joint over its box
 
 
@@ -65,6 +67,41 @@ def refuse_corners(boxes_xywh: np.ndarray, sizes_wh: np.ndarray, path: str) -> N
             f"{path}: annotations: bbox: expected x, y, width, height, got {over.sum()} of {len(over)} boxes that reach "
             "over the image's border, while all fit as x1, y1, x2, y2; subtract the first corner from the second"
         )
+
+
+def refuse_other_orders(boxes_xywh: np.ndarray, joints: np.ndarray, path: str) -> None:
+    """Refuses boxes or joints in another order, which hardly anybody's joints lie in, and in the right one nearly all.
+
+    Args:
+        boxes_xywh: (N, 4), NaN or infinite where there is none.
+        joints: (N, J, 3) x, y, v.
+        path: of the file, for the message.
+
+    Raises:
+        InputError: boxes begin with their centre, or joints are y, x, v.
+    """
+    rows = np.isfinite(boxes_xywh).all(axis=1) & ((joints[..., 2] > 0).sum(axis=1) >= _FEW_JOINTS)
+    if rows.sum() < _FEW:
+        return
+    first, size = boxes_xywh[rows, None, :2], boxes_xywh[rows, None, 2:]
+    points, labelled = joints[rows][..., :2], joints[rows][..., 2] > 0
+
+    def share_inside(low: np.ndarray, points: np.ndarray) -> float:
+        """The share of people of whom nearly all joints lie in their box."""
+        inside = ((points >= low - _ROUNDING) & (points <= low + size + _ROUNDING)).all(axis=2) & labelled
+        return float((inside.sum(axis=1) >= _NEARLY_ALL * labelled.sum(axis=1)).mean())
+
+    if share_inside(first, points) > 1 - _NEARLY_ALL:
+        return
+    for got, low, turned, remedy in (
+        ("the centre's x and y, width, height", first - size / 2, points, "subtract half the size from them"),
+        ("joints as y, x, v", first, points[..., ::-1], "exchange the joints' x and y"),
+    ):
+        if share_inside(low, turned) >= _NEARLY_ALL:
+            raise InputError(
+                f"{path}: annotations: expected bbox as x, y, width, height and keypoints as x, y, v, got {got}: only so do "
+                f"people's joints lie in their boxes; {remedy}"
+            )
 
 
 def count_strays(

@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 
 import cv2
 import numpy as np
@@ -227,6 +228,16 @@ def test_images_that_are_missing_broken_or_others(tmp_path):
     (tmp_path / "2.png").unlink()
     with pytest.raises(ValueError, match=r"2.png: cannot read the image: No such file or directory"):
         dataset[1]
+
+
+@pytest.mark.parametrize("name", ["1.PNG", "images/1.png", "{folder}/1.png"])
+def test_where_a_missing_image_lies_is_told(tmp_path, name):
+    """Labels made on Windows do not know capitals; others name the folder of the images too, or another one."""
+    path = write(tmp_path, [], [{"id": 1, "file_name": "1.png"}])
+    path.write_text(path.read_text().replace("1.png", name.format(folder=tmp_path.name)))
+    there = f"{tmp_path / '1.png'} is there; DATALOADER"
+    with pytest.raises(ValueError, match=rf"1 of 1 images are missing, .*\(image id 1\); {re.escape(there)}"):
+        read(path)
 
 
 def test_missing_images_can_be_left_out(tmp_path, caplog):

@@ -489,3 +489,44 @@ def test_any_change_of_a_file_is_told_or_loses_nothing(tmp_path, seed):
     )  # a list without joints is a label like others
     if read and not unlabelled:
         assert read.told or (len(read.people), read.joints) == (4, 68)
+
+
+def people_in_boxes(boxes, **changes):
+    """Somebody in each box, with joints from a tenth to nine tenths of it."""
+    for number, (x, y, width, height) in enumerate(boxes, 1):
+        joints = [[x + width * (k + 2) / 20, y + height * (k + 2) / 20, 2] for k in range(17)]
+        yield person(number, bbox=[x, y, width, height], keypoints=joints, **changes)
+
+
+BOXES = [(10 + 30 * i, 5 + i, 20, 80) for i in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda p: p["bbox"].__setitem__(slice(2), [p["bbox"][i] + p["bbox"][i + 2] / 2 for i in (0, 1)]),
+            "got the centre's x and y, width, height: only so .* subtract half the size from them",
+        ),
+        (
+            lambda p: p.update(keypoints=[[y, x, v] for x, y, v in p["keypoints"]]),
+            "got joints as y, x, v: only so do people's joints lie in their boxes; exchange the joints' x and y",
+        ),
+    ],
+)
+def test_boxes_and_joints_in_another_order_are_refused(tmp_path, change, message):
+    people = list(people_in_boxes(BOXES))
+    assert len(Read(tmp_path, content(*people)).people) == 6
+    for one in people[1:]:
+        change(one)
+    assert len(Read(tmp_path, content(*people[:5])).people) == 5  # of so few little can be concluded
+    change(people[0])
+    with pytest.raises(InputError, match=f"labels.json: annotations: expected bbox as x, y, .*{message}"):
+        Read(tmp_path, content(*people))
+
+
+def test_true_is_no_visibility(tmp_path):
+    """It would be 1, labelled and hidden."""
+    joints = [bool(value) if i % 3 == 2 else value for i, value in enumerate(JOINTS)]
+    with pytest.raises(InputError, match=r"keypoints\[2\]: expected a number, got true"):
+        Read(tmp_path, content(person(keypoints=joints)))
