@@ -235,7 +235,7 @@ def _add_tracker(c: CfgNode) -> None:
 def _add_other_trackers(c: CfgNode) -> None:
     """Adds the keys of the trackers ``msim`` and ``flow``, and of tracking with hindsight."""
     # ours: of TRACKER.NAME msim, AlphaPose's multi-stage identity matching (Fang et al., PAMI 2022, section 4.2); besides
-    # these it reads BIRTH_SCORE, MIN_SCORE, JOINT_THRESH, JOINT_OUTPUT_THRESH and CUT_CORRELATION
+    # these it reads BIRTH_SCORE, MIN_SCORE, JOINT_THRESH, JOINT_OUTPUT_THRESH, MAX_FRAME_SECONDS and CUT_CORRELATION
     c.TRACKER.MSIM = CfgNode()
     # greatest cost of the first stage: cosine distance and motion (its paper)
     c.TRACKER.MSIM.EMB_THRESH = 0.7

@@ -118,8 +118,10 @@ class MSIMTracker:
             )
 
     def _pass_time(self, time_s: float) -> None:
-        """Where everybody is expected now, and who has been lost for too long."""
-        self._keep((self._state != LOST) | (time_s - self._last_seen_s <= self.parameters.max_lost_seconds))
+        """Where everybody is expected now, and who has been lost for too long, or is so behind a break in the video."""
+        lost_s = self.parameters.max_lost_seconds
+        longest_s = np.where(self._state == LOST, lost_s, max(lost_s, self.parameters.max_frame_seconds))
+        self._keep(time_s - self._last_seen_s <= longest_s)
         if self._time_s is not None and len(self._ids) and time_s > self._time_s:
             self._means[self._state != TRACKED, 7] = 0.0
             frames = (time_s - self._time_s) * box_kalman.FRAMES_PER_SECOND

@@ -28,6 +28,7 @@ class MSIMParameters:
     gate: float = 9.4877
     memory: float = 0.9
     max_lost_seconds: float = 8.0
+    max_frame_seconds: float = 1.0
     duplicate_iou: float = 0.85
     boxes: str = "detected"
     report_tentative: bool = True
@@ -45,7 +46,7 @@ class MSIMParameters:
         for name in _SHARES:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(self._message(name, "a number from 0 to 1"))
-        for name in ("pose_weight", "gate", "max_lost_seconds"):
+        for name in ("pose_weight", "gate", "max_lost_seconds", "max_frame_seconds"):
             if not 0.0 <= getattr(self, name) < math.inf:
                 raise ValueError(self._message(name, "0 or more"))
         if self.boxes not in ("detected", "filtered"):
@@ -64,7 +65,9 @@ class MSIMParameters:
         )
 
 
-_SHARED = ("birth_score", "min_score", "joint_thresh", "joint_output_thresh", "cut_correlation")
+_SHARED = (
+    "birth_score", "min_score", "joint_thresh", "joint_output_thresh", "max_frame_seconds", "cut_correlation",
+)  # fmt: skip
 _SHARES = (
     "motion_weight", "memory", "valid_joints", "duplicate_iou", "birth_score", "min_score", "joint_output_thresh",
 )  # fmt: skip

@@ -121,6 +121,16 @@ def test_time_may_jump_and_stand_still_and_not_go_back():
     assert ids(tracker, 0, 0) == [0]
 
 
+def test_a_break_in_the_video_ends_all_tracks():
+    tracker = MSIMTracker()
+    ids(tracker, 0, 0, looks=[A])
+    assert ids(tracker, 30 * 7, 0, looks=[A]) == [0]
+    assert ids(tracker, 30 * 16, 0, looks=[A]) == [1]
+    assert ids(tracker, 1e300, 0, looks=[A]) == [2]
+    slow = MSIMTracker(MSIMParameters(max_lost_seconds=0.0))
+    assert [ids(slow, frame, 0) for frame in (0, 15, 30, 75)] == [[0], [0], [0], [1]]
+
+
 def test_two_trackers_share_nothing():
     one, two = MSIMTracker(), MSIMTracker()
     assert (ids(one, 0, 0, 100), ids(two, 0, 0)) == ([0, 1], [0])
@@ -162,10 +172,10 @@ def test_memory_is_bounded_and_twenty_people_are_fast():
     rng = np.random.default_rng(0)
     tracker = MSIMTracker()
     looks = rng.normal(size=(20, 128)).astype(np.float32)
-    began = time.perf_counter()
+    began = time.process_time()  # a machine may do other work too
     for frame in range(200):
         tracker.update(people(*(100 * np.arange(20) + 2 * np.sin(frame)), looks=looks), frame / 30)
-    assert (time.perf_counter() - began) / 200 < 0.02
+    assert (time.process_time() - began) / 200 < 0.02
     for frame in range(200, 1000):
         tracker.update(people(*rng.uniform(0, 5000, 5), looks=rng.normal(size=(5, 128))), frame / 30)
     assert len(tracker._ids) < 5 * 8 * 30 + 25
