@@ -32,7 +32,7 @@ def mend_tracks(
     """The same frames with mended identities, in their order.
 
     Everybody of a tracker's track is in them, but for those whom nothing joins to
-    ``parameters.min_detections - 1`` others. Ids are 0, 1, 2, ... in order of appearance.
+    ``parameters.min_detections - 1`` others, where there are as many frames. Ids are 0, 1, 2, ... in order of appearance.
 
     Args:
         frames: of one video, with the people that a tracker put on tracks.
@@ -48,7 +48,7 @@ def mend_tracks(
     tracks = cut_tracks(people, parameters.contested_cover)
     path = paths_of(join_tracklets(people, tracks, parameters, tracking))[tracks.of_person]
     counts = np.bincount(path)
-    kept = counts[path] >= parameters.min_detections
+    kept = counts[path] >= min(parameters.min_detections, len(frames))
     ids = np.full(len(people), -1, np.int64)
     _, first, place = np.unique(path[kept], return_index=True, return_inverse=True)
     ids[kept] = np.argsort(np.argsort(first, kind="stable"), kind="stable")[place]

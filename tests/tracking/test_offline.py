@@ -93,6 +93,8 @@ def test_a_track_of_one_detection_is_pruned():
     assert mended(video(*frames)) == [[(0, 100)]] * 4
     kept = mended(video(*frames), OfflineParameters(min_detections=1))
     assert kept[2] == [(0, 100), (1, 400)]
+    # nobody can be seen twice in a video of one frame
+    assert mended(video([(3, 100, 0), (4, 400, 1)])) == [[(0, 100), (1, 400)]]
 
 
 def test_a_short_gap_is_filled_and_marked():
