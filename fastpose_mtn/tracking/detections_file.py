@@ -313,6 +313,8 @@ def _check_arrays(path: Path, arrays: dict[str, np.ndarray], joints: int) -> Non
             raise InputError(
                 f"{path}: {name}: expected shape ({shape}) of kind {kind!r}, got {array.shape} {array.dtype}"
             )
+    if (arrays["image_sizes_hw"] < 0).any():
+        raise InputError(f"{path}: image_sizes_hw: expected pixels, got {arrays['image_sizes_hw'].min()}")
     times = arrays["times_s"]
     if not np.isfinite(times).all() or (np.diff(times) < 0).any():
         raise InputError(f"{path}: times_s: expected seconds that never go back")

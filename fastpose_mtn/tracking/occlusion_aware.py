@@ -236,6 +236,7 @@ class OcclusionAwareTracker:
         comparable = tracklets.has_embedding[:, None] & people.valid
         if (
             people.embeddings is None
+            or len(people) == 0  # whose embeddings may be of any length
             or self.parameters.strategy == "iou"
             or not tracklets.has_embedding.any()
         ):

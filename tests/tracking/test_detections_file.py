@@ -138,6 +138,7 @@ def rewrite(path, **changes):
         ({"skeleton": np.array("OCTOPUS8")}, "unknown skeleton 'OCTOPUS8'; known: POSETRACK15"),
         ({"skeleton": np.array("COCO17")}, r"keypoints: expected shape \(3, 17, 3\)"),
         ({"times_s": np.array([1.0, 0.5])}, "seconds that never go back"),
+        ({"image_sizes_hw": np.array([[48, 64], [-48, 64]])}, "image_sizes_hw: expected pixels, got -48"),
         ({"format": np.array("2")}, "expected format 'fastpose-mtn detections 1', got '2'"),
         ({"scores": np.full(3, 7, np.float32)}, r"frame 10: PersonDetections\.scores: expected values in"),
         ({"source": np.array([{}], object)}, "not a readable file of saved detections"),

@@ -429,6 +429,9 @@ def test_a_frame_without_embeddings_between_others():
     assert ids(tracker, FRAME, person(101), embeddings=False) == [0]
     assert ids(tracker, 2 * FRAME, embeddings=False) == []
     assert ids(tracker, 3 * FRAME, person(170, ANNA)) == [0]
+    # nobody's embeddings may be of any length
+    assert len(tracker.update(PersonDetections.empty(15, embedding_dim=3), 4 * FRAME)) == 0
+    assert ids(tracker, 5 * FRAME, person(170, ANNA)) == [0]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
