@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,11 @@ from pathlib import Path
 def partial_path(path: Path) -> Path:
     """``NAME.partial``, what a file is called until it is whole."""
     return path.with_name(f"{path.name}.partial")
+
+
+def natural_order(name: str) -> list[tuple[int, int | str]]:
+    """Sorts ``frame2`` before ``frame10``."""
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name)]
 
 
 def at_home(path: Path) -> Path:

@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError("--ablation needs --gt DIR, the sequences' ground truth")
         if args.ablation and args.min_track_length > 1:
             raise InputError("--min-track-length: --ablation compares whole tracks; leave one of the two out")
+        if args.gt is not None and not args.ablation:
+            raise InputError(f"--gt {args.gt}: is what --ablation compares with; add it, or leave --gt out")
+        if args.workers < 1:
+            raise InputError(f"--workers {args.workers}: expected 1 or more")
         if args.min_track_length < 1:
             raise InputError(f"--min-track-length {args.min_track_length}: expected 1 frame or more")
         if args.ablation and args.formats is not None:

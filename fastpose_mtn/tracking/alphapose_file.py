@@ -23,7 +23,9 @@ from fastpose_mtn.data.json_fields import (
     number_rows,
     wrong,
 )
+from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.files import natural_order
 from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import SavedDetections, SavedFrame
@@ -78,11 +80,27 @@ def parse_alphapose(content: Sequence[object], path: Path, frame_rate: float = F
         for index, entry in enumerate(entries)
         if entry.get("category_id", 1) == 1 and entry.get("interpolated") is not True
     ]
+    if not numbered:
+        raise InputError(
+            f"{path}: none of its {len(entries)} entries is a person who was found: expected category_id 1, got "
+            f"{entries[0].get('category_id', 1)}{', interpolated' if entries[0].get('interpolated') is True else ''}"
+        )
     skeleton = _skeleton(entries[0], path)
     people = _people(numbered, skeleton)
+    for field, values in (("box", people.boxes), ("keypoints", people.keypoints[..., :2] - _INDEX)):
+        if are_shares(values[values > 0]):
+            raise InputError(f"{path}: {field}: {of_shares(values)}")
     rows: dict[str, list[int]] = {}
+    folders: dict[str, str] = {}
     for row, (place, entry) in enumerate(numbered):
-        rows.setdefault(_image(entry, place), []).append(row)
+        folder, name = _image(entry, place)
+        if folders.setdefault(name, folder) != folder:
+            wrong(
+                f"{place}.image_id",
+                f"{name} of one folder, {folders[name]!r} (a file for each video)",
+                folder,
+            )
+        rows.setdefault(name, []).append(row)
     corners = np.concatenate((people.boxes[:, 2:], people.keypoints[..., :2].reshape(-1, 2), np.ones((1, 2))))
     width, height = np.ceil(corners.max(axis=0)).astype(int).tolist()
     saved = tuple(
@@ -95,8 +113,9 @@ def parse_alphapose(content: Sequence[object], path: Path, frame_rate: float = F
 def _frames(rows: Mapping[str, list[int]]) -> Iterator[tuple[int, str | None, list[int]]]:
     """The number and the file's name of each frame, and whose rows are in it."""
     numbers = {_frame_number(name): own for name, own in rows.items()}
-    if None in numbers:  # images, in the order of the file
-        yield from ((number, name, own) for number, (name, own) in enumerate(rows.items()))
+    if None in numbers:  # images; files that were sorted by score or shuffled have them in any order
+        for number, name in enumerate(sorted(rows, key=natural_order)):
+            yield number, name, rows[name]
     else:
         last = max((number for number in numbers if number is not None), default=-1)
         yield from ((number, None, numbers.get(number, [])) for number in range(last + 1))
@@ -117,11 +136,13 @@ def _skeleton(entry: Mapping[str, Any], path: Path) -> Skeleton:
     return _BY_LENGTH[joints]
 
 
-def _image(entry: Mapping[str, Any], place: str) -> str:
+def _image(entry: Mapping[str, Any], place: str) -> tuple[str, str]:
+    """The folder and the name of the image that somebody is in."""
     image = entry.get("image_id")
     if isinstance(image, bool) or not isinstance(image, (int, str)) or image == "":
         wrong(f"{place}.image_id", "a file's name", image)
-    return Path(image).name if isinstance(image, str) else str(image)
+    path = Path(str(image))
+    return str(path.parent), path.name
 
 
 def _frame_number(name: str) -> int | None:

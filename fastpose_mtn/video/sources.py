@@ -13,7 +13,7 @@ from fastpose_mtn.data.heif import HEIF_REMEDY, HEIF_SUFFIXES
 from fastpose_mtn.data.image_file import is_animated, is_image, is_tiff, is_unread, is_webp, read_image
 from fastpose_mtn.data.image_values import ImageValue, as_image
 from fastpose_mtn.errors import InputError, did_you_mean_file
-from fastpose_mtn.files import at_home
+from fastpose_mtn.files import at_home, natural_order
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.image_order import image_order
 
@@ -224,7 +224,7 @@ def _matching(path: Path) -> list[Path]:
     """The files whose names match the last part of a path, a pattern: shells of Windows, and quotes, leave it so."""
     if not _PATTERN.search(path.name) or not path.parent.is_dir():
         return []
-    return sorted(path.parent.glob(path.name), key=_natural_order)
+    return sorted(path.parent.glob(path.name), key=lambda file: natural_order(file.name))
 
 
 def _folder_below(path: Path) -> str:
@@ -315,7 +315,7 @@ class _Contents(NamedTuple):
 def _contents(folder: Path) -> _Contents:
     """What is in a folder; each file is looked at once, as a folder can hold a hundred thousand frames."""
     found = _Contents([], [], [])
-    for file in sorted(folder.iterdir(), key=_natural_order):
+    for file in sorted(folder.iterdir(), key=lambda file: natural_order(file.name)):
         suffix = file.suffix.lower()
         if is_unread(file):
             found.unread.append(file)
@@ -341,11 +341,6 @@ def _are_independent(value: str, files: list[Path], images: str, report: Report)
 
 def _count(files: list[Path], what: str) -> str:
     return f"{len(files)} {what}{'' if len(files) == 1 else 's'}"
-
-
-def _natural_order(path: Path) -> list[tuple[int, int | str]]:
-    """Sorts ``frame2`` before ``frame10``."""
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def _numbers_of(files: list[Path]) -> list[int]:

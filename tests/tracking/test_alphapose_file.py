@@ -57,11 +57,15 @@ def test_what_is_written_is_read_again(tmp_path):
     assert saved.frames[0].image_size_hw == (np.ceil(bottom), np.ceil(right))
 
 
-def test_images_keep_their_names_and_the_order_of_the_file(tmp_path):
-    path = written(tmp_path, [people(1), people(2)], names=["b.png", "07.png"])
+def test_images_keep_their_names_and_come_in_their_order(tmp_path):
+    """In a file that was sorted by score, time would go to and fro."""
+    path = written(
+        tmp_path, [people(1), people(2), people(0), people(3)], names=["f10.png", "f9.png", "x", "07.png"]
+    )
     assert [(f.number, f.file_name, len(f.detections)) for f in read_alphapose(path)] == [
-        (0, "b.png", 1),
-        (1, "07.png", 2),
+        (0, "07.png", 3),
+        (1, "f9.png", 2),
+        (2, "f10.png", 1),
     ]
 
 
@@ -175,3 +179,41 @@ def test_people_are_tracked_anew_as_saved_detections_are(tmp_path, capsys):
             ]
         )
     assert "AlphaPose's results do not say how large frames are" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda e: e.update(category_id=2), "none of its 2 entries is a person who was found: expected category_id 1, got 2"),
+        (
+            lambda e: e.update(box=[v / 1000 for v in e["box"]]),
+            r"box: expected pixels, got numbers of at most 0\.\d+ throughout",
+        ),
+        (
+            lambda e: e.update(keypoints=[v if i % 3 == 2 else v / 1000 for i, v in enumerate(e["keypoints"])]),
+            "keypoints: expected pixels, got numbers of at most 0",
+        ),
+    ],
+)  # fmt: skip
+def test_a_file_of_nobody_or_of_shares_is_refused(tmp_path, change, problem):
+    path = written(tmp_path, [people(2)])
+    content = json.loads(path.read_text())
+    for entry in content:
+        change(entry)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=problem):
+        read_alphapose(path)
+
+
+def test_two_videos_in_a_file_are_refused(tmp_path):
+    """Their first frames have one name, and their people would be in one frame."""
+    path = written(tmp_path, [people(2)])
+    content = json.loads(path.read_text())
+    for entry, folder in zip(content, ("a", "b"), strict=True):
+        entry["image_id"] = f"{folder}/0.jpg"
+    path.write_text(json.dumps(content))
+    with pytest.raises(
+        ValueError,
+        match=r"\[1\]\.image_id: expected 0\.jpg of one folder, 'a' \(a file for each video\), got",
+    ):
+        read_alphapose(path)

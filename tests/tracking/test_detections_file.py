@@ -168,3 +168,13 @@ def test_a_file_that_is_no_archive_or_cut_short(tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="not a readable file"):
         load(path)
+
+
+def test_a_file_of_another_kind_is_not_taken_for_a_pickle(tmp_path):
+    """NumPy would advise to load it without care."""
+    (tmp_path / "walk.csv").write_text("frame,number\n0,0\n")
+    with pytest.raises(
+        ValueError, match="it is no archive; track_video.py --save-detections writes NAME"
+    ) as told:
+        load(tmp_path / "walk.csv")
+    assert "pickle" not in str(told.value)

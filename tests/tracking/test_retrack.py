@@ -278,6 +278,8 @@ def test_a_broken_file_is_named_and_stops_no_other(tmp_path, capsys):
     [
         (["--formats", "pdf"], "--formats: unknown format 'pdf'"),
         (["--formats", ","], "--formats: expected at least one format"),
+        (["--gt", "labels"], "--gt labels: is what --ablation compares with; add it, or leave --gt out"),
+        (["--workers", "0"], "--workers 0: expected 1 or more"),
         (
             ["--strategy", "iou", "TRACKER.STRATEGY", "reid"],
             "--strategy iou: TRACKER.STRATEGY reid says otherwise; give one of them",
