@@ -19,6 +19,7 @@ from fastpose_mtn.checkpoints.mspn import (
     is_released_mspn,
     refuse_rsn,
 )
+from fastpose_mtn.checkpoints.posedet import from_released_posedet, is_released_posedet
 from fastpose_mtn.checkpoints.simple_baselines import from_simple_baselines, is_simple_baselines
 
 # torchvision's name (a pattern) -> ours; {0}, {1} are its groups.
@@ -150,6 +151,8 @@ def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_mmpose(tensors)
     if is_released_mspn(tensors):
         return from_release(tensors)
+    if is_released_posedet(tensors):
+        return from_released_posedet(tensors)
     if is_alphapose(tensors):
         return from_alphapose(tensors)
     if is_simple_baselines(tensors):
