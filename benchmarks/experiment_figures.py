@@ -236,9 +236,8 @@ FIGURES: dict[str, Callable[[Sequence[Record]], Statistic]] = {
     # of images as crowded as CrowdPose's hard ones
     "keypoint/AP_hard": partial(_average_precision, least_crowding=CROWD_BOUNDS_API[1]),
     "joints/error": partial(_mean, of_person=lambda joints: float(joints[:, 1].mean())),  # pixels of the crop
-    "joints/share": partial(
-        _mean, of_person=_oks_share
-    ),  # of people with an OKS of t, the mean over the thresholds t
+    # of people with an OKS of t, the mean over the thresholds t
+    "joints/share": partial(_mean, of_person=_oks_share),
     "joints/hardest": partial(_mean, of_person=_hardest),  # mean OKS of a person's HARDEST worst joints
     "joints/separation": _separation,
     "joints/rank": _rank_correlation,

@@ -33,9 +33,8 @@ def import_without_compiler(*names: str) -> None:
         try:
             with compiler_put_off():
                 importlib.import_module(name)
-        except (
-            Exception
-        ):  # whatever a version unknown to us stumbles over; what it needs anyway is raised again
+        # whatever a version unknown to us stumbles over; what it needs anyway is raised again
+        except Exception:
             importlib.import_module(name)
 
 

@@ -72,9 +72,8 @@ def _add_input(c: CfgNode) -> None:
     c.INPUT.MIN_SIZE_TEST = 600  # 0: as it is
     c.INPUT.MAX_SIZE_TEST = 1000  # pixels of the longer side, at most
     c.INPUT.RANDOM_FLIP = "horizontal"  # or none
-    c.INPUT.SIFP = (
-        CfgNode()
-    )  # ours: scale-normalised image pyramids (paper, section 3.2; data/transforms/sifp.py)
+    # ours: scale-normalised image pyramids (paper, section 3.2; data/transforms/sifp.py)
+    c.INPUT.SIFP = CfgNode()
     c.INPUT.SIFP.ENABLED = False  # train on it
     c.INPUT.SIFP.SCALES = [2.0, 1.5, 1.0, 0.75]  # factors on the base image, MIN_SIZE_TRAIN by MAX_SIZE_TRAIN
     c.INPUT.SIFP.VALID_RANGE = [16.0, 560.0]  # pixels: sqrt(wh) of a person who trains, after resizing

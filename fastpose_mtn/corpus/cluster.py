@@ -46,9 +46,8 @@ def joined() -> Iterator[bool]:
         yield False
         return
     address = os.environ.get("RAY_ADDRESS")
-    os.environ.setdefault(
-        "RAY_USAGE_STATS_ENABLED", "0"
-    )  # Ray's reports of how it is used are not ours to send
+    # Ray's reports of how it is used are not ours to send
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     for left in reversed(range(1 if address else _STARTS)):
         try:
             if address:

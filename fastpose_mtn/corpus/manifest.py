@@ -95,9 +95,8 @@ class Manifest:
 
     def __init__(self, folder: Place) -> None:
         self._place = folder / NAME
-        self._written: str | None = (
-            None  # the stamp of our file: another's shows that another run writes there
-        )
+        # the stamp of our file: another's shows that another run writes there
+        self._written: str | None = None
         self._due = 0.0
         self.rows: dict[str, Row] = {}
         self.settings: dict[str, str] = {}

@@ -249,9 +249,8 @@ HEADS = Layers(
     ),
     rounds_early=True,
 )
-_ONE_STAGE_NAMES = (
-    "^/(?!.*/layer/)(backbone|head/(init|refine|cls)_convs)/"  # a Float32Layer's keep their digits
-)
+# a Float32Layer's keep their digits
+_ONE_STAGE_NAMES = "^/(?!.*/layer/)(backbone|head/(init|refine|cls)_convs)/"
 _ONE_STAGE = Layers(
     onnx=_ONE_STAGE_NAMES,
     openvino=_ONE_STAGE_NAMES,

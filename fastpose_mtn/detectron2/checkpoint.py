@@ -59,9 +59,8 @@ class FastPoseCheckpointer(DetectionCheckpointer):
             return super()._load_file(filename)
         tensors = read_source(filename).tensors
         zoo = any(name.startswith("backbone.") for name in tensors)
-        if (
-            filename.endswith(".pkl") and not zoo and not _is_timm(self.model)
-        ):  # a classifier's, Caffe2's names
+        # a classifier's, Caffe2's names
+        if filename.endswith(".pkl") and not zoo and not _is_timm(self.model):
             return {"model": tensors, "__author__": "Caffe2", "matching_heuristics": True}
         return {"model": tensors}
 

@@ -97,9 +97,8 @@ class MTNROIHeads(PersonBranches, StandardROIHeads):
         if not self.keypoint_on:
             self.keypoint_pooler = self.keypoint_head = None
         self.reid_pooler, self.reid_head = reid_pooler, reid_head
-        self.reid_on = (
-            reid_head is not None
-        )  # can be turned off for a while, as Detectron2 does with its heads
+        # can be turned off for a while, as Detectron2 does with its heads
+        self.reid_on = reid_head is not None
         self.iou_thresholds, self.iou_labels = list(iou_thresholds), list(iou_labels)
         self.append_gt = self.proposal_append_gt
         self.report_heatmaps = report_heatmaps

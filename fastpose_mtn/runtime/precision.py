@@ -103,9 +103,8 @@ def _cancels(part: nn.Module, dtype: torch.dtype) -> bool:
                 getattr(norm, name) for name in ("running_mean", "running_var", "weight")
             )
             deviation = (variance + norm.eps).sqrt()
-            size = (
-                scale.square().mean().sqrt()
-            )  # of what it gives: a channel with a small scale hardly counts
+            # of what it gives: a channel with a small scale hardly counts
+            size = scale.square().mean().sqrt()
             shift = torch.finfo(dtype).eps / 2 * ((mean / deviation).abs() * (scale / size).abs()).max()
             if bool(shift > _MAX_SHIFT):
                 return True

@@ -16,9 +16,8 @@ class CameraSource(Source):
     """A camera of this machine, by its number; frames are timed when they arrive."""
 
     def __init__(self, number: int) -> None:
-        cv2.utils.logging.setLogLevel(
-            cv2.utils.logging.LOG_LEVEL_SILENT
-        )  # OpenCV reports each driver that it tried in vain
+        # OpenCV reports each driver that it tried in vain
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(number)
         if not self._capture.isOpened():
             raise InputError(

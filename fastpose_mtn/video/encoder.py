@@ -102,12 +102,8 @@ class VideoEncoder:
         codec.time_base = self._time_base
         # Reordered frames (B) would cut the end off a video of variable frame rate: MP4 keeps decoding times.
         codec.max_b_frames = 0
-        codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = (
-            1,
-            1,
-            1,
-            1,
-        )  # BT.709, video
+        # BT.709, video
+        codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = (1, 1, 1, 1)
         self._sound = SoundWriter(self._container, sound)
 
     def _begin(self, height: int, width: int) -> None:

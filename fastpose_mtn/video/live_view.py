@@ -13,10 +13,8 @@ import numpy as np
 
 from fastpose_mtn.video.background import give_way
 
-_HOSTS = (
-    "127.0.0.1",
-    "localhost",
-)  # a page from elsewhere must not reach in by a name of its own for this address
+# a page from elsewhere must not reach in by a name of its own for this address
+_HOSTS = ("127.0.0.1", "localhost")
 _WIDTH = 1280  # pixels; wider frames are made smaller, for encoding costs time
 _QUALITY = 80
 _STALLED_S = 10.0  # after which a browser that takes nothing is left

@@ -20,9 +20,8 @@ from fastpose_mtn.video.background import Producer
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.sources import Source
 
-_FRAMES_ELSEWHERE = (
-    10  # than between decoder and tracker: in the decoder, drawn ones, on their way into files
-)
+# than between decoder and tracker: in the decoder, drawn ones, on their way into files
+_FRAMES_ELSEWHERE = 10
 
 
 @dataclass(frozen=True, eq=False)

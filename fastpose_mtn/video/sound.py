@@ -106,9 +106,8 @@ class SoundWriter:
     def __init__(self, container: av.container.OutputContainer, tracks: Sequence[av.AudioStream]) -> None:
         self._container = container
         self._copies: dict[int, av.AudioStream] = {}
-        self._unwrap: dict[
-            int, BitStreamFilterContext
-        ] = {}  # of AAC that tells its configuration with each packet
+        # of AAC that tells its configuration with each packet
+        self._unwrap: dict[int, BitStreamFilterContext] = {}
         self._last_ticks: dict[int, int] = {}
         self._waiting: list[SoundPacket] = []  # a heap
         self.lost: list[str] = []

@@ -100,10 +100,8 @@ class VideoSource(Source):
         self._sound = SoundReader(() if self.live else self._container.streams.audio, self.time_base)
         self._under_way: list[float] = []  # a heap: times of packets that have not become frames yet
         self._failures = 0  # packets that failed and whose place is not reached yet
-        self._taken, self._without_frame = (
-            0,
-            0,
-        )  # packets: that were read, and that hold no frame of their own
+        # packets: that were read, and that hold no frame of their own
+        self._taken, self._without_frame = (0, 0)
         decoded = 0
         for image in _one_behind(self._decode()) if self._sound.tracks else self._decode():
             clock_s = self._clock.shown_at(image)
@@ -210,9 +208,8 @@ class VideoSource(Source):
         # Both clues must agree: an edit list hides frames, and a written length may be wrong.
         whole = self._declared_frames or self._length_s * self.frame_rate
         reached_s = self._clock.last_s + 1.0 / self.frame_rate
-        reached_s += max(
-            0.0, self._clock.origin_s or 0.0
-        )  # some lengths count from 0, some from the first frame
+        # some lengths count from 0, some from the first frame
+        reached_s += max(0.0, self._clock.origin_s or 0.0)
         if self._index < 0.97 * whole - 1 and reached_s < 0.97 * self._length_s:
             return (
                 f"{self._shown}: the video is cut off: {decoded} of its {round(whole)} frames are there, "

@@ -80,9 +80,8 @@ class AnnotationReader:
         return Annotation(position, image, category, crowd == 1, person_id, track_id, fields)
 
     def _odd_annotation(self, position: int, fields: Any) -> Annotation | None:
-        place = functools.partial(
-            annotation_place, self._path, position, fields
-        )  # words are made where they are needed
+        # words are made where they are needed
+        place = functools.partial(annotation_place, self._path, position, fields)
         if not isinstance(fields, dict):
             raise InputError(f"{place()}: expected an object, got {shown(fields)}")
         category = self._category(fields, place)

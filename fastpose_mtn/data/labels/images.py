@@ -16,9 +16,8 @@ from fastpose_mtn.data.labels.values import Identifier, flag, identifier
 from fastpose_mtn.data.problems import KEPT, LEFT_OUT, REPAIRED, Problems
 from fastpose_mtn.errors import InputError
 
-LARGEST = (
-    2.0**24
-)  # pixels: beyond it single precision, in which labels are kept, does not tell neighbours apart
+# pixels: beyond it single precision, in which labels are kept, does not tell neighbours apart
+LARGEST = 2.0**24
 _LARGEST_ID = 2**53  # what JSON's readers agree on, and 64 bits hold
 REGION_FIELDS = ("ignore_regions_x", "ignore_regions_y")
 

@@ -18,10 +18,8 @@ from fastpose_mtn.data.transforms.occlusion import hide
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.structures import PersonTargets
 
-_HEIGHTS = (
-    0.8,
-    1.6,
-)  # of the pasted person to the covered one: who stands in front is nearer and looks larger
+# of the pasted person to the covered one: who stands in front is nearer and looks larger
+_HEIGHTS = (0.8, 1.6)
 _ASIDE = 0.25  # of the covered person's width that the pasted one's middle may lie outside of their box
 _LOWER = 0.25  # of the pasted person's height that their feet may be lower; feet nearer to the camera are
 _COVERED = 0.6  # share of a box behind the pasted person from which its person is ignored

@@ -53,9 +53,8 @@ def dataset_measures(
     return measures
 
 
-PoseEntry = tuple[
-    int, tuple[int, int], PersonTargets, PersonDetections
-]  # image id, size, labels, people found
+# image id, size, labels, people found
+PoseEntry = tuple[int, tuple[int, int], PersonTargets, PersonDetections]
 
 
 class PoseMeasure:

@@ -34,9 +34,8 @@ _SHARES = {
 }  # fmt: skip
 _COUNTS = ("num_switches", "num_fragmentations", "num_misses", "num_false_positives")
 
-TrackingEntry = tuple[
-    int, PersonDetections, DrawnLabels | None
-]  # index of the image, people found, drawn labels
+# index of the image, people found, drawn labels
+TrackingEntry = tuple[int, PersonDetections, DrawnLabels | None]
 
 
 class TrackingMeasure:

@@ -163,9 +163,8 @@ def _overlapping(gt: MotBoxes, results: MotBoxes) -> Candidates:
     rows = np.repeat(np.arange(len(gt)), count)
     columns = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
     (left, _, right, _), (others_left, _, others_right, _) = gt.boxes.T.copy(), results.boxes.T.copy()
-    beside = (left[rows] < others_right[columns]) & (
-        others_left[columns] < right[rows]
-    )  # few are; the rest is dear
+    # few are; the rest is dear
+    beside = (left[rows] < others_right[columns]) & (others_left[columns] < right[rows])
     rows, columns = rows[beside], columns[beside]
     overlap = box_iou(gt.boxes[rows], results.boxes[columns])
     some = overlap > _EPSILON

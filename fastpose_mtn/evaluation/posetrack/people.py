@@ -27,10 +27,8 @@ from fastpose_mtn.evaluation.posetrack.protocol import FALLBACK_SCORE, HEAD_SIZE
 from fastpose_mtn.evaluation.posetrack.regions import inside_any
 
 _HEAD_BOX = "bbox_head [x, y, width, height] (PoseTrack17: x1, y1, x2, y2)"
-_LIKELY_HEADS = (
-    0.03,
-    1.2,
-)  # diagonals of head and person: standing people have 0.15, those seen to the chest 0.6
+# diagonals of head and person: standing people have 0.15, those seen to the chest 0.6
+_LIKELY_HEADS = (0.03, 1.2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,9 +22,8 @@ from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS
 from fastpose_mtn.tracking.similarity import appearance_similarity, embedding_distances, has_valid_embedding
 
 BINS = 200  # of the histograms, over similarities 0 to 1
-_SAME_BOX = (
-    0.98  # overlap of a box with itself, rounded to thousandths of pixels: 0.99 and more of boxes of a pixel
-)
+# overlap of a box with itself, rounded to thousandths of pixels: 0.99 and more of boxes of a pixel
+_SAME_BOX = 0.98
 _LEAST_FOUND = 0.5  # share of a result's people that its own detections have at least
 _MOST_PEOPLE = 600  # of a sequence, evenly over its frames: 180,000 pairs
 

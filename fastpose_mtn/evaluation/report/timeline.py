@@ -118,9 +118,8 @@ def _switches(lane: Lane, y: float, left: float, scale: float) -> list[str]:
             f"{counts.get(frame, 0)} joints switch identity</title></path>"
         )
     free = 0.0  # where the next number may begin: one over another is neither
-    for frame, count in sorted(
-        lane.numbers.items()
-    ):  # last and with a rim: triangles of joints may stand close by
+    # last and with a rim: triangles of joints may stand close by
+    for frame, count in sorted(lane.numbers.items()):
         x = left + frame * scale + 5.5
         if x < free:
             continue

@@ -232,9 +232,10 @@ def build_mdpn(cfg: CfgNode) -> MDPNNetwork:
         ),
         domains=domains,
         union=get_skeleton(own.UNION),
+        # the same Gaussian in pixels
         intermediate_codec=HeatmapCodec(
             sigma=c.HEATMAP_SIGMA / 2, subpixel=c.SUBPIXEL_TARGET, **heatmap_settings(cfg)
-        ),  # the same Gaussian in pixels
+        ),
         intermediate_weight=own.INTERMEDIATE_WEIGHT,
         domain_weights=per_domain(own.DOMAIN_WEIGHTS, list(domains), "DOMAIN_WEIGHTS"),
         hardest_from=own.OHKM_FROM_STEP,

@@ -246,10 +246,8 @@ class CombinedCodec:
     """
 
     averages_maps = False
-    _HEATMAP_WEIGHT, _INTEGRAL_WEIGHT = (
-        100.0,
-        0.01,
-    )  # the released ones: a mean over cells against a sum of joints
+    # the released ones: a mean over cells against a sum of joints
+    _HEATMAP_WEIGHT, _INTEGRAL_WEIGHT = (100.0, 0.01)
 
     def __init__(self, heatmaps: HeatmapCodec, integrals: IntegralCodec, coarse: Tensor) -> None:
         self._heatmaps, self._integrals, self._coarse = heatmaps, integrals, coarse

@@ -87,10 +87,8 @@ def add_topdown_config(c: CfgNode) -> None:
     # normal, as SCALE and ROTATION say; uniform: in SCALE_RANGE, and within ROTATION either way (MSPN's paper)
     c.INPUT.CROP.DISTRIBUTION = "normal"
     c.INPUT.CROP.SCALE_RANGE = [0.7, 1.35]  # of uniform: least and greatest factor on the crop's size
-    c.INPUT.CROP.GROWTH = [
-        0.0,
-        0.0,
-    ]  # greatest random growth of boxes' width and height, shares (MSPN's release: 0.6, 0.8)
+    # greatest random growth of boxes' width and height, shares (MSPN's release: 0.6, 0.8)
+    c.INPUT.CROP.GROWTH = [0.0, 0.0]
     c.INPUT.CROP.SHIFT = 0.0  # greatest random move of the crop either way, in shares of it (mmpose: 0.16)
     c.INPUT.CROP.SHIFT_PROBABILITY = 0.3  # of moving at all
     c.INPUT.CROP.ROTATION = 45.0  # degrees: standard deviation of the turn, which stays within twice as much

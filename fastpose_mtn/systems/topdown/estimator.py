@@ -282,9 +282,8 @@ class TopDownEstimator:
         confidence = joints[..., 2]
         if self._score == "mean":
             return confidence.mean(axis=1)
-        if (
-            self._score == "release"
-        ):  # the mean of its joints' scores, a height and a half, in shares of the greatest
+        # the mean of its joints' scores, a height and a half, in shares of the greatest
+        if self._score == "release":
             return (confidence.mean(axis=1) + 0.5) / 1.5
         seen = confidence > _SEEN
         return np.where(seen, confidence, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1).astype(np.float32)

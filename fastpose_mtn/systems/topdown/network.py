@@ -207,9 +207,8 @@ class TopDownNetwork(ImageNetwork):
             found = self.decode(maps, people)
         else:
             back = mirrored.flip(-1)[:, list(self.skeleton.flip_permutation)]
-            if (
-                self.coordinates.shifts_mirrored
-            ):  # index i is W - 1 - i in the mirror image, cell j so nearly W / 4 - j
+            # index i is W - 1 - i in the mirror image, cell j so nearly W / 4 - j
+            if self.coordinates.shifts_mirrored:
                 back = torch.cat((back[..., :1], back[..., :-1]), dim=-1)
             if self.codec.averages_maps:
                 found = self.decode((maps + back) / 2, people)
