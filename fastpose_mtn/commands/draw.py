@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.errors import InputError, exit_on_error
@@ -53,8 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     with exit_on_error():
         options = parser.parse_args(arguments)
-        import cv2
-
+        from fastpose_mtn.data.picture_files import check_picture_name, write_picture
         from fastpose_mtn.data.synthetic.config import SceneConfig
         from fastpose_mtn.data.synthetic.dataset import contact_sheet, write_dataset
 
@@ -63,13 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             occlusion=options.occlusion,
         )  # fmt: skip
         if options.contact_sheet:
-            path = Path(options.contact_sheet)
-            if not cv2.haveImageWriter(path.name):
-                raise InputError(
-                    f"--contact-sheet: expected a name that ends in .jpg or .png, got {path.name!r}"
-                )
+            path = check_picture_name("--contact-sheet", options.contact_sheet)
             sheet = contact_sheet(range(options.seed, options.seed + 12), columns=3, config=config)
-            path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
+            write_picture(path, sheet)
             print(path)
         elif options.output:
             names = write_dataset(

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from itertools import chain, islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.data.loader import TrainingBatches
+from fastpose_mtn.data.picture_files import check_picture_name, write_picture
 from fastpose_mtn.data.sample import TrainingSample
 from fastpose_mtn.engine.training_data import check_read, training_images
 from fastpose_mtn.errors import InputError, exit_on_error
@@ -63,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="configuration overrides")
     with exit_on_error():
         options = parser.parse_args(arguments)
-        path = Path(options.output)
-        if not cv2.haveImageWriter(path.name):
-            raise InputError(f"--output: expected a name that ends in .jpg or .png, got {path.name!r}")
+        path = check_picture_name("--output", options.output)
         if min(options.samples, options.columns, options.width) < 1:
             raise InputError("--samples, --columns and --width: expected numbers above 0")
         cfg = get_cfg()
@@ -76,10 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         pictures = [draw_sample(sample, cfg) for sample in samples]
         height = max(round(options.width * p.shape[0] / p.shape[1]) for p in pictures)
         sheet = image_grid(pictures, options.columns, (options.width, min(height, options.width)))
-        done, data = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-        assert done
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
+        write_picture(path, sheet)
         people = sum(len(sample.targets) for sample in samples)
         print(f"{path}: {len(samples)} samples, {people} people")
 

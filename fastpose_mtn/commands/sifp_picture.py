@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fastpose_mtn.command_line import ArgumentParser
+from fastpose_mtn.data.picture_files import check_picture_name, write_picture
 from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene
 from fastpose_mtn.data.transforms.sifp import SIFP, PyramidLevel
-from fastpose_mtn.errors import InputError, exit_on_error
+from fastpose_mtn.errors import exit_on_error
 
 # RGB
 _VALID, _IGNORED = (60, 220, 90), (235, 70, 60)
@@ -139,15 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     with exit_on_error():
         options = parser.parse_args(arguments)
-        path = Path(options.output)
-        if not cv2.haveImageWriter(path.name):
-            raise InputError(f"expected a FILE that ends in .jpg or .png, got {path.name!r}")
+        path = check_picture_name("FILE", options.output)
         scene = SyntheticScene(
             options.seed, SceneConfig(size_wh=(1280, 720), frame_count=60, people=10)
         ).frame(30)
         image = LabelledImage(scene.image, scene.targets.numpy(), TASKS, 0, "")
         picture = sifp_picture(image, SIFP(short_side=360, max_side=640), width=options.width)
-        path.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
+        write_picture(path, picture)
         print(path)
 
 

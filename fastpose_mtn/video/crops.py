@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from fastpose_mtn.data.picture_files import encode_picture
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.files import partial_path
 from fastpose_mtn.structures import TrackedPersons
@@ -50,12 +50,10 @@ class CropWriter:
             person = f"{name if self._independent else ''}-{track_id:04d}".removeprefix("-")
             place = self._partial / person
             place.mkdir(exist_ok=True)
-            crop = frame.image[y1:y2, x1:x2, ::-1]
-            content = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
             file = place / f"{Path(name).stem}.jpg"
-            (place / f"{name}.jpg" if file.exists() else file).write_bytes(
-                content
-            )  # anna.png beside anna.jpg
+            if file.exists():  # anna.png beside anna.jpg
+                file = place / f"{name}.jpg"
+            file.write_bytes(encode_picture(frame.image[y1:y2, x1:x2]))
 
     def close(self, complete: bool) -> None:
         """Gives the folder its name if ``complete``; otherwise it stays as ``FOLDER.partial``."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
+from fastpose_mtn.data.picture_files import encode_picture
 from fastpose_mtn.video.background import give_way
 
 # a page from elsewhere must not reach in by a name of its own for this address
@@ -177,4 +178,4 @@ def _jpeg(image: np.ndarray) -> bytes:
     if width > _WIDTH:
         size = _WIDTH, max(1, round(height * _WIDTH / width))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+    return encode_picture(image, quality=_QUALITY)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
+from fastpose_mtn.data.picture_files import encode_picture
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.files import finish, naming, partial_path, whole_file
 from fastpose_mtn.skeletons import Skeleton
@@ -213,7 +213,7 @@ class _Picture:
         self._partial = partial_path(path)
 
     def write(self, image: np.ndarray, frame: Frame) -> None:
-        self._partial.write_bytes(_jpeg(image))
+        self._partial.write_bytes(encode_picture(image))
 
     def close(self, complete: bool) -> None:
         if complete and self._partial.exists():
@@ -240,18 +240,13 @@ class _Pictures:
             name = f"{original.name}.jpg"
         self._taken.add(name.lower())
         with whole_file(self.path / name) as partial:
-            partial.write_bytes(_jpeg(image))
+            partial.write_bytes(encode_picture(image))
 
     def close(self, complete: bool) -> None:
         """Each picture is whole when it is there."""
         for file in self.path.glob("*.jpg") if complete and self._ours else ():
             if file.name.lower() not in self._taken:
                 file.unlink()
-
-
-def _jpeg(image: np.ndarray) -> bytes:
-    """An image (H, W, 3) RGB as a JPEG file's content."""
-    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 
 
 def overlay_endings(source: Source, *, video: bool, pictures: bool) -> list[str]:

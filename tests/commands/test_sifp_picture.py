@@ -29,4 +29,4 @@ def test_the_command_writes_a_picture(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main([str(tmp_path / "sifp.txt")])
     assert stop.value.code == 2
-    assert "expected a FILE that ends in .jpg or .png, got 'sifp.txt'" in capsys.readouterr().err
+    assert "FILE: expected a name that ends in .jpg or .png, got 'sifp.txt'" in capsys.readouterr().err

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from tqdm import tqdm
 
+from fastpose_mtn.data.picture_files import encode_picture
 from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
 from fastpose_mtn.data.posetrack.people import PoseTrackPeople
 from fastpose_mtn.data.posetrack.records import image_record, posetrack18_video_id
@@ -105,7 +105,7 @@ def _write_scene(scene: SyntheticScene, root: Path, name: str, bar: Any) -> None
         stream.pix_fmt = "yuv420p"
         for index, frame in enumerate(scene.frames()):
             file_name = f"images/{name}/{index:06d}.jpg"
-            _write_jpeg(root / file_name, frame.image)
+            (root / file_name).write_bytes(encode_picture(frame.image, quality=_JPEG_QUALITY))
             own, people = labelled_frame(frame, scene.seed, index, file_name)
             image = image_record(own, video_id=posetrack18_video_id(name), frame_count=len(scene))
             labels.add(image, people.records(own.image_id, first_id=own.image_id * 100))
@@ -114,15 +114,6 @@ def _write_scene(scene: SyntheticScene, root: Path, name: str, bar: Any) -> None
             bar.update()
         for packet in stream.encode():
             container.mux(packet)
-
-
-def _write_jpeg(path: Path, image: np.ndarray) -> None:
-    done, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    )
-    if not done:
-        raise OSError(f"{path}: the image could not be encoded")
-    path.write_bytes(data.tobytes())
 
 
 def labelled_frame(frame: SyntheticFrame, seed: int, index: int, file_name: str) -> DrawnLabels:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from fastpose_mtn.data.image_file import read_image
+from fastpose_mtn.data.picture_files import encode_picture
 from fastpose_mtn.data.posetrack.sequence import NO_TRACK_ID, PoseTrackSequence
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.report.events import SequenceEvents
@@ -278,9 +279,5 @@ def identity_colour(colours: Mapping[int, int], track_id: int | None) -> Colour:
 
 def data_address(picture: np.ndarray) -> str:
     """The ``data:`` address of a picture (H, W, 3) uint8 RGB as a JPEG."""
-    ok, encoded = cv2.imencode(
-        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    )
-    if not ok:
-        raise RuntimeError("OpenCV cannot write JPEGs")
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+    content = encode_picture(picture, quality=_JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode("ascii")
