@@ -1,6 +1,6 @@
 """``python -m fastpose_mtn.evaluation.synthetic``: measures a network on synthetic videos.
 
-They are drawn as it goes. See ``synthetic_metrics`` for what is measured.
+They are drawn as it goes. See ``evaluation.drawn_metrics`` for what is measured.
 """
 
 from __future__ import annotations

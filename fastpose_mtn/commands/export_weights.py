@@ -15,7 +15,7 @@ def export(source: str, target: str | Path, *, half: bool = False, config_file: 
     """Writes weights again as safetensors, without the identities' classifier.
 
     Args:
-        source: see ``checkpoint.load_weights``.
+        source: see ``checkpoints.loading.load_weights``.
         target: a file whose name ends in .safetensors.
         half: float16, half the size.
         config_file: YAML; None: the configuration that the weights carry.

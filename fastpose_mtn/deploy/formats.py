@@ -50,8 +50,8 @@ def write(
     """Writes a network.
 
     Args:
-        form: a key of ``export.ENDINGS``.
-        target: the file, whose name ends as ``export.ENDINGS`` says; complete under its name or not there.
+        form: a key of ``deploy.ENDINGS``.
+        target: the file, whose name ends as ``deploy.ENDINGS`` says; complete under its name or not there.
         model: with its weights.
         cfg: its configuration, which travels in the file; ``ExportedEstimator`` looks at frames as it says.
         given_boxes: the network has an input for boxes of people too, see ``network.PortableMTN``; of a network that

@@ -16,7 +16,7 @@ _NOBODY = -1.0  # a score below every real one
 
 
 class PortablePoseDet(nn.Module):
-    """A network that gives the candidates of one image of any size; ``PoseDetExported`` makes people of them.
+    """A network that gives the candidates of one image of any size; ``PoseDetSystem.build_exported`` makes people of them.
 
     Args:
         network: is copied; normalisation is folded into the copy's convolutions.

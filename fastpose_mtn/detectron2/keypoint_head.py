@@ -30,7 +30,7 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
     Args:
         pooler: reads the pyramid; None: the features are given.
         report_heatmaps: set ``pred_keypoint_heatmaps`` too.
-        See ``fastpose_mtn.modeling.keypoint_head`` for the others.
+        See ``fastpose_mtn.systems.mtn.keypoint_head`` for the others.
     """
 
     @configurable
@@ -103,7 +103,7 @@ class MTNKeypointHead(fastpose.MTNKeypointHead):
 def decode_keypoints(
     head: fastpose.KeypointHead, prediction: fastpose.KeypointPrediction, boxes_xyxy: Tensor, scores: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Turns heatmaps into joints and people's scores as ``head.decode`` does, also where the model is traced.
+    """Turns heatmaps into joints and people's scores as ``KeypointHead.decode`` does, also where the model is traced.
 
     Mask R-CNN's decoder has as many steps as there are sizes of people, which a trace would fix; Detectron2's,
     which finds the same places, is a script.

@@ -28,7 +28,7 @@ class TrackingEvents:
 
     Attributes:
         frame: (E,) int64, position in the sequence's frames; MOT's frames only, not the last labelled one.
-        joint: (E,) int64, position in ``posetrack_protocol.JOINT_NAMES``, -1 for a whole person (a box).
+        joint: (E,) int64, position in ``protocol.JOINT_NAMES``, -1 for a whole person (a box).
         gt: (E,) int64, the labelled person's row in its sequence, -1 for a false positive.
         prediction: (E,) int64, the predicted person's row in its sequence, -1 for a miss.
         kind: (E,) int8, an :class:`EventKind`.

@@ -6,7 +6,7 @@ poseval's habits here, and what they mean for the numbers:
   a labelled but empty scene are therefore no false positives.
 * People without a list of joints (PoseTrack17 only) are dropped after that choice of frames, so a frame
   may count in which nobody is left. People whose list is empty stay. They match nobody and change no
-  number but one: they keep their frame from being empty (see ``posetrack_mot``).
+  number but one: they keep their frame from being empty (see ``posetrack.mot``).
 * Where a frame has ignore regions, joints inside them are removed, one by one, labelled and predicted
   alike; then whoever has no joint left is removed. A region can so split a person, and an annotated joint
   just inside is neither a hit nor a miss. Regions are the ground truth's; a prediction's own do not count.

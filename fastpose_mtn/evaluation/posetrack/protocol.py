@@ -3,10 +3,10 @@
 The evaluation here gives poseval's numbers. Its habits are the protocol, also where one would have
 done otherwise; each is described where it is followed, with what it means for the number:
 
-* which frames and people count, and what ignore regions remove: ``posetrack_people``;
-* distances, and which prediction is whose: ``posetrack_matching``;
-* average precision: ``posetrack_ap``;
-* MOT, its placeholders, the frame it leaves out and its doubled MOTP: ``posetrack_mot``.
+* which frames and people count, and what ignore regions remove: ``posetrack.people``;
+* distances, and which prediction is whose: ``posetrack.matching``;
+* average precision: ``posetrack.average_precision``;
+* MOT, its placeholders, the frame it leaves out and its doubled MOTP: ``posetrack.mot``.
 
 Reference: github.com/leonid-pishchulin/poseval, commit 4258a15 (October 2020), with motmetrics 1.4.
 """

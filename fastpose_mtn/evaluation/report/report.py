@@ -1,7 +1,7 @@
 """``report.html``: what a PoseTrack evaluation found, to look at, in one file that needs nothing else.
 
 Scores are those of ``metrics.json``, to the digit shown. The kinds of errors, timelines and frames are
-MOT's own verdicts on every joint; ``report_events`` says how they are told apart.
+MOT's own verdicts on every joint; ``report.events`` says how they are told apart.
 """
 
 from __future__ import annotations
