@@ -25,7 +25,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 @dataclass(frozen=True)
 class PoseTracking:
-    """What tracks people.
+    """A network and what makes its trackers: everything that tracks people, as ``build_pose_tracking`` built it.
 
     Attributes:
         cfg: the configuration in force.

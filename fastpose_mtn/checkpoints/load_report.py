@@ -11,7 +11,7 @@ from fastpose_mtn.skeletons import get_skeleton
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of each name.
+    """Which of a network's tensors a weights file gave values, name by name, and which it did not.
 
     Attributes:
         loaded: names that got a value.

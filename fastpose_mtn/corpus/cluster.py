@@ -18,7 +18,7 @@ _OBJECT_STORE_BYTES = 256 * 2**20  # results go to files; only what lies in memo
 
 @dataclass(frozen=True)
 class Share:
-    """What a worker has for itself of its machine.
+    """The cores and GPUs of its machine that one worker has for itself.
 
     Attributes:
         cores: as Ray counts them; the network computes in as many threads.

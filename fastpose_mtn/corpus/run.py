@@ -64,7 +64,7 @@ def prepare_staging(folder: Place) -> Place:
 class Corpus:
     """The videos that are still to be done.
 
-    Only this process puts files into the folder of results: a worker that was believed lost and comes back writes to
+    Only this process puts files into the folder of results: a worker that was given up for lost and comes back writes to
     a folder that nobody looks at any more.
 
     Args:

@@ -34,7 +34,7 @@ _PROGRESS = "{l_bar}{bar}| {n_fmt}/{total_fmt} videos [{elapsed}{postfix}]"
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the work.
+    """The workers that a corpus is given to: how many, how large, and how persistent.
 
     Attributes:
         count: how many; None: as many as the cluster has room for.

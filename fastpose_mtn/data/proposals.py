@@ -1,6 +1,6 @@
 """Boxes as a detector would have drawn them, for training crops (AlphaPose's PGPG, section 3.3).
 
-A network that is shown labelled boxes only is surprised by those that a detector finds. So its training crops are taken
+A network that has seen labelled boxes only does worse in those that a detector finds. So its training crops are taken
 around boxes that differ from the labels as detections do.
 """
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.coco.repeated import LabelledPeople, RepeatedAP
-from fastpose_mtn.ops.pose_nms import PoseNMS, best_first, joint_weights
+from fastpose_mtn.ops.pose_nms import PoseNMS, joint_weights, parametric_order
 from fastpose_mtn.ops.pose_similarity import (
     PoseParameters,
     clusters,
@@ -34,7 +34,7 @@ _START = PoseParameters()
 
 @dataclass(frozen=True)
 class SearchStep:
-    """What the search has come to.
+    """The best parameters after a step of the search.
 
     Attributes:
         what: was looked at: ``start``, or two parameters' names.
@@ -109,7 +109,7 @@ class _Grid:
     def __init__(self, images: Sequence[LabelledPeople], skeleton: Skeleton, floor: float) -> None:
         self._ap = RepeatedAP(images, skeleton)
         self._joints = joint_weights(skeleton)
-        self._orders = [best_first(image.found) for image in images]
+        self._orders = [parametric_order(image.found) for image in images]
         self._people = [image.found[order] for image, order in zip(images, self._orders, strict=True)]
         self._sure = [people.keypoints[..., 2].max(axis=1, initial=0) >= floor for people in self._people]
 

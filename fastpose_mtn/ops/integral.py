@@ -3,7 +3,7 @@
 Fang et al., *AlphaPose: Whole-Body Regional Multi-Person Pose Estimation and Tracking in Real-Time*, PAMI 2022. Equation
 numbers are its. Positions are in cells, cell j's centre being j + 0.5.
 
-What to believe: equation 2's asymmetry is in the gradient with respect to the *normalised* map. After normalisation the
+On the paper's argument: equation 2's asymmetry is in the gradient with respect to the *normalised* map. After normalisation the
 true gradient on the logits is p (x - mean) already: centred, and the same wherever the joint is. What the symmetric
 gradient changes is the profile, constant instead of linear in the distance: mass far away is drawn in no more strongly
 than mass near by, and a peak beside the mean sharpens faster.

@@ -127,7 +127,7 @@ def _greedy(total: int, same: Callable[[int, np.ndarray], np.ndarray], count: in
     return kept
 
 
-def best_first(people: PersonDetections) -> np.ndarray:
+def parametric_order(people: PersonDetections) -> np.ndarray:
     """(N,) numbers of the people in ``parametric``'s order: by their scores, of equal ones by their joints' confidences.
 
     The released code goes by the joints' confidences alone. Then a pose of a lower score, which a tracker may never ask for,
@@ -235,7 +235,9 @@ class PoseNMS:
     def _by_pose(self, people: PersonDetections) -> PersonDetections:
         """The best of each group of like poses; its box and its score stay its own."""
         released = self.kind == "released"
-        order = np.argsort(-_mean_confidences(people), kind="stable") if released else best_first(people)
+        order = (
+            np.argsort(-_mean_confidences(people), kind="stable") if released else parametric_order(people)
+        )
         boxes, poses = people.boxes[order].astype(np.float64), people.keypoints[order].astype(np.float64)
         if released:
             similarity, many = released_similarity(boxes, poses)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowParameters:
-    """Each is the key of ``TRACKER.FLOW`` of its name in upper case.
+    """Parameters of the flow tracker; each is the key of ``TRACKER.FLOW`` of its name in upper case.
 
     Attributes:
         method: one of ``FLOW_METHODS``; none: poses are compared where they were, the paper's row without flow.

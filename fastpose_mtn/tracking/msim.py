@@ -91,7 +91,7 @@ class MSIMTracker:
 
         index = np.flatnonzero(detections.scores >= self.parameters.min_score)
         people = detections[index]
-        poses, embeddings = self._relative_poses(people), self._believed_embeddings(people)
+        poses, embeddings = self._relative_poses(people), self._valid_embeddings(people)
         self._allocate(poses, embeddings)
         track_of = np.full(len(people), -1)
         self._match_embeddings(people, embeddings, track_of)
@@ -137,8 +137,8 @@ class MSIMTracker:
         poses[..., :2] = (poses[..., :2] - people.boxes[:, None, :2]) / size[:, None]
         return poses
 
-    def _believed_embeddings(self, people: PersonDetections) -> np.ndarray:
-        """(N, E) of length 1; of length 0 of people too hidden to be believed, where ``VALID_JOINTS`` asks for that."""
+    def _valid_embeddings(self, people: PersonDetections) -> np.ndarray:
+        """(N, E) of length 1; of length 0 where too few joints are visible for it to be valid (``VALID_JOINTS``)."""
         if not len(people) or people.embeddings is None:
             return np.zeros((len(people), 0 if self._embeddings is None else self._embeddings.shape[1]))
         length = np.linalg.norm(people.embeddings, axis=1, keepdims=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OfflineParameters:
-    """Each is the key of ``TRACKER.OFFLINE`` of its name in upper case; times are seconds of video.
+    """Parameters of tracking with hindsight, each the key of ``TRACKER.OFFLINE`` of its name in upper case; times are seconds of video.
 
     Chosen by identity switches and IDF1 on 40 drawn crowds of 2 seconds (seeds 820000 to 820039, 8 people, occlusion 0.5,
     weights ``drawn``), 4 of 8 seconds (821000 to 821003), the street sequences TUD-Campus and KITTI-17 (weights

@@ -106,7 +106,7 @@ class People:
 
 @dataclass(frozen=True, eq=False)
 class CutTracks:
-    """T tracklets, in order of their beginning, of whose people nobody doubts that they are one.
+    """The T pieces that tracks were cut into at doubtful links, in order of their beginning: tracklets.
 
     Attributes:
         of_person: (N,) int64, each person's tracklet.

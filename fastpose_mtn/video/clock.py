@@ -10,7 +10,7 @@ import av
 # began anew into a jump of hours.
 LONGEST_GAP_S = 3600.0
 _MOST_REORDERED = 16  # frames: H.264's and HEVC's largest decoded picture buffer
-# Times nearer than this are one time: no clock that tells 2,500 frames a second is to be believed.
+# Times nearer than this are one time: a clock that tells 2,500 frames a second is wrong.
 _SAME_S = 4e-4
 
 
@@ -125,8 +125,8 @@ class FrameClock:
         if pts_s is not None:
             self._faulty_pts += pts_s <= self._last_pts_s
             self._last_pts_s = pts_s
-        believed = self._shown_times and self._faulty_pts <= self._faulty_dts
-        return pts_s if believed and pts_s is not None else dts_s
+        plausible = self._shown_times and self._faulty_pts <= self._faulty_dts
+        return pts_s if plausible and pts_s is not None else dts_s
 
     def advance(self, clock_s: float | None) -> float:
         """The next frame's time.

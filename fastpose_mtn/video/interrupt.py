@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin as a request that is looked at between frames."""
+"""Signals to end (Ctrl-C, SIGTERM, a closed terminal) as a request that is looked at between frames."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # an HTTP server, only where somebody wants to watch
 
 @dataclass(frozen=True)
 class Request:
-    """What to make of each input.
+    """What is written of each input, and how it is read.
 
     Attributes:
         folder: for the results.

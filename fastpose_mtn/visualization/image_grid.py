@@ -1,4 +1,4 @@
-"""Many pictures on one."""
+"""A grid of images as one image: a contact sheet."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.structures import PersonTargets, has_area
 
 if TYPE_CHECKING:
-    from fastpose_mtn.data.transforms.rotation import Turn
+    from fastpose_mtn.data.transforms.rotation import Rotation
 
 # A person of whose box less than this share is left by a crop is ignored: too little to learn from.
 _MIN_SHARE_LEFT = 0.25
@@ -25,7 +25,7 @@ def crop_resize_pad(
     size_hw: tuple[int, int] | None,
     fill_rgb: tuple[int, int, int],
     place: tuple[float, float],
-    turn: Turn | None = None,
+    turn: Rotation | None = None,
 ) -> LabelledImage:
     """A window of the image, resized, on a canvas.
 

@@ -1,4 +1,4 @@
-"""Turning an image with its labels."""
+"""Rotating an image with its labels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fastpose_mtn.structures import PersonTargets
 
 
 @dataclass(frozen=True)
-class Turn:
-    """An image turned counter-clockwise about its middle, at its own size.
+class Rotation:
+    """A rotation of an image about its middle, counter-clockwise, at its own size.
 
     Attributes:
         degrees: the angle.
@@ -104,10 +104,10 @@ class RandomRotation:
         fill: Any = tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN)
         return cls(degrees=aug.ROTATION, probability=aug.ROTATION_PROBABILITY, fill_rgb=fill)
 
-    def draw(self, image_wh: tuple[int, int], rng: np.random.Generator) -> Turn | None:
+    def draw(self, image_wh: tuple[int, int], rng: np.random.Generator) -> Rotation | None:
         """The turn of an image of this size by a random angle, or None where the image is not turned."""
         turns, angle = rng.random() < self.probability, float(rng.uniform(-self.degrees, self.degrees))
-        return Turn(angle, image_wh, self.fill_rgb) if turns else None
+        return Rotation(angle, image_wh, self.fill_rgb) if turns else None
 
 
 def _turned(targets: PersonTargets, turn: np.ndarray, middle: np.ndarray) -> PersonTargets:

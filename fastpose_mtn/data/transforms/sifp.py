@@ -27,7 +27,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.data.transforms.crop_cover import Crop, cover_with_crops, fits
 from fastpose_mtn.data.transforms.geometry import clip_targets, padded, scale_targets
-from fastpose_mtn.data.transforms.rotation import RandomRotation, Turn
+from fastpose_mtn.data.transforms.rotation import RandomRotation, Rotation
 from fastpose_mtn.structures import PersonTargets
 
 
@@ -165,7 +165,7 @@ class SIFP:
         level: PyramidLevel,
         corner_xy: tuple[int, int],
         place: tuple[float, float],
-        turn: Turn | None = None,
+        turn: Rotation | None = None,
     ) -> LabelledImage:
         """A window of a level as a training image.
 

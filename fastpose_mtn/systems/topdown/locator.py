@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class Located(NamedTuple):
-    """What a network says of N people.
+    """The joints of N people in their crops, and their identity vectors.
 
     joints (N, K, 4) float32: x and y as shares of the crop, confidences, and the OKS expected of them; embeddings
     (N, E) float32 identity vectors, None where the network describes nobody.

@@ -24,7 +24,7 @@ _SECOND = "reid.backbone."
 
 
 class CropSettings(TypedDict):
-    """What crops are to a network; see ``TopDownNetwork``."""
+    """How a network sees crops: their size, normalisation, channel order and coordinates; see ``TopDownNetwork``."""
 
     size_hw: tuple[int, int]
     pixel_mean: Sequence[float]

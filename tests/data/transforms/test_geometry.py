@@ -4,7 +4,7 @@ from labelled_images import LEFT_WRIST, labelled
 
 from fastpose_mtn.data.transforms.augment import flip_horizontally
 from fastpose_mtn.data.transforms.geometry import clip_targets, crop_resize_pad, scale_targets
-from fastpose_mtn.data.transforms.rotation import Turn
+from fastpose_mtn.data.transforms.rotation import Rotation
 from fastpose_mtn.skeletons import POSETRACK15
 
 GREY = (124, 116, 104)
@@ -53,7 +53,7 @@ def test_a_box_too_thin_for_single_precision_is_ignored_and_not_an_error():
     for targets in (
         flip_horizontally(image, POSETRACK15).targets,
         scale_targets(image.targets, np.ones(2, np.float32), np.array([800, 0], np.float32)),
-        Turn(90.0, (1024, 8)).targets(image.targets),
+        Rotation(90.0, (1024, 8)).targets(image.targets),
     ):
         thin = targets.boxes[:, 2] - targets.boxes[:, 0] < 1e-3
         assert targets.ignore[thin].all()

@@ -6,7 +6,7 @@ import pytest
 
 from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.data.transforms.augment import RandomScaleCrop
-from fastpose_mtn.data.transforms.rotation import RandomRotation, Turn
+from fastpose_mtn.data.transforms.rotation import RandomRotation, Rotation
 from fastpose_mtn.data.transforms.sifp import SIFP
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonTargets
@@ -34,7 +34,7 @@ def labelled(size_hw, boxes, joints=(), ignore=None):
 def rotate(image, degrees, fill_rgb):
     """The whole image turned, at its own size."""
     height, width = image.image.shape[:2]
-    turn = Turn(degrees, (width, height), fill_rgb)
+    turn = Rotation(degrees, (width, height), fill_rgb)
     pixels = turn.window(image.image, (0, 0, width, height), (width, height))
     return replace(image, image=pixels, targets=turn.targets(image.targets))
 
