@@ -99,9 +99,11 @@ def open_exported(
 class ExportedEstimator(FrameEstimator):
     """A pose estimator from a file that ``python -m fastpose_mtn.export`` wrote.
 
-    Where boxes are given, people are searched for all the same, which takes its time; a network exported without an
-    input for boxes refuses them. It computes in as many threads as torch would. Of several frames OpenVINO has as many under way at once as there are
-    threads: none then waits for another's part of a layer.
+    It computes in as many threads as torch would. Of several frames OpenVINO computes as many at once as there are
+    threads, each in one: no thread then waits for another's part of a layer.
+
+    ``describe`` and ``estimate_given`` look at boxes that are given; the graph searches for people all the same, which
+    takes its time. A network that was exported without an input for boxes (``--given-boxes``) refuses them.
 
     Args:
         path: a file ``.onnx`` (ONNX Runtime) or ``.xml`` (OpenVINO).

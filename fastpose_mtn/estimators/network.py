@@ -26,8 +26,9 @@ Network = TypeVar("Network", bound=PeopleNetwork)
 class NetworkEstimator(FrameEstimator, Generic[Network]):
     """A network without gradients and at its fastest; see ``protocols.PoseEstimator``.
 
-    All frames go through the network at once, on a CPU in parallel streams. The network is copied, so training may go on with the one given; batch normalisation is folded
-    into the copy's convolutions and their weights are kept in the precision that is used.
+    All frames go through the network at once, on a CPU in parallel streams. The network is copied, so training may go on
+    with the one given; batch normalisation is folded into the copy's convolutions, and their weights are kept in the
+    precision that is used.
 
     Args:
         network: the network.

@@ -27,9 +27,9 @@ def match_boxes(
 ) -> tuple[Tensor, Tensor]:
     """Labels candidates (anchors or proposals) by their overlap with one image's people.
 
-    Without ignored people, and with people who are touched, this is Detectron2's ``Matcher``. An ignored person is neither a positive
-    nor a negative example: a candidate is dropped where it matches an ignored box better than any
-    valid one, and where it would be a negative but half of it lies inside an ignored box.
+    Without ignored people, and where a candidate overlaps every person, this is Detectron2's ``Matcher``. An ignored
+    person is neither a positive nor a negative example: a candidate is dropped where it matches an ignored box better
+    than any valid one, and where it would be a negative but half of it lies inside an ignored box.
 
     Args:
         candidates_xyxy: (A, 4).

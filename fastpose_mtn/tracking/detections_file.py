@@ -1,11 +1,14 @@
 """``NAME.detections.npz``: what the network found in a video, to be tracked again without the network.
 
-An uncompressed NumPy archive of plain arrays over the F frames and over the N people of all frames, in order:
-``frame_numbers`` (F,), ``times_s`` (F,), ``image_sizes_hw`` (F, 2), ``people`` (F,): how many in each frame;
-``scene_cuts`` (F,), where another scene begins; ``boxes`` (N, 4), ``scores`` (N,), ``keypoints`` (N, K, 3) and,
-where there are any, ``embeddings`` (N, D); and the texts ``skeleton``, ``source`` and ``format``. Of images there are ``file_names`` (F,), and where they are
-unrelated photographs ``independent`` is true. It is read without pickle: a file that somebody
-hands you cannot run code.
+An uncompressed NumPy archive of plain arrays, over the F frames and over the N people of all frames in order:
+
+* of frames: ``frame_numbers`` (F,), ``times_s`` (F,) seconds, ``image_sizes_hw`` (F, 2) pixels, ``people`` (F,), how many
+  are in each, and ``scene_cuts`` (F,), where another scene begins; of images ``file_names`` (F,) too;
+* of people: ``boxes`` (N, 4), ``scores`` (N,), ``keypoints`` (N, K, 3) and, where there are any, ``embeddings`` (N, D);
+* of the file: the texts ``skeleton``, ``source`` and ``format``; of images ``independent``, whether they are unrelated
+  photographs.
+
+It is read without pickle: a file that somebody hands you cannot run code.
 """
 
 from __future__ import annotations

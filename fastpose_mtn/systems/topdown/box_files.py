@@ -30,9 +30,10 @@ class BoxesFromFile:
     cannot say so otherwise.
 
     Args:
-        path: ``.json``: COCO's list of results, ``image_id`` (a number or a file's name), ``bbox`` and, or else 1,
-            ``score``, or AlphaPose's, see ``tracking.alphapose_file``; entries of other categories than 1 are left out. ``.txt``: MOTChallenge's detections, whose scores
-            are divided by the largest where that is above 1. ``.npz``: what ``--save-detections`` wrote.
+        path: ``.json``: COCO's list of results, with ``image_id`` (a number or a file's name), ``bbox`` and ``score`` (1
+            where it is missing), or AlphaPose's, see ``tracking.alphapose_file``; entries of other categories than 1 are
+            left out. ``.txt``: MOTChallenge's detections, whose scores are divided by the largest where that is above 1.
+            ``.npz``: what ``--save-detections`` wrote.
 
     Raises:
         InputError: the file is missing, or something in it is not as it should be, which the message names.
@@ -111,8 +112,8 @@ class BoxesFromFile:
         if self._sizes_hw.get(key, size_hw) != size_hw:
             height, width = self._sizes_hw[key]
             raise InputError(
-                f"--detector {self.path}: frame {self._keys(name)[0]} is {width}x{height} there, and {size_hw[1]}x{size_hw[0]} here; give "
-                f"the frames that its boxes were found in"
+                f"--detector {self.path}: frame {self._keys(name)[0]} is {width}x{height} there, and "
+                f"{size_hw[1]}x{size_hw[0]} here; give the frames that its boxes were found in"
             )
         people = self._people[key]
         outside = (people.boxes[:, 0] >= size_hw[1]) | (people.boxes[:, 1] >= size_hw[0])
