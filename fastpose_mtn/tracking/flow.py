@@ -166,8 +166,7 @@ class FlowTracker:
                 "frame: TRACKER.NAME flow looks at the frames' pixels, got None; give them (fastpose retrack: --images "
                 "SOURCE), or set TRACKER.FLOW.METHOD none"
             )
-        if scene_cut is None:
-            scene_cut = frame is not None and self._begins_scene(frame)
+        scene_cut = self._begins_scene.told(frame, scene_cut)
         tracks = self._tracks
         longest_s = self.tracking.max_frame_seconds
         if scene_cut or (self._time_s is not None and time_s - self._time_s > longest_s):

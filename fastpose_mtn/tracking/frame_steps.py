@@ -1,4 +1,4 @@
-"""What every tracker does with a frame: checks it, begins tracks, and leaves weak joints out of what it reports."""
+"""What every tracker does with a frame: checks it, begins tracks and leaves weak joints out of what it reports."""
 
 from __future__ import annotations
 
@@ -37,6 +37,26 @@ def check_frame(
         raise ValueError(
             f"keypoints: {joints} joints a person, but the tracker's skeleton {skeleton.name} has "
             f"{len(skeleton)}; give the tracker the people's skeleton (MODEL.SKELETON)"
+        )
+
+
+def check_embeddings(detections: PersonDetections, embedding_dim: int) -> None:
+    """Checks that a frame's embeddings are as long as those before.
+
+    Args:
+        detections: people of the frame.
+        embedding_dim: of the embeddings that are kept; 0: there are none yet.
+
+    Raises:
+        ValueError: they are of another length.
+    """
+    if detections.embeddings is None or not len(detections):
+        return
+    dim = detections.embeddings.shape[1]
+    if embedding_dim not in (0, dim):
+        raise ValueError(
+            f"embeddings: {dim} values a person, but {embedding_dim} in earlier frames; "
+            "reset() before people of another network"
         )
 
 
@@ -84,4 +104,4 @@ def without_weak_joints(people: TrackedPersons, threshold: float) -> TrackedPers
         return people
     weak = people.keypoints[..., 2] < threshold
     keypoints = np.where(weak[..., None], np.float32(0.0), people.keypoints)
-    return TrackedPersons(replace(people.detections, keypoints=keypoints), people.track_ids)
+    return replace(people, detections=replace(people.detections, keypoints=keypoints))

@@ -15,7 +15,7 @@ from fastpose_mtn.ops.pose_similarity import PoseParameters, pose_distance
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.tracking import box_kalman
-from fastpose_mtn.tracking.frame_steps import check_frame, without_weak_joints
+from fastpose_mtn.tracking.frame_steps import check_embeddings, check_frame, without_weak_joints
 from fastpose_mtn.tracking.msim_parameters import MAX_COST, MSIMParameters
 from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import has_valid_embedding, match
@@ -80,10 +80,9 @@ class MSIMTracker:
         """
         if not isinstance(detections.boxes, np.ndarray):
             detections = detections.numpy()
-        self._check(detections, time_s)
-        if scene_cut is None:
-            scene_cut = frame is not None and self._begins_scene(frame)
-        self.scene_cut = scene_cut
+        check_frame(detections, time_s, self._time_s, self.skeleton)
+        check_embeddings(detections, 0 if self._embeddings is None else self._embeddings.shape[1])
+        self.scene_cut = scene_cut = self._begins_scene.told(frame, scene_cut)
         self._pass_time(time_s)
         if scene_cut:
             self._placed[:] = False
@@ -106,16 +105,6 @@ class MSIMTracker:
         born = np.flatnonzero((track_of < 0) & (people.scores > self.parameters.birth_score))
         track_of[born] = self._begin(people.boxes[born], poses[born], embeddings[born], time_s)
         return self._report(people, track_of)
-
-    def _check(self, detections: PersonDetections, time_s: float) -> None:
-        check_frame(detections, time_s, self._time_s, self.skeleton)
-        if detections.embeddings is None or not len(detections) or self._embeddings is None:
-            return
-        if self._embeddings.shape[1] not in (0, detections.embeddings.shape[1]):
-            raise ValueError(
-                f"embeddings: {detections.embeddings.shape[1]} values a person, but {self._embeddings.shape[1]} in "
-                f"earlier frames; reset() before people of another network"
-            )
 
     def _pass_time(self, time_s: float) -> None:
         """Where everybody is expected now, and who has been lost for too long, or is so behind a break in the video."""

@@ -10,7 +10,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
-from fastpose_mtn.tracking.frame_steps import births, check_frame, without_weak_joints
+from fastpose_mtn.tracking.frame_steps import births, check_embeddings, check_frame, without_weak_joints
 from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS, TrackerParameters
 from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import (
@@ -129,12 +129,13 @@ class OcclusionAwareTracker:
         """
         if not isinstance(detections.boxes, np.ndarray):
             detections = detections.numpy()
-        self._check(detections, time_s)
+        check_frame(detections, time_s, self._time_s, self.skeleton)
+        check_embeddings(detections, self._tracklets.embeddings.shape[1])
         self._time_s = time_s
         tracklets = self._tracklets
-        if scene_cut is None:
-            scene_cut = frame is not None and self._begins_scene(frame)
-        self.scene_cut = scene_cut
+        if detections.embeddings is not None and len(detections):
+            tracklets.make_room_for_embeddings(detections.embeddings.shape[1])
+        self.scene_cut = scene_cut = self._begins_scene.told(frame, scene_cut)
         if scene_cut:
             tracklets.displace()
         self._forget(time_s)
@@ -199,19 +200,6 @@ class OcclusionAwareTracker:
             parameters.valid_joints,
             body_joints=self.skeleton.parts["body"] if keypoints.size else (),
         )
-
-    def _check(self, detections: PersonDetections, time_s: float) -> None:
-        check_frame(detections, time_s, self._time_s, self.skeleton)
-        if detections.embeddings is None or len(detections) == 0:
-            return
-        known, dim = self._tracklets.embeddings.shape[1], detections.embeddings.shape[1]
-        if known == 0:
-            self._tracklets.embeddings = np.zeros((len(self._tracklets), dim))
-        elif known != dim:
-            raise ValueError(
-                f"embeddings: {dim} values a person, but {known} in earlier frames; "
-                "reset() before people of another network"
-            )
 
     def _forget(self, time_s: float) -> None:
         """Drops people lost for too long; one seen in the last frame is not lost, however rare frames are."""

@@ -37,6 +37,17 @@ class SceneCutDetector:
         """The next frame is a first one."""
         self._last = None
 
+    def told(self, frame: np.ndarray | None, scene_cut: bool | None) -> bool:
+        """Whether a frame begins another scene: as its caller knows, else as the frame shows.
+
+        Args:
+            frame: RGB uint8 image (H, W, 3); None: it is not at hand, and shows nothing.
+            scene_cut: what the caller knows; None: nothing.
+        """
+        if scene_cut is not None:
+            return scene_cut
+        return frame is not None and self(frame)
+
     def __call__(self, frame: np.ndarray) -> bool:
         """Whether this frame begins another scene; a first one does not.
 

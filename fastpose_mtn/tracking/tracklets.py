@@ -85,6 +85,11 @@ class Tracklets:
         self.boxes[rows] = boxes_xyxy
         self.last_seen_s[rows] = time_s
 
+    def make_room_for_embeddings(self, embedding_dim: int) -> None:
+        """Says of which length embeddings are, where none has been seen yet."""
+        if self.embeddings.shape[1] == 0:
+            self.embeddings = np.zeros((len(self), embedding_dim))
+
     def displace(self) -> None:
         """Another scene begins: all are lost and their places and motion end; who has no embedding is dropped."""
         self.keep(self.has_embedding)

@@ -78,3 +78,13 @@ def test_a_thumbnail_is_the_luma_of_the_whole_frame():
     assert thumbnail.shape == (32, 32)
     np.testing.assert_allclose(thumbnail[:, :16], 0)
     np.testing.assert_allclose(thumbnail[:, 16:], 150)  # 0.587 * 255
+
+
+def test_what_the_caller_knows_counts_before_the_frame():
+    detector = SceneCutDetector(0.6)
+    first, other = (np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8) for seed in (0, 1))
+    assert not detector.told(first, None)
+    assert not detector.told(None, None)
+    assert detector.told(first, True)
+    assert not detector.told(other, False)
+    assert detector.told(other, None)
