@@ -19,6 +19,7 @@ from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.problems import Problems
 from fastpose_mtn.data.sample import LabelledImage, parse_tasks
 from fastpose_mtn.data.synthetic.backgrounds import paint_background
+from fastpose_mtn.data.synthetic.scenery import PLACES
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import skeleton_of
 from fastpose_mtn.structures import PersonTargets
@@ -26,7 +27,6 @@ from fastpose_mtn.structures import PersonTargets
 CROPS_FORM = "crops://FOLDER[?size=WxH][&people=N][&images=M][&backgrounds=FOLDER][&split=A-B][&seed=S][&tasks=T+T][&domain=D]"
 _SMALLEST_SIDE = 64  # pixels of a collage
 _INSET = (0.06, 0.03)  # of a crop's width and height, on each side: a crop is cut out around its person
-_PLACES = ("street", "field", "indoor")  # that can be painted
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "size": size_wh,
     "people": whole_number,
@@ -200,7 +200,7 @@ class CropsDataset(PoseDataset):
         width, height = self.spec.size
         if not self.backgrounds:
             horizon = int(height * rng.uniform(0.25, 0.6))
-            return paint_background(rng, _PLACES[rng.integers(len(_PLACES))], self.spec.size, horizon)
+            return paint_background(rng, PLACES[rng.integers(len(PLACES))], self.spec.size, horizon)
         photograph = read_image(self.backgrounds[int(rng.integers(len(self.backgrounds)))])
         scale = max(width / photograph.shape[1], height / photograph.shape[0])
         wanted = (
