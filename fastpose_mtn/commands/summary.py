@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from fastpose_mtn.build import build_network
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.config import CfgNode, get_cfg
-from fastpose_mtn.errors import exit_on_error
+from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.systems.mtn.network import MTN
 from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
@@ -209,7 +209,7 @@ def describe(cfg: CfgNode, *, size: str, proposals: int | None, people: int) -> 
     """The text that the command prints.
 
     Raises:
-        ValueError: the size is not HEIGHTxWIDTH, or a number is below its least.
+        ValueError: the size is not HEIGHTxWIDTH, a number is below its least, or the network is of another system.
     """
     height, _, width = size.partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
@@ -225,7 +225,11 @@ def describe(cfg: CfgNode, *, size: str, proposals: int | None, people: int) -> 
         shape = "x".join(map(str, network.size_hw))
         head = f"{cfg.MODEL.TIMM.NAME}, {people} crops of {shape}; G: 10^9 multiply-additions"
         return f"{head}\n{table(summarize_crops(network, people=people), None)}"
-    assert isinstance(network, MTN)
+    if not isinstance(network, MTN):
+        raise InputError(
+            f"MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE}: its parts are not counted here; give a configuration of "
+            "GeneralizedRCNN or TopDownPose"
+        )
     parts = summarize(network, image_size_hw=(int(height), int(width)), proposals=proposals, people=people)
     head = (
         f"{cfg.MODEL.TIMM.NAME} at {height}x{width} (padded to multiples of 32); G: 10^9 multiply-additions; "

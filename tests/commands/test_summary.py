@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_posedet import posedet_config
 
 from fastpose_mtn.commands.summary import Part, describe, main, summarize, table
 from fastpose_mtn.config import get_cfg
@@ -86,3 +87,10 @@ def test_packaged_weights_stay_small(name):
     with torch.device("meta"):
         state = build_model(cfg).state_dict()
     assert 2 * sum(v.numel() for n, v in state.items() if "classifier" not in n) <= 16_000_000
+
+
+def test_another_systems_network_is_told():
+    with pytest.raises(
+        ValueError, match=r"MODEL\.META_ARCHITECTURE PoseDet: its parts are not counted here; give"
+    ):
+        describe(posedet_config(), size="64x64", proposals=None, people=1)
