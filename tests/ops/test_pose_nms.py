@@ -103,10 +103,10 @@ def test_a_tracker_that_looks_at_good_detections_sees_the_same_people(seed, coun
 def test_a_hundred_people_in_a_heap_take_milliseconds():
     rng = np.random.default_rng(0)
     crowd = people(*zip(rng.uniform(0, 60, 100), rng.uniform(0, 1, 100), strict=True))
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(5):
         PoseNMS(POSETRACK15)(crowd)
-    assert (time.perf_counter() - began) / 5 < 0.1
+    assert (time.process_time() - began) / 5 < 0.1
 
 
 def test_the_configuration():
