@@ -1,6 +1,7 @@
-"""AlphaPose's published pose networks: whose names these are, and the configuration that their shapes tell.
+"""Published networks that are ``DUCPose`` here: AlphaPose's, and Simple Baselines' (Xiao et al. 2018), its own and mmpose's.
 
-Only names change; the numbers are theirs. They were trained on pixel indices, and on RGB without a deviation.
+Only names change; the numbers are theirs. AlphaPose's were trained on pixel indices, and on RGB without a deviation; their
+shapes tell the rest of the configuration.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ from collections.abc import Mapping
 from torch import Tensor
 
 _BACKBONE = "backbone.bottom_up."
+# what stands before the names of a ResNet's and of the layers behind it: AlphaPose's, mmpose's 0 and 1, Microsoft's nothing
+_TRUNK, _HEAD = r"(?:preact\.|backbone\.)?", r"(?:(?:keypoint_)?head\.)?"
 # the released name (a pattern) -> ours; {0}, {1} are its groups
 _NAMES: tuple[tuple[str, str], ...] = (
-    (r"preact\.(layer\d\.0)\.se\.fc\.0\.(.+)", _BACKBONE + "{0}.se.fc1.{1}"),
-    (r"preact\.(layer\d\.0)\.se\.fc\.2\.(.+)", _BACKBONE + "{0}.se.fc2.{1}"),
-    (r"preact\.(.+)", _BACKBONE + "{0}"),
+    (_TRUNK + r"(layer\d\.0)\.se\.fc\.0\.(.+)", _BACKBONE + "{0}.se.fc1.{1}"),
+    (_TRUNK + r"(layer\d\.0)\.se\.fc\.2\.(.+)", _BACKBONE + "{0}.se.fc2.{1}"),
+    (_TRUNK + r"((?:conv1|bn1|layer\d)\..+)", _BACKBONE + "{0}"),
     (r"(duc[12]\.(?:conv|bn)\..+)", "upsampler.{0}"),
-    (r"(?:conv_out|final_layer)\.(.+)", "upsampler.output.{0}"),
+    (_HEAD + r"(?:conv_out|final_layer)\.(.+)", "upsampler.output.{0}"),
+    *(
+        (_HEAD + rf"deconv_layers\.{number}\.(.+)", f"upsampler.layers.{layer}.{{0}}")
+        for number, layer in zip(
+            (0, 1, 3, 4, 6, 7), ("deconv1", "bn1", "deconv2", "bn2", "deconv3", "bn3"), strict=True
+        )
+    ),
 )
-DECONVOLUTIONS = {
-    "0": "deconv1", "1": "bn1", "3": "deconv2", "4": "bn2", "6": "deconv3", "7": "bn3",
-}  # fmt: skip
 # what their shapes cannot be built as, by a part of a name
 _NOT_BUILT = {
     "conv2_offset": "deformable convolutions",
@@ -39,18 +45,23 @@ _SKELETONS = {
 
 
 def is_alphapose(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these are a published pose network's."""
-    return any(name.removeprefix("module.").startswith("preact.layer1.") for name in tensors)
+    """Whether these are one of AlphaPose's."""
+    return any(name.startswith("preact.layer1.") for name in tensors)
 
 
-def from_alphapose(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def is_duc_pose(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether these are AlphaPose's or Simple Baselines': a ResNet's and, of the latter, of deconvolutions."""
+    names = set(from_published(tensors)) - set(tensors)
+    ends = {_BACKBONE + "layer1.0.conv1.weight", "upsampler.layers.deconv1.weight"}
+    return is_alphapose(tensors) or ends <= names
+
+
+def from_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under our names; a name that is none of the published networks' stays as it is."""
-    return {_ours(name.removeprefix("module.")): tensor for name, tensor in tensors.items()}
+    return {_ours(name): tensor for name, tensor in tensors.items()}
 
 
 def _ours(name: str) -> str:
-    if match := re.fullmatch(r"deconv_layers\.(\d)\.(.+)", name):
-        return f"upsampler.layers.{DECONVOLUTIONS.get(match[1], match[1])}.{match[2]}"
     for pattern, ours in _NAMES:
         if match := re.fullmatch(pattern, name):
             return ours.format(*match.groups())
@@ -70,15 +81,11 @@ def alphapose_options(tensors: Mapping[str, Tensor], source: str) -> list[str]:
     Raises:
         ValueError: there is no such network here.
     """
-    names = [name.removeprefix("module.") for name in tensors]
+    names = list(tensors)
     for part, what in _NOT_BUILT.items():
         if any(part in name for name in names):
             raise ValueError(f"{source}: an AlphaPose network with {what}, which this version does not build")
-    shapes = {
-        name.removeprefix("module."): tuple(tensor.shape)
-        for name, tensor in tensors.items()
-        if name.endswith("weight")
-    }
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items() if name.endswith("weight")}
     output = shapes.get("conv_out.weight", shapes.get("final_layer.weight"))
     blocks = tuple(
         1 + max((int(n.split(".")[2]) for n in names if n.startswith(f"preact.layer{stage}.")), default=-1)

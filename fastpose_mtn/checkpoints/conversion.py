@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from fastpose_mtn.checkpoints.alphapose import from_alphapose, is_alphapose
+from fastpose_mtn.checkpoints.alphapose import from_published, is_duc_pose
 from fastpose_mtn.checkpoints.mspn import (
     from_mmpose,
     from_release,
@@ -20,7 +20,6 @@ from fastpose_mtn.checkpoints.mspn import (
     refuse_rsn,
 )
 from fastpose_mtn.checkpoints.posedet import from_released_posedet, is_released_posedet
-from fastpose_mtn.checkpoints.simple_baselines import from_simple_baselines, is_simple_baselines
 
 # torchvision's name (a pattern) -> ours; {0}, {1} are its groups.
 _TORCHVISION: tuple[tuple[str, str], ...] = (
@@ -153,10 +152,8 @@ def convert(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return from_release(tensors)
     if is_released_posedet(tensors):
         return from_released_posedet(tensors)
-    if is_alphapose(tensors):
-        return from_alphapose(tensors)
-    if is_simple_baselines(tensors):
-        return from_simple_baselines(tensors)
+    if is_duc_pose(tensors):
+        return from_published(tensors)
     if any(name.startswith("roi_heads.keypoint_predictor.") for name in tensors):
         return from_torchvision(tensors)
     if any(name.startswith(("backbone.bottom_up.stem.", "backbone.bottom_up.res2.")) for name in tensors):

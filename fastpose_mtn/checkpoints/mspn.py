@@ -37,7 +37,7 @@ def is_mmpose_mspn(tensors: Mapping[str, Tensor]) -> bool:
 
 def is_released_mspn(tensors: Mapping[str, Tensor]) -> bool:
     """Whether these are the release's."""
-    return any(name.removeprefix("module.").startswith("stage0.downsample.") for name in tensors)
+    return any(name.startswith("stage0.downsample.") for name in tensors)
 
 
 def refuse_rsn(tensors: Mapping[str, Tensor]) -> None:
@@ -70,9 +70,7 @@ def from_release(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     What a convolution's bias b adds, the running mean of the normalisation behind it, less by b, does not take away: the
     same numbers in evaluation.
     """
-    named = from_mmpose(
-        {_mmpose_name(name.removeprefix("module.")): tensor for name, tensor in tensors.items()}
-    )
+    named = from_mmpose({_mmpose_name(name): tensor for name, tensor in tensors.items()})
     out = dict(named)
     for name, bias in named.items():
         norm = _norm_behind(name)

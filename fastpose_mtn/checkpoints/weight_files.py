@@ -107,7 +107,7 @@ def _header_length(path: Path) -> int | None:
 
 def _read_safetensors(path: Path) -> WeightFile:
     try:
-        return WeightFile(load_file(str(path)), read_metadata(path))
+        return WeightFile(_of_one_device(load_file(str(path))), read_metadata(path))
     except SafetensorError as error:
         raise ValueError(f"{path}: damaged weights file: {error}") from error
 
@@ -187,4 +187,11 @@ def _only_tensors(loaded: Any, path: Path) -> dict[str, Tensor]:
         tensors[str(name)] = value
     if not tensors:
         raise ValueError(f"{path}: there are no weights in it")
-    return tensors
+    return _of_one_device(tensors)
+
+
+def _of_one_device(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same under the names that a network has outside PyTorch's ``DataParallel``, which puts ``module.`` before all."""
+    if not all(name.startswith("module.") for name in tensors):
+        return tensors
+    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}

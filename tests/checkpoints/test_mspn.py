@@ -106,7 +106,7 @@ def test_a_releases_network_computes_what_mmposes_does(prefix, tmp_path):
     mmpose = made_up(published(2, **SMALL))
     release = made_up(published(2, release=True, **SMALL), seed=1)
     for theirs, name in ((mmpose, "mmpose"), (release, "release")):
-        torch.save({"model" if name == "release" else "state_dict": {prefix * (name == "release") + n: t for n, t in theirs.items()},
+        torch.save({"model" if name == "release" else "state_dict": {prefix + n: t for n, t in theirs.items()},
                     "meta": {"mmpose_version": "0.18.0"}, "optimizer": {"state": {}}}, tmp_path / f"{name}.pth")  # fmt: skip
         networks.append(build_network(mspn_config(*BOTTLENECKS)).eval())
         report = load_weights(networks[-1], tmp_path / f"{name}.pth")

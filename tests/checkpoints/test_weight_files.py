@@ -50,6 +50,16 @@ def test_torch_files(tmp_path, wrap):
     assert read_metadata(path) == {}
 
 
+def test_data_parallels_prefix_is_taken_off_where_all_names_have_it(tmp_path):
+    apart = {f"module.{name}": tensor for name, tensor in TENSORS.items()}
+    torch.save({"state_dict": apart}, tmp_path / "w.pth")
+    write_weight_file(tmp_path / "w.safetensors", apart, {})
+    assert same(read_weight_file(tmp_path / "w.pth").tensors)
+    assert same(read_weight_file(tmp_path / "w.safetensors").tensors)
+    torch.save({**apart, "c": torch.zeros(1)}, tmp_path / "some.pth")
+    assert set(read_weight_file(tmp_path / "some.pth").tensors) == {"module.a", "module.b", "c"}
+
+
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_detectron2_pickles(tmp_path, protocol):
     path = tmp_path / "model.pkl"
