@@ -18,7 +18,10 @@ _TRUNK, _HEAD = r"(?:preact\.|backbone\.)?", r"(?:(?:keypoint_)?head\.)?"
 _NAMES: tuple[tuple[str, str], ...] = (
     (_TRUNK + r"(layer\d\.0)\.se\.fc\.0\.(.+)", _BACKBONE + "{0}.se.fc1.{1}"),
     (_TRUNK + r"(layer\d\.0)\.se\.fc\.2\.(.+)", _BACKBONE + "{0}.se.fc2.{1}"),
+    (_TRUNK + r"(layer\d\.\d+)\.conv2_offset\.(.+)", _BACKBONE + "{0}.conv2.offset.{1}"),
+    (_TRUNK + r"(layer\d\.0)\.conv2\.1\.(.+)", _BACKBONE + "{0}.conv2.conv.{1}"),
     (_TRUNK + r"((?:conv1|bn1|layer\d)\..+)", _BACKBONE + "{0}"),
+    (r"duc([123])\.(\d+)\.(.+)", "upsampler.stage{0}.{1}.{2}"),
     (r"(duc[12]\.(?:conv|bn)\..+)", "upsampler.{0}"),
     (_HEAD + r"(?:conv_out|final_layer)\.(.+)", "upsampler.output.{0}"),
     *(
@@ -28,12 +31,9 @@ _NAMES: tuple[tuple[str, str], ...] = (
         )
     ),
 )
-# what their shapes cannot be built as, by a part of a name
-_NOT_BUILT = {
-    "conv2_offset": "deformable convolutions",
-    "conv2.1.": "unshuffling convolutions",
-    "duc1.1.": "deep DUCs",
-}
+# what the names tell, by a part of one of them
+_CONVOLUTIONS = {"conv2_offset": "deformable", "conv2.1.": "unshuffle"}
+_UPSAMPLERS = {"duc1.1.": "duc_deep", "final_layer.": "deconv"}
 _DEPTHS = {(3, 4, 6, 3): "resnet50", (3, 4, 23, 3): "resnet101", (3, 8, 36, 3): "resnet152"}
 _SKELETONS = {
     17: "COCO17",
@@ -82,9 +82,10 @@ def alphapose_options(tensors: Mapping[str, Tensor], source: str) -> list[str]:
         ValueError: there is no such network here.
     """
     names = list(tensors)
-    for part, what in _NOT_BUILT.items():
-        if any(part in name for name in names):
-            raise ValueError(f"{source}: an AlphaPose network with {what}, which this version does not build")
+
+    def told(by: Mapping[str, str], otherwise: str) -> str:
+        return next((kind for part, kind in by.items() if any(part in name for name in names)), otherwise)
+
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items() if name.endswith("weight")}
     output = shapes.get("conv_out.weight", shapes.get("final_layer.weight"))
     blocks = tuple(
@@ -97,11 +98,11 @@ def alphapose_options(tensors: Mapping[str, Tensor], source: str) -> list[str]:
             f"{source}: an AlphaPose network that is not known here: {joints}, stages of {blocks} blocks; known: "
             f"{', '.join(map(str, _SKELETONS))} joints, {', '.join(_DEPTHS.values())}"
         )
-    deconv = "final_layer.weight" in shapes
     return [
         "MODEL.SKELETON", _SKELETONS[output[0]], "MODEL.TIMM.NAME", _DEPTHS[blocks], "MODEL.TIMM.PRETRAINED", "False",
         "MODEL.TOPDOWN.SQUEEZE_EXCITATION", str(any(".se." in name for name in names)),
-        "MODEL.TOPDOWN.UPSAMPLER", "deconv" if deconv else "duc",
+        "MODEL.TOPDOWN.CONVOLUTIONS", told(_CONVOLUTIONS, "plain"),
+        "MODEL.TOPDOWN.UPSAMPLER", told(_UPSAMPLERS, "duc"),
         "MODEL.TOPDOWN.CONV_DIM", str(output[1]),
         "MODEL.TOPDOWN.LOSS", "integral" if output[0] > 100 else "heatmap",
         "MODEL.TOPDOWN.COORDINATES", "index",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from argparse import Namespace
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ with warnings.catch_warnings():
     # fvcore scripts a loss when it is imported, of which torch warns; neither concerns a count
     warnings.simplefilter("ignore", FutureWarning)
     from fvcore.nn import FlopCountAnalysis
+    from fvcore.nn.jit_handles import get_shape
 
 # timm's name -> millions of parameters, 10^9 multiply-additions of FastPose (paper, Table 1b)
 PAPER = {
@@ -173,7 +175,14 @@ def _operations(module: nn.Module, *inputs: Tensor) -> float:
         count = (
             FlopCountAnalysis(module, inputs).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         )
+        count.set_op_handle("torchvision::deform_conv2d", _deformable_operations)
         return float(count.total())
+
+
+def _deformable_operations(inputs: Sequence[object], outputs: Sequence[object]) -> float:
+    """Those of the convolution, without the interpolation of what its taps read; of an operator's traced values."""
+    weight, made = get_shape(inputs[1]), get_shape(outputs[0])
+    return float(math.prod(made) * math.prod(weight[1:]))
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:

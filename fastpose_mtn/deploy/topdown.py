@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from fastpose_mtn.deploy.network import upsample_by_convolutions
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import CROPS, PEOPLE
 from fastpose_mtn.runtime.inference import folded
+from fastpose_mtn.systems.alphapose.backbone import DeformableConv
 from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
 
@@ -17,12 +19,19 @@ class PortableTopDown(nn.Module):
     Args:
         network: is copied; normalisation is folded into the copy's convolutions.
         flip_test: look at mirror images too.
+
+    Raises:
+        InputError: it has deformable convolutions, which no runtime is known to hold.
     """
 
     inputs = (CROPS, PEOPLE)  # names of what ``forward`` takes
 
     def __init__(self, network: TopDownNetwork, *, flip_test: bool = False) -> None:
         super().__init__()
+        if any(isinstance(module, DeformableConv) for module in network.modules()):
+            raise InputError(
+                "MODEL.TOPDOWN.CONVOLUTIONS deformable: such networks are not exported; run them in PyTorch, --weights FILE"
+            )
         self.network = folded(network, torch.bfloat16)  # the coarsest that runtimes use
         upsample_by_convolutions(self.network)
         self._flip_test = flip_test

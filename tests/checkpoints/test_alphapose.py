@@ -20,7 +20,9 @@ def norm(name, channels):
     }
 
 
-def released(joints, *, depth="resnet50", channels=128, deconv=False):
+def released(
+    joints, *, depth="resnet50", channels=128, deconv=False, deformable=False, unshuffle=False, deep=False
+):
     """Names and shapes of a network as it is published."""
     shapes = {"preact.conv1.weight": (64, 3, 7, 7), **norm("preact.bn1", 64)}
     before = 64
@@ -39,7 +41,24 @@ def released(joints, *, depth="resnet50", channels=128, deconv=False):
                 for layer in () if deconv else (0, 2):
                     shapes[f"{name}.se.fc.{layer}.weight"] = (4 * width, 4 * width)
                     shapes[f"{name}.se.fc.{layer}.bias"] = (4 * width,)
+            if deformable and stage > 1:
+                shapes |= {
+                    f"{name}.conv2_offset.weight": (18, width, 3, 3),
+                    f"{name}.conv2_offset.bias": (18,),
+                }
+            if unshuffle and stage > 1 and block == 0:
+                del shapes[f"{name}.conv2.weight"]
+                shapes[f"{name}.conv2.1.weight"] = (width, 4 * width, 3, 3)
             before = 4 * width
+    if deep:
+        for stage, (widths, out) in enumerate((([512] * 4, 1024), ([256] * 2, 512), ([128], 256)), start=1):
+            for number, (into, after) in enumerate(zip(widths, [*widths[1:], out], strict=True)):
+                name = f"duc{stage}.{3 * number + 1}"
+                shapes |= {
+                    f"{name}.weight": (after, into, 3, 3),
+                    **norm(f"duc{stage}.{3 * number + 2}", after),
+                }
+        return shapes | {"conv_out.weight": (joints, 256, 3, 3), "conv_out.bias": (joints,)}
     if deconv:
         for index, inputs in enumerate((2048, 256, 256)):
             shapes[f"deconv_layers.{3 * index}.weight"] = (inputs, 256, 4, 4)
@@ -61,11 +80,21 @@ def write(path, shapes, prefix=""):
 @pytest.mark.parametrize(
     ("given", "count", "expected"),
     [
-        ({"joints": 17}, 348, ("COCO17", "resnet50", "heatmap", "duc", 128)),
-        ({"joints": 136, "channels": 256}, 348, ("HALPE136", "resnet50", "integral", "duc", 256)),
-        ({"joints": 133}, 348, ("COCO_WHOLEBODY133", "resnet50", "integral", "duc", 128)),
-        ({"joints": 26, "depth": "resnet152"}, 960, ("HALPE26", "resnet152", "heatmap", "duc", 128)),
-        ({"joints": 17, "deconv": True}, 338, ("COCO17", "resnet50", "heatmap", "deconv", 256)),
+        ({"joints": 17}, 348, ("COCO17", "resnet50", "plain", "heatmap", "duc", 128)),
+        ({"joints": 136, "channels": 256}, 348, ("HALPE136", "resnet50", "plain", "integral", "duc", 256)),
+        ({"joints": 133}, 348, ("COCO_WHOLEBODY133", "resnet50", "plain", "integral", "duc", 128)),
+        ({"joints": 26, "depth": "resnet152"}, 960, ("HALPE26", "resnet152", "plain", "heatmap", "duc", 128)),
+        ({"joints": 17, "deconv": True}, 338, ("COCO17", "resnet50", "plain", "heatmap", "deconv", 256)),
+        (
+            {"joints": 133, "deformable": True},
+            374,
+            ("COCO_WHOLEBODY133", "resnet50", "deformable", "integral", "duc", 128),
+        ),
+        (
+            {"joints": 17, "unshuffle": True, "deep": True},
+            378,
+            ("COCO17", "resnet50", "unshuffle", "heatmap", "duc_deep", 256),
+        ),
     ],
 )
 def test_everything_of_a_published_network_is_loaded_and_its_shapes_tell_the_rest(
@@ -75,7 +104,8 @@ def test_everything_of_a_published_network_is_loaded_and_its_shapes_tell_the_res
     cfg = inference_config(str(path))
     model = cfg.MODEL
     assert expected == (
-        model.SKELETON, model.TIMM.NAME, model.TOPDOWN.LOSS, model.TOPDOWN.UPSAMPLER, model.TOPDOWN.CONV_DIM,
+        model.SKELETON, model.TIMM.NAME, model.TOPDOWN.CONVOLUTIONS, model.TOPDOWN.LOSS, model.TOPDOWN.UPSAMPLER,
+        model.TOPDOWN.CONV_DIM,
     )  # fmt: skip
     assert (model.TOPDOWN.COORDINATES, model.PIXEL_STD) == ("index", [255.0] * 3)
     report = load_weights(build_network(cfg), path)
@@ -84,17 +114,7 @@ def test_everything_of_a_published_network_is_loaded_and_its_shapes_tell_the_res
     assert not report.unexpected
 
 
-def test_networks_that_are_not_built_are_named(tmp_path):
-    shapes = released(17)
-    for name, message in (
-        (
-            "preact.layer2.0.conv2_offset.weight",
-            "with deformable convolutions, which this version does not build",
-        ),
-        ("duc1.1.weight", "with deep DUCs"),
-    ):
-        with pytest.raises(ValueError, match=rf"w\.pth: an AlphaPose network {message}"):
-            inference_config(str(write(tmp_path / "w.pth", {**shapes, name: (1,)})))
+def test_networks_that_are_not_known_are_named(tmp_path):
     with pytest.raises(
         ValueError, match="not known here: 5 joints, stages of .3, 4, 6, 3. blocks; known: 17, 26"
     ):

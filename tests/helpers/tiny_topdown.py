@@ -1,9 +1,10 @@
 """A top-down network so small that a step takes a fraction of a second, and people to show it."""
 
 import numpy as np
+import torch
 
 from fastpose_mtn.config import get_cfg
-from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.structures import Batch, PersonDetections, PersonTargets
 
 SMALL = [
     "MODEL.TIMM.NAME", "mobilenetv2_035", "MODEL.TIMM.PRETRAINED", "False", "MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu",
@@ -43,3 +44,21 @@ class FixedDetector:
 
     def describe(self, frame, boxes_xyxy):
         return np.tile(np.float32([1, 0]), (len(boxes_xyxy), 1))
+
+
+def crop_batch(count=2, v=2, joints=19, ignore=False, tasks=frozenset({"keypoints"}), size=(64, 32)):
+    """Crops of one person each, with joints at random."""
+    generator = torch.Generator().manual_seed(0)
+    keypoints = torch.rand(count, 1, joints, 3, generator=generator) * torch.tensor([32.0, 64.0, 0.0])
+    keypoints[..., 2] = v
+    targets = [
+        PersonTargets(
+            boxes=torch.tensor([[0.0, 0.0, 32.0, 64.0]]),
+            keypoints=keypoints[i],
+            identities=torch.tensor([-1]),
+            ignore=torch.tensor([ignore]),
+        )
+        for i in range(count)
+    ]
+    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=generator) for _ in range(count)]
+    return Batch(images, targets, [tasks] * count)

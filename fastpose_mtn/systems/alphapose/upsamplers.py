@@ -1,12 +1,13 @@
 """From a backbone's last features to heatmaps of a quarter of the crop's size.
 
-``DUC`` is the network that AlphaPose's paper calls FastPose (section 5.2), ``Deconvolutions`` the one of Xiao et al.
-(*Simple Baselines for Human Pose Estimation*, 2018).
+``DUC`` is the network that AlphaPose's paper calls FastPose (section 5.2), ``DeepDUC`` one that its release has besides,
+``Deconvolutions`` the one of Xiao et al. (*Simple Baselines for Human Pose Estimation*, 2018).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -52,6 +53,35 @@ class DUC(nn.Module):
         return self.output(self.duc2(self.duc1(self.shuffle(x))))
 
 
+class DeepDUC(nn.Module):
+    """Three stages, each a pixel shuffle and convolutions, and a 3x3 convolution: eight times as fine.
+
+    Args:
+        in_channels: of the features, a multiple of 16; stages leave a half, a quarter and an eighth of them.
+        joints: K.
+        convs: 3x3 convolutions of each stage; the released networks' names call it 421.
+    """
+
+    def __init__(self, in_channels: int, joints: int, *, convs: Sequence[int] = (4, 2, 1)) -> None:
+        super().__init__()
+        channels = in_channels
+        for stage, count in enumerate(convs, start=1):
+            width, channels = channels // 4, channels // 2
+            layers: list[nn.Module] = [nn.PixelShuffle(2)]
+            for out in [width] * (count - 1) + [channels]:
+                conv = nn.Conv2d(width, out, 3, padding=1, bias=False)
+                msra_init(conv)
+                layers += [conv, nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
+            self.add_module(f"stage{stage}", nn.Sequential(*layers))
+        self.output = heatmap_conv(channels, joints, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K, 8H, 8W) of (B, in, H, W)."""
+        for layer in self.children():
+            x = layer(x)
+        return x
+
+
 class Deconvolutions(nn.Module):
     """Three transposed convolutions and a 1x1 convolution: eight times as fine.
 
@@ -74,3 +104,25 @@ class Deconvolutions(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, K, 8H, 8W) of (B, in, H, W)."""
         return self.output(self.layers(x))
+
+
+def build_upsampler(kind: str, in_channels: int, joints: int, *, dim: int, conv_dim: int) -> nn.Module:
+    """The upsampler that ``MODEL.TOPDOWN.UPSAMPLER`` names.
+
+    Args:
+        kind: its name.
+        in_channels: of the features.
+        joints: K.
+        dim: ``MODEL.TOPDOWN.UPSAMPLER_DIM``.
+        conv_dim: ``MODEL.TOPDOWN.CONV_DIM``.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if kind == "duc":
+        return DUC(in_channels, joints, dim=dim, conv_dim=conv_dim)
+    if kind == "duc_deep":
+        return DeepDUC(in_channels, joints)
+    if kind == "deconv":
+        return Deconvolutions(in_channels, joints, dim=dim)
+    raise ValueError(f"MODEL.TOPDOWN.UPSAMPLER: expected duc, duc_deep or deconv, got {kind!r}")

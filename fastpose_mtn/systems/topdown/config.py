@@ -19,7 +19,11 @@ def add_topdown_config(c: CfgNode) -> None:
     c.MODEL.TOPDOWN.COORDINATES = "continuous"
     # one squeeze-and-excitation layer in the first block of each stage (paper, section 5.2); bottleneck ResNets only
     c.MODEL.TOPDOWN.SQUEEZE_EXCITATION = True
-    # duc (dense upsampling convolutions; paper, section 5.2) or deconv (Simple Baselines, Xiao et al. 2018)
+    # 3x3 convolutions behind stride 4 of bottleneck ResNets: plain; deformable (its code's "dcn"); unshuffle: strided ones see
+    # every pixel (its code's "shuffle")
+    c.MODEL.TOPDOWN.CONVOLUTIONS = "plain"
+    # duc (dense upsampling convolutions; paper, section 5.2), duc_deep (its code's, of 4, 2 and 1 convolutions) or deconv
+    # (Simple Baselines, Xiao et al. 2018)
     c.MODEL.TOPDOWN.UPSAMPLER = "duc"
     c.MODEL.TOPDOWN.UPSAMPLER_DIM = 256  # channels after the first DUC, or of each deconvolution
     c.MODEL.TOPDOWN.CONV_DIM = 128  # channels before the last convolution, of duc

@@ -6,8 +6,13 @@ import torch
 from fastpose_mtn.build import build_network
 from fastpose_mtn.commands.summary import summarize_crops
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.deploy.topdown import PortableTopDown
+from fastpose_mtn.errors import InputError
+from fastpose_mtn.runtime.inference import at_its_fastest, converted_autocast
+from fastpose_mtn.systems.alphapose.backbone import DeformableConv
 from fastpose_mtn.systems.alphapose.upsamplers import DUC
 
+DEEP = ("MODEL.TOPDOWN.UPSAMPLER", "duc_deep")
 PLAIN = ("MODEL.TOPDOWN.SQUEEZE_EXCITATION", False)
 
 
@@ -27,6 +32,8 @@ def build(*options):
         (["MODEL.TIMM.NAME", "resnet101"], 59.570, 654, 9.558),
         (["MODEL.TOPDOWN.INPUT_SIZE", [256, 256]], 40.578, 348, 7.878),
         ([*PLAIN, "MODEL.TOPDOWN.UPSAMPLER", "deconv"], 34.000, 338, 5.450),
+        ([*DEEP, "MODEL.TOPDOWN.CONVOLUTIONS", "unshuffle"], 57.854, 378, 9.711),
+        ([*DEEP, "MODEL.TIMM.NAME", "resnet152"], 83.200, 990, 15.987),
     ],
 )
 def test_parameters_and_operations_are_the_published_networks(options, parameters, tensors, operations):
@@ -35,6 +42,49 @@ def test_parameters_and_operations_are_the_published_networks(options, parameter
     parts = summarize_crops(network, people=1)
     assert sum(part.parameters for part in parts) / 1e6 == pytest.approx(parameters, abs=1e-3)
     assert sum(part.operations for part in parts) / 1e9 == pytest.approx(operations, rel=1e-3)
+
+
+def test_deformable_convolutions_cost_their_offsets_more():
+    """18 numbers at each cell of 4, 6 and 3 blocks; the paper's 6.1 G (tables 3 and 4) have the interpolation too."""
+    (backbone, upsampler) = summarize_crops(build("MODEL.TOPDOWN.CONVOLUTIONS", "deformable"), people=1)
+    cells = {128: 4 * 32 * 24, 256: 6 * 16 * 12, 512: 3 * 8 * 6}
+    more = sum(18 * 9 * channels * count for channels, count in cells.items()) / 1e9
+    assert (backbone.operations + upsampler.operations) / 1e9 == pytest.approx(5.911 + more, rel=1e-3)
+
+
+def test_a_deformable_convolution_begins_as_the_plain_one_and_reads_where_its_offsets_say():
+    torch.manual_seed(0)
+    plain = torch.nn.Conv2d(3, 4, 3, padding=1)
+    x = torch.randn(1, 3, 9, 8)
+    with torch.no_grad():
+        layer, wanted = DeformableConv(plain), plain(x)
+        assert torch.allclose(layer(x), wanted, atol=1e-5)
+        layer.offset.bias[0::2] = 2.0  # down
+        layer.offset.bias[1::2] = -1.0  # to the left
+        assert torch.allclose(layer(x)[..., 1:-3, 2:-1], wanted[..., 3:-1, 1:-2], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["deformable", "unshuffle"])
+def test_other_convolutions_train_and_run_at_their_fastest(kind):
+    torch.manual_seed(0)
+    network = build("MODEL.TOPDOWN.CONVOLUTIONS", kind, "MODEL.TOPDOWN.INPUT_SIZE", [64, 32], *DEEP)
+    network.train().maps(torch.randn(2, 3, 64, 32)).square().mean().backward()
+    blocks = [network.backbone.bottom_up.get_submodule(f"layer{stage}.0.conv2") for stage in (2, 3, 4)]
+    assert all(parameter.grad is not None for block in blocks for parameter in block.parameters())
+    pixels = torch.randn(2, 3, 64, 32)
+    with torch.inference_mode():
+        wanted = network.eval().maps(pixels)
+        for dtype, error in ((torch.float32, 1e-4), (torch.bfloat16, 0.05)):
+            fast = at_its_fastest(network, device=torch.device("cpu"), dtype=dtype)
+            with converted_autocast(torch.device("cpu"), dtype):
+                found = fast.maps(pixels)
+            assert (found - wanted).abs().max() <= error * wanted.abs().max()
+
+
+def test_deformable_convolutions_are_not_exported():
+    network = build("MODEL.TOPDOWN.CONVOLUTIONS", "deformable")
+    with pytest.raises(InputError, match="CONVOLUTIONS deformable: such networks are not exported; run them"):
+        PortableTopDown(network)
 
 
 def test_squeeze_and_excitation_is_in_the_first_block_of_each_stage():
@@ -68,7 +118,15 @@ def test_the_order_of_a_pixel_shuffle():
             r"SQUEEZE_EXCITATION True: it goes into resnet50, .*set it False",
         ),
         (["MODEL.TOPDOWN.INPUT_SIZE", [192, 144]], r"multiples of 32, got \[192, 144\]"),
-        (["MODEL.TOPDOWN.UPSAMPLER", "bilinear"], r"UPSAMPLER: expected duc or deconv, got 'bilinear'"),
+        (
+            ["MODEL.TOPDOWN.UPSAMPLER", "bilinear"],
+            r"UPSAMPLER: expected duc, duc_deep or deconv, got 'bilinear'",
+        ),
+        (
+            [*PLAIN, "MODEL.TIMM.NAME", "resnet18", "MODEL.TOPDOWN.CONVOLUTIONS", "deformable"],
+            r"CONVOLUTIONS deformable: it goes into resnet50, .*set it plain",
+        ),
+        (["MODEL.TOPDOWN.CONVOLUTIONS", "dcn"], r"CONVOLUTIONS: expected one of plain, .*, got 'dcn'"),
         (["MODEL.TOPDOWN.NAME", "DUCPos"], r"MODEL\.TOPDOWN\.NAME: unknown 'DUCPos'; did you mean DUCPose\?"),
     ],
 )

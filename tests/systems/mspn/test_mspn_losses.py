@@ -3,9 +3,9 @@
 import pytest
 import torch
 from tiny_mspn import mspn_config
+from tiny_topdown import crop_batch
 
 from fastpose_mtn.build import build_network
-from fastpose_mtn.structures import Batch, PersonTargets
 from fastpose_mtn.systems.mspn.network import CrossEntropyLoss, HeatmapLoss
 from fastpose_mtn.systems.topdown.codecs import CrossEntropyCodec, HeatmapCodec, hardest_of
 from fastpose_mtn.systems.topdown.network import LabelledPeople
@@ -77,25 +77,6 @@ def test_nobody_and_people_who_do_not_train_lose_nothing(kernel, empty):
         assert maps.grad.abs().sum() == 0
 
 
-def batch(count=4, v=2, ignore=False):
-    generator = torch.Generator().manual_seed(0)
-    keypoints = torch.rand(count, 1, 19, 3, generator=generator) * torch.tensor([32.0, 64.0, 0.0])
-    keypoints[..., 2] = v
-    targets = [
-        PersonTargets(
-            boxes=torch.tensor([[0.0, 0.0, 32.0, 64.0]]),
-            keypoints=keypoints[i],
-            identities=torch.tensor([-1]),
-            ignore=torch.tensor([ignore]),
-        )
-        for i in range(count)
-    ]
-    images = [
-        torch.randint(0, 256, (3, 64, 32), dtype=torch.uint8, generator=generator) for _ in range(count)
-    ]
-    return Batch(images, targets, [frozenset({"keypoints"})] * count)
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -116,7 +97,7 @@ def batch(count=4, v=2, ignore=False):
 def test_losses_train_every_part(options):
     torch.manual_seed(0)
     network = build_network(mspn_config(*options))
-    losses = network.losses(batch())
+    losses = network.losses(crop_batch(4))
     assert {"loss_coarse", "loss_keypoint"} <= set(losses) <= set(network.loss_tasks)
     sum(losses.values()).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
@@ -125,7 +106,7 @@ def test_losses_train_every_part(options):
 
 def test_without_supervision_of_units_the_finest_scale_trains_alone():
     network = build_network(mspn_config("MODEL.MSPN.UNIT_SUPERVISION", "False"))
-    losses = network.losses(batch())
+    losses = network.losses(crop_batch(4))
     assert set(losses) == {"loss_keypoint"}
     losses["loss_keypoint"].backward()
     trained = [head[1].conv.weight.grad.abs().max() > 0 for head in network.upsampler.predict]
@@ -135,7 +116,7 @@ def test_without_supervision_of_units_the_finest_scale_trains_alone():
 @pytest.mark.parametrize("people", [{"v": 0}, {"ignore": True}])
 def test_who_trains_nothing_has_gradients_of_exactly_zero(people):
     network = build_network(mspn_config())
-    losses = network.losses(batch(**people))
+    losses = network.losses(crop_batch(**people))
     assert all(loss.item() == 0 for loss in losses.values())
     sum(losses.values()).backward()
     assert all(p.grad.abs().max() == 0 for p in network.parameters())
@@ -145,7 +126,7 @@ def test_a_few_crops_are_learned_by_heart():
     """Eight crops: joints come to lie within a cell of their places."""
     torch.manual_seed(0)
     network = build_network(mspn_config("MODEL.MSPN.CHANNELS", "16", "MODEL.MSPN.UP_CHANNELS", "32"))
-    one = batch(8)
+    one = crop_batch(8)
     optimizer = torch.optim.Adam(network.parameters(), 0.004)
     for _ in range(150):
         optimizer.zero_grad()

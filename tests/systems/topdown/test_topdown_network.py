@@ -3,28 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from tiny_topdown import topdown_config
+from tiny_topdown import crop_batch, topdown_config
 
 from fastpose_mtn.build import build_network
 from fastpose_mtn.protocols import TrainableNetwork
-from fastpose_mtn.structures import Batch, PersonTargets
-
-
-def batch(count=2, v=2, joints=19, ignore=False, tasks=frozenset({"keypoints"}), size=(64, 32)):
-    generator = torch.Generator().manual_seed(0)
-    keypoints = torch.rand(count, 1, joints, 3, generator=generator) * torch.tensor([32.0, 64.0, 0.0])
-    keypoints[..., 2] = v
-    targets = [
-        PersonTargets(
-            boxes=torch.tensor([[0.0, 0.0, 32.0, 64.0]]),
-            keypoints=keypoints[i],
-            identities=torch.tensor([-1]),
-            ignore=torch.tensor([ignore]),
-        )
-        for i in range(count)
-    ]
-    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=generator) for _ in range(count)]
-    return Batch(images, targets, [tasks] * count)
 
 
 @pytest.fixture
@@ -40,7 +22,7 @@ def test_losses_train_every_part(loss):
     options = ("MODEL.TOPDOWN.LOSS", loss, "MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT", weight)
     network = build_network(topdown_config(*options))
     assert isinstance(network, TrainableNetwork)
-    losses = network.losses(batch())
+    losses = network.losses(crop_batch())
     assert set(losses) <= set(network.loss_tasks)
     sum(losses.values()).backward()
     assert all(p.grad is not None for p in network.parameters())
@@ -49,7 +31,7 @@ def test_losses_train_every_part(loss):
 
 @pytest.mark.parametrize("without", [{"v": 0}, {"ignore": True}, {"tasks": frozenset()}])
 def test_who_trains_nothing_has_gradients_of_exactly_zero(network, without):
-    losses = network.losses(batch(**without))
+    losses = network.losses(crop_batch(**without))
     assert all(loss.item() == 0 for loss in losses.values())
     sum(losses.values()).backward()
     assert all(p.grad.abs().max() == 0 for p in network.parameters())
@@ -59,7 +41,7 @@ def test_confidences_learn_which_joints_are_hidden():
     """Steps on one crop whose even joints are hidden: their confidences fall, the others' rise."""
     torch.manual_seed(0)
     network = build_network(topdown_config("MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT", "1.0"))
-    one = batch(2)
+    one = crop_batch(2)
     for target in one.targets:
         target.keypoints[:, ::2, 2] = 1
     optimizer = torch.optim.Adam(network.parameters(), 0.003)
@@ -84,7 +66,7 @@ def test_targets_and_crops_that_do_not_fit(network):
     with pytest.raises(
         ValueError, match="target 0: expected one person with the 19 joints of PERSON19, got 1 with 17"
     ):
-        network.losses(batch(joints=17))
+        network.losses(crop_batch(joints=17))
     with pytest.raises(ValueError, match="crop 0 is 32x64, expected 64x32"):
-        network.losses(batch(size=(32, 64)))
+        network.losses(crop_batch(size=(32, 64)))
     assert np.prod(network.map_size_hw) == 16 * 8
