@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -58,8 +58,8 @@ class AdaptsWeights(Protocol):
         """Tensors, by our names, as the network's own, as far as they are of a kind that it knows."""
         ...
 
-    def misfit(self, names: Iterable[str]) -> str:
-        """What to set for a file's tensors to fit; "" where it has nothing to say."""
+    def misfit(self, tensors: Mapping[str, Tensor]) -> str:
+        """What to set for a file's tensors, by our names, to fit; "" where it has nothing to say."""
         ...
 
 
@@ -143,10 +143,11 @@ def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -
     tensors = convert(file.tensors)
     adapter = cast(AdaptsWeights, model) if isinstance(model, AdaptsWeights) else None
     report = fill_weights(model, tensors if adapter is None else adapter.adapted(tensors))
-    if adapter is not None and (report.missing or report.unexpected):
-        report = replace(report, advice=adapter.misfit(tensors))
     if report.mismatched:
         report = replace(report, skeletons=_differing_skeletons(file, model))
+    fits = not (report.missing or report.unexpected or report.mismatched)
+    if adapter is not None and not fits and report.skeletons is None:
+        report = replace(report, advice=adapter.misfit(tensors))
     report.check(source, strict=strict)
     return report
 

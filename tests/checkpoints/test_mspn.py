@@ -138,6 +138,18 @@ def test_another_number_of_stages_is_named(theirs, own, tmp_path):
     )
 
 
+def test_other_joints_are_named_with_those_who_have_them(tmp_path):
+    torch.save({"state_dict": made_up(published(2, **{**SMALL, "joints": 16}))}, tmp_path / "mpii.pth")
+    with pytest.raises(ValueError, match=r"of another shape: upsampler\.predict") as stop:
+        load_weights(build_network(mspn_config(*BOTTLENECKS)), tmp_path / "mpii.pth")
+    assert (
+        "the file's maps are of 16 joints, this network's of COCO17's 17: set MODEL.SKELETON to theirs (MPII16"
+        in str(stop.value)
+    )
+    own = build_network(mspn_config(*BOTTLENECKS, "MODEL.SKELETON", "MPII16"))
+    assert not load_weights(own, tmp_path / "mpii.pth").mismatched
+
+
 def test_a_successors_weights_are_refused():
     with pytest.raises(ValueError, match="weights of RSN"):
         convert({"backbone.multi_stage_rsn.0.downsample.layer1.0.conv1.weight": torch.zeros(1)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -180,9 +180,9 @@ class MDPNNetwork(TopDownNetwork):
         """Simple Baselines' tensors, as ``DUCPose`` has them, as the backbone's and the head coco's; others as they are."""
         return {_ours(name): tensor for name, tensor in tensors.items()}
 
-    def misfit(self, names: Iterable[str]) -> str:
-        """What to set where a file's tensors, by these names, are of other heads; "" where they are not."""
-        theirs = dict.fromkeys(name.split(".")[1] for name in names if name.startswith("heads."))
+    def misfit(self, tensors: Mapping[str, Tensor]) -> str:
+        """What to set where a file's tensors are of other heads; "" where they are not."""
+        theirs = dict.fromkeys(name.split(".")[1] for name in tensors if name.startswith("heads."))
         if not theirs or set(theirs) == set(self.heads):
             return ""
         return f"the file's heads are {', '.join(theirs)}, this network's {', '.join(self.heads)}: see MODEL.MDPN.DOMAINS"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 import timm
@@ -174,11 +174,11 @@ class MSPNNetwork(TopDownNetwork):
                 own |= {f"backbone.stages.{i}.down.{part}": tensor for i in range(len(self._stages.stages))}
         return own
 
-    def misfit(self, names: Iterable[str]) -> str:
-        """What to set where a file's tensors, by these names, are of another number of stages; "" where they are not."""
-        theirs, own = stages_in(names), len(self._stages.stages)
+    def misfit(self, tensors: Mapping[str, Tensor]) -> str:
+        """What to set where a file's tensors are of another number of stages or of joints; "" where they are not."""
+        theirs, own = stages_in(tensors), len(self._stages.stages)
         if theirs in (0, own):
-            return ""
+            return super().misfit(tensors)
         return f"the file's network has {theirs} stages, this one {own}: set MODEL.MSPN.STAGES {theirs} to use it"
 
 

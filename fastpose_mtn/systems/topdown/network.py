@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypedDict
 
 import torch
@@ -14,7 +14,7 @@ from fastpose_mtn.modeling.image_network import ImageNetwork
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
 from fastpose_mtn.ops.integral import soft_maximum
-from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import Batch
 from fastpose_mtn.systems.topdown.codecs import DecodedJoints, KeypointCodec
 from fastpose_mtn.systems.topdown.identity import IdentityBranch
@@ -229,8 +229,23 @@ class TopDownNetwork(ImageNetwork):
         first = {name: tensor for name, tensor in tensors.items() if name.startswith("backbone.")}
         return {**tensors, **{f"reid.{name}": tensor for name, tensor in first.items()}}
 
-    def misfit(self, names: Iterable[str]) -> str:
-        """Nothing to say; see ``checkpoints.loading.AdaptsWeights``."""
+    def misfit(self, tensors: Mapping[str, Tensor]) -> str:
+        """Whose joints a file's maps may be, where these are more or fewer; "" where they are not.
+
+        See ``checkpoints.loading.AdaptsWeights``.
+        """
+        own = self.state_dict()
+        for name, tensor in tensors.items():
+            if not name.startswith(tuple(self.exact_layers)) or name not in own or own[name].ndim == 0:
+                continue
+            joints = len(tensor)
+            if joints != len(own[name]):
+                fit = [skeleton.name for skeleton in SKELETONS.values() if len(skeleton) == joints]
+                return (
+                    f"the file's maps are of {joints} joints, this network's of {self.skeleton.name}'s {len(own[name])}: set "
+                    f"MODEL.SKELETON to theirs ({', '.join(fit) or 'none that is known has as many'}) to use them; in "
+                    f"training the layers that give joints begin anew otherwise"
+                )
         return ""
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
