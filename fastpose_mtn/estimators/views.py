@@ -69,12 +69,12 @@ def join_views(views: Sequence[PersonDetections]) -> PersonDetections:
 
 
 def merge_views(
-    views: Sequence[PersonDetections], *, nms_thresh: float, count: int | None
+    views: Sequence[PersonDetections], *, nms_thresh: float, count: int | None = None
 ) -> PersonDetections:
-    """The people of one frame as seen in several views, each once: the best-scored of those that overlap.
+    """The people of one frame as seen in several views, or by several detectors: the best-scored of those that overlap.
 
     Args:
-        views: NumPy, all in the frame's pixels.
+        views: NumPy, one or more, all in the frame's pixels.
         nms_thresh: overlap (IoU) above which two boxes are one person.
         count: how many are reported at most; None: all.
 

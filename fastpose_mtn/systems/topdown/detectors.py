@@ -13,7 +13,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.estimators.exported import ExportedEstimator
-from fastpose_mtn.ops.box_fusion import merge_boxes
+from fastpose_mtn.estimators.views import merge_views
 from fastpose_mtn.protocols import FrameName, PersonDescriber, PoseEstimator, estimate_frames
 from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.structures import PersonDetections
@@ -28,7 +28,7 @@ class DetectorEnsemble:
     Args:
         detectors: two or more.
         scales: of each one's scores: those of different detectors do not mean the same.
-        threshold: overlap above which the best box stays, see ``ops.box_fusion.merge_boxes``.
+        threshold: overlap above which the best box stays, see ``estimators.views.merge_views``.
 
     Raises:
         ValueError: there are not as many scales, one is not above 0, or the threshold is out of range.
@@ -91,14 +91,12 @@ class DetectorEnsemble:
     ) -> list[PersonDetections]:
         people = []
         for frame, own in zip(frames, zip(*found, strict=True), strict=True):
-            boxes = [one.boxes for one in own]
-            scores = [
-                np.minimum(one.scores * scale, 1.0) for one, scale in zip(own, self._scales, strict=True)
+            scaled = [
+                PersonDetections.of_boxes(one.boxes, np.minimum(one.scores * scale, 1.0))
+                for one, scale in zip(own, self._scales, strict=True)
             ]
-            kept = merge_boxes(boxes, scores, threshold=self._threshold)
-            best = np.concatenate(boxes)[kept].astype(np.float32)
-            merged = PersonDetections.of_boxes(best, np.concatenate(scores)[kept])
-            vectors = None if self._describer is None else self.describe(frame, best)
+            merged = merge_views(scaled, nms_thresh=self._threshold)
+            vectors = None if self._describer is None else self.describe(frame, merged.boxes)
             people.append(replace(merged, embeddings=vectors))
         return people
 

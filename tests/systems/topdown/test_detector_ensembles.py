@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from tiny_topdown import FixedDetector, people, topdown_config
+from torchvision.ops import nms
 
 from fastpose_mtn.protocols import FrameName, PersonDescriber
 from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
@@ -32,6 +34,20 @@ def test_boxes_are_merged_and_the_best_stays():
     assert other.min_scores[-1] == pytest.approx(0.4)  # half of it is what is asked for
     (most,) = ensemble(one, other, scales=[2.0, 2.0]).estimate([FRAME])
     assert most.scores.tolist() == [1.0, 1.0]
+
+
+def test_they_are_torchvisions_nms_of_all_boxes():
+    rng, found = np.random.default_rng(0), []
+    for count in (30, 0, 50):
+        corners = rng.uniform(0, 60, (count, 2))
+        boxes = np.concatenate([corners, corners + rng.uniform(20, 60, (count, 2))], axis=1)
+        found.append(people(*boxes, scores=rng.random(count)))
+    boxes, scores = (np.concatenate([getattr(own, name) for own in found]) for name in ("boxes", "scores"))
+    kept = nms(torch.from_numpy(boxes), torch.from_numpy(scores), 0.6).numpy()
+    assert 1 < len(kept) < 80
+    (merged,) = ensemble(*map(FixedDetector, found)).estimate([FRAME])
+    assert merged.boxes.tolist() == boxes[kept].tolist()
+    assert merged.scores.tolist() == scores[kept].tolist()
 
 
 def test_nobody_and_no_frames():
