@@ -12,9 +12,9 @@ from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.ops.pose_similarity import (
     RELEASED,
     PoseParameters,
+    alike_by_oks,
     clusters,
     merge_poses,
-    oks_similarity,
     parametric_similarity,
     released_similarity,
 )
@@ -227,7 +227,7 @@ class PoseNMS:
         else:
             order = np.argsort(-people.scores, kind="stable")
             sigmas = np.array(self.skeleton.sigmas)[body]
-            same = oks_similarity(people.boxes[order], keypoints[order], sigmas) >= self.oks
+            same = alike_by_oks(people.boxes[order], keypoints[order], sigmas, self.oks)
             kept = np.zeros(len(people), bool)
             kept[order[[group[0] for group in clusters(same)]]] = True
         return people if kept.all() else people[kept]

@@ -131,9 +131,31 @@ def released_similarity(
     return similarity, (distance < reach[:, None, None]).sum(axis=-1) >= _RELEASED_JOINTS
 
 
-def oks_similarity(boxes_xyxy: np.ndarray, keypoints: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """(N, N) object keypoint similarities of the people of one frame, see ``oks_between``."""
-    return oks_between(boxes_xyxy, keypoints, boxes_xyxy, keypoints, sigmas)[0]
+def alike_by_oks(
+    boxes_xyxy: np.ndarray, keypoints: np.ndarray, sigmas: np.ndarray, threshold: float
+) -> np.ndarray:
+    """(N, N) bool: which two people of one frame have an object keypoint similarity, see ``oks_between``, of that or more.
+
+    It is a mean, so that one joint at least must be so near; whose joints all lie further apart are not compared.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        keypoints: (N, K, 3).
+        sigmas: (K,).
+        threshold: above 0, at most 1.
+    """
+    area, seen = _areas(boxes_xyxy), keypoints[..., 2:] > _SEEN
+    reach = (
+        np.sqrt(-2 * np.log(threshold) * area) * 2 * sigmas.max() + 1e-3
+    )  # pixels, of two people the sum's half
+    low = np.where(seen, keypoints[..., :2], np.inf).min(axis=1) - reach[:, None]
+    high = np.where(seen, keypoints[..., :2], -np.inf).max(axis=1) + reach[:, None]
+    near = (low[:, None] <= high[None]).all(axis=-1)
+    one, other = np.nonzero(np.triu(near & near.T))
+    similarity, _ = _oks(area[one], keypoints[one], area[other], keypoints[other], sigmas, _SEEN)
+    alike = np.zeros(near.shape, bool)
+    alike[one, other] = alike[other, one] = similarity >= threshold
+    return alike
 
 
 def oks_between(
@@ -160,13 +182,34 @@ def oks_between(
     Returns:
         (A, B) similarities, 0 without a joint in common, and (A, B) how many there are in common.
     """
-    a_area, b_area = (
-        AREA_PER_BOX * (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a_boxes_xyxy, b_boxes_xyxy)
+    return _oks(
+        _areas(a_boxes_xyxy)[:, None],
+        a_keypoints[:, None],
+        _areas(b_boxes_xyxy),
+        b_keypoints,
+        sigmas,
+        seen_above,
     )
-    mean = np.maximum((a_area[:, None] + b_area[None]) / 2, _TINY)
-    offset = a_keypoints[:, None, :, :2] - b_keypoints[None, :, :, :2]
+
+
+def _areas(boxes_xyxy: np.ndarray) -> np.ndarray:
+    areas: np.ndarray = AREA_PER_BOX * (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
+    return areas
+
+
+def _oks(
+    a_area: np.ndarray,
+    a_keypoints: np.ndarray,
+    b_area: np.ndarray,
+    b_keypoints: np.ndarray,
+    sigmas: np.ndarray,
+    seen_above: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """See ``oks_between``; of areas (...) and keypoints (..., K, 3) that are broadcast against each other."""
+    mean = np.maximum((a_area + b_area) / 2, _TINY)
+    offset = a_keypoints[..., :2] - b_keypoints[..., :2]
     scaled = (offset**2).sum(axis=-1) / (2 * (2 * sigmas) ** 2 * mean[..., None])
-    both = (a_keypoints[..., 2] > seen_above)[:, None] & (b_keypoints[..., 2] > seen_above)[None]
+    both = (a_keypoints[..., 2] > seen_above) & (b_keypoints[..., 2] > seen_above)
     common = both.sum(axis=-1)
     return (np.exp(-scaled) * both).sum(axis=-1) / np.maximum(common, 1), common
 

@@ -1,5 +1,7 @@
 """Parametric pose NMS and OKS-NMS: values worked out before, and what must not matter."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,9 @@ from fastpose_mtn.ops.oks import object_keypoint_similarity
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.ops.pose_similarity import (
     PoseParameters,
+    alike_by_oks,
     merge_poses,
     oks_between,
-    oks_similarity,
     parametric_similarity,
     released_similarity,
 )
@@ -132,11 +134,41 @@ def test_oks_is_that_of_the_evaluation():
     wanted = object_keypoint_similarity(
         torch.from_numpy(poses[:1]), truth, torch.tensor([area]), COCO17.sigmas
     )
-    found = oks_similarity(boxes, poses, np.array(COCO17.sigmas))
+    found, _ = oks_between(boxes, poses, boxes, poses, np.array(COCO17.sigmas))
     assert found[0, 1] == pytest.approx(float(wanted), abs=1e-6)
     assert found.diagonal() == pytest.approx(1.0)
     poses[0, :, 2] = 0.1
-    assert oks_similarity(boxes, poses, np.array(COCO17.sigmas))[0, 1] == 0
+    assert oks_between(boxes, poses, boxes, poses, np.array(COCO17.sigmas))[0][0, 1] == 0
+
+
+@pytest.mark.parametrize("threshold", [0.02, 0.4, 0.9, 1.0])
+def test_whom_oks_calls_alike_is_not_changed_by_who_is_compared(threshold):
+    rng, sigmas, many = np.random.default_rng(0), np.array(COCO17.sigmas), 0
+    for _ in range(20):
+        corners = rng.uniform(0, 300, (30, 2))
+        boxes = np.concatenate((corners, corners + rng.uniform(5, 200, (30, 2))), axis=1).astype(np.float32)
+        poses = np.concatenate(
+            (rng.uniform(0, 300, (30, 17, 2)), rng.uniform(0, 1, (30, 17, 1))), axis=2
+        ).astype(np.float32)
+        poses[20:, :, :2] = poses[:10, :, :2] + rng.normal(0, 2, (10, 17, 2)) * rng.integers(0, 2, (10, 1, 1))
+        poses[:3, :, 2] = 0.1
+        wanted = oks_between(boxes, poses, boxes, poses, sigmas)[0] >= threshold
+        found = alike_by_oks(boxes, poses, sigmas, threshold)
+        assert (found == wanted).all()
+        many += (wanted.sum() - 27) // 2
+    assert many >= 20
+
+
+def test_oks_nms_of_a_thousand_people_takes_little_time():
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 2000, (1000, 2))
+    boxes = np.concatenate((corners, corners + np.array([80, 160])), axis=1).astype(np.float32)
+    poses = corners[:, None] + rng.uniform(0, 1, (1000, 17, 2)) * (80, 160)
+    poses = np.concatenate((poses, np.full((1000, 17, 1), 0.8)), axis=2).astype(np.float32)
+    people = PersonDetections(boxes, rng.uniform(0, 1, 1000).astype(np.float32), poses)
+    start = time.process_time()
+    assert len(PoseNMS(COCO17, kind="oks")(people)) == 1000
+    assert time.process_time() - start < 0.4  # 2 s where everybody is compared
 
 
 def test_oks_nms_keeps_the_best_scored():
