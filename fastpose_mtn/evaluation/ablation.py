@@ -143,7 +143,14 @@ def run_ablation(
                     raise
                 failures[row] = str(error)  # the strategies' hours are not lost with it
                 continue
-            results[row] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
+            try:
+                results[row] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
+            except InputError as error:
+                # the results are in a folder that nobody will find: what they are of is to be named
+                told = str(error)
+                for file, name in names.items():
+                    told = told.replace(str(tracks / f"{name}.json"), str(file))
+                raise InputError(told) from error
     switches = {name: _switches(result) for name, result in results.items()}
     reduction = {
         name: bootstrap_reduction(switches[name], switches[OURS])

@@ -102,6 +102,16 @@ def test_offline_is_a_row_of_its_own(drawn, tmp_path, capsys):
     assert ablation["offline_reduction"]["sequences"] == 2
 
 
+def test_detections_of_other_frames_are_named(drawn, tmp_path, capsys):
+    folder, names = drawn
+    other = tmp_path / f"{names[0]}.detections.npz"
+    whole = load(folder / other.name)
+    save(other, whole.frames[:3], source=whole.source, skeleton=whole.skeleton)
+    with pytest.raises(SystemExit):
+        main(["--detections", str(other), "--gt", str(folder / "annotations"), "--ablation"])
+    assert f"error: {other}: sequence {names[0]}: expected 12 frames" in capsys.readouterr().err
+
+
 def test_the_command_tracks_again(drawn, tmp_path, capsys):
     folder, names = drawn
     main(
