@@ -53,7 +53,7 @@ def test_a_base_is_beside_the_file_or_the_packages(tmp_path):
         ("peple.yaml", "; did you mean people.yaml?"),
         ("fastpose-50", "; did you mean FastPose-50.yaml?"),
         ("conf/mine.yml", "; did you mean conf/mine.yaml?"),
-        ("nowhere.yaml", "; the package has DUCPose-50-multidomain, FastPose-101, "),
+        ("nowhere.yaml", f"; the package has {', '.join(packaged_networks()[:3])}, "),
     ],
 )
 def test_a_wrong_name_gets_the_nearest_one_named(given, hint):
