@@ -6,6 +6,7 @@ processes, and a resumed run goes on with exactly the images that would have com
 
 from __future__ import annotations
 
+import gc
 import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -256,7 +257,11 @@ def build_training_loader(
 
 
 def start_worker(worker: int = 0) -> None:
-    """One thread each, and behind the network when the cores are few."""
+    """One thread each, and behind the network when the cores are few; what was the parent's is not freed here.
+
+    FFmpeg's contexts, for one, wait in freeing for threads that the parent alone has: a worker would never give anything.
+    """
+    gc.freeze()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     if hasattr(os, "nice"):

@@ -1,3 +1,5 @@
+import gc
+import os
 from collections import Counter
 from itertools import islice
 
@@ -220,3 +222,31 @@ def test_an_unreadable_image_can_be_left_out():
 def test_groups_know_their_dataset():
     images = AugmentedImages([Squares("a", 4), Squares("b", 6, group=3)], [], seed=0, skeleton=POSETRACK15)
     assert images.dataset_of_group.tolist() == [0, 0, 0, 0, 1, 1]
+
+
+class Collected(Squares):
+    """Reading an image collects garbage."""
+
+    def __getitem__(self, index):
+        gc.collect()
+        return super().__getitem__(index)
+
+
+def test_a_worker_frees_nothing_that_its_parent_left(tmp_path):
+    class Left:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            (tmp_path / str(os.getpid())).touch()
+
+    images = AugmentedImages([Collected("a", 12, group=4)], [], seed=3, skeleton=POSETRACK15)
+    order = TrainingBatches(images.group_sizes, batch_size=4, seed=3)
+    gc.disable()
+    try:
+        Left()
+        list(islice(build_training_loader(images, order, num_workers=1, pin_memory=False), 2))
+    finally:
+        gc.enable()
+    gc.collect()
+    assert [path.name for path in tmp_path.iterdir()] == [str(os.getpid())]
