@@ -33,7 +33,7 @@ class Candidates(NamedTuple):
         coarse: (B, P, K, 2) float32, dy and dx of each joint from its cell, in cells.
         logits: (B, P) float32, of the score; where embeddings correct it, before that.
         refining: (B, P, C) features that refinements are read from.
-        classifying: (B, P, C) embeddings of classification, or the features that they are read from for chosen cells.
+        classifying: (B, P, C) features that the correction of chosen cells' scores is read from; None: there is none.
         peaks: (B, P) bool: no neighbouring cell of the level has a higher score.
         heatmaps: of each level (B, K, h, w) logits; None: not asked for.
         finest: (B, C', h, w) features that identities are read from; None: there is no identity branch.
@@ -43,7 +43,7 @@ class Candidates(NamedTuple):
     coarse: Tensor
     logits: Tensor
     refining: Tensor
-    classifying: Tensor
+    classifying: Tensor | None
     peaks: Tensor
     heatmaps: list[Tensor] | None
     finest: Tensor | None
@@ -211,7 +211,8 @@ class PoseDetHead(nn.Module):
             coarse.append(_rows(offsets))
             logits.append(_rows(score))
             refining.append(_rows(self.refine_convs(level)))
-            classifying.append(_rows(features))
+            if self.correction is not None:
+                classifying.append(_rows(features))
             peaks.append(_rows(score.detach() >= F.max_pool2d(score.detach(), 3, 1, 1)))
             if heatmaps and self.heatmap is not None and self.heatmap_convs is not None:
                 maps.append(_exactly(self.heatmap, self.heatmap_convs(level)))
@@ -219,7 +220,7 @@ class PoseDetHead(nn.Module):
             coarse=torch.cat(coarse, dim=1).unflatten(2, (self.num_joints, 2)),
             logits=torch.cat(logits, dim=1).squeeze(2),
             refining=torch.cat(refining, dim=1),
-            classifying=torch.cat(classifying, dim=1),
+            classifying=torch.cat(classifying, dim=1) if classifying else None,
             peaks=torch.cat(peaks, dim=1).squeeze(2),
             heatmaps=maps or None,
             finest=None if self.identity is None else self.identity.conv(pyramid.finest),
@@ -261,7 +262,7 @@ class PoseDetHead(nn.Module):
     def classify(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Tensor:
         """The score's logits (N,) float32 of chosen cells, see ``refine``."""
         logits = candidates.logits[image, cell]
-        if self.correction is None:
+        if self.correction is None or candidates.classifying is None:
             return logits
         embedding = self._embed(candidates, candidates.classifying, image, cell, self.cls_embedding)
         # the correction learns what is left, and the score of all cells nothing of it
