@@ -145,9 +145,8 @@ def alike_by_oks(
         threshold: above 0, at most 1.
     """
     area, seen = _areas(boxes_xyxy), keypoints[..., 2:] > _SEEN
-    reach = (
-        np.sqrt(-2 * np.log(threshold) * area) * 2 * sigmas.max() + 1e-3
-    )  # pixels, of two people the sum's half
+    # pixels, of two people the sum's half
+    reach = np.sqrt(-2 * np.log(threshold) * area) * 2 * sigmas.max() + 1e-3
     low = np.where(seen, keypoints[..., :2], np.inf).min(axis=1) - reach[:, None]
     high = np.where(seen, keypoints[..., :2], -np.inf).max(axis=1) + reach[:, None]
     near = (low[:, None] <= high[None]).all(axis=-1)

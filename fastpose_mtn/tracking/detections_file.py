@@ -295,9 +295,8 @@ def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     except InputError:
         raise
     except (ValueError, EOFError, zipfile.BadZipFile, KeyError, TypeError) as error:
-        reason = (
-            error if zipfile.is_zipfile(path) else "it is no archive"
-        )  # NumPy takes other files for pickles
+        # NumPy takes other files for pickles
+        reason = error if zipfile.is_zipfile(path) else "it is no archive"
         raise InputError(
             f"{path}: not a readable file of saved detections: {reason}; track_video.py --save-detections writes "
             f"NAME{ENDING}"

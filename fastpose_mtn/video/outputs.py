@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastpose_mtn.data.picture_files import encode_picture
+from fastpose_mtn.data.picture_files import encode_picture, write_picture
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.files import finish, naming, partial_path, whole_file
+from fastpose_mtn.files import finish, naming, partial_path
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.tracking.detections_file import ENDING, DetectionsWriter, SavedFrame
 from fastpose_mtn.video.background import Consumer
@@ -239,8 +239,7 @@ class _Pictures:
         if name.lower() in self._taken:  # anna.png beside anna.jpg
             name = f"{original.name}.jpg"
         self._taken.add(name.lower())
-        with whole_file(self.path / name) as partial:
-            partial.write_bytes(encode_picture(image))
+        write_picture(self.path / name, image)
 
     def close(self, complete: bool) -> None:
         """Each picture is whole when it is there."""
