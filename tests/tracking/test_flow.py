@@ -1,7 +1,9 @@
 """Textured people before a textured wall, small enough to be computed at once."""
 
 import dataclasses
+import gc
 import json
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -177,6 +179,31 @@ def test_two_trackers_share_nothing_and_one_can_begin_again():
     assert ids(second, 9, (200, 40)) == [0]
     first.reset()
     assert first.update(people((20, 30)), 0.0, np.zeros((40, 40, 3), np.uint8)).track_ids.tolist() == [0]
+
+
+def test_memory_is_flat_over_a_thousand_frames():
+    """Two people a frame who never come again, each frame another one: neither tracks nor frames pile up."""
+    tracker, wall = make(), WALL[:64, :64]
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            found = people((100 * number, 0), (100 * number, 200))
+            frame = np.roll(wall, number, axis=1)
+            assert tracker.update(found, number * FRAME, frame).track_ids.tolist() == [
+                2 * number,
+                2 * number + 1,
+            ]
+            if number == 99:
+                early = held_bytes()
+        late = held_bytes()
+    finally:
+        tracemalloc.stop()
+    assert late - early < 20_000  # 900 grey frames have 3.7 MB, 1,800 tracks 0.8 MB
+
+
+def held_bytes():
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
 
 
 def test_low_scores_and_duplicates_begin_nothing():
