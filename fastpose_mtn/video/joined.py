@@ -18,22 +18,29 @@ from fastpose_mtn.video.tracks import display_matrix, length_of, main_track
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska's elements
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_MXF, _MXF_HEADER = (
+    bytes.fromhex("060e2b34"),
+    bytes.fromhex("060e2b34020501010d01020101"),
+)  # any key; a partition's
+_OGG, _OGG_FIRST = b"OggS", 2  # a page, and its mark where it begins a track
 # How files begin whose parts do not tell their length; so many bytes are not met by chance.
 _BEGINNINGS = (
     (b"FLV\x01", re.compile(rb"FLV\x01[\0-\x05]\0\0\0\x09\0{4}")),
     (b"DKIF", re.compile(rb"DKIF\0\0\x20\0(?:VP[89]0|AV01)")),
     (_EBML, re.compile(re.escape(_EBML) + rb".{1,48}?\x42\x82[\x84\x88](?:webm|matroska)", re.DOTALL)),
     (b"nut/multimedia container", re.compile(rb"nut/multimedia container\0")),
+    (b"YUV4MPEG2 ", re.compile(rb"YUV4MPEG2 W\d{1,5} H\d{1,5} F\d{1,9}:\d")),
 )
 # Their packets bring what the decoder has to know anew; of others it is told once, of the first part.
-_TOLD_ANEW = ("h264", "av1", "vp8", "vp9", "mjpeg", "prores")
+_TOLD_ANEW = ("h264", "av1", "vp8", "vp9", "mjpeg", "prores", "mpeg1video", "mpeg2video", "h263", "flv1")
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 
 
 def parts_of(path: Path) -> list[tuple[int, int]]:
     """Where each video of a file begins and ends, bytes.
 
-    Headers alone are read of MP4, QuickTime, Matroska and ASF; FLV, IVF, NUT and live recordings in Matroska are searched.
+    Headers alone are read of MP4, QuickTime, Matroska, ASF, MXF and Ogg; FLV, IVF, NUT, YUV4MPEG2 and live recordings in
+    Matroska are searched.
     Other containers are one part: in some FFmpeg goes on by itself (MPEG-TS, MPEG-PS), others it refuses.
     """
     size = path.stat().st_size
@@ -43,6 +50,10 @@ def parts_of(path: Path) -> list[tuple[int, int]]:
             begins = _iso_parts(file, size)
         elif head.startswith(_ASF_HEADER):
             begins = [at for at, kind in _asf_objects(file, size) if kind == _ASF_HEADER]
+        elif head.startswith(_MXF):
+            begins = [at for at, key in _mxf_items(file, size) if key[:13] == _MXF_HEADER and key[13] == 2]
+        elif head.startswith(_OGG):
+            begins = _ogg_parts(file, size)
         elif head.startswith(_EBML) and (elements := _ebml_elements(file, size)):
             begins = [at for at, kind in elements if kind == _EBML]
         else:
@@ -86,6 +97,39 @@ def _asf_objects(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
         header = file.read(24)
         yield at, header[:16]
         at += max(24, int.from_bytes(header[16:], "little"))
+
+
+def _mxf_items(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """Offset and key of an MXF file's items, SMPTE 377's key, length and value."""
+    at = 0
+    while at + 17 <= size:
+        file.seek(at)
+        header = file.read(25)
+        if not header.startswith(_MXF):
+            return
+        yield at, header[:16]
+        length, width = header[16], 0
+        if length > 127:  # in so many bytes
+            width = length - 128
+            length = int.from_bytes(header[17 : 17 + width], "big")
+        at += 17 + width + length
+
+
+def _ogg_parts(file: BinaryIO, size: int) -> list[int]:
+    """Offsets of the pages that begin a chain's links: the first of a track's that stand behind others of tracks before."""
+    at, begins, among_first = 0, [], False
+    while at + 27 <= size:
+        file.seek(at)
+        header = file.read(27 + 255)
+        if not header.startswith(_OGG):
+            break
+        first = bool(header[5] & _OGG_FIRST)
+        if first and not among_first:
+            begins.append(at)
+        among_first = first
+        segments = header[26]
+        at += 27 + segments + sum(header[27 : 27 + segments])
+    return begins
 
 
 def _ebml_elements(file: BinaryIO, size: int) -> list[tuple[int, bytes]] | None:
@@ -177,7 +221,8 @@ class _Kind:
 
     tracks: tuple[str, ...]
     codec: str
-    told_once: tuple[int, int, bytes | None] | None  # width, height and the decoder's settings
+    # width, height, kind of pixels and the decoder's settings
+    told_once: tuple[int, int, str | None, bytes | None] | None
     tick: Fraction | None
     shown: tuple[int, int, int, int]
     frames: int
@@ -208,7 +253,9 @@ def _kind_of(path: Path, part: tuple[int, int]) -> _Kind:
         return _Kind(
             tracks=tuple(stream.type for stream in container.streams),
             codec=codec,
-            told_once=None if codec in _TOLD_ANEW else (context.width, context.height, context.extradata),
+            told_once=None
+            if codec in _TOLD_ANEW
+            else (context.width, context.height, context.pix_fmt, context.extradata),
             tick=track.time_base,
             shown=display_matrix(first),
             frames=track.frames,

@@ -17,6 +17,7 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.video.clock import FrameClock, PacketClock, nominal_rate
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.joined import open_joined
+from fastpose_mtn.video.new_sizes import NewSizes
 from fastpose_mtn.video.sound import SoundReader
 from fastpose_mtn.video.sources import Source
 from fastpose_mtn.video.tracks import as_shown, display_matrix, is_a_tile, length_of, main_track
@@ -122,6 +123,7 @@ class VideoSource(Source):
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Frames in display order, with what can be decoded of a damaged file."""
         packets = self._container.demux(self._track, *self._sound.tracks)
+        sizes = NewSizes(self._track)
         while True:
             try:
                 packet = next(packets, None)
@@ -141,6 +143,9 @@ class VideoSource(Source):
                 self._failures += 1
                 continue
             try:
+                if sizes.begin_with(packet):
+                    yield from self._track.decode(None)
+                    self._track.codec_context.flush_buffers()
                 yield from self._track.decode(packet)
             except _FAILURES:
                 self._failures += 1

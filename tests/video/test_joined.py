@@ -24,12 +24,17 @@ def read(path):
     return frames, source
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm", "avi", "flv", "wmv", "nut", "ivf"])
+@pytest.mark.parametrize(
+    "suffix", ["mp4", "mov", "mkv", "webm", "avi", "flv", "wmv", "nut", "ivf", "mxf", "ogv", "y4m"]
+)
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_joined_files_are_read_to_their_end_and_the_clock_goes_on(tmp_path, suffix, b_frames):
     """People walk on: a frame of the second part is not one of the first."""
-    codec = {"webm": "libvpx", "ivf": "libvpx", "wmv": "wmv2"}.get(suffix, "libx264")
-    b_frames = b_frames if codec == "libx264" else 0
+    codecs = {"wmv": "wmv2", "mxf": "mpeg2video", "y4m": "rawvideo"} | dict.fromkeys(
+        ("webm", "ivf", "ogv"), "libvpx"
+    )
+    codec = codecs.get(suffix, "libx264")
+    b_frames = b_frames if codec in ("libx264", "mpeg2video") else 0
     counts = (20, 5, 12)
     parts = [
         part(tmp_path / f"{i}.{suffix}", count, start=sum(counts[:i]), codec=codec, b_frames=b_frames)
@@ -119,12 +124,28 @@ def test_a_next_one_that_is_cut_off_is_said(tmp_path):
     )
 
 
-def test_sizes_may_change_where_the_codec_tells_them_anew(tmp_path):
-    parts = part(tmp_path / "a.mp4", 10), part(tmp_path / "b.mp4", 10, size_hw=(64, 96))
-    (tmp_path / "j.mp4").write_bytes(b"".join(parts))
-    frames, source = read(tmp_path / "j.mp4")
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("mp4", "libx264"), ("mp4", "mpeg2video"), ("mxf", "mpeg2video"), ("ogv", "libvpx")]
+)
+def test_sizes_may_change_where_the_codec_tells_them_anew(tmp_path, suffix, codec):
+    small = part(tmp_path / f"a.{suffix}", 10, codec=codec)
+    large = part(tmp_path / f"b.{suffix}", 10, codec=codec, size_hw=(64, 96))
+    path = tmp_path / f"j.{suffix}"
+    path.write_bytes(small + large)
+    frames, source = read(path)
     assert [frame.image_size_hw for frame in frames] == [(48, 64)] * 10 + [(64, 96)] * 10
     assert source.problem is None
+
+
+def test_other_pixels_are_no_continuation(tmp_path):
+    first = part(tmp_path / "a.y4m", 4, codec="rawvideo")
+    assert b" C420" in first
+    (tmp_path / "j.y4m").write_bytes(
+        first + first.replace(b" C420jpeg", b" C444").replace(b" C420mpeg2", b" C444")
+    )
+    frames, source = read(tmp_path / "j.y4m")
+    assert len(frames) == 4
+    assert "of the next one size or encoder's settings differ" in source.problem
 
 
 def test_a_name_with_a_colon_is_no_protocol(tmp_path, monkeypatch):
