@@ -300,6 +300,62 @@ def test_what_poseval_lets_pass_gets_a_warning(
     assert message in err
 
 
+def named(people: list[list[dict[str, Any]]], folder: str, **fields: int) -> Any:
+    """A file whose images lie in ``folder``, with more fields for each image."""
+    content = file_content(people)
+    for image in content["images"]:
+        image["file_name"] = f"{folder}{Path(image['file_name']).name}"
+        image.update(fields)
+    return content
+
+
+@pytest.mark.parametrize(
+    ("gt", "predictions", "message"),
+    [
+        (
+            named(LABELS, "images/walk/"),
+            named(FOUND, "images/run/"),
+            "its frames lie in a folder run, the ground truth's in walk",
+        ),
+        (
+            named(LABELS, "clips\\walk\\"),
+            named([*FOUND, *FOUND], "walk2/"),
+            "its frames lie in a folder walk2, the ground truth's in walk",
+        ),
+        (
+            named(LABELS, "images/walk/", width=640, height=360),
+            named(FOUND, "images/walk/", width=1280, height=720),
+            "its frames have 1280x720 pixels, the ground truth's 640x360",
+        ),
+    ],
+    ids=["folders", "some of the frames", "sizes"],
+)
+def test_files_of_two_videos_are_told(
+    gt: Any, predictions: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(write(tmp_path, gt, predictions))
+    err = capsys.readouterr().err
+    assert f"{message}; if these are two videos, the figures mean nothing" in err
+
+
+@pytest.mark.parametrize(
+    ("gt", "predictions"),
+    [
+        (named(LABELS, "frames/"), named(FOUND, "images/walk/")),
+        (named(LABELS, "images/walk/"), named(FOUND, "")),
+        (named(LABELS, "images/bonn/000001_mpii/"), named(FOUND, "images/000001_mpii_test/")),
+        (named(LABELS, "a/walk/", width=640, height=360), named(FOUND, "b/walk/", width=640, height=360)),
+        (named(LABELS, "walk/", width=640, height=360), named(FOUND, "walk/")),
+    ],
+    ids=["any folder", "no folder", "PoseTrack17's", "elsewhere", "no size"],
+)
+def test_files_of_one_video_are_not(
+    gt: Any, predictions: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(write(tmp_path, gt, predictions))
+    assert capsys.readouterr().err == ""
+
+
 def test_labels_of_some_of_the_frames_are_compared_with_these(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,14 @@ from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics, PoseTrac
 
 Source = str | os.PathLike[str] | Iterable[PoseTrackSequence]
 
+_ANY_VIDEOS = (
+    "images",
+    "imgs",
+    "img",
+    "img1",
+    "frames",
+)  # folders whose names do not tell one video from another
+
 
 def evaluate_posetrack(
     gt: Source,
@@ -213,6 +221,8 @@ def _paired(
     if not len(predictions) and len(gt):
         warn(f"{where}: expected {len(gt)} frames, got none; evaluated as a prediction of nobody")
         return predictions
+    if other := _another_video(gt, predictions):
+        warn(f"{where}: {other}; if these are two videos, the figures mean nothing")
     if len(gt) == len(predictions):
         _check_order(gt, predictions, warn)
         return predictions
@@ -244,6 +254,27 @@ def _paired(
         f"are not evaluated"
     )
     return predictions.at_frames(chosen)
+
+
+def _another_video(gt: PoseTrackSequence, predictions: PoseTrackSequence) -> str | None:
+    """What tells that predictions are of another video than the ground truth: the frames' size, or their folder's name."""
+    sizes = ({f.size_hw for f in s.frames if f.size_hw and all(f.size_hw)} for s in (predictions, gt))
+    (height, width), (gt_height, gt_width) = (next(iter(s), (0, 0)) if len(s) == 1 else (0, 0) for s in sizes)
+    if width and gt_width and (height, width) != (gt_height, gt_width):
+        return f"its frames have {width:g}x{height:g} pixels, the ground truth's {gt_width:g}x{gt_height:g}"
+    folder, gt_folder = (_folder(sequence) for sequence in (predictions, gt))
+    # PoseTrack17's folder 000342_mpii is PoseTrack18's 000342_mpii_test
+    related = f"{folder}_".startswith(f"{gt_folder}_") or f"{gt_folder}_".startswith(f"{folder}_")
+    if folder and gt_folder and not related:
+        return f"its frames lie in a folder {folder}, the ground truth's in {gt_folder}"
+    return None
+
+
+def _folder(sequence: PoseTrackSequence) -> str:
+    """The name of the folder that its first frame lies in; "" where it could be any video's."""
+    name = sequence.frames[0].name if sequence.frames else ""
+    folder = os.path.basename(os.path.dirname(name.replace("\\", "/")))
+    return "" if folder.lower() in _ANY_VIDEOS else folder
 
 
 def _check_order(gt: PoseTrackSequence, predictions: PoseTrackSequence, warn: Callable[[str], None]) -> None:

@@ -248,7 +248,9 @@ def test_the_command_writes_it_beside_the_metrics(tmp_path, capsys):
 @pytest.mark.parametrize("size_hw", [(100_000, 1), (1, 100_000), (0, 0), (1e9, 1e9)])
 def test_frames_of_any_shape_are_drawn_in_pictures_of_bounded_size(size_hw):
     labels = replace(LABELS, frames=tuple(replace(f, size_hw=size_hw) for f in LABELS.frames))
-    events = SequenceEvents.from_result(evaluate_posetrack([labels], [PREDICTION]).sequences[0])
+    events = SequenceEvents.from_result(
+        evaluate_posetrack([labels], [PREDICTION], warn=lambda text: None).sequences[0]
+    )
     for address in draw_frame(events, 1, {7: 0}, None)[:2]:
         content = base64.b64decode(address.removeprefix("data:image/jpeg;base64,"))
         height, width = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR).shape[:2]
