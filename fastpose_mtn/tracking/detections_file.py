@@ -112,8 +112,8 @@ class DetectionsWriter:
         """Adds a frame, with or without people.
 
         Raises:
-            ValueError: the file is closed, time goes backwards, or the people have other joints or
-                embeddings than the file's.
+            ValueError: the file is closed, time or the frames' numbers go backwards, or the people have other joints
+                or embeddings than the file's.
         """
         frame_number, time_s, image_size_hw = frame.number, frame.time_s, frame.image_size_hw
         if self._closed:
@@ -122,6 +122,8 @@ class DetectionsWriter:
             raise ValueError(
                 f"{self.path}: frame {frame_number}: time went back from {self._times[-1]} to {time_s} s"
             )
+        if self._numbers and not frame_number > self._numbers[-1]:
+            raise ValueError(f"{self.path}: frame {frame_number}: comes after frame {self._numbers[-1]}")
         detections = frame.detections.numpy()
         self._check(frame_number, detections)
         self._numbers.append(int(frame_number))
@@ -320,6 +322,13 @@ def _check_arrays(path: Path, arrays: dict[str, np.ndarray], joints: int) -> Non
             )
     if (arrays["image_sizes_hw"] < 0).any():
         raise InputError(f"{path}: image_sizes_hw: expected pixels, got {arrays['image_sizes_hw'].min()}")
+    numbers = arrays["frame_numbers"]
+    if len(falling := np.flatnonzero(np.diff(numbers) <= 0)):
+        first = int(falling[0])
+        raise InputError(
+            f"{path}: frame_numbers: expected each larger than the one before, got {numbers[first + 1]} after "
+            f"{numbers[first]}; sort all arrays by time and number the frames in their order"
+        )
     times = arrays["times_s"]
     if not np.isfinite(times).all() or (np.diff(times) < 0).any():
         raise InputError(f"{path}: times_s: expected seconds that never go back")

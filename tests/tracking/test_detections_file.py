@@ -110,6 +110,8 @@ def test_the_writer_refuses_what_does_not_fit(tmp_path):
     writer.write(SavedFrame(0, 1.0, (48, 64), people(1)))
     with pytest.raises(ValueError, match=r"frame 1: time went back from 1\.0 to 0\.5 s"):
         writer.write(SavedFrame(1, 0.5, (48, 64), people(1)))
+    with pytest.raises(ValueError, match="frame 0: comes after frame 0"):
+        writer.write(SavedFrame(0, 2.0, (48, 64), people(1)))
     with pytest.raises(ValueError, match="expected the 15 joints of POSETRACK15, got 17"):
         writer.write(SavedFrame(1, 2.0, (48, 64), people(1, joints=len(COCO17))))
     with pytest.raises(ValueError, match="frame 1: embeddings have 0 values, those of earlier frames have 4"):
@@ -138,6 +140,11 @@ def rewrite(path, **changes):
         ({"skeleton": np.array("OCTOPUS8")}, "unknown skeleton 'OCTOPUS8'; known: POSETRACK15"),
         ({"skeleton": np.array("COCO17")}, r"keypoints: expected shape \(3, 17, 3\)"),
         ({"times_s": np.array([1.0, 0.5])}, "seconds that never go back"),
+        (
+            {"frame_numbers": np.array([11, 10])},
+            "frame_numbers: expected each larger than the one before, got 10 after 11; sort all arrays by time",
+        ),
+        ({"frame_numbers": np.array([10, 10])}, "got 10 after 10"),
         ({"image_sizes_hw": np.array([[48, 64], [-48, 64]])}, "image_sizes_hw: expected pixels, got -48"),
         ({"format": np.array("2")}, "expected format 'fastpose-mtn detections 1', got '2'"),
         ({"scores": np.full(3, 7, np.float32)}, r"frame 10: PersonDetections\.scores: expected values in"),
