@@ -38,10 +38,8 @@ def shrink(cfg, folder):
     anchors = [[size / 8 for size in level] for level in cfg.MODEL.ANCHOR_GENERATOR.SIZES]
     for key in ("MIN_SIZE_TRAIN", "MAX_SIZE_TRAIN", "MIN_SIZE_TEST", "MAX_SIZE_TEST"):
         cfg.INPUT[key] = tenth(cfg.INPUT[key])
-    cfg.TEST.AUG.MIN_SIZES, cfg.TEST.AUG.MAX_SIZE = (
-        tenth(cfg.TEST.AUG.MIN_SIZES),
-        tenth(cfg.TEST.AUG.MAX_SIZE),
-    )
+    for key in ("MIN_SIZES", "MAX_SIZE", "MAX_SIZES"):
+        cfg.TEST.AUG[key] = tenth(cfg.TEST.AUG[key])
     cfg.INPUT.SIFP.VALID_RANGE = [size / 10 for size in cfg.INPUT.SIFP.VALID_RANGE]
     cfg.merge_from_list(
         [

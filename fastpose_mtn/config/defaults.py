@@ -164,6 +164,8 @@ def _add_test(c: CfgNode) -> None:
     c.TEST.AUG.ENABLED = False  # look at each image several times
     c.TEST.AUG.MIN_SIZES = (400, 500, 600, 700, 800, 900, 1000, 1100, 1200)  # pixels of the shorter side
     c.TEST.AUG.MAX_SIZE = 4000  # pixels of the longer side
+    # ours: of the longer side at each of MIN_SIZES, where they differ; (): MAX_SIZE
+    c.TEST.AUG.MAX_SIZES = ()
     c.TEST.AUG.FLIP = True  # each size mirrored too
     # ours: of people with the same pose, which are one person found twice, the best is reported (ops/pose_nms.py); off
     # where results are to be those of another project's weights. Both numbers were chosen on drawn crowds.

@@ -22,9 +22,17 @@ class FastPoseWithTTA(GeneralizedRCNNWithTTA):
         cfg: the model's; ``TEST.AUG`` says which sizes and whether to mirror.
         model: with ``MTNROIHeads``.
         See Detectron2's ``GeneralizedRCNNWithTTA`` for the others.
+
+    Raises:
+        ValueError: ``TEST.AUG.MAX_SIZES`` is set, and Detectron2 knows one longer side only.
     """
 
     def __init__(self, cfg: CfgNode, model: GeneralizedRCNN, **kwargs: object) -> None:
+        if cfg.TEST.AUG.MAX_SIZES:
+            raise ValueError(
+                f"TEST.AUG.MAX_SIZES {list(cfg.TEST.AUG.MAX_SIZES)}: Detectron2's test-time augmentation has one longer side "
+                "for all sizes, TEST.AUG.MAX_SIZE; set MAX_SIZES ()"
+            )
         boxes_only = cfg.clone()
         boxes_only.defrost()
         boxes_only.MODEL.KEYPOINT_ON = False  # or Detectron2 refuses

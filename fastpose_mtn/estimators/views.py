@@ -31,7 +31,7 @@ def views_from_config(cfg: CfgNode) -> list[View]:
     """What ``TEST.AUG`` asks for; where it is off one, of ``INPUT``'s size.
 
     Raises:
-        ValueError: it is on and names no size, or a size is below 0.
+        ValueError: it is on and names no size, a size is below 0, or there is not one longer side a shorter one.
     """
     aug = cfg.TEST.AUG
     if not aug.ENABLED:
@@ -43,8 +43,15 @@ def views_from_config(cfg: CfgNode) -> list[View]:
         raise ValueError(
             "TEST.AUG.MIN_SIZES is empty: name pixels of the shorter side, or set TEST.AUG.ENABLED False"
         )
+    longer = tuple(aug.MAX_SIZES) or (aug.MAX_SIZE,) * len(aug.MIN_SIZES)
+    if len(longer) != len(aug.MIN_SIZES):
+        raise ValueError(
+            f"TEST.AUG.MAX_SIZES: expected {len(aug.MIN_SIZES)} numbers, one for each of TEST.AUG.MIN_SIZES, or () for "
+            f"TEST.AUG.MAX_SIZE, got {len(longer)}"
+        )
+    sizes = list(zip(aug.MIN_SIZES, longer, strict=True))
     mirrored = (False, True) if aug.FLIP else (False,)
-    return [View(int(size), int(aug.MAX_SIZE), flip) for size in aug.MIN_SIZES for flip in mirrored]
+    return [View(int(least), int(most), flip) for least, most in sizes for flip in mirrored]
 
 
 def view_image(frame: np.ndarray, view: View) -> np.ndarray:

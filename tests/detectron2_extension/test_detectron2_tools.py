@@ -120,6 +120,11 @@ def test_augmentation_at_test_time(small):
     with torch.no_grad():
         boxes = GeneralizedRCNNWithTTA(cfg, model)([record])[0]["instances"]
     torch.testing.assert_close(boxes.pred_boxes.tensor, people.pred_boxes.tensor)
+    cfg.TEST.AUG.MAX_SIZES = (96, 128)
+    with pytest.raises(
+        ValueError, match=r"TEST.AUG.MAX_SIZES \[96, 128\]: Detectron2's .* set MAX_SIZES \(\)"
+    ):
+        FastPoseWithTTA(cfg, model)
 
 
 def test_the_estimator_is_the_default_hosts(small):

@@ -56,6 +56,11 @@ def test_what_the_configuration_asks_for():
     ]  # fmt: skip
     cfg.TEST.AUG.FLIP = False
     assert views_from_config(cfg) == [View(608, 1333), View(640, 1333)]
+    cfg.TEST.AUG.MAX_SIZES = (700, 1333)
+    assert views_from_config(cfg) == [View(608, 700), View(640, 1333)]
+    cfg.TEST.AUG.MAX_SIZES = (700,)
+    with pytest.raises(ValueError, match=r"TEST.AUG.MAX_SIZES: expected 2 numbers, one for each of .* got 1"):
+        views_from_config(cfg)
     cfg.TEST.AUG.MIN_SIZES = ()
     with pytest.raises(ValueError, match="TEST.AUG.MIN_SIZES is empty"):
         views_from_config(cfg)
