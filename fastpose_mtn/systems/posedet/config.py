@@ -53,6 +53,8 @@ def add_posedet_config(c: CfgNode) -> None:
     # shares of the extent's width and height by which it grows to the left, the top, the right and the bottom
     c.MODEL.POSEDET.BOX_MARGINS = [0.15, 0.12, 0.15, 0.08]
     c.MODEL.POSEDET.BOX_WEIGHT = 0.1  # of regressed
+    # of regressed: distance (of their sides, in BASE_SCALE strides) or giou (generalised IoU: small people count as large ones)
+    c.MODEL.POSEDET.BOX_LOSS = "distance"
     # of the identity branch (MODEL.REID_ON), ours: numbers that a person's joints are summed to, of which the vector is made
     c.MODEL.POSEDET.IDENTITY_WIDTH = 256
     c.MODEL.POSEDET.IDENTITY_DROPOUT = 0.3  # share of them that a training step leaves out

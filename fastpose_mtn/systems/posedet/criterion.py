@@ -31,6 +31,7 @@ class LossSettings(NamedTuple):
     heatmap_sigma: float = 2.0
     visibility_weight: float = 0.1
     box_weight: float = 0.1
+    box_loss: str = "distance"
     base_scale: float = 4.0
 
     @classmethod
@@ -38,11 +39,12 @@ class LossSettings(NamedTuple):
         """The settings of ``MODEL.POSEDET``.
 
         Raises:
-            ValueError: there is no such loss of heatmaps.
+            ValueError: there is no such loss of heatmaps or boxes.
         """
         c = cfg.MODEL.POSEDET
-        if c.HEATMAP_LOSS not in ("focal", "l2"):
-            raise ValueError(f"MODEL.POSEDET.HEATMAP_LOSS: expected focal or l2, got {c.HEATMAP_LOSS!r}")
+        for key, known in (("HEATMAP_LOSS", ("focal", "l2")), ("BOX_LOSS", ("distance", "giou"))):
+            if c[key] not in known:
+                raise ValueError(f"MODEL.POSEDET.{key}: expected {' or '.join(known)}, got {c[key]!r}")
         return cls(**{name: c[name.upper()] for name in cls._fields})
 
 
@@ -159,8 +161,11 @@ class Criterion:
         found["loss_visibility"] = settings.visibility_weight * seen
         if head.box is not None:
             boxes, wanted = given.boxes[cells.boxed], cells.boxes[cells.boxed]
-            distance = terms.box_distance(boxes, wanted, unit[cells.boxed])
-            found["loss_box_reg"] = settings.box_weight * distance
+            if settings.box_loss == "giou":
+                loss = terms.box_overlap(boxes, wanted)
+            else:
+                loss = terms.box_distance(boxes, wanted, unit[cells.boxed])
+            found["loss_box_reg"] = settings.box_weight * loss
         return found
 
     def _heatmap_loss(

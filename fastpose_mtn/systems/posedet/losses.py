@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import sigmoid_focal_loss
+from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from fastpose_mtn.ops.gaussian_maps import gaussian_targets
 from fastpose_mtn.structures import PersonTargets
@@ -106,3 +106,9 @@ def box_distance(boxes: Tensor, wanted: Tensor, unit: Tensor) -> Tensor:
     """Mean over N boxes of their sides' summed distances: (N, 4) each, (N,) pixels of the unit."""
     distance = ((boxes - wanted) / unit[:, None]).abs().sum(dim=1)
     return distance.clamp(max=4 * _FARTHEST).sum() / max(1, len(boxes))
+
+
+def box_overlap(boxes: Tensor, wanted: Tensor) -> Tensor:
+    """Mean over N boxes (N, 4) of 1 - generalised IoU, which is the same for small people and large ones."""
+    loss: Tensor = generalized_box_iou_loss(boxes, wanted, reduction="sum", eps=_SURE)
+    return loss / max(1, len(boxes))

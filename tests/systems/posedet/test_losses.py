@@ -119,3 +119,22 @@ def test_visibility_and_boxes():
     wanted = torch.tensor([[1.0, 0, 10, 12], [0, 0, 10, 10]])
     assert terms.box_distance(boxes, wanted, torch.tensor([2.0, 2.0])).item() == pytest.approx(0.75)
     assert terms.box_distance(boxes[:0], wanted[:0], torch.zeros(0)).item() == 0
+
+
+def test_the_overlap_of_boxes_counts_small_and_large_people_alike():
+    wanted = torch.tensor([[0.0, 0, 10, 20], [0, 0, 100, 200], [0, 0, 10, 10]])
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 100, 100], [20, 0, 30, 10]])
+    small, large = (terms.box_overlap(boxes[i : i + 1], wanted[i : i + 1]).item() for i in (0, 1))
+    assert small == pytest.approx(0.5, abs=1e-4)
+    assert large == pytest.approx(small, abs=1e-4)
+    # apart: the box around both is 300, a third of which is neither's
+    assert terms.box_overlap(boxes[2:], wanted[2:]).item() == pytest.approx(1 + 1 / 3, abs=1e-4)
+    assert terms.box_overlap(boxes, wanted).item() == pytest.approx((0.5 + 0.5 + 4 / 3) / 3, abs=1e-4)
+    assert terms.box_overlap(boxes[:0], wanted[:0]).item() == 0
+
+
+def test_a_box_turned_over_is_pulled_back():
+    box = torch.tensor([[6.0, 0.0, 4.0, 10.0]], requires_grad=True)
+    terms.box_overlap(box, torch.tensor([[0.0, 0.0, 10.0, 10.0]])).backward()
+    assert box.grad is not None
+    assert box.grad[0, 0] > 0 > box.grad[0, 2]

@@ -47,6 +47,7 @@ def batch(tasks=TASKS):
     [
         (),
         ("MODEL.POSEDET.EMBEDDING", "grid3x3", "MODEL.POSEDET.HEATMAP_LOSS", "l2"),
+        ("MODEL.POSEDET.BOX", "regressed", "MODEL.POSEDET.BOX_LOSS", "giou"),
         ("MODEL.POSEDET.EMBEDDING", "centre", "MODEL.POSEDET.POS_NUM", "3"),
         CHOSEN,
     ],
@@ -347,6 +348,7 @@ def test_a_training_without_positive_examples_ends_and_says_what_to_do():
         ("CLASSIFY", "best", "CLASSIFY: expected one of everywhere, chosen, got 'best'"),
         ("BOX", "none", "BOX: expected extent or regressed, got 'none'"),
         ("HEATMAP_LOSS", "l1", "HEATMAP_LOSS: expected focal or l2, got 'l1'"),
+        ("BOX_LOSS", "iou", "BOX_LOSS: expected distance or giou, got 'iou'"),
         ("NMS", "soft", "NMS: expected oks or iou, got 'soft'"),
         ("NMS_THRESH", "2.0", "NMS_THRESH: expected a similarity from 0 to 1, got 2.0"),
         ("NMS_TOPK", "0", "NMS_TOPK: expected 1 or more, got 0"),
