@@ -168,6 +168,7 @@ def test_a_row_of_posedets_tables_trains_two_steps(name, tmp_path):
     assert ("iou" if "iounms" in name else "oks") == cfg.MODEL.POSEDET.NMS
     assert (cfg.MODEL.POSEDET.HEATMAP_WEIGHT > 0) == ("noheatmap" not in name)
     assert ("MST" in name) == cfg.TEST.AUG.ENABLED
+    assert cfg.INPUT.AUG.AROUND_PERSON
     assert {*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST} <= set(DATASETS)
     cfg = shrink(cfg, tmp_path)
     if is_hrnet:

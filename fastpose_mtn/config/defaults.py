@@ -66,7 +66,7 @@ def _add_input(c: CfgNode) -> None:
     """Adds ``INPUT``: what is done to images before a network sees them."""
     c.INPUT = CfgNode()
     c.INPUT.FORMAT = "RGB"  # the network's channel order: RGB or BGR
-    c.INPUT.MIN_SIZE_TRAIN = (600,)  # pixels of the shorter side (paper: 600x1000)
+    c.INPUT.MIN_SIZE_TRAIN = (600,)  # pixels of the shorter side (paper: 600x1000); 0: as it is
     c.INPUT.MIN_SIZE_TRAIN_SAMPLING = "choice"  # choice: one of MIN_SIZE_TRAIN; range: any between its two
     c.INPUT.MAX_SIZE_TRAIN = 1000  # pixels of the longer side, at most
     c.INPUT.MIN_SIZE_TEST = 600  # 0: as it is
@@ -80,6 +80,9 @@ def _add_input(c: CfgNode) -> None:
     c.INPUT.AUG = CfgNode()  # ours: cheap random changes, all off by default
     c.INPUT.AUG.SIZE = []  # [height, width] pixels that training images are cropped and padded to; []: not
     c.INPUT.AUG.SCALE = [1.0, 1.0]  # least and greatest random factor on MIN_SIZE_TRAIN
+    # crops of SIZE are centred on a random person, and padded where they reach out of the image (PoseDet, section 4.1);
+    # False: they are anywhere in it
+    c.INPUT.AUG.AROUND_PERSON = False
     c.INPUT.AUG.ROTATION = 0.0  # degrees: greatest angle either way
     c.INPUT.AUG.ROTATION_PROBABILITY = 0.5  # of turning an image
     c.INPUT.AUG.OCCLUSION = 0.0  # probability that a person is partly hidden behind a piece of the image

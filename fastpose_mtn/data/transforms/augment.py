@@ -18,6 +18,7 @@ from fastpose_mtn.data.transforms.crop_person import CropPerson
 from fastpose_mtn.data.transforms.geometry import crop_resize_pad, moved_targets
 from fastpose_mtn.data.transforms.occlusion import OcclusionPaste
 from fastpose_mtn.data.transforms.paste import PersonPaste, find_cutouts
+from fastpose_mtn.data.transforms.person_window import choose_person, window_around
 from fastpose_mtn.data.transforms.rotation import RandomRotation
 from fastpose_mtn.data.transforms.sifp import SIFP
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
@@ -71,9 +72,15 @@ def _check_sizes(cfg: CfgNode) -> None:
         raise ValueError(
             f"INPUT.AUG.SIZE: expected [height, width] in pixels, or [] to crop nothing, got {list(aug.SIZE)}"
         )
-    if not sizes or min(sizes) < 1:
+    least = 1 if cfg.INPUT.SIFP.ENABLED or cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING == "range" else 0
+    if not sizes or min(sizes) < least:
         raise ValueError(
-            f"INPUT.MIN_SIZE_TRAIN: expected pixels of the shorter side, such as [640], got {sizes}"
+            f"INPUT.MIN_SIZE_TRAIN: expected pixels of the shorter side, such as [640], {least} or more, got {sizes}"
+        )
+    if aug.AROUND_PERSON and (not aug.SIZE or cfg.INPUT.SIFP.ENABLED):
+        raise ValueError(
+            "INPUT.AUG.AROUND_PERSON: expected windows of INPUT.AUG.SIZE without INPUT.SIFP; set [height, width] there and "
+            "INPUT.SIFP.ENABLED False"
         )
     if cfg.INPUT.MAX_SIZE_TRAIN < 1:
         raise ValueError(
@@ -130,12 +137,13 @@ class RandomScaleCrop:
     """Resizes by the shorter side, times a random factor, then crops and pads to one size.
 
     Attributes:
-        short_sides: pixels to choose the shorter side from, or with ``range`` sampling its two ends.
-        max_side: pixels the longer side may have before the random factor.
+        short_sides: pixels to choose the shorter side from, 0: as it is; or with ``range`` sampling its two ends.
+        max_side: pixels the longer side may have before the random factor, where the shorter one is not as it is.
         sampling: ``choice`` or ``range`` (Detectron2's ResizeShortestEdge).
         scale_range: least and greatest random factor, drawn evenly on a logarithmic scale.
         size_hw: pixels of every result, or None to keep what resizing gives.
         fill_rgb: of the padding; the mean colour becomes zero in the network.
+        around_person: crops are centred on one of the people and may reach out of the image; or anywhere in it.
         rotation: before all that, in the same resampling; None: none.
     """
 
@@ -145,6 +153,7 @@ class RandomScaleCrop:
     scale_range: tuple[float, float] = (1.0, 1.0)
     size_hw: tuple[int, int] | None = None
     fill_rgb: tuple[int, int, int] = (124, 116, 104)
+    around_person: bool = False
     rotation: RandomRotation | None = None
 
     def __post_init__(self) -> None:
@@ -165,6 +174,7 @@ class RandomScaleCrop:
             scale_range=tuple(cfg.INPUT.AUG.SCALE),
             size_hw=tuple(cfg.INPUT.AUG.SIZE) or None,
             fill_rgb=tuple(round(v) for v in cfg.MODEL.PIXEL_MEAN),  # type: ignore[arg-type]
+            around_person=cfg.INPUT.AUG.AROUND_PERSON,
             rotation=RandomRotation.from_config(cfg),
         )
 
@@ -178,19 +188,22 @@ class RandomScaleCrop:
             short = int(rng.choice(self.short_sides))
         else:
             short = int(rng.integers(min(self.short_sides), max(self.short_sides) + 1))
-        scale = min(short / min(height, width), self.max_side / max(height, width))
+        scale = min(short / min(height, width), self.max_side / max(height, width)) if short else 1.0
         low, high = np.log(self.scale_range[0]), np.log(self.scale_range[1])
         scale *= float(np.exp(rng.uniform(low, high)))
         if self.size_hw is None:
             return crop_resize_pad(image, (0, 0, width, height), scale, None, self.fill_rgb, (0, 0), turn)
         out_h, out_w = self.size_hw
-        window_w = min(width, max(1, int(np.ceil(out_w / scale))))
-        window_h = min(height, max(1, int(np.ceil(out_h / scale))))
-        x, y = int(rng.integers(0, width - window_w + 1)), int(rng.integers(0, height - window_h + 1))
-        place = (float(rng.random()), float(rng.random()))
-        return crop_resize_pad(
-            image, (x, y, x + window_w, y + window_h), scale, (out_h, out_w), self.fill_rgb, place, turn
-        )
+        window_wh = max(1, int(np.ceil(out_w / scale))), max(1, int(np.ceil(out_h / scale)))
+        person = choose_person(image.targets, rng) if self.around_person else None
+        if person is not None:
+            centre = image.targets.boxes[person].reshape(2, 2).mean(axis=0)
+            window, place = window_around(centre, (width, height), window_wh)
+        else:
+            window_w, window_h = min(width, window_wh[0]), min(height, window_wh[1])
+            x, y = int(rng.integers(0, width - window_w + 1)), int(rng.integers(0, height - window_h + 1))
+            window, place = (x, y, x + window_w, y + window_h), (float(rng.random()), float(rng.random()))
+        return crop_resize_pad(image, window, scale, (out_h, out_w), self.fill_rgb, place, turn)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,19 @@ def test_the_longer_side_bounds_the_scale():
     assert crop(image, np.random.default_rng(0)).image.shape == (150, 600, 3)  # 1.5, not 2
 
 
+def test_a_size_of_zero_leaves_images_as_they_are():
+    image = labelled(np.zeros((50, 130, 3), np.uint8), [])
+    assert RandomScaleCrop(short_sides=(0,), max_side=60)(image, np.random.default_rng(0)).image.shape == (
+        50,
+        130,
+        3,
+    )
+    cfg = get_cfg()
+    cfg.merge_from_list(["INPUT.MIN_SIZE_TRAIN", "(0,)", "INPUT.SIFP.ENABLED", "True"])
+    with pytest.raises(ValueError, match="INPUT.MIN_SIZE_TRAIN: .* 1 or more, got"):
+        build_augmentations(cfg)
+
+
 def test_colour_keeps_labels_and_grey_has_no_colour(person):
     image = labelled(np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8), [[1, 1, 9, 9]])
     before = image.image.copy()
@@ -111,7 +124,16 @@ def test_occlusion_comes_after_the_sizes():
         ),
         ("INPUT.AUG.SIZE", [320], r"INPUT.AUG.SIZE: .* got \[320\]"),
         ("INPUT.MIN_SIZE_TRAIN", (), "INPUT.MIN_SIZE_TRAIN: expected pixels of the shorter side"),
-        ("INPUT.MIN_SIZE_TRAIN", (0,), "INPUT.MIN_SIZE_TRAIN: expected pixels of the shorter side"),
+        (
+            "INPUT.MIN_SIZE_TRAIN",
+            (-1,),
+            "INPUT.MIN_SIZE_TRAIN: expected pixels of the shorter side, .* 0 or more",
+        ),
+        (
+            "INPUT.AUG.AROUND_PERSON",
+            True,
+            "AROUND_PERSON: expected windows of INPUT.AUG.SIZE without INPUT.SIFP",
+        ),
         ("INPUT.MAX_SIZE_TRAIN", 0, "INPUT.MAX_SIZE_TRAIN: expected pixels of the longer side, got 0"),
         ("INPUT.AUG.ROTATION", -5.0, "INPUT.AUG.ROTATION: expected 0 to 180 degrees, got -5.0"),
         ("INPUT.AUG.OCCLUSION", 1.5, "INPUT.AUG.OCCLUSION: expected a probability, got 1.5"),
