@@ -185,7 +185,8 @@ def _add_test(c: CfgNode) -> None:
     c.TEST.POSE_NMS.LAMBDA = 1.7  # of parametric: weight of the distances (equation 19)
     c.TEST.POSE_NMS.ETA = 1.2  # of parametric: similarity at and above which two people are one
     c.TEST.POSE_NMS.MERGE = True  # of parametric and released: joints of people who are one are averaged
-    c.TEST.POSE_NMS.FLOOR = 0.05  # of parametric and released: who has no joint this sure is left out
+    # of parametric and released: who has no joint this sure is left out (code: 0.3; 0.01 of whole bodies, by integrals)
+    c.TEST.POSE_NMS.FLOOR = 0.05
     c.TEST.KEYPOINT_OKS_SIGMAS = []  # for decoding, and Detectron2's AP; empty: the skeleton's
 
 

@@ -11,12 +11,14 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.ops.pose_similarity import (
     RELEASED,
+    RELEASED_WHOLE,
     PoseParameters,
     alike_by_oks,
     clusters,
     merge_poses,
     parametric_similarity,
     released_similarity,
+    released_whole_similarity,
 )
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections
@@ -155,7 +157,7 @@ class PoseNMS:
 
     Attributes:
         skeleton: of the people. The joints of its body count, a face's many would outvote them; ``parametric`` weighs
-            the parts, and ``released`` knows none.
+            the parts, and ``released`` knows parts of whole bodies alone, those with faces and hands.
         kind: joints: ``pose_nms``; parametric: AlphaPose's, where what is left out moves what stays;
             released: its code's variant, in pixels; oks: at and above a similarity of OKS.
         reach: of joints: heights of the higher box, above 0.
@@ -239,7 +241,12 @@ class PoseNMS:
             np.argsort(-_mean_confidences(people), kind="stable") if released else parametric_order(people)
         )
         boxes, poses = people.boxes[order].astype(np.float64), people.keypoints[order].astype(np.float64)
-        if released:
+        parts = self.skeleton.parts
+        whole = released and bool(parts["face"] and parts["hands"])
+        if whole:
+            similarity, many = released_whole_similarity(boxes, poses, parts, self.floor)
+            same = (similarity >= RELEASED_WHOLE.threshold) | many
+        elif released:
             similarity, many = released_similarity(boxes, poses)
             same = (similarity >= RELEASED.threshold) | many
         else:
@@ -253,5 +260,5 @@ class PoseNMS:
             kept[leader] = True
             if self.merge and len(group) > 1:
                 longer = (boxes[group[0], 2:] - boxes[group[0], :2]).max()
-                keypoints[leader] = merge_poses(poses[group], 0.1 * longer)
+                keypoints[leader] = merge_poses(poses[group], (0.15 if whole else 0.1) * longer)
         return replace(people, keypoints=keypoints)[kept]

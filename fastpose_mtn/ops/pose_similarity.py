@@ -8,6 +8,7 @@ All functions take NumPy arrays, change none of them and keep no state.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,14 @@ class PoseParameters(NamedTuple):
 
 
 RELEASED = PoseParameters(sigma1=1.0, sigma2=2.65, weight=1.7, threshold=22.48)
+RELEASED_WHOLE = PoseParameters(sigma1=1.0, sigma2=8.0, weight=1.65, threshold=3.6)
+_RELEASED_WHOLE_JOINTS = 3.0
+# of whole bodies, to the released code: parts, their weights in both terms, and a factor on sigma2
+_RELEASED_PARTS = (
+    (("body", "foot"), 1.0, 1.0, 1.0),
+    (("face",), 1.0, 1.0, 1.9),
+    (("hands",), 0.1, 1.5, 0.55),
+)
 
 
 def parametric_similarity(
@@ -121,14 +130,62 @@ def released_similarity(
         (N, N) similarities, sums over joints, and (N, N) bool: five joints or more lie within a tenth of the longer side
         of person i's box, 7 pixels at most. Nearly all that it suppresses it suppresses by the second one.
     """
+    distance, score = _released_terms(keypoints, parameters.sigma1)
+    similarity = score.sum(axis=-1) + parameters.weight * np.exp(-distance / parameters.sigma2).sum(axis=-1)
+    return similarity, _released_near(boxes_xyxy, distance, 0.1).sum(axis=-1) >= _RELEASED_JOINTS
+
+
+def released_whole_similarity(
+    boxes_xyxy: np.ndarray,
+    keypoints: np.ndarray,
+    parts: Mapping[str, Sequence[int]],
+    floor: float,
+    parameters: PoseParameters = RELEASED_WHOLE,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The released code's similarity of whole bodies, those with faces and hands, and its second criterion.
+
+    Two of its slips are kept, as they decide whom it keeps: joints count by their confidences where the other's is *below*
+    the floor, and the number of joints in common is divided by that of people in the frame, so that of twelve people and
+    more nobody is left out by it. Its parts are taken by name, not at HALPE136's places.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        keypoints: (N, K, 3) x, y and confidence.
+        parts: joints of the body, the feet, the face and the hands.
+        floor: confidence below which the other's joint counts as unsure.
+        parameters: see there.
+
+    Returns:
+        (N, N) similarities, means over each part's joints; and (N, N) bool: a quarter of the joints in common, over N, is
+        three or more, within 0.15 of the longer side of person i's box, 7 pixels at most.
+    """
+    distance, score = _released_terms(keypoints, parameters.sigma1)
+    unsure = keypoints[None, :, :, 2] < floor
+    similarity = np.zeros(distance.shape[:2])
+    for names, by_score, by_distance, width in _RELEASED_PARTS:
+        joints = [joint for name in names for joint in parts[name]]
+        if not joints:
+            continue
+        near = np.exp(-distance[..., joints] / (width * parameters.sigma2)) * ~unsure[..., joints]
+        similarity += by_score * (score * unsure)[..., joints].mean(axis=-1)
+        similarity += by_distance * parameters.weight * near.mean(axis=-1)
+    common = _released_near(boxes_xyxy, distance, 0.15).sum(axis=-1) / (4 * max(1, len(keypoints)))
+    return similarity, common >= _RELEASED_WHOLE_JOINTS
+
+
+def _released_terms(keypoints: np.ndarray, sigma1: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (N, N, K) between joints of people i and j, and by how much those within one of them count by confidences."""
     offset = keypoints[:, None, :, :2] - keypoints[None, :, :, :2]
     distance = np.hypot(offset[..., 0], offset[..., 1])
-    sure = np.tanh(keypoints[..., 2] / parameters.sigma1)
-    score = ((distance <= 1) * (sure[:, None] * sure[None])).sum(axis=-1)
-    similarity = score + parameters.weight * np.exp(-distance / parameters.sigma2).sum(axis=-1)
+    sure = np.tanh(keypoints[..., 2] / sigma1)
+    return distance, (distance <= 1) * (sure[:, None] * sure[None])
+
+
+def _released_near(boxes_xyxy: np.ndarray, distance: np.ndarray, share: float) -> np.ndarray:
+    """(N, N, K) bool: within a share of the longer side of person i's box, and 7 pixels."""
     longer = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).max(axis=1)
-    reach = np.minimum(0.1 * longer, _RELEASED_REACH)
-    return similarity, (distance < reach[:, None, None]).sum(axis=-1) >= _RELEASED_JOINTS
+    near: np.ndarray = distance < np.minimum(share * longer, _RELEASED_REACH)[:, None, None]
+    return near
 
 
 def alike_by_oks(

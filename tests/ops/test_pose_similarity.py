@@ -16,8 +16,9 @@ from fastpose_mtn.ops.pose_similarity import (
     oks_between,
     parametric_similarity,
     released_similarity,
+    released_whole_similarity,
 )
-from fastpose_mtn.skeletons import COCO17, HALPE136
+from fastpose_mtn.skeletons import COCO17, COCO_WHOLEBODY133, HALPE136
 from fastpose_mtn.structures import PersonDetections
 
 WEIGHTS = np.full(17, 1 / 17)
@@ -45,6 +46,54 @@ def test_the_released_similarity_in_pixels(shift, similarity, many):
     assert found[0, 1] == pytest.approx(similarity, abs=1e-3)
     assert found[0, 0] == pytest.approx(37.6224, abs=1e-3)
     assert second[0, 1] == many
+
+
+def whole_bodies(*shifts, skeleton=HALPE136, confidence=0.9):
+    """The same for a whole body."""
+    pose = np.zeros((len(shifts), len(skeleton), 3), np.float32)
+    pose[..., :2] = np.random.default_rng(0).uniform(0, 1, (len(skeleton), 2)) * (100, 200)
+    pose[..., 0] += np.array(shifts, np.float32)[:, None]
+    pose[..., 2] = confidence
+    return np.array([[s, 0, s + 100, 200] for s in shifts], np.float32), pose
+
+
+@pytest.mark.parametrize("skeleton", [HALPE136, COCO_WHOLEBODY133])
+@pytest.mark.parametrize(("shift", "many"), [(0, True), (5, True), (8, False)])
+def test_the_released_similarity_of_whole_bodies_weighs_their_parts(skeleton, shift, many):
+    """The mean of the body's joints and of the face's, and half as much again of the hands'; all of them sure."""
+    found, second = released_whole_similarity(
+        *whole_bodies(0, shift, skeleton=skeleton), skeleton.parts, 0.05
+    )
+    parts = np.exp(-shift / 8) + np.exp(-shift / (8 * 1.9)) + 1.5 * np.exp(-shift / (8 * 0.55))
+    assert found[0, 1] == pytest.approx(1.65 * parts, abs=1e-3)
+    assert second[0, 1] == many
+
+
+def test_the_released_similarity_of_whole_bodies_keeps_its_codes_slips():
+    boxes, poses = whole_bodies(0, 0)
+    feet = list(HALPE136.parts["foot"])
+    poses[1, feet, 2] = 0.01  # 6 of the 26 joints of body and feet; below the floor
+    found, _ = released_whole_similarity(boxes, poses, HALPE136.parts, 0.05)
+    by_confidence = 6 / 26 * np.tanh(0.9) * np.tanh(0.01)
+    assert found[0, 1] == pytest.approx(1.65 * (20 / 26 + 1 + 1.5) + by_confidence, abs=1e-4)
+    assert found[1, 0] == pytest.approx(1.65 * 3.5, abs=1e-4)  # the other's joints are sure
+    # 34 joints over the number of people: 17 of two, 3.1 of eleven, 2.8 of twelve
+    for count, left_out in ((2, True), (11, True), (12, False)):
+        places = [0, 5, *(300 * n for n in range(1, count - 1))]
+        _, second = released_whole_similarity(*whole_bodies(*places), HALPE136.parts, 0.05)
+        assert second[0, 1] == left_out
+        assert not second[0, 2:].any()
+
+
+def test_released_pose_nms_knows_whole_bodies_by_their_parts():
+    boxes, poses = whole_bodies(0, 3, 300)
+    people = PersonDetections(boxes, np.array([0.5, 0.9, 0.8], np.float32), poses)
+    assert len(PoseNMS(HALPE136, kind="released")(people)) == 2
+    # twelve people: by the similarity alone, 3.6 and more: 3.74 at 3 pixels, 3.27 at 4
+    for shift, kept in ((3, 11), (4, 12)):
+        boxes, poses = whole_bodies(0, shift, *(300 * n for n in range(1, 11)))
+        people = PersonDetections(boxes, np.full(12, 0.9, np.float32), poses)
+        assert len(PoseNMS(HALPE136, kind="released")(people)) == kept
 
 
 def test_the_parametric_similarity():
