@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from fastpose_mtn.tracking.optical_flow import OpticalFlow
 from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS, TrackerParameters
 from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import match
+from fastpose_mtn.tracking.track_rows import TrackRows
 
 _FEWEST_JOINTS = 3  # in common, for a pose to be compared
 # Of a box, whose points' median motion is the box's.
@@ -24,7 +25,7 @@ _GRID = np.stack(np.meshgrid([0.25, 0.5, 0.75], [0.25, 0.5, 0.75]), axis=-1).res
 
 
 @dataclass(frozen=True, eq=False)
-class _Tracks:
+class _Tracks(TrackRows):
     """T people as they are expected in the last frame that was seen, in order of birth.
 
     Attributes:
@@ -35,7 +36,6 @@ class _Tracks:
         appearances: (T,) int64, frames they were seen in.
     """
 
-    ids: np.ndarray
     boxes: np.ndarray
     poses: np.ndarray
     unseen: np.ndarray
@@ -48,17 +48,6 @@ class _Tracks:
         zeros = np.zeros(count, np.int64)
         return cls(
             zeros - 1, boxes.astype(np.float64), poses.astype(np.float64), zeros.copy(), zeros.copy() + 1
-        )
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, chosen: np.ndarray) -> _Tracks:
-        return _Tracks(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
-    def with_others(self, others: _Tracks) -> _Tracks:
-        return _Tracks(
-            *(np.concatenate([getattr(self, f.name), getattr(others, f.name)]) for f in fields(self))
         )
 
 

@@ -7,6 +7,8 @@ are the tracker's own.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from fastpose_mtn.config import CfgNode
@@ -17,10 +19,9 @@ from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.tracking import box_kalman
 from fastpose_mtn.tracking.frame_steps import check_embeddings, check_frame, without_weak_joints
 from fastpose_mtn.tracking.msim_parameters import MAX_COST, MSIMParameters
+from fastpose_mtn.tracking.msim_tracks import LOST, TENTATIVE, TRACKED, MSIMTracks
 from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import has_valid_embedding, match
-
-TENTATIVE, TRACKED, LOST = 0, 1, 2
 
 
 class MSIMTracker:
@@ -53,13 +54,7 @@ class MSIMTracker:
 
     def reset(self) -> None:
         """Forgets every track; ids begin again at 0 and time may start anywhere."""
-        self._ids = np.zeros(0, np.int64)
-        self._state = np.zeros(0, np.int64)
-        self._placed = np.zeros(0, bool)  # whether they are known to be of this scene
-        self._last_seen_s = np.zeros(0)
-        self._means, self._covariances = np.zeros((0, 8)), np.zeros((0, 8, 8))
-        self._poses: np.ndarray | None = None  # (T, J, 3) of the body, in shares of their boxes
-        self._embeddings: np.ndarray | None = None  # (T, E), rows of length 1, or of 0: unknown
+        self._tracks = MSIMTracks.none()
         self._next_id = 0
         self._time_s: float | None = None
         self._begins_scene.reset()
@@ -81,46 +76,55 @@ class MSIMTracker:
         if not isinstance(detections.boxes, np.ndarray):
             detections = detections.numpy()
         check_frame(detections, time_s, self._time_s, self.skeleton)
-        check_embeddings(detections, 0 if self._embeddings is None else self._embeddings.shape[1])
+        check_embeddings(detections, self._tracks.embeddings.shape[1])
         self.scene_cut = scene_cut = self._begins_scene.told(frame, scene_cut)
         self._pass_time(time_s)
         if scene_cut:
-            self._placed[:] = False
-            self._state[self._state == TRACKED] = LOST
+            self._tracks.placed[:] = False
+            self._tracks.states[self._tracks.states == TRACKED] = LOST
 
-        index = np.flatnonzero(detections.scores >= self.parameters.min_score)
-        people = detections[index]
+        people = detections[np.flatnonzero(detections.scores >= self.parameters.min_score)]
         poses, embeddings = self._relative_poses(people), self._valid_embeddings(people)
-        self._allocate(poses, embeddings)
-        track_of = np.full(len(people), -1)
-        self._match_embeddings(people, embeddings, track_of)
-        costs = self._place_costs(people, poses)
-        self._match_places(costs, track_of, self._state == TRACKED, self.parameters.fused_thresh)
-        relaxed = (self._state == TRACKED) | (self._state == TENTATIVE)
-        self._match_places(costs, track_of, relaxed, self.parameters.relaxed_thresh)
+        self._tracks = tracks = self._tracks.with_room(poses, embeddings)
+        track_of = self._matched(people, poses, embeddings)
 
-        matched = np.flatnonzero(track_of >= 0)
-        self._see(track_of[matched], people.boxes[matched], poses[matched], embeddings[matched], time_s)
-        self._miss(np.setdiff1d(np.arange(len(self._ids)), track_of[matched]))
+        found = np.flatnonzero(track_of >= 0)
+        tracks.see(
+            track_of[found],
+            people.boxes[found],
+            poses[found],
+            embeddings[found],
+            time_s=time_s,
+            memory=self.parameters.memory,
+        )
+        gone = self._miss(np.setdiff1d(np.arange(len(tracks)), track_of[found]))
         born = np.flatnonzero((track_of < 0) & (people.scores > self.parameters.birth_score))
-        track_of[born] = self._begin(people.boxes[born], poses[born], embeddings[born], time_s)
-        return self._report(people, track_of)
+        track_of[born] = len(tracks) + np.arange(len(born))
+        if len(born):
+            ids = self._next_id + np.arange(len(born))
+            self._next_id += len(born)
+            begun = MSIMTracks.begun(ids, people.boxes[born], poses[born], embeddings[born], time_s)
+            self._tracks = tracks.with_others(begun)
+        reported = self._report(people, track_of)
+        if gone.any():
+            self._tracks = self._tracks[~np.pad(gone, (0, len(born)))]
+        return reported
 
     def _pass_time(self, time_s: float) -> None:
         """Where everybody is expected now, and who has been lost for too long, or is so behind a break in the video."""
-        lost_s = self.parameters.max_lost_seconds
-        longest_s = np.where(self._state == LOST, lost_s, max(lost_s, self.parameters.max_frame_seconds))
-        self._keep(time_s - self._last_seen_s <= longest_s)
-        if self._time_s is not None and len(self._ids) and time_s > self._time_s:
-            self._means[self._state != TRACKED, 7] = 0.0
-            frames = (time_s - self._time_s) * box_kalman.FRAMES_PER_SECOND
-            self._means, self._covariances = box_kalman.predict(self._means, self._covariances, frames)
+        tracks, lost_s = self._tracks, self.parameters.max_lost_seconds
+        longest_s = np.where(tracks.states == LOST, lost_s, max(lost_s, self.parameters.max_frame_seconds))
+        kept = time_s - tracks.last_seen_s <= longest_s
+        if not kept.all():
+            self._tracks = tracks = tracks[kept]
+        if self._time_s is not None and len(tracks) and time_s > self._time_s:
+            self._tracks = tracks.later(time_s - self._time_s)
         self._time_s = time_s
 
     def _relative_poses(self, people: PersonDetections) -> np.ndarray:
         """(N, J, 3) joints of the body in shares of the person's box, and their confidences."""
         if not len(people) or not people.keypoints.shape[1]:
-            return np.zeros((len(people), 0 if self._poses is None else self._poses.shape[1], 3))
+            return np.zeros((len(people), self._tracks.poses.shape[1], 3))
         poses = people.keypoints[:, list(self.skeleton.parts["body"])].astype(np.float64)
         size = np.maximum(people.boxes[:, 2:] - people.boxes[:, :2], 1.0)
         poses[..., :2] = (poses[..., :2] - people.boxes[:, None, :2]) / size[:, None]
@@ -129,7 +133,7 @@ class MSIMTracker:
     def _valid_embeddings(self, people: PersonDetections) -> np.ndarray:
         """(N, E) of length 1; of length 0 where too few joints are visible for it to be valid (``VALID_JOINTS``)."""
         if not len(people) or people.embeddings is None:
-            return np.zeros((len(people), 0 if self._embeddings is None else self._embeddings.shape[1]))
+            return np.zeros((len(people), self._tracks.embeddings.shape[1]))
         length = np.linalg.norm(people.embeddings, axis=1, keepdims=True)
         embeddings = people.embeddings / np.maximum(length, 1e-12)
         if self.parameters.valid_joints and people.keypoints.shape[1]:
@@ -142,26 +146,30 @@ class MSIMTracker:
             embeddings = embeddings * valid[:, None]
         return embeddings
 
-    def _allocate(self, poses: np.ndarray, embeddings: np.ndarray) -> None:
-        """Room for what tracks keep, once it is known how much of it there is."""
-        if self._poses is None or (self._poses.shape[1] == 0 and len(poses)):
-            self._poses = np.zeros((len(self._ids), poses.shape[1], 3))
-        if self._embeddings is None or (self._embeddings.shape[1] == 0 and len(embeddings)):
-            self._embeddings = np.zeros((len(self._ids), embeddings.shape[1]))
+    def _matched(self, people: PersonDetections, poses: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+        """(N,): each person's track after the three stages, -1 where there is none."""
+        track_of = np.full(len(people), -1)
+        self._match_embeddings(people, embeddings, track_of)
+        costs, states = self._place_costs(people, poses), self._tracks.states
+        self._match_places(costs, track_of, states == TRACKED, self.parameters.fused_thresh)
+        relaxed = (states == TRACKED) | (states == TENTATIVE)
+        self._match_places(costs, track_of, relaxed, self.parameters.relaxed_thresh)
+        return track_of
 
     def _match_embeddings(
         self, people: PersonDetections, embeddings: np.ndarray, track_of: np.ndarray
     ) -> None:
         """The first stage: tracked and lost people by their vectors, where motion allows it (equation 21)."""
-        parameters, stored = self.parameters, self._embeddings
-        rows = np.flatnonzero(self._state != TENTATIVE)
-        if stored is None or not stored.shape[1] or not len(rows) or not len(people):
+        parameters, tracks = self.parameters, self._tracks
+        rows = np.flatnonzero(tracks.states != TENTATIVE)
+        if not tracks.embeddings.shape[1] or not len(rows) or not len(people):
             return
-        distance = 1.0 - stored[rows] @ embeddings.T
-        known = (np.linalg.norm(stored[rows], axis=1) > 0)[:, None] & (np.linalg.norm(embeddings, axis=1) > 0)
+        stored = tracks.embeddings[rows]
+        distance = 1.0 - stored @ embeddings.T
+        known = (np.linalg.norm(stored, axis=1) > 0)[:, None] & (np.linalg.norm(embeddings, axis=1) > 0)
         measured = box_kalman.to_xyah(people.boxes)
-        motion = box_kalman.mahalanobis(self._means[rows], self._covariances[rows], measured)
-        motion[~self._placed[rows]] = 0.0
+        motion = box_kalman.mahalanobis(tracks.means[rows], tracks.covariances[rows], measured)
+        motion[~tracks.placed[rows]] = 0.0
         weight = parameters.motion_weight
         cost = (1 - weight) * distance + weight * motion
         cost = np.where(known & (motion <= parameters.gate), cost, MAX_COST)
@@ -169,11 +177,11 @@ class MSIMTracker:
 
     def _place_costs(self, people: PersonDetections, poses: np.ndarray) -> np.ndarray:
         """(T, N): what is missing to full overlap, and how much poses differ in their boxes (equation 22)."""
-        expected = box_kalman.to_xyxy(self._means)
-        cost = 1.0 - iou_matrix(expected, people.boxes)
-        if self.parameters.pose_weight and poses.shape[1] and self._poses is not None:
-            cost = cost + self.parameters.pose_weight * pose_distance(self._poses, poses, PoseParameters())
-        return np.where(self._placed[:, None], cost, MAX_COST)
+        tracks = self._tracks
+        cost = 1.0 - iou_matrix(tracks.expected_boxes(), people.boxes)
+        if self.parameters.pose_weight and poses.shape[1]:
+            cost = cost + self.parameters.pose_weight * pose_distance(tracks.poses, poses, PoseParameters())
+        return np.where(tracks.placed[:, None], cost, MAX_COST)
 
     def _match_places(
         self, costs: np.ndarray, track_of: np.ndarray, wanted: np.ndarray, threshold: float
@@ -183,102 +191,39 @@ class MSIMTracker:
         columns = np.flatnonzero(track_of < 0)
         _assign(costs[np.ix_(rows, columns)], threshold, rows, columns, track_of)
 
-    def _see(
-        self, tracks: np.ndarray, boxes: np.ndarray, poses: np.ndarray, embeddings: np.ndarray, time_s: float
-    ) -> None:
-        """Tracks that were found: their motion, pose and vector follow."""
-        if not len(tracks):
-            return
-        assert self._poses is not None
-        assert self._embeddings is not None
-        measured = box_kalman.to_xyah(boxes)
-        fresh = ~self._placed[tracks]
-        if fresh.any():  # behind a cut their motion begins again
-            self._means[tracks[fresh]], self._covariances[tracks[fresh]] = box_kalman.initiate(
-                measured[fresh]
-            )
-        self._means[tracks], self._covariances[tracks] = box_kalman.update(
-            self._means[tracks], self._covariances[tracks], measured
-        )
-        self._state[tracks], self._last_seen_s[tracks], self._placed[tracks] = TRACKED, time_s, True
-        self._poses[tracks] = poses
-        known = np.linalg.norm(embeddings, axis=1) > 0
-        if known.any():
-            old, new = self._embeddings[tracks[known]], embeddings[known]
-            first = np.linalg.norm(old, axis=1, keepdims=True) == 0
-            mean = np.where(first, new, self.parameters.memory * old + (1 - self.parameters.memory) * new)
-            self._embeddings[tracks[known]] = mean / np.maximum(
-                np.linalg.norm(mean, axis=1, keepdims=True), 1e-12
-            )
+    def _miss(self, rows: np.ndarray) -> np.ndarray:
+        """Tracks that were not found: those just begun end, the others are lost; of two in one place the younger ends.
 
-    def _miss(self, tracks: np.ndarray) -> None:
-        """Tracks that were not found: those just begun end, the others are lost; of two in one place the younger ends."""
-        missed = np.zeros(len(self._ids), bool)
-        missed[tracks] = True
-        self._gone = missed & (self._state == TENTATIVE)
-        self._state[missed & (self._state == TRACKED)] = LOST
-        seen, lost = (
-            np.flatnonzero(self._state == TRACKED),
-            np.flatnonzero((self._state == LOST) & self._placed),
-        )
-        expected = box_kalman.to_xyxy(self._means)
+        Returns:
+            (T,) bool, who ends.
+        """
+        tracks = self._tracks
+        missed = np.zeros(len(tracks), bool)
+        missed[rows] = True
+        gone = missed & (tracks.states == TENTATIVE)
+        tracks.states[missed & (tracks.states == TRACKED)] = LOST
+        seen = np.flatnonzero(tracks.states == TRACKED)
+        lost = np.flatnonzero((tracks.states == LOST) & tracks.placed)
+        expected = tracks.expected_boxes()
         overlap = iou_matrix(expected[seen], expected[lost]) > self.parameters.duplicate_iou
         for row, column in zip(*np.nonzero(overlap), strict=True):
             # the one who was seen now is reported now, whoever of the two is younger
-            self._ids[seen[row]], self._ids[lost[column]] = sorted(
-                (self._ids[seen[row]], self._ids[lost[column]])
-            )
-            self._gone[lost[column]] = True
-
-    def _begin(
-        self, boxes: np.ndarray, poses: np.ndarray, embeddings: np.ndarray, time_s: float
-    ) -> np.ndarray:
-        """New tracks; where they are among all."""
-        assert self._poses is not None
-        assert self._embeddings is not None
-        count, first = len(boxes), len(self._ids)
-        means, covariances = box_kalman.initiate(box_kalman.to_xyah(boxes))
-        self._ids = np.concatenate((self._ids, self._next_id + np.arange(count)))
-        self._next_id += count
-        self._state = np.concatenate((self._state, np.full(count, TENTATIVE)))
-        self._placed = np.concatenate((self._placed, np.ones(count, bool)))
-        self._gone = np.concatenate((self._gone, np.zeros(count, bool)))
-        self._last_seen_s = np.concatenate((self._last_seen_s, np.full(count, time_s)))
-        self._means = np.concatenate((self._means, means))
-        self._covariances = np.concatenate((self._covariances, covariances))
-        self._poses = np.concatenate((self._poses, poses))
-        self._embeddings = np.concatenate((self._embeddings, embeddings))
-        return first + np.arange(count)
+            pair = [seen[row], lost[column]]
+            tracks.ids[pair] = sorted(tracks.ids[pair])
+            gone[lost[column]] = True
+        return gone
 
     def _report(self, people: PersonDetections, track_of: np.ndarray) -> TrackedPersons:
-        """Those of the people who are on a track, in their order; ends the tracks that are over."""
+        """Those of the people who are on a track, in their order."""
         reported = track_of >= 0
         if not self.parameters.report_tentative:
-            reported[reported] = self._state[track_of[reported]] == TRACKED
-        ids = self._ids[track_of[reported]]
-        found = people[reported]
+            reported[reported] = self._tracks.states[track_of[reported]] == TRACKED
+        rows, found = track_of[reported], people[reported]
         if self.parameters.boxes == "filtered":
-            boxes = box_kalman.to_xyxy(self._means[track_of[reported]]).astype(np.float32)
-            found = PersonDetections(boxes, found.scores, found.keypoints, found.embeddings)
-        self._keep(~self._gone)
+            boxes = box_kalman.to_xyxy(self._tracks.means[rows])
+            found = replace(found, boxes=boxes.astype(np.float32))
+        ids = self._tracks.ids[rows]
         return without_weak_joints(TrackedPersons(found, ids), self.parameters.joint_output_thresh)
-
-    def _keep(self, kept: np.ndarray) -> None:
-        if kept.all():
-            return
-        for name in (
-            "_ids",
-            "_state",
-            "_placed",
-            "_last_seen_s",
-            "_means",
-            "_covariances",
-            "_poses",
-            "_embeddings",
-        ):
-            value = getattr(self, name)
-            if value is not None:
-                setattr(self, name, value[kept])
 
 
 def _assign(

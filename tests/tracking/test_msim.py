@@ -150,7 +150,7 @@ def test_people_without_joints_and_with_too_hidden_ones():
     hidden.keypoints[..., 2] = 0.1
     for frame in range(3, 12):
         assert careful.update(hidden, frame / 30).track_ids.tolist() == [0]
-    assert careful._embeddings[0].tolist() == A
+    assert careful._tracks.embeddings[0].tolist() == A
     with pytest.raises(
         ValueError, match="keypoints: 15 joints a person, but the tracker's skeleton COCO17 has 17"
     ):
@@ -178,7 +178,7 @@ def test_memory_is_bounded_and_twenty_people_are_fast():
     assert (time.process_time() - began) / 200 < 0.02
     for frame in range(200, 1000):
         tracker.update(people(*rng.uniform(0, 5000, 5), looks=rng.normal(size=(5, 128))), frame / 30)
-    assert len(tracker._ids) < 5 * 8 * 30 + 25
+    assert len(tracker._tracks) < 5 * 8 * 30 + 25
 
 
 def test_the_distance_of_poses():
