@@ -144,11 +144,20 @@ class VideoSource(Source):
                 continue
             try:
                 if sizes.begin_with(packet):
-                    yield from self._track.decode(None)
-                    self._track.codec_context.flush_buffers()
+                    yield from self._emptied()
                 yield from self._track.decode(packet)
             except _FAILURES:
                 self._failures += 1
+
+    def _emptied(self) -> list[av.VideoFrame]:
+        """The frames that the decoder still holds, after which it can begin with others."""
+        end = av.Packet()  # without one, the frames' times would have no unit
+        end.stream = self._track
+        if self._track.time_base:
+            end.time_base = self._track.time_base
+        held = self._track.decode(end)
+        self._track.codec_context.flush_buffers()
+        return held
 
     def _missing_before(self, time_s: float) -> Iterator[Frame]:
         """The failed packets' frames that were due before ``time_s``.
@@ -168,7 +177,8 @@ class VideoSource(Source):
 
     def _frame(self, decoded: av.VideoFrame, clock_s: float | None) -> Frame:
         width, height = self._square(decoded.width, decoded.height)
-        stored = decoded.to_ndarray(format="rgb24", width=width, height=height)
+        # a thread a core would be started for each frame, which takes longer than what they do
+        stored = decoded.to_ndarray(format="rgb24", width=width, height=height, threads=1)
         image = as_shown(stored, display_matrix(decoded))
         self._size_hw = image.shape[:2]
         ticks = (decoded.duration or 0) * (decoded.time_base or 0)
