@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _OF_TRAINING = ("SOLVER.", "DATASETS.", "DATALOADER.", "SEED", "OUTPUT_DIR")
 _OF_A_MACHINE = ("MODEL.DEVICE", "MODEL.WEIGHTS")  # weights are compared by their content
-_NOT_OF_RESULTS = ("folder", "batch_size", "quiet", "live", "images")  # fields of a request
+_NOT_OF_RESULTS = ("folder", "batch_size", "quiet", "live", "images", "threads")  # fields of a request
 
 
 def result_settings(tracking: PoseTracking, arguments: NetworkArguments, request: Request) -> dict[str, str]:

@@ -99,7 +99,7 @@ class TrackingWorker:
     Args:
         arguments: what the network is built with.
         request: what is made of each video; its folder is the job's.
-        threads: that the network computes in on a CPU.
+        threads: that the network computes in on a CPU, and that decoding and encoding may use each.
     """
 
     def __init__(self, arguments: NetworkArguments, request: Request, threads: int) -> None:
@@ -114,6 +114,7 @@ class TrackingWorker:
         from fastpose_mtn.runtime.memory import share_one_arena
 
         share_one_arena()  # the network runs in a thread
+        import cv2
         import torch
 
         from fastpose_mtn.build import build_pose_tracking
@@ -128,6 +129,7 @@ class TrackingWorker:
                     "a shared folder or an address such as s3://bucket/folder",
                 )
             torch.set_num_threads(self._threads)
+            cv2.setNumThreads(self._threads)
             self._tracking = build_pose_tracking(**self._arguments)
             return Ready(result_settings(self._tracking, self._arguments, self._request), machine)
         except (ValueError, OSError) as error:
@@ -160,11 +162,11 @@ class TrackingWorker:
         folder.mkdir(parents=True)
         with _on_disk(job, scratch) as (path, shown):
             try:
-                source = open_source(str(path))
+                source = open_source(str(path), threads=self._threads)
                 track_source(
                     source,
                     self._tracking,
-                    dataclasses.replace(self._request, folder=folder, quiet=True),
+                    dataclasses.replace(self._request, folder=folder, quiet=True, threads=self._threads),
                     summary,
                 )
             except ValueError as error:

@@ -36,12 +36,20 @@ class VideoEncoder:
         time_base: the tick in seconds to which times are rounded; a coarser or finer one than MP4 can do with is
             replaced.
         sound: the tracks that are copied, of a container that is open now.
+        threads: that it may use; None: as many as there are cores.
     """
 
     def __init__(
-        self, path: Path, *, frame_rate: float, time_base: Fraction, sound: Sequence[av.AudioStream] = ()
+        self,
+        path: Path,
+        *,
+        frame_rate: float,
+        time_base: Fraction,
+        sound: Sequence[av.AudioStream] = (),
+        threads: int | None = None,
     ) -> None:
         self.path = path
+        self._threads = threads
         self._frame_rate = max(Fraction(frame_rate).limit_denominator(1001), Fraction(1, 1001))
         # Between them even frames that were given times of their own, and an hour without one, can be told.
         common = Fraction(1, 240_000) <= time_base <= Fraction(1, 1000)
@@ -75,7 +83,7 @@ class VideoEncoder:
         self._last_tick = tick
         self._durations[tick] = max(1, round(duration_s / self._time_base))
         frame = av.VideoFrame.from_ndarray(self._fit(image), format="rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", threads=1)
         frame.pts, frame.time_base = tick, self._time_base
         self._mux(frame)
         self._sound.add(sound)
@@ -100,6 +108,7 @@ class VideoEncoder:
         track.options = {"preset": "superfast", "crf": "23"}
         codec = track.codec_context
         codec.time_base = self._time_base
+        codec.thread_count = self._threads or 0
         # Reordered frames (B) would cut the end off a video of variable frame rate: MP4 keeps decoding times.
         codec.max_b_frames = 0
         # BT.709, video

@@ -55,3 +55,17 @@ def image_order(names: Sequence[str]) -> ImageOrder:
     if len(steps) >= _FEWEST_EVEN_STEPS and high <= _EVEN * low:
         return ImageOrder(False, "their names are numbered in even steps")
     return ImageOrder(True, "the numbers in their names do not go on evenly")
+
+
+def numbers_of(names: Sequence[str]) -> list[int]:
+    """The images' own numbers where each name is one and all differ, else 0, 1, 2, ...
+
+    Args:
+        names: of the files, without folders.
+    """
+    stems = [name.rpartition(".")[0] or name for name in names]
+    if all(stem.isdecimal() for stem in stems):
+        numbers = [int(stem) for stem in stems]
+        if len(set(numbers)) == len(numbers):
+            return numbers
+    return list(range(len(names)))

@@ -33,6 +33,7 @@ class Request:
         images: one of ``fastpose_mtn.video.image_order.ARRANGEMENTS``.
         pictures: whether to make the overlay's frames as pictures.
         crops: a folder for crops of the people; None: none are made.
+        threads: that the overlay's encoder may use; None: as many as there are cores.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Request:
     images: str = "auto"
     pictures: bool = False
     crops: Path | None = None
+    threads: int | None = None
 
 
 def track_source(
@@ -97,6 +99,7 @@ def track_source(
             pictures=request.pictures,
             crops=request.crops,
             view=view,
+            threads=request.threads,
         )
 
     run_source(

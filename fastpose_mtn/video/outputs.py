@@ -75,6 +75,7 @@ class Outputs:
             makes of a single picture and of photographs.
         crops: a folder for crops of the people, in ``NAME/ID``.
         view: shows the overlay while it is made.
+        threads: that the overlay's encoder may use; None: as many as there are cores.
 
     Raises:
         InputError: a file of the output would take the place of the source.
@@ -96,6 +97,7 @@ class Outputs:
         pictures: bool = False,
         crops: Path | None = None,
         view: LiveView | None = None,
+        threads: int | None = None,
     ) -> None:
         overlays = overlay_endings(source, video=video, pictures=pictures)
         for ending in [FORMATS[form][1] for form in formats] + overlays:
@@ -125,6 +127,7 @@ class Outputs:
                     frame_rate=source.frame_rate,
                     time_base=source.time_base,
                     sound=() if source.live else source.sound,
+                    threads=threads,
                 )
                 self._encoders.append(self._film)
             else:

@@ -15,7 +15,7 @@ from fastpose_mtn.data.image_values import ImageValue, as_image
 from fastpose_mtn.errors import InputError, did_you_mean_file
 from fastpose_mtn.files import at_home, natural_order
 from fastpose_mtn.video.frame import Frame
-from fastpose_mtn.video.image_order import image_order
+from fastpose_mtn.video.image_order import image_order, numbers_of
 
 if TYPE_CHECKING:
     import av
@@ -112,7 +112,7 @@ class ImageSource(Source):
         self.independent = independent
         self.file_names = tuple(file.name for file in files)
         self._files = files
-        self._numbers = _numbers_of(files)
+        self._numbers = numbers_of(self.file_names)
         if self.still:
             self._first = read_image(files[0])  # a bad single image is told before anything is written
 
@@ -239,6 +239,7 @@ def open_source(
     folder_frame_rate: float = 30.0,
     images: str = "auto",
     report: Report = lambda text: None,
+    threads: int | None = None,
 ) -> Source:
     """The source that one of ``find_inputs``'s values names.
 
@@ -248,6 +249,7 @@ def open_source(
         images: what the images of a folder are to each other, one of ``image_order.ARRANGEMENTS``; auto: what their
             names tell.
         report: is told what they tell.
+        threads: that a video's decoder may use; None: as many as there are cores.
 
     Raises:
         InputError: it cannot be opened; the message names it, says why and what to do.
@@ -257,7 +259,7 @@ def open_source(
 
         return CameraSource(int(value))
     if is_url(value):
-        return _video_source(value, name=_url_name(value))
+        return _video_source(value, name=_url_name(value), threads=threads)
     path = Path(value)
     if path.is_dir():
         files = _contents(path).images
@@ -276,7 +278,7 @@ def open_source(
         raise InputError(f"{value}: expected a file or a folder, got a device or a pipe; {remedy}")
     if is_image(path) and not is_animated(path):
         return ImageSource(path.stem, [path], path=path, frame_rate=folder_frame_rate)
-    return _video_source(value, name=path.stem, path=path)
+    return _video_source(value, name=path.stem, path=path, threads=threads)
 
 
 def is_url(value: str) -> bool:
@@ -284,7 +286,7 @@ def is_url(value: str) -> bool:
     return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", value) is not None
 
 
-def _video_source(value: str, *, name: str, path: Path | None = None) -> Source:
+def _video_source(value: str, *, name: str, path: Path | None = None, threads: int | None) -> Source:
     if path:
         with path.open("rb") as file:
             head = file.read(12)
@@ -294,7 +296,7 @@ def _video_source(value: str, *, name: str, path: Path | None = None) -> Source:
             return AnimatedImage(path)
     from fastpose_mtn.video.video_source import VideoSource  # FFmpeg's libraries, only where they are needed
 
-    return VideoSource(value, name=name, path=path)
+    return VideoSource(value, name=name, path=path, threads=threads)
 
 
 def _url_name(url: str) -> str:
@@ -341,12 +343,3 @@ def _are_independent(value: str, files: list[Path], images: str, report: Report)
 
 def _count(files: list[Path], what: str) -> str:
     return f"{len(files)} {what}{'' if len(files) == 1 else 's'}"
-
-
-def _numbers_of(files: list[Path]) -> list[int]:
-    """The files' own numbers where each name is one and all differ, else 0, 1, 2, ..."""
-    if all(file.stem.isdecimal() for file in files):
-        numbers = [int(file.stem) for file in files]
-        if len(set(numbers)) == len(numbers):
-            return numbers
-    return list(range(len(files)))

@@ -32,9 +32,17 @@ class VideoSource(Source):
 
     Frames are timed by the track's own clock (see ``fastpose_mtn.video.clock``). A packet that cannot be decoded
     becomes a frame without an image, in its place and at its time.
+
+    Args:
+        location: a path or an address.
+        name: what its result files are called.
+        path: of a file; None: it is a stream.
+        threads: that the decoder may use; None: as many as there are cores.
     """
 
-    def __init__(self, location: str, *, name: str, path: Path | None = None) -> None:
+    def __init__(
+        self, location: str, *, name: str, path: Path | None = None, threads: int | None = None
+    ) -> None:
         self._shown = location if path else _without_password(location)
         live = path is None
         if path and path.stat().st_size == 0:
@@ -62,6 +70,7 @@ class VideoSource(Source):
             )
         self._track = track
         track.thread_type = "AUTO"
+        track.codec_context.thread_count = threads or 0
         rate = nominal_rate(track)
         length_s = joined.length_s if joined else length_of(self._container, track)
         self._declared_frames = joined.frames if joined else track.frames

@@ -1,6 +1,7 @@
 """A worker without Ray: one job's files are whole, wherever video and results lie; what is wrong is told."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 pytest.importorskip("fsspec", reason="fsspec is not installed: pip install -e '.[corpus]'")
 
 import fsspec
-from rectangles import moving, stand_in, write_video
+from rectangles import RectangleEstimator, moving, stand_in, write_video
 
 from fastpose_mtn import build
 from fastpose_mtn.corpus.worker import Job, TrackingWorker
@@ -140,3 +141,30 @@ def test_frames_are_counted_while_a_video_is_under_way(worker, clip, tmp_path, m
     )
     worker.track(Job("walk", str(clip), str(tmp_path / "out")))
     assert (seen, worker.frames()) == ([4], 0)
+
+
+class _ThreadCounter(RectangleEstimator):
+    """Notes the most threads that the process has while frames are looked at."""
+
+    most = 0
+
+    def estimate(self, frames, min_score=0.0):
+        self.most = max(self.most, len(os.listdir("/proc/self/task")))
+        return super().estimate(frames, min_score)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="Linux tells a process's threads here")
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_worker_decodes_and_encodes_in_its_own_cores_threads(tmp_path, monkeypatch, threads):
+    """However many cores the machine has: on one of 64 each of 64 workers would have decoded in as many threads."""
+    estimator = _ThreadCounter()
+    monkeypatch.setattr(build, "build_pose_tracking", stand_in(estimator).build)
+    worker = TrackingWorker(ARGUMENTS, Request(Path()), threads=threads)
+    assert worker.load(None).problem is None
+    clip = write_video(tmp_path / "walk.mp4", [moving(i, (480, 640)) for i in range(30)])
+    before = len(os.listdir("/proc/self/task"))
+    result = worker.track(Job("walk", str(clip), str(tmp_path / "attempt")))
+    assert result.files == ("walk.json", "walk.mp4")
+    stages = 4  # decode, network, write and encode
+    codecs = estimator.most - before - stages
+    assert codecs <= 0 if threads == 1 else codecs > 0
