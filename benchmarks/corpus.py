@@ -1,7 +1,9 @@
 """What a second worker brings to a corpus: videos a second of two workers with a core each, over those of one.
 
 One machine, copies of one clip, rounds of one worker and of two in turn. Counted is the time in which all workers are at
-work: from when each has done its first video until the first has none left. On a machine with other work the cores that
+work, from when each has done its first video until the first has none left, and of that each worker's own from the end of
+a video to the end of another: workers that keep step end two videos at once, so that videos by the time between the first
+end and the last would be five in the time of three. On a machine with other work the cores that
 the workers get differ from round to round; the processor time that a frame takes, alone and beside another worker,
 tells what they would bring on one without.
 """
@@ -9,11 +11,14 @@ tells what they would bring on one without.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
 import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +36,17 @@ from fastpose_mtn.corpus.worker import Job, Ready, Result, TrackingWorker
 from fastpose_mtn.video.job import Request
 
 
+@dataclass(frozen=True)
+class Done:
+    """A video: by the worker on which core, when, s, and in how much of its time a frame, s."""
+
+    core: int
+    at_s: float
+    cpu_s: float
+
+
 class PinnedWorker(TrackingWorker):
-    """Has one core and no other, as on a machine of its own, and notes the processor time of each video."""
+    """Has one core and no other, as on a machine of its own, and notes the time and processor time of each video."""
 
     def __init__(self, arguments: NetworkArguments, request: Request, core: int, times: Path) -> None:
         super().__init__(arguments, request, threads=1)
@@ -46,7 +60,8 @@ class PinnedWorker(TrackingWorker):
     def track(self, job: Job) -> Result:
         began = time.process_time()
         result = super().track(job)
-        (self._times / job.name).write_text(f"{(time.process_time() - began) / result.frames}")
+        done = Done(self._core, time.monotonic(), (time.process_time() - began) / result.frames)
+        (self._times / job.name).write_text(json.dumps(dataclasses.astuple(done)))
         return result
 
 
@@ -69,11 +84,9 @@ def measure(
     rows = rows_of(find_videos([str(videos)], output)[0], manifest, output)
     cores = iter(sorted(os.sched_getaffinity(0)))
     make = ray.remote(num_cpus=1, concurrency_groups={FRAMES_GROUP: 1})(PinnedWorker)
-    finished: list[float] = []
 
     def report(row: Row) -> None:
         assert row.status == DONE, row.problem
-        finished.append(time.monotonic())
 
     Corpus(
         output,
@@ -87,18 +100,38 @@ def measure(
         warn=print,
         progress=lambda frames, seconds: None,
     ).run(lambda: False)
-    first, last = workers - 1, len(finished) - workers
-    names = [row.name for row in rows]
-    return Measured(
-        rate=(last - first) / (finished[last] - finished[first]),
-        cpu_s=statistics.median(float((times / name).read_text()) for name in names),
-    )
+    done = [Done(*json.loads((times / row.name).read_text())) for row in rows]
+    ends = [sorted(each.at_s for each in done if each.core == core) for core in {each.core for each in done}]
+    assert len(ends) == workers, "a worker had no video"
+    return Measured(rate=rate_of(ends), cpu_s=statistics.median(each.cpu_s for each in done))
+
+
+def rate_of(ends: Iterable[Sequence[float]]) -> float:
+    """Videos a second while all workers are at work.
+
+    Args:
+        ends: of each worker when its videos were done, s, in order.
+
+    Raises:
+        ValueError: a worker has no whole video in that time.
+    """
+    ends = list(ends)
+    began, ended = max(each[0] for each in ends), min(each[-1] for each in ends)
+    rate = 0.0
+    for each in ends:
+        counted = [at for at in each if began <= at <= ended]
+        if len(counted) < 2:
+            raise ValueError(
+                "expected more videos, so that each worker has a whole one beside the others; give --videos"
+            )
+        rate += (len(counted) - 1) / (counted[-1] - counted[0])
+    return rate
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clip", type=Path, default=DEMO_CLIP)
-    parser.add_argument("--videos", type=int, default=8, help="copies of the clip")
+    parser.add_argument("--videos", type=int, default=12, help="copies of the clip")
     parser.add_argument("--frames", type=int, default=40, help="of each")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--weights", default="people")
