@@ -2,9 +2,10 @@
 
 from fastpose_mtn.data.synthetic.config import FIRST_ACCEPTANCE_SEED, SceneConfig
 from fastpose_mtn.data.synthetic.dataset import contact_sheet, write_dataset
+from fastpose_mtn.data.synthetic.pose_prior import PosePrior
 from fastpose_mtn.data.synthetic.scene import SyntheticScene
 from fastpose_mtn.data.synthetic.truth import SyntheticFrame
 
 __all__ = [
-    "FIRST_ACCEPTANCE_SEED", "SceneConfig", "SyntheticFrame", "SyntheticScene", "contact_sheet", "write_dataset",
+    "FIRST_ACCEPTANCE_SEED", "PosePrior", "SceneConfig", "SyntheticFrame", "SyntheticScene", "contact_sheet", "write_dataset",
 ]  # fmt: skip

@@ -9,6 +9,8 @@ import numpy as np
 
 from fastpose_mtn.data.synthetic.config import SceneConfig
 
+REST_ZOOM = 1.06  # of a camera that does not move: the edges of pictures hide what is not painted
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -40,7 +42,7 @@ class Camera:
             pan += (
                 amount * 0.0016 * width / (1 + 0.5 * k) * np.sin(2 * np.pi * hertz * time[:, None] + shake[k])
             )
-        zoom = 1.06 + amount * 0.10 * wave[:, 2]
+        zoom = REST_ZOOM + amount * 0.10 * wave[:, 2]
         return cls(pan, zoom, (int(0.16 * width), int(0.10 * height)), (width, height))
 
     def apply(self, at: np.ndarray, index: int) -> np.ndarray:

@@ -23,6 +23,8 @@ class Figure:
         scale: pixels per metre.
         light: -1 to 1: from where the light falls, left to right.
         box: whether the person carries a box.
+        across: (x, y) unit vector of the image across the trunk, to the right of somebody upright; (1, 0) for all
+            whose axes are not turned with the trunk.
     """
 
     xy: np.ndarray
@@ -31,6 +33,7 @@ class Figure:
     scale: float
     light: float
     box: bool
+    across: tuple[float, float] = (1.0, 0.0)
 
 
 def outline_reach(look: Appearance, scale: float) -> float:

@@ -30,6 +30,10 @@ class GroundView:
         """Metres from the middle of the view to its edge, at distance ``z``."""
         return 0.5 * self.width * z / self.focal
 
+    def tilt_at(self, z: np.ndarray | float) -> np.ndarray:
+        """By how much what is a metre nearer is seen lower, metres: the camera looks down a little."""
+        return np.minimum(self.camera_height / z, 0.5)
+
 
 @dataclass(frozen=True)
 class Course:
@@ -42,6 +46,7 @@ class Course:
         heading: (T,) radians.
         action: (T,) index into ``body.ACTIONS``.
         box: whether the person carries a box all the time.
+        ground: metres up of what the person stands on.
     """
 
     position: np.ndarray
@@ -49,6 +54,7 @@ class Course:
     heading: np.ndarray
     action: np.ndarray
     box: bool
+    ground: float = 0.0
 
 
 _DWELL_ACTIONS = ("stand", "stand", "wave", "crouch", "phone", "hips", "cheer", "bend", "point")

@@ -16,6 +16,8 @@ from fastpose_mtn.data.synthetic.config import SceneConfig
 from fastpose_mtn.data.synthetic.motion import Course, GroundView, plan_course
 from fastpose_mtn.data.synthetic.occluders import Occluder, place_occluders
 from fastpose_mtn.data.synthetic.person import draw_figure
+from fastpose_mtn.data.synthetic.pose_prior import PosePrior
+from fastpose_mtn.data.synthetic.posed import place_people, trunk_across
 from fastpose_mtn.data.synthetic.scenery import PLACES
 from fastpose_mtn.data.synthetic.truth import BodyTruth, SyntheticFrame, label_people
 
@@ -32,12 +34,14 @@ class SyntheticScene:
     Args:
         seed: 0 or more; seeds from ``FIRST_ACCEPTANCE_SEED`` up are kept for acceptance.
         config: what the scene is made of.
+        poses: people stand, in the sizes and places and as they hide each other, as in an image of it, and move
+            about that pose; None: they walk about.
 
     Raises:
         ValueError: the seed is negative.
     """
 
-    def __init__(self, seed: int, config: SceneConfig | None = None) -> None:
+    def __init__(self, seed: int, config: SceneConfig | None = None, poses: PosePrior | None = None) -> None:
         if seed < 0:
             raise ValueError(f"seed: expected 0 or more, got {seed}")
         self.seed, self.config = int(seed), config or SceneConfig()
@@ -56,9 +60,14 @@ class SyntheticScene:
         )
         self.cast: list[Appearance] = draw_cast(self.seed, config.people)
         distances = self.view.focal * 1.71 / np.maximum(sizes, 1.0)
+        posed = None
+        if poses is not None:
+            posed = place_people(poses, seed=self.seed, cast=self.cast, view=self.view, config=config)
+            self.cast, distances = posed.cast, posed.distances
+        self._posed = posed is not None
         self.occluders = place_occluders(rng, self.place, self.view, distances, config.occlusion)
         hiding = [(o.x, o.z, o.half_width) for o in self.occluders]
-        self.courses: list[Course] = [
+        self.courses: list[Course] = posed.courses if posed is not None else [
             plan_course(
                 seed=self.seed, person=i, look=look, view=self.view, base_z=float(distances[i]),
                 hiding_places=hiding, config=config,
@@ -122,11 +131,11 @@ class SyntheticScene:
         course = self.courses[person]
         (x, z), points = course.position[index], course.points[index]
         scale = self.view.focal / z
-        tilt = min(self.view.camera_height / z, 0.5)  # the camera looks down a little: nearer is lower
+        tilt = self.view.tilt_at(z)
         xy = self._project(x + points[:, 0], points[:, 1] + tilt * points[:, 2], z, index)
         return figure.Figure(
             xy=xy, depth=points[:, 2], axes=points, scale=scale * float(self.camera.zoom[index]),
-            light=self.light, box=course.box,
+            light=self.light, box=course.box, across=trunk_across(xy) if self._posed else (1.0, 0.0),
         )  # fmt: skip
 
     def _draw_person(
@@ -194,9 +203,9 @@ class SyntheticScene:
         for course, look in zip(self.courses, self.cast, strict=True):
             x, z = course.position[index]
             feet = course.points[index, _FEET]
-            tilt = min(self.view.camera_height / z, 0.5)
+            tilt = self.view.tilt_at(z)
             middle, spread = feet.mean(axis=0), float(np.ptp(feet[:, 0]))
-            foot = self._project(np.array(x + middle[0]), np.array(tilt * middle[2]), z, index)
+            foot = self._project(x + middle[0], course.ground + tilt * middle[2], z, index)
             scale = self.view.focal / z * float(self.camera.zoom[index])
             half, flat = (
                 (0.16 * look.height + 0.38 * spread) * scale,

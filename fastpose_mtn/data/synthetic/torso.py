@@ -24,7 +24,8 @@ def _across(
     """The two silhouette points of an elliptic cross-section, image pixels."""
     reach = np.hypot(half * left[0], thick * forward[0])
     tilt = -(half * half * left[0] * left[1] + thick * thick * forward[0] * forward[1]) / max(reach, 1e-6)
-    offset = np.array([reach, tilt])
+    x, y = figure.across
+    offset = np.array([x * reach - y * tilt, y * reach + x * tilt])
     return centre - offset, centre + offset
 
 
