@@ -28,6 +28,7 @@ from fastpose_mtn.data.image_file import read_image
 from fastpose_mtn.data.posetrack.sequence import PoseTrackSequence
 from fastpose_mtn.data.problems import ERROR, KEPT, LEFT_OUT, Problem, Problems
 from fastpose_mtn.data.sample import TASKS
+from fastpose_mtn.data.synthetic.images import SyntheticDataset, SyntheticSpec
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import Skeleton
 
@@ -92,9 +93,10 @@ def check_dataset(
     Raises:
         ValueError: there is no such dataset.
     """
-    if name.startswith("synthetic://"):
-        return DatasetReport(name, "drawn when it is asked for; there are no files", (), 0)
     problems = Problems(collect_errors=True, places=places)
+    if name.startswith("synthetic://"):
+        summary = _check_drawn(name, problems, training=training)
+        return DatasetReport(name, summary, tuple(problems), problems.count(ERROR))
     if name.startswith("crops://"):
         summary = _check_crops(name, problems, decode=decode, workers=workers, progress=progress)
         return DatasetReport(name, summary, tuple(problems), problems.count(ERROR))
@@ -195,6 +197,15 @@ def image_problem(image: tuple[Path, tuple[int, int]]) -> str:
             f"{size_wh[0]}x{size_wh[1]}"
         )
     return ""
+
+
+def _check_drawn(name: str, problems: Problems, *, training: bool) -> str:
+    """The summary of drawn people, whose only file may be that of poses."""
+    spec = SyntheticSpec.parse(name)
+    with problems.within(f"dataset {name}"):
+        SyntheticDataset(name, spec, training=training, problems=problems)
+    files = "there are no files" if spec.poses is None else f"poses are those of {spec.poses}"
+    return f"drawn when it is asked for; {files}"
 
 
 def _check_crops(name: str, problems: Problems, *, decode: bool, workers: int, progress: bool) -> str:

@@ -19,6 +19,7 @@ from fastpose_mtn.data.posetrack.records import image_record, posetrack18_video_
 from fastpose_mtn.data.posetrack.sequence import PoseTrackFrame
 from fastpose_mtn.data.sample import DrawnLabels
 from fastpose_mtn.data.synthetic.config import SceneConfig
+from fastpose_mtn.data.synthetic.pose_prior import PosePrior
 from fastpose_mtn.data.synthetic.scene import SyntheticScene
 from fastpose_mtn.data.synthetic.truth import SyntheticFrame
 from fastpose_mtn.visualization.image_grid import image_grid
@@ -47,6 +48,7 @@ def write_dataset(
     seed: int = 0,
     config: SceneConfig | None = None,
     progress: bool = False,
+    poses: PosePrior | None = None,
 ) -> list[str]:
     """Writes scenes with the seeds ``seed`` to ``seed + sequences - 1``.
 
@@ -60,6 +62,7 @@ def write_dataset(
         seed: of the first scene. Seeds from 900000 up are kept for acceptance: nothing trains on them.
         config: of every scene.
         progress: whether to show a progress bar.
+        poses: whose poses people take; None: they walk about.
 
     Returns:
         The sequences' names.
@@ -87,7 +90,7 @@ def write_dataset(
         for scene_seed in range(seed, seed + sequences):
             names.append(sequence_name(scene_seed))
             bar.set_description(names[-1])
-            _write_scene(SyntheticScene(scene_seed, config), root, names[-1], bar)
+            _write_scene(SyntheticScene(scene_seed, config, poses), root, names[-1], bar)
     return names
 
 
@@ -135,11 +138,15 @@ def labelled_frame(frame: SyntheticFrame, seed: int, index: int, file_name: str)
 
 
 def contact_sheet(
-    seeds: Sequence[int], columns: int = 4, config: SceneConfig | None = None, tile_width: int = 480
+    seeds: Sequence[int],
+    columns: int = 4,
+    config: SceneConfig | None = None,
+    tile_width: int = 480,
+    poses: PosePrior | None = None,
 ) -> np.ndarray:
     """A grid (H, W, 3) uint8 RGB with the middle frame of each scene."""
     config = config or SceneConfig()
-    frames = [SyntheticScene(seed, config).frame(config.frame_count // 2).image for seed in seeds]
+    frames = [SyntheticScene(seed, config, poses).frame(config.frame_count // 2).image for seed in seeds]
     return image_grid(
         frames, columns, (tile_width, round(tile_width * config.size_wh[1] / config.size_wh[0]))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ from fastpose_mtn.data.posetrack.records import (
     posetrack18_video_id,
     sequence_frame,
 )
+from fastpose_mtn.data.problems import Problems
 from fastpose_mtn.data.sample import TASKS, LabelledImage, parse_tasks
 from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED, SceneConfig, SyntheticScene
 from fastpose_mtn.data.synthetic.dataset import labelled_frame, sequence_name
+from fastpose_mtn.data.synthetic.pose_prior_file import read_pose_prior
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import POSETRACK15
 
@@ -30,7 +33,7 @@ _SCENES_KEPT = 4  # scenes a worker keeps; a batch draws its images scene by sce
 
 @dataclass(frozen=True)
 class SyntheticSpec:
-    """``synthetic://LABEL?seeds=A-B&frames=F&size=WxH&people=A-B&occlusion=A-B&stride=S&tasks=T+T&domain=D&standard=W``.
+    """``synthetic://LABEL?seeds=A-B&frames=F&size=WxH&people=A-B&occlusion=A-B&stride=S&tasks=T+T&domain=D&standard=W&poses=FILE``.
 
     Every part but the seeds has a default. A range ``A-B`` includes both ends and may be one number.
 
@@ -47,6 +50,8 @@ class SyntheticSpec:
         domain: see ``PoseDataset``; "": the standard's, or the dataset's name.
         standard: how the people are labelled, a name of ``annotation_standard.STANDARDS``; "": exactly, as PoseTrack's,
             which alone can be compared by PoseTrack's evaluation.
+        poses: label file from which people's poses, sizes, places and order are taken, see ``read_pose_prior``; None:
+            they walk about. How many they are still follows from ``people``.
     """
 
     label: str
@@ -59,6 +64,7 @@ class SyntheticSpec:
     tasks: frozenset[str] = TASKS
     domain: str = ""
     standard: str = ""
+    poses: Path | None = None
 
     @classmethod
     def parse(cls, name: str) -> SyntheticSpec:
@@ -102,6 +108,12 @@ def _shares(text: str) -> tuple[float, float]:
     return float(low), float(high or low)
 
 
+def _file(text: str) -> Path:
+    if not text:
+        raise ValueError("expected a label file, got ''")
+    return Path(text)
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "seeds": whole_range,
     "frames": whole_number,
@@ -112,10 +124,11 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "tasks": parse_tasks,
     "domain": str,
     "standard": parse_standard,
+    "poses": _file,
 }
 _SCHEME = (
     "synthetic://LABEL?seeds=A-B[&frames=F][&size=WxH][&people=A-B][&occlusion=A-B][&stride=S][&tasks=T+T]"
-    "[&domain=D][&standard=coco|mpii|posetrack]"
+    "[&domain=D][&standard=coco|mpii|posetrack][&poses=FILE]"
 )
 _EXAMPLE = "synthetic://train?seeds=0-1999&frames=60&size=640x360&people=2-10"
 
@@ -127,16 +140,19 @@ class SyntheticDataset(PoseDataset):
     scene, so identities are unique and counted before anything is drawn.
     """
 
-    def __init__(self, name: str, spec: SyntheticSpec, *, training: bool) -> None:
+    def __init__(
+        self, name: str, spec: SyntheticSpec, *, training: bool, problems: Problems | None = None
+    ) -> None:
         """Describes the scenes; nothing is drawn yet.
 
         Args:
             name: as in ``DATASETS``.
             spec: which scenes, and which of their frames.
             training: whether the images will be trained on, so that acceptance scenes are refused.
+            problems: where what is wrong with the file of poses is counted; without it, it is logged.
 
         Raises:
-            ValueError: ``training`` on scenes that are kept for acceptance.
+            ValueError: ``training`` on scenes that are kept for acceptance, or the file of poses cannot be used.
         """
         if training and spec.seeds[1] >= FIRST_ACCEPTANCE_SEED:
             raise ValueError(
@@ -147,6 +163,7 @@ class SyntheticDataset(PoseDataset):
         self._standard = STANDARDS[spec.standard] if spec.standard else None
         self.skeleton = POSETRACK15 if self._standard is None else self._standard.skeleton
         self._training = training
+        self._poses = None if spec.poses is None else read_pose_prior(spec.poses, f"dataset {name}", problems)
         first, last = spec.seeds
         self._scene_count = last - first + 1
         people = [spec.scene(seed).people for seed in range(first, last + 1)]
@@ -233,7 +250,7 @@ class SyntheticDataset(PoseDataset):
             self._scenes.move_to_end(number)
         else:
             seed = self.spec.seeds[0] + number
-            self._scenes[number] = SyntheticScene(seed, self.spec.scene(seed))
+            self._scenes[number] = SyntheticScene(seed, self.spec.scene(seed), self._poses)
             if len(self._scenes) > _SCENES_KEPT:
                 self._scenes.popitem(last=False)
         return self._scenes[number]
