@@ -12,6 +12,8 @@ from fastpose_mtn.data.labels.boxes import settle_boxes, usable_area
 from fastpose_mtn.data.labels.categories import Categories
 from fastpose_mtn.data.labels.images import LARGEST, ImageEntries
 from fastpose_mtn.data.labels.plausibility import (
+    count_repeated,
+    count_specks,
     count_strays,
     refuse_corners,
     refuse_other_orders,
@@ -64,6 +66,10 @@ class PeopleReader:
         usable &= settle_boxes(boxes, joints, sizes, usable, self._rules, place_of, self._problems)
         if not self._rules.poseval:
             count_strays(boxes, joints, usable, place_of, self._problems)
+            count_specks(boxes, usable, place_of, self._problems)
+            single = usable & ~np.array([annotation.crowd for annotation in kept], bool)
+            images = np.array([annotation.image for annotation in kept], np.int64)
+            count_repeated(images, boxes, joints, single, place_of, self._problems)
         if usable.all():
             return People(kept, boxes, joints)
         rows = np.flatnonzero(usable)

@@ -126,3 +126,53 @@ def count_strays(
     inside = labelled & ((joints[..., :2] >= low) & (joints[..., :2] <= high)).all(axis=2)
     for row in np.flatnonzero(rows & labelled.any(axis=1) & ~inside.any(axis=1)).tolist():
         problems.add(KEPT, "annotations none of whose joints lies in their box", place(row))
+
+
+def count_specks(
+    boxes_xywh: np.ndarray, rows: np.ndarray, place: Callable[[int], str], problems: Problems
+) -> None:
+    """Counts boxes smaller than a pixel, as one person's are whose numbers are shares of the image among pixels.
+
+    Args:
+        boxes_xywh: (N, 4), those that are used.
+        rows: (N,) bool, who is used.
+        place: gives words for where a row is.
+        problems: where they are counted.
+    """
+    for row in np.flatnonzero(rows & (boxes_xywh[:, 2:] < 1).all(axis=1)).tolist():
+        problems.add(KEPT, "annotations with a box smaller than a pixel", place(row))
+
+
+def count_repeated(
+    images: np.ndarray,
+    boxes_xywh: np.ndarray,
+    joints: np.ndarray,
+    rows: np.ndarray,
+    place: Callable[[int], str],
+    problems: Problems,
+) -> None:
+    """Counts people who have the very box and joints of another one of their image: files were joined, or one written twice.
+
+    They are kept, as a benchmark's own tools keep them.
+
+    Args:
+        images: (N,) which image each is in.
+        boxes_xywh: (N, 4), those that are used.
+        joints: (N, J, 3) x, y, v.
+        rows: (N,) bool, who is used and no crowd.
+        place: gives words for where a row is.
+        problems: where they are counted.
+    """
+    used = np.flatnonzero(rows)
+    keys = np.column_stack([images[used], boxes_xywh[used]])
+    _, kinds, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    kinds = kinds.reshape(-1)
+    seen: set[tuple[int, bytes]] = set()
+    for at in np.flatnonzero(counts[kinds] > 1).tolist():
+        row = int(used[at])
+        person = (int(kinds[at]), joints[row].tobytes())
+        if person in seen:
+            problems.add(
+                KEPT, "annotations with the box and the joints of another one of their image", place(row)
+            )
+        seen.add(person)

@@ -221,6 +221,32 @@ def test_two_of_one_identity_in_one_image_are_told(tmp_path):
     }
 
 
+def test_a_person_who_is_there_twice_is_told(tmp_path):
+    """Of another number, as where files were joined; nobody else whose box or joints alone are alike."""
+    kind = "annotations with the box and the joints of another one of their image"
+    other = [40, *JOINTS[1:-3], 59, 96, 2]
+    people = [
+        person(1),
+        person(2),
+        person(3, 2),
+        person(4, keypoints=other),
+        person(5, bbox=[35, 25, 30, 76]),
+    ]
+    read = Read(tmp_path, content(*people, person(6)))
+    assert read.told == {("kept", kind): 2}
+    assert read.places == [f"{tmp_path / 'labels.json'}: annotations[1] (id 2)"]  # the first
+    assert len(read.people) == 6
+    crowds = [person(1, iscrowd=1), person(2, iscrowd=1), person(3, bbox=[30, 25, 30, 75])]
+    assert not Read(tmp_path, content(*crowds)).told
+
+
+def test_one_whose_box_is_in_shares_among_pixels_is_told(tmp_path):
+    shares = [0.35, 0.25, 0.3, 0.75]
+    read = Read(tmp_path, content(person(1), person(2, bbox=shares, keypoints=[], num_keypoints=0)))
+    assert read.told == {("kept", "annotations with a box smaller than a pixel"): 1}
+    assert read.places == [f"{tmp_path / 'labels.json'}: annotations[1] (id 2)"]
+
+
 def test_joints_labelled_at_the_origin_are_told(tmp_path):
     read = Read(tmp_path, content(person(keypoints=[0, 0, 2, *JOINTS[3:]])))
     kind = "annotations that label joints at exactly 0, 0 (v of a joint that is not labelled is 0)"
