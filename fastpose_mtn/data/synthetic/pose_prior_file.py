@@ -86,27 +86,21 @@ def _read_json(path: Path, owner: str, problems: Problems) -> PosePrior:
         raise InputError(
             f"{path}: expected joints called as COCO's, got {', '.join(reader.joints) or 'none'}"
         )
-    keypoints: list[np.ndarray] = []
+    known: list[np.ndarray] = []
     images: list[int] = []
     sizes: list[tuple[int, int]] = []
     for record in reader.records:
-        people = [
-            person for person in record.people if not person.ignore and (person.keypoints[:, 2] > 0).any()
-        ]
-        if not people:
-            continue
-        if min(record.size_wh) <= 0:
+        people = [p.keypoints for p in record.people if not p.ignore and (p.keypoints[:, 2] > 0).any()]
+        if people and min(record.size_wh) <= 0:
             problems.add(LEFT_OUT, "images without width and height", f"{path}: {record.file_name}")
-            continue
-        for person in people:
-            whole = np.zeros((len(skeleton), 3))
-            whole[: len(person.keypoints)] = person.keypoints  # later files may have named more joints
-            keypoints.append(skeleton.convert(whole, COCO17) / np.array([*record.size_wh, 1.0]))
-            images.append(len(sizes))
-        sizes.append(record.size_wh)
-    return PosePrior.of_usable(
-        np.array(keypoints, np.float32).reshape(-1, len(COCO17), 3),
-        np.array(images, np.int64),
-        np.array(sizes, np.int64).reshape(-1, 2),
-        str(path),
-    )
+        elif people:
+            known += people
+            images += [len(sizes)] * len(people)
+            sizes.append(record.size_wh)
+    own = np.zeros((len(known), len(skeleton), 3), np.float32)
+    for row, keypoints in zip(own, known, strict=True):
+        row[: len(keypoints)] = keypoints  # later files may have named more joints
+    sizes_wh, rows = np.array(sizes, np.int64).reshape(-1, 2), np.array(images, np.int64)
+    shares = skeleton.convert(own, COCO17)
+    shares[..., :2] /= sizes_wh[rows, None]
+    return PosePrior.of_usable(shares, rows, sizes_wh, str(path))
