@@ -23,6 +23,9 @@ def add_posedet_config(c: CfgNode) -> None:
     # where classification reads its embedding: everywhere (paper) or chosen: a 1x1 convolution scores all cells, and the
     # embeddings of the best correct it (ours: on CPUs embeddings everywhere are most of the head's time)
     c.MODEL.POSEDET.CLASSIFY = "everywhere"
+    # ours: strides by which cells lie right of and below where padded 3x3 convolutions have their centre, as
+    # MODEL.ANCHOR_GENERATOR.OFFSET; 0.5 for backbones that cut images into patches, half a pixel aside
+    c.MODEL.POSEDET.CANDIDATE_OFFSET = 0.0
     c.MODEL.POSEDET.GRADIENT_SHARE = 0.1  # of the embeddings' gradients that reaches the coarse poses (code)
     c.MODEL.POSEDET.REFINE = True  # poses are refined; False: they are the coarse ones (paper, table 4)
     # of a person, for the cells that learn their pose: keypoints (their mean) or box (the middle of their extent)

@@ -81,10 +81,11 @@ class PoseDetHead(nn.Module):
         regresses_boxes: there is a branch that says by how much each pose's box differs from its extent and margins.
         box_margins: shares of its width and height by which a pose's extent grows to the left, top, right and bottom.
         visibility_detached: the visibility branch changes nothing but itself.
+        candidate_offset: strides by which cells lie right of and below their index, see ``Grid``.
         identity: from poses to identity vectors; None: there is no such branch.
 
     Raises:
-        ValueError: there is no such embedding, convolution or classification.
+        ValueError: there is no such embedding, convolution or classification, or cells would lie beyond the next ones.
     """
 
     def __init__(
@@ -106,9 +107,14 @@ class PoseDetHead(nn.Module):
         regresses_boxes: bool = False,
         box_margins: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         visibility_detached: bool = False,
+        candidate_offset: float = 0.0,
         identity: PoseIdentity | None = None,
     ) -> None:
         super().__init__()
+        if not 0 <= candidate_offset < 1:
+            raise ValueError(
+                f"MODEL.POSEDET.CANDIDATE_OFFSET: expected strides from 0 to below 1, got {candidate_offset}"
+            )
         for key, value, known in (
             ("EMBEDDING", embedding, tuple(EMBEDDINGS)),
             ("CONV", conv, ("full", "separable")),
@@ -118,7 +124,7 @@ class PoseDetHead(nn.Module):
                 raise ValueError(f"MODEL.POSEDET.{key}: expected one of {', '.join(known)}, got {value!r}")
         self.num_joints, self.strides = num_joints, tuple(strides)
         self._gradient_share, self._visibility_detached = gradient_share, visibility_detached
-        self._box_margins = tuple(box_margins)
+        self._box_margins, self._candidate_offset = tuple(box_margins), candidate_offset
         self._fixed = EMBEDDINGS[embedding]
         points = len(self._fixed) or num_joints
 
@@ -195,6 +201,7 @@ class PoseDetHead(nn.Module):
             regresses_boxes=c.BOX == "regressed",
             box_margins=c.BOX_MARGINS,
             visibility_detached=c.VISIBILITY_DETACHED,
+            candidate_offset=c.CANDIDATE_OFFSET,
             identity=identity,
         )
 
@@ -224,7 +231,7 @@ class PoseDetHead(nn.Module):
             peaks=torch.cat(peaks, dim=1).squeeze(2),
             heatmaps=maps or None,
             finest=None if self.identity is None else self.identity.conv(pyramid.finest),
-            grid=build_grid(levels, self.strides),
+            grid=build_grid(levels, self.strides, self._candidate_offset),
         )
 
     def refine(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Refined:

@@ -23,6 +23,7 @@ class PoseIdentity(nn.Module):
         stride: of the map, pixels.
         channels: of the convolution.
         num_joints: K.
+        offset: strides by which the map's cells lie right of and below their index, see ``grid.Grid``.
         width: W, numbers that a person's joints are summed to.
         separable: the kind of the convolution, see ``MODEL.POSEDET.CONV``.
         norm: of the convolution.
@@ -37,6 +38,7 @@ class PoseIdentity(nn.Module):
         stride: int,
         channels: int,
         num_joints: int,
+        offset: float = 0.0,
         width: int,
         separable: bool,
         norm: str,
@@ -44,7 +46,7 @@ class PoseIdentity(nn.Module):
         reid: MTNReIDHead,
     ) -> None:
         super().__init__()
-        self._stride = stride
+        self._stride, self._start = stride, offset * stride + 0.5
         self.conv: nn.Module
         if separable:
             self.conv = separable_conv(in_channels, 5, out_channels=channels, norm=norm)
@@ -75,6 +77,7 @@ class PoseIdentity(nn.Module):
             stride=stride,
             channels=channels,
             num_joints=num_joints,
+            offset=c.CANDIDATE_OFFSET,
             width=c.IDENTITY_WIDTH,
             separable=c.CONV == "separable",
             norm=c.NORM,
@@ -91,7 +94,7 @@ class PoseIdentity(nn.Module):
             poses: (N, K, 2) x and y, pixels; no gradient reaches them.
         """
         height, width = finest.shape[-2:]
-        points = (poses.detach().flip(-1) - 0.5) / self._stride
+        points = (poses.detach().flip(-1) - self._start) / self._stride
         table = finest.flatten(2).transpose(1, 2).flatten(0, 1)
         # as tensors, which an exported graph goes on computing with
         size = torch.stack([torch.as_tensor(side, device=finest.device) for side in (height, width)])

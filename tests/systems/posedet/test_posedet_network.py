@@ -223,6 +223,28 @@ def test_offsets_that_are_exact_give_the_persons_joints_at_every_level():
     assert found.boxes[:, 3].max() <= 118
 
 
+def test_candidates_offset_moves_everybody_alike_and_reads_the_same_features():
+    here, moved = (
+        network("MODEL.POSEDET.CANDIDATE_OFFSET", offset, "MODEL.POSEDET.SCORE_THRESH", "0.0").eval()
+        for offset in ("0.0", "0.25")
+    )
+    pixels = here.preprocess([image()])[0]
+    with torch.no_grad():
+        one, other = here.trunk(pixels), moved.trunk(pixels)
+        assert torch.equal(one.logits, other.logits)
+        cells = torch.arange(len(one.grid.strides))
+        poses, shifted = (
+            model.head.refine(found, torch.zeros_like(cells), cells).poses
+            for model, found in ((here, one), (moved, other))
+        )
+        torch.testing.assert_close(shifted, poses + 0.25 * one.grid.strides[:, None, None])
+        finest = here.backbone.finest_stride
+        vectors = here.head.describe(one, cells[:5] * 0, poses[:5])
+        assert vectors is not None
+        again = moved.head.describe(other, cells[:5] * 0, poses[:5] + 0.25 * finest)
+    torch.testing.assert_close(again, vectors)
+
+
 def test_a_person_found_twice_is_reported_once_and_in_order_of_scores():
     model = network("MODEL.POSEDET.REFINE", "False").eval()
     target = make_targets(*[[20, 20, 60, 90]] * 4)
@@ -346,6 +368,7 @@ def test_a_training_without_positive_examples_ends_and_says_what_to_do():
         ("EMBEDDING", "box", "EMBEDDING: expected one of joints, centre, grid3x3, got 'box'"),
         ("CONV", "3x3", "CONV: expected one of full, separable, got '3x3'"),
         ("CLASSIFY", "best", "CLASSIFY: expected one of everywhere, chosen, got 'best'"),
+        ("CANDIDATE_OFFSET", "1.0", "CANDIDATE_OFFSET: expected strides from 0 to below 1, got 1.0"),
         ("BOX", "none", "BOX: expected extent or regressed, got 'none'"),
         ("HEATMAP_LOSS", "l1", "HEATMAP_LOSS: expected focal or l2, got 'l1'"),
         ("BOX_LOSS", "iou", "BOX_LOSS: expected distance or giou, got 'iou'"),

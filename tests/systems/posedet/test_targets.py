@@ -5,7 +5,7 @@ import torch
 
 from fastpose_mtn.skeletons import COCO17
 from fastpose_mtn.structures import TASKS, PersonTargets
-from fastpose_mtn.systems.posedet.grid import build_grid
+from fastpose_mtn.systems.posedet.grid import build_grid, cell_poses
 from fastpose_mtn.systems.posedet.targets import Rules, assign, assign_seeds, places
 
 STRIDES = (8, 16, 32, 64)
@@ -47,6 +47,22 @@ def test_cells_lie_at_multiples_of_their_stride(grid):
         336,
         [2, 2],
     )
+
+
+def test_cells_may_be_moved_by_a_share_of_their_stride():
+    moved = build_grid([torch.zeros(1, 1, 2, 3), torch.zeros(1, 1, 1, 1)], [8, 16], 0.5)
+    assert moved.xy.tolist() == [
+        [4.5, 4.5],
+        [12.5, 4.5],
+        [20.5, 4.5],
+        [4.5, 12.5],
+        [12.5, 12.5],
+        [20.5, 12.5],
+        [8.5] * 2,
+    ]
+    poses = cell_poses(torch.tensor([[[1.0, 2.0]]]), moved.at(torch.tensor([4])))
+    assert poses.tolist() == [[[12.5 + 2 * 8, 12.5 + 1 * 8]]]
+    assert moved.yx[4].tolist() == [1, 1]  # features are read at the same cells
 
 
 @pytest.mark.parametrize(
