@@ -89,6 +89,16 @@ def test_flow_carries_a_pose_where_none_is_lost(method, pixels, second):
     assert ids(tracker, 1, (100 + pixels, 30)) == [second]
 
 
+@pytest.mark.parametrize(("method", "second", "third"), [("dis", [0, 1], [0, 1]), ("none", [1, 2], [2, 3])])
+def test_who_comes_to_where_another_was_keeps_the_id_by_flow_alone(method, second, third):
+    """Two walk one behind the other, each to where the other was a frame ago; scores decide who is born first."""
+    tracker = make(method=method)
+    walk = [[(100 + 24 * step, 30), (124 + 24 * step, 30)] for step in range(3)]
+    assert ids(tracker, 0, *walk[0], scores=[0.9, 0.8]) == [0, 1]
+    assert ids(tracker, 1, *walk[1], scores=[0.9, 0.8]) == second
+    assert ids(tracker, 2, *walk[2], scores=[0.9, 0.8]) == third
+
+
 @pytest.mark.parametrize(("hidden", "found"), [(7, 0), (8, 1)])
 def test_a_person_is_found_again_within_the_history(hidden, found):
     """Nobody is detected while the camera turns: the flows of all the frames between are chained."""
