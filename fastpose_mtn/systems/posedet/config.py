@@ -33,6 +33,9 @@ def add_posedet_config(c: CfgNode) -> None:
     c.MODEL.POSEDET.POS_NUM = 1  # cells a person whose coarse poses are learned (paper: the nearest one)
     c.MODEL.POSEDET.MIN_JOINTS = 3  # labelled joints from which a person has a pose to learn
     c.MODEL.POSEDET.BASE_SCALE = 4.0  # strides: the unit that poses and boxes are learned in (code)
+    # the mean of shoulders and hips is learned as a further joint, which embeddings are read at too, and is not reported
+    # (code, of CrowdPose's 14, as it needs an odd number)
+    c.MODEL.POSEDET.ABDOMEN = False
     c.MODEL.POSEDET.OKS_REFINE = 0.7  # of a coarse pose with a person, from which its refinement is learned
     # the same of a person's best coarse pose, where no other reaches OKS_REFINE (code)
     c.MODEL.POSEDET.OKS_REFINE_LOW = 0.52

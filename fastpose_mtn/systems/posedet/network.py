@@ -12,6 +12,7 @@ from fastpose_mtn.modeling.image_network import PeopleNetwork
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import Batch, PersonDetections
+from fastpose_mtn.systems.posedet.abdomen import corners_of, with_abdomen
 from fastpose_mtn.systems.posedet.criterion import Criterion, LossSettings
 from fastpose_mtn.systems.posedet.head import EXACT_LAYERS, Candidates, PoseDetHead
 from fastpose_mtn.systems.posedet.neck import HRFPN, FPN3To6, build_neck
@@ -30,6 +31,7 @@ class PoseDet(PeopleNetwork):
         selection: which candidates are people.
         suppression: which of them are one person.
         skeleton: what the joints are.
+        abdomen: joints amid which the network's last one lies, which labels and the skeleton do not have; (): it has none.
         pixel_mean, pixel_std: of the three channels, on 0..255, in the order of ``input_format``.
         input_format: order of the channels that the weights expect; images are always given as RGB.
 
@@ -56,6 +58,7 @@ class PoseDet(PeopleNetwork):
         selection: Selection,
         suppression: Suppression,
         skeleton: Skeleton,
+        abdomen: Sequence[int] = (),
         pixel_mean: Sequence[float],
         pixel_std: Sequence[float],
         input_format: str = "RGB",
@@ -65,7 +68,7 @@ class PoseDet(PeopleNetwork):
         )
         self.backbone, self.head = backbone, head
         self.selection, self.suppression = selection, suppression
-        self._criterion = criterion
+        self._criterion, self._abdomen = criterion, tuple(abdomen)
         self.exact_layers = [f"head.{name}" for name in EXACT_LAYERS if getattr(head, name) is not None]
         # a group normalisation of a single cell has nothing to normalise over
         self.least_side = 2 * max(head.strides)
@@ -103,6 +106,8 @@ class PoseDet(PeopleNetwork):
         self._check(batch)
         pixels, _ = self.preprocess(batch.images)
         targets = [target.to(self.device) for target in batch.targets]
+        if self._abdomen:
+            targets = [with_abdomen(target, self._abdomen) for target in targets]
         candidates = self.head(self.backbone(pixels), heatmaps=True)
         self._check_finite(candidates)
         return involve(self._criterion(self.head, candidates, targets, batch.tasks), self.parameters())
@@ -120,19 +125,23 @@ def build_posedet(cfg: CfgNode) -> PoseDet:
     """
     skeleton, c = get_skeleton(cfg.MODEL.SKELETON), cfg.MODEL.POSEDET
     sigmas = joint_constants(cfg)
+    abdomen = corners_of(skeleton) if c.ABDOMEN else ()
+    # the abdomen's constant of OKS is the mean of theirs
+    learned = (*sigmas, sum(sigmas[joint] for joint in abdomen) / len(abdomen)) if abdomen else sigmas
     backbone = build_neck(cfg)
-    head = PoseDetHead.from_config(cfg, backbone, num_joints=len(skeleton))
+    head = PoseDetHead.from_config(cfg, backbone, num_joints=len(learned))
     network = PoseDet(
         backbone=backbone,
         head=head,
         criterion=Criterion(
-            rules=Rules.from_config(cfg, sigmas),
+            rules=Rules.from_config(cfg, learned),
             settings=LossSettings.from_config(cfg),
             start=ColdStart(c.COLD_STEPS),
         ),
         selection=Selection.from_config(cfg),
         suppression=Suppression.from_config(cfg, sigmas),
         skeleton=skeleton,
+        abdomen=abdomen,
         pixel_mean=cfg.MODEL.PIXEL_MEAN,
         pixel_std=cfg.MODEL.PIXEL_STD,
         input_format=cfg.INPUT.FORMAT,

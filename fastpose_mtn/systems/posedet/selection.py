@@ -40,6 +40,9 @@ def joint_constants(cfg: CfgNode) -> tuple[float, ...]:
 class Selection:
     """Which candidates are people; see ``MODEL.POSEDET``'s keys of the same names.
 
+    Attributes:
+        num_joints: K, the first of the network's joints, which are reported; None: all.
+
     Raises:
         ValueError: a value is out of range.
     """
@@ -48,6 +51,7 @@ class Selection:
     nms_topk: int = 500
     score: str = "cls"
     peaks: bool = False
+    num_joints: int | None = None
 
     def __post_init__(self) -> None:
         if self.score not in ("cls", "visible"):
@@ -59,7 +63,8 @@ class Selection:
     def from_config(cls, cfg: CfgNode) -> Selection:
         """The selection of ``MODEL.POSEDET``."""
         c = cfg.MODEL.POSEDET
-        return cls(c.SCORE_THRESH, c.NMS_TOPK, c.SCORE, c.PEAKS)
+        count = len(get_skeleton(cfg.MODEL.SKELETON)) if c.ABDOMEN else None
+        return cls(c.SCORE_THRESH, c.NMS_TOPK, c.SCORE, c.PEAKS, count)
 
     def __call__(
         self,
@@ -164,8 +169,8 @@ class Selection:
         corners = torch.minimum(refined.boxes.unflatten(1, (2, 2)).clamp(min=0), limit[:, None])
         # a regressed margin may turn a box over
         boxes = torch.cat((corners.amin(dim=1), corners.amax(dim=1)), dim=1)
-        poses = torch.minimum(refined.poses.clamp(min=0), limit[:, None])
-        confidence = refined.visibility.sigmoid()
+        poses = torch.minimum(refined.poses[:, : self.num_joints].clamp(min=0), limit[:, None])
+        confidence = refined.visibility[:, : self.num_joints].sigmoid()
         score = head.classify(candidates, image, cell).sigmoid()
         if self.score == "visible":
             score = score * confidence.mean(dim=1)
