@@ -21,12 +21,12 @@ import torch
 from torch import Tensor, nn
 from worker import size_hw
 
-from fastpose_mtn.commands.summary import summarize
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.errors import exit_on_error
 from fastpose_mtn.runtime.precision import resolve_precision
 from fastpose_mtn.systems.mtn.estimator import MTNEstimator
 from fastpose_mtn.systems.mtn.network import build_model
+from fastpose_mtn.systems.mtn.size import parts_of
 
 CONFIG = Path(__file__).parent.parent / "configs" / "FastPose-50.yaml"
 CHANNELS = 512
@@ -80,7 +80,7 @@ def network(config_file: str, size_hw: tuple[int, int], people: int) -> dict[str
     cfg.merge_from_file(config_file)
     cfg.merge_from_list(["MODEL.TIMM.PRETRAINED", "False"])
     model = build_model(cfg).eval()
-    parts = {p.name: p for p in summarize(model, image_size_hw=size_hw, proposals=100, people=people)}
+    parts = {p.name: p for p in parts_of(model, image_size_hw=size_hw, proposals=100, people=people)}
     estimator = MTNEstimator(model, device="cpu")
     backbone, head = estimator._model.backbone, estimator._model.roi_heads.keypoint_head
     image, _ = estimator._model.preprocess([torch.zeros(3, *size_hw)])

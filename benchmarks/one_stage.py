@@ -104,10 +104,11 @@ class OneStageExported(OneStage):
     def _begin(self) -> None:
         from fastpose_mtn.deploy.formats import metadata_of, save_openvino
         from fastpose_mtn.estimators.exported import ExportedEstimator, ExportedNetwork, Feed, open_runtime
+        from fastpose_mtn.systems.posedet.portable import PortablePoseDet
         from fastpose_mtn.systems.posedet.selection import Suppression, joint_constants
 
         if not self._path.exists():
-            save_openvino(self._path, self._converted(), metadata_of(self.cfg))
+            save_openvino(self._path, self._converted(), metadata_of(self.cfg), PortablePoseDet.coarse_layers)
         runtime = open_runtime(self._path, "cpu")
 
         def run(feeds: Sequence[Feed]) -> Iterable[Sequence[np.ndarray]]:
@@ -121,7 +122,7 @@ class OneStageExported(OneStage):
     def _converted(self) -> Any:
         import openvino
 
-        from fastpose_mtn.deploy.posedet import PortablePoseDet
+        from fastpose_mtn.systems.posedet.portable import PortablePoseDet
 
         class GivenPeople(PortablePoseDet):
             def forward(

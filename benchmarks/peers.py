@@ -253,8 +253,8 @@ def _export_with_given_people(
 ) -> None:
     """Writes ``network.onnx`` or ``network.xml`` with the people as a second input."""
     from fastpose_mtn.deploy.formats import save_openvino
-    from fastpose_mtn.deploy.network import PortableMTN
-    from fastpose_mtn.deploy.quantize import HEADS, quantize_onnx, quantize_openvino
+    from fastpose_mtn.deploy.quantize import quantize_onnx, quantize_openvino
+    from fastpose_mtn.systems.mtn.portable import HEADS, PortableMTN
 
     class GivenPeople(PortableMTN):
         def forward(self, image: torch.Tensor, given: torch.Tensor) -> tuple[torch.Tensor, ...]:  # type: ignore[override]
@@ -289,7 +289,7 @@ def _export_with_given_people(
         converted = openvino.convert_model(str(path))
         path.unlink()
         path = folder / "network.xml"
-        save_openvino(path, converted, {})
+        save_openvino(path, converted, {}, network.coarse_layers)
     if int8:
         plain = folder / f"plain{path.suffix}"
         for file in list(folder.iterdir()):

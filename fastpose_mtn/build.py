@@ -13,9 +13,10 @@ from fastpose_mtn.config.overrides import asked, asked_weights, with_flag
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators import RUNTIME_ENDINGS
 from fastpose_mtn.hosts import import_detectron2_extension
-from fastpose_mtn.protocols import ExportedSystem, PoseEstimator, Tracker, least_score
+from fastpose_mtn.protocols import PoseEstimator, Tracker, least_score
 from fastpose_mtn.registry import SYSTEMS, TRACKERS
 from fastpose_mtn.skeletons import Skeleton
+from fastpose_mtn.system_protocols import DetectorSystem, ExportedSystem
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,7 +69,7 @@ def build_network(cfg: CfgNode) -> nn.Module:
 def build_estimator(
     cfg: CfgNode, network: nn.Module | None = None, *, device: str | None = None, precision: str = "auto"
 ) -> PoseEstimator:
-    """The pose estimator of the system that ``MODEL.META_ARCHITECTURE`` names; see ``protocols.System``.
+    """The pose estimator of the system that ``MODEL.META_ARCHITECTURE`` names; see ``system_protocols.System``.
 
     Raises:
         ValueError: there is no such system, no weights are named, or they do not fit the configuration.
@@ -119,7 +120,8 @@ def build_pose_tracking(
         host: one of ``hosts.HOSTS``: whose detector runs.
         image_size: pixels of the shorter side that frames are resized to, as of a 360p or 720p video, the longer side
             at most twice as long; 0: frames as they are; None: the configuration's, what the weights were trained at.
-        detector: whose boxes a top-down network looks at, ``MODEL.TOPDOWN.DETECTOR.WEIGHTS``; None: the configuration's.
+        detector: whose boxes the network looks at, where its system is a ``DetectorSystem``, as
+            ``MODEL.TOPDOWN.DETECTOR.WEIGHTS`` has it; None: the configuration's.
 
     Raises:
         InputError, ValueError: a key does not exist, a file cannot be read or used, weights do not fit
@@ -134,7 +136,6 @@ def build_pose_tracking(
     )
     device = asked_device or "auto"
     options = _with_size(image_size, options)
-    options = with_flag(f"--detector {detector}", detector, options, "MODEL.TOPDOWN.DETECTOR.WEIGHTS")
     options = with_flag(f"--strategy {strategy}", strategy, options, "TRACKER.STRATEGY")
     exported = weights is not None and Path(weights).suffix.lower() in RUNTIME_ENDINGS
     if exported and host == "detectron2":
@@ -148,9 +149,8 @@ def build_pose_tracking(
     there = resolve_device(device)
     extension = import_detectron2_extension("estimator") if host == "detectron2" else None
     cfg = (extension.detectron2_inference_config if extension else inference_config)(weights, config_file)
-    cfg = _with_overrides(cfg, options)
+    cfg = _with_detector(_with_overrides(cfg, options), detector, options)
     _check_size(cfg, image_size)
-    _check_detector(cfg, detector)
     cfg.MODEL.DEVICE = str(there)
     new_tracker = functools.partial(build_tracker, cfg)
     min_score = least_score(new_tracker())  # before weights are read: a setting out of range is told at once
@@ -162,9 +162,10 @@ def build_pose_tracking(
     return PoseTracking(cfg, estimator, new_tracker, batch_size, min_score)
 
 
-# keys that an exported network's file fixes, but for those that its frames and its people are treated by
+# keys that an exported network's file fixes, but for those that its frames and its people are treated by, and its
+# system's ``free_keys``
 _FIXED = ("MODEL.", "TEST.", "INPUT.FORMAT")
-_FREE = ("TEST.AUG.", "TEST.POSE_NMS.", "MODEL.TOPDOWN.DETECTOR.", "MODEL.TOPDOWN.POSE_BATCH")
+_FREE = ("TEST.AUG.", "TEST.POSE_NMS.")
 
 
 def _track_exported(
@@ -181,21 +182,23 @@ def _track_exported(
         raise InputError(
             f"--config-file {config_file}: {weights} carries its own configuration; leave it out"
         )
-    fixed = [key for key in options[::2] if key.startswith(_FIXED) and not key.startswith(_FREE)]
-    if fixed:
-        raise InputError(f"{fixed[0]}: it is fixed in {weights}; export the network again with it")
 
     from fastpose_mtn.estimators.exported import open_exported
 
-    network = open_exported(weights, device=device, precision=precision, options=options)
-    cfg = network.cfg.clone()
-    _check_detector(cfg, detector)
-    system = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE)
+    network = open_exported(weights, device=device, precision=precision)
+    architecture = network.cfg.MODEL.META_ARCHITECTURE
+    system = SYSTEMS.get(architecture)
     if not isinstance(system, ExportedSystem):
         raise InputError(
-            f"{weights}: MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE} does not run from exported files; give the "
-            "weights that it was exported from"
+            f"{weights}: MODEL.META_ARCHITECTURE {architecture} does not run from exported files; give the weights that it "
+            "was exported from"
         )
+    free = (*_FREE, *system.free_keys)
+    fixed = [key for key in options[::2] if key.startswith(_FIXED) and not key.startswith(free)]
+    if fixed:
+        raise InputError(f"{fixed[0]}: it is fixed in {weights}; export the network again with it")
+    cfg = _with_detector(_with_overrides(network.cfg, options), detector, options)
+    network = network._replace(cfg=cfg)
     estimator = system.build_exported(network, device=device)
     _check_size(cfg, image_size)
     new_tracker = functools.partial(build_tracker, cfg)
@@ -229,9 +232,18 @@ def _check_size(cfg: CfgNode, image_size: int | None) -> None:
         )
 
 
-def _check_detector(cfg: CfgNode, detector: str | None) -> None:
-    if detector is not None and cfg.MODEL.META_ARCHITECTURE != "TopDownPose":
+def _with_detector(cfg: CfgNode, detector: str | None, options: Sequence[str]) -> CfgNode:
+    """The configuration whose network looks at this detector's boxes.
+
+    Raises:
+        InputError: it finds people by itself, or ``options`` name another detector.
+    """
+    if detector is None:
+        return cfg
+    system = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE)
+    if not isinstance(system, DetectorSystem):
         raise InputError(f"--detector {detector}: these weights find people by themselves; leave it out")
+    return _with_overrides(cfg, with_flag(f"--detector {detector}", detector, options, system.detector_key))
 
 
 def _with_overrides(cfg: CfgNode, options: Sequence[str]) -> CfgNode:

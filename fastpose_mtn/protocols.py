@@ -1,28 +1,23 @@
-"""The seams: what systems, estimators, detectors and trackers promise one another.
+"""The seams: what estimators, detectors and trackers promise one another.
 
 Whoever keeps one of these promises can take the place of what is here; nothing downstream changes.
-``data/dataset.py`` has the one of datasets, ``PoseDataset``, which speaks of labelled images and sequences.
-``registry.py`` gives systems and trackers the names that configurations use.
+``system_protocols.py`` has those of systems and their networks, ``data/dataset.py`` the one of datasets, ``PoseDataset``,
+which speaks of labelled images and sequences. ``registry.py`` gives systems and trackers the names that configurations use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from fastpose_mtn.skeletons import Skeleton
-from fastpose_mtn.structures import Batch, PersonDetections, TrackedPersons
+from fastpose_mtn.structures import PersonDetections, TrackedPersons
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from fastpose_mtn.config import CfgNode
-    from fastpose_mtn.data.dataset import PoseDataset
-    from fastpose_mtn.data.transforms.augment import Augmentation
-    from fastpose_mtn.estimators.exported import ExportedNetwork
 
 
 class PersonDetector(Protocol):
@@ -206,107 +201,3 @@ def least_score(tracker: Tracker) -> float:
 
 # Makes a tracker without tracks from the keys of TRACKER, for people of MODEL.SKELETON.
 TrackerFactory = Callable[["CfgNode"], Tracker]
-
-
-@runtime_checkable
-class TrainableNetwork(Protocol):
-    """A network as the engines train it; besides a ``torch.nn.Module``.
-
-    Attributes:
-        loss_tasks: for each loss that ``losses`` can give, the one of ``structures.TASKS`` that it trains, such as
-            ``{"loss_keypoint": "keypoints"}``; learned task weights go by it.
-    """
-
-    loss_tasks: Mapping[str, str]
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The weighted losses of a batch on the network's device, each a scalar.
-
-        Raises:
-            FloatingPointError: the network's own numbers are not finite: training has diverged.
-        """
-        ...
-
-
-@runtime_checkable
-class ScheduledNetwork(Protocol):
-    """What a trainable network is besides, where what it learns changes in the course of the training."""
-
-    def begin_step(self, step: int) -> None:
-        """Tells it, before the losses of each step, its number from 0."""
-        ...
-
-
-class System(Protocol):
-    """One of the networks that share this roof, by ``MODEL.META_ARCHITECTURE``."""
-
-    def add_config(self, cfg: CfgNode) -> None:
-        """Adds the system's own configuration keys and their defaults."""
-        ...
-
-    def training_config(self, cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
-        """The configuration to train with, where what the data decide is filled in.
-
-        Args:
-            cfg: the configuration as it was given.
-            num_identities: of ``DATASETS.TRAIN``; their people's identities are below it, or -1.
-            world_size: processes that train together.
-
-        Raises:
-            InputError: the network cannot be trained so.
-        """
-        ...
-
-    def training_skeleton(self, cfg: CfgNode) -> Skeleton:
-        """What labels are read in to learn from: ``MODEL.SKELETON``, or where a network learns more than it gives, all."""
-        ...
-
-    def training_data(
-        self, cfg: CfgNode, datasets: Sequence[PoseDataset]
-    ) -> tuple[list[PoseDataset], list[Augmentation]]:
-        """What the network learns from, and how it is changed at random: whole images, or people one by one.
-
-        Args:
-            cfg: the configuration.
-            datasets: of ``DATASETS.TRAIN``.
-
-        Raises:
-            InputError: a dataset has nothing for this network.
-        """
-        ...
-
-    def build_network(self, cfg: CfgNode) -> nn.Module:
-        """The network that a configuration describes, with initial weights; a ``TrainableNetwork``."""
-        ...
-
-    def build_estimator(
-        self,
-        cfg: CfgNode,
-        network: nn.Module | None = None,
-        *,
-        device: str | None = None,
-        precision: str = "auto",
-    ) -> PoseEstimator:
-        """The network as a pose estimator.
-
-        Args:
-            cfg: of the network; says how images are resized and people selected.
-            network: one that is there already, which is copied; None: built, with ``MODEL.WEIGHTS``.
-            device: auto, cpu, cuda or cuda:N; None: the network's, or ``MODEL.DEVICE`` for one built here.
-            precision: auto, fp32, bf16 or fp16.
-        """
-        ...
-
-
-@runtime_checkable
-class ExportedSystem(Protocol):
-    """What a system is besides, where its networks can be run from files that ``python -m fastpose_mtn.export`` wrote."""
-
-    def build_exported(self, network: ExportedNetwork, *, device: str) -> PoseEstimator:
-        """An exported network as a pose estimator.
-
-        Args:
-            network: opened, with the configuration that its file carries.
-            device: auto, cpu, cuda or cuda:N, of what does not run in the file's runtime, such as a detector.
-        """
-        ...

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from fastpose_mtn.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:  # they bring torch, and commands ask for names alone before they work
-    from fastpose_mtn.protocols import System, TrackerFactory
+    from fastpose_mtn.protocols import TrackerFactory
+    from fastpose_mtn.system_protocols import System
 
 T = TypeVar("T")
 

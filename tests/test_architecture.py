@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from fastpose_mtn.registry import SYSTEMS
+
 PACKAGE = Path(__file__).parents[1] / "fastpose_mtn"
 LAYERS = (
     {
-        "structures", "joint_names", "skeletons", "protocols", "registry", "version", "errors", "arguments", "command_line", "files",
+        "structures", "joint_names", "skeletons", "protocols", "system_protocols", "registry", "version", "errors", "arguments", "command_line", "files",
         "hosts", "libraries", "available_memory", "array_checks", "ops", "config",
     },
     {"modeling", "data", "tracking", "visualization"},
@@ -95,15 +97,30 @@ def test_detectron2_is_imported_in_its_own_folder_only():
     assert strays == []
 
 
-def test_the_engine_knows_systems_by_their_seams_only():
+# Detectron2 builds FastPose's network of its own parts, and its registry has the name of its own network.
+KNOW_SYSTEMS = {"systems", "registry", "config", "detectron2"}
+
+
+def systems_by_name(source: str) -> Iterator[tuple[int, str]]:
+    """Line and name of the systems that a file imports from or asks for by their names in the configuration."""
+    for line, name in imports_of(source):
+        if f"{name}.".startswith("fastpose_mtn.systems."):
+            yield line, name
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and node.value in SYSTEMS._builtin:
+            yield node.lineno, node.value
+
+
+def test_systems_are_known_by_their_seams_only():
     strays = [
-        f"{path.relative_to(PACKAGE)}:{line} imports systems"
+        f"{path.relative_to(PACKAGE)}:{line} {name}"
         for path in FILES
-        if room(path) == "engine"
-        for line, other in rooms_imported(path)
-        if other == "systems"
+        if room(path) not in KNOW_SYSTEMS
+        for line, name in systems_by_name(path.read_text(encoding="utf-8"))
     ]
     assert strays == []
+    switch = "if name == 'PoseDet':\n    from fastpose_mtn.systems.posedet.network import PoseDet"
+    assert [line for line, _ in systems_by_name(switch)] == [2, 1]
 
 
 def private_names(source: str) -> Iterator[tuple[int, str]]:

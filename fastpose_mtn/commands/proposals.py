@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.proposals import Table
-    from fastpose_mtn.protocols import FrameName
+    from fastpose_mtn.estimators.box_files import BoxesFromFile
+    from fastpose_mtn.protocols import FrameName, PoseEstimator
     from fastpose_mtn.structures import PersonDetections, PersonTargets
-    from fastpose_mtn.systems.topdown.detectors import Detector
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from fastpose_mtn.data.catalog import build_dataset
         from fastpose_mtn.data.proposals import save_table
 
-        detector = _build_detector(args.detector, args.device)
+        detector = _open_detector(args.detector, args.device)
         offsets: Offsets = {}
         for name in args.dataset:
             dataset = build_dataset(name, training=True)
@@ -89,27 +89,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"written: {args.output}")
 
 
-def _build_detector(source: str, device: str) -> Detector:
+def _open_detector(source: str, device: str) -> PoseEstimator | BoxesFromFile:
+    """The detector, which sees images of the size that configurations have by default."""
     from fastpose_mtn.config import get_cfg
-    from fastpose_mtn.systems.topdown.detectors import build_detector
+    from fastpose_mtn.estimators.detectors import open_detector
 
-    cfg = get_cfg()
-    cfg.MODEL.META_ARCHITECTURE = "TopDownPose"  # whose detector it is
-    cfg.MODEL.TOPDOWN.DETECTOR.WEIGHTS = source
-    detector = build_detector(cfg, device=device, precision="auto", describes=False)
-    if detector is None:
+    if not source:
         raise InputError("--detector: expected weights or a file of boxes, got nothing")
-    return detector
+    test = get_cfg().INPUT
+    size = test.MIN_SIZE_TEST, test.MAX_SIZE_TEST
+    return open_detector(source, key="--detector", size=size, device=device)
 
 
 def _found(
-    dataset: PoseDataset, detector: Detector, batch_size: int, min_score: float
+    dataset: PoseDataset, detector: PoseEstimator | BoxesFromFile, batch_size: int, min_score: float
 ) -> Iterator[tuple[PersonTargets, PersonDetections]]:
     """Each image's labelled people, and whom the detector finds in it."""
     from tqdm import tqdm
 
+    from fastpose_mtn.estimators.box_files import BoxesFromFile
     from fastpose_mtn.protocols import estimate_frames
-    from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
 
     for first in tqdm(range(0, len(dataset), batch_size), unit="batch", disable=None):
         images: list[np.ndarray] = []

@@ -11,6 +11,7 @@ from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.engine.launch import ENGINES, LaunchConfiguration, choose_engine, is_first_process
 from fastpose_mtn.errors import InputError, exit_on_error
 from fastpose_mtn.registry import SYSTEMS
+from fastpose_mtn.system_protocols import engines_of
 
 if TYPE_CHECKING:
     from fastpose_mtn.config import CfgNode
@@ -73,14 +74,14 @@ def engine_of(args: argparse.Namespace) -> tuple[str, str]:
     if engine != "detectron2":
         return engine, why
     try:
-        system = setup(args).MODEL.META_ARCHITECTURE
+        name = setup(args).MODEL.META_ARCHITECTURE
     except ValueError:  # a file with keys of Detectron2's own
         return engine, why
-    if system == "GeneralizedRCNN" or system not in SYSTEMS:
+    if name not in SYSTEMS or engine in engines_of(SYSTEMS.get(name)):
         return engine, why
     if args.engine == "detectron2":
-        raise InputError(f"--engine detectron2: MODEL.META_ARCHITECTURE {system} trains under Lightning only")
-    return "lightning", f"Detectron2 cannot train {system}"
+        raise InputError(f"--engine detectron2: MODEL.META_ARCHITECTURE {name} trains under Lightning only")
+    return "lightning", f"Detectron2 cannot train {name}"
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,7 +1,7 @@
 """The keys that all systems share, with their defaults, units and sources.
 
 The names are Detectron2's where Detectron2 has the key, so one YAML file serves both hosts. Each system adds
-its own keys, see ``protocols.System.add_config``; those marked "ours" are not Detectron2's.
+its own keys, see ``system_protocols.System.add_config``; those marked "ours" are not Detectron2's.
 """
 
 from __future__ import annotations

@@ -15,33 +15,26 @@ from xml.etree import ElementTree
 import numpy as np
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import nn
 
 from fastpose_mtn.checkpoints.loading import portable_config
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.deploy.network import PortableMTN
-from fastpose_mtn.deploy.posedet import PortablePoseDet
-from fastpose_mtn.deploy.topdown import PortableTopDown
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import CROPS, GIVEN, INPUT, MIN_SCORE, PEOPLE, import_or_explain
-from fastpose_mtn.systems.mtn.network import MTN
-from fastpose_mtn.systems.posedet.network import PoseDet
-from fastpose_mtn.systems.topdown.network import TopDownNetwork
+from fastpose_mtn.estimators.portable import PortableNetwork
+from fastpose_mtn.registry import SYSTEMS
+from fastpose_mtn.system_protocols import ExportedSystem
 
 if TYPE_CHECKING:
     import openvino
 
 _OPSET = 18
-_EXAMPLE_HW = (96, 160)  # of the image that is traced; no number in the graph depends on it
 
 
 def metadata_of(cfg: CfgNode) -> dict[str, str]:
     """What a file says about itself: ``config``, in one line, and ``skeleton``."""
     config = json.dumps(yaml.safe_load(portable_config(cfg).dump()))
     return {"config": config, "skeleton": cfg.MODEL.SKELETON}
-
-
-PortableNetwork = PortableMTN | PortableTopDown | PortablePoseDet
 
 
 def write(
@@ -54,7 +47,7 @@ def write(
         target: the file, whose name ends as ``deploy.ENDINGS`` says; complete under its name or not there.
         model: with its weights.
         cfg: its configuration, which travels in the file; ``ExportedEstimator`` looks at frames as it says.
-        given_boxes: the network has an input for boxes of people too, see ``network.PortableMTN``; of a network that
+        given_boxes: the network has an input for boxes of people too, see ``systems.mtn.portable``; of a network that
             looks at one person at a time they are given in any case.
 
     Returns:
@@ -63,29 +56,22 @@ def write(
     Raises:
         InputError: a library is not installed, or the network cannot be expressed.
     """
+    system = _system_of(cfg)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
         draft = Path(folder) / target.name
         # a traced network has no input with a default, and none of our estimators runs it
-        network = _portable(model, cfg, given_boxes=given_boxes, min_score=form != "torchscript")
+        min_score = form != "torchscript"
+        network = system.build_portable(model, cfg, given_boxes=given_boxes, min_score=min_score)
         _WRITERS[form](draft, network, metadata_of(cfg))
         return replace_all(draft, target)
 
 
-def _portable(model: nn.Module, cfg: CfgNode, *, given_boxes: bool, min_score: bool) -> PortableNetwork:
-    if isinstance(model, TopDownNetwork):
-        if cfg.MODEL.TOPDOWN.ENSEMBLE:
-            raise InputError("MODEL.TOPDOWN.ENSEMBLE: an export is of one network; set it []")
-        return PortableTopDown(model, flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST)
-    if isinstance(model, PoseDet):
-        if given_boxes:
-            raise InputError(
-                "--given-boxes: PoseDet finds people by themselves and takes no boxes; leave it out"
-            )
-        return PortablePoseDet(model, min_score=min_score)
-    if isinstance(model, MTN):
-        return PortableMTN(model, given_boxes=given_boxes, min_score=min_score)
-    raise InputError(f"MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE}: it cannot be exported")
+def _system_of(cfg: CfgNode) -> ExportedSystem:
+    system = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE)
+    if not isinstance(system, ExportedSystem):
+        raise InputError(f"MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE}: it cannot be exported")
+    return system
 
 
 def replace_all(draft: Path, target: Path) -> list[Path]:
@@ -97,24 +83,10 @@ def replace_all(draft: Path, target: Path) -> list[Path]:
     return [place for _, place in reversed(moved)]
 
 
-def _example(network: PortableNetwork) -> tuple[Tensor, ...]:
-    """Values of the network's inputs, in order."""
-    generator = torch.Generator().manual_seed(0)
-    if isinstance(network, PortableTopDown):
-        crops = torch.randint(
-            0, 256, (2, *network.network.size_hw, 3), dtype=torch.uint8, generator=generator
-        )
-        return crops, torch.tensor([[0.5, 0.8], [0.8, 0.6]])
-    image = torch.randint(0, 256, (*_EXAMPLE_HW, 3), dtype=torch.uint8, generator=generator)
-    given = torch.tensor([[10.0, 5.0, 40.0, 80.0], [60.0, 20.0, 100.0, 90.0]])
-    values = {INPUT: image, GIVEN: given, MIN_SCORE: torch.tensor(0.0)}
-    return tuple(values[name] for name in network.inputs)
-
-
 def _traced(network: PortableNetwork) -> torch.jit.ScriptModule:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of each Python number, such as the count of levels
-        return torch.jit.trace(network, _example(network), check_trace=False)
+        return torch.jit.trace(network, network.example(), check_trace=False)
 
 
 def _write_torchscript(path: Path, network: PortableNetwork, metadata: dict[str, str]) -> None:
@@ -149,7 +121,7 @@ def _trace_onnx(path: Path, network: PortableNetwork) -> None:
         # The newer exporter, dynamo=True, wants a bound or a constant for every number of boxes.
         torch.onnx.export(
             network,
-            _example(network),
+            network.example(),
             str(path),
             dynamo=False,
             opset_version=_OPSET,
@@ -165,21 +137,28 @@ def _write_openvino(path: Path, network: PortableNetwork, metadata: dict[str, st
         passage = Path(folder) / "network.onnx"
         _trace_onnx(passage, network)  # OpenVINO takes an input with a default for a constant
         model = openvino.convert_model(str(passage))
-    save_openvino(path, model, metadata)
+    save_openvino(path, model, metadata, network.coarse_layers)
 
 
-def save_openvino(path: Path, model: openvino.Model, metadata: dict[str, str]) -> None:
-    """Writes ``path`` (.xml) and, beside it, the weights in float32 (.bin)."""
+def save_openvino(path: Path, model: openvino.Model, metadata: dict[str, str], coarse_layers: str) -> None:
+    """Writes ``path`` (.xml) and, beside it, the weights in float32 (.bin).
+
+    Args:
+        path: of the first file.
+        model: the network.
+        metadata: what the file says about itself.
+        coarse_layers: see ``estimators.portable.PortableNetwork``.
+    """
     import openvino
 
     for name, value in metadata.items():
         model.set_rt_info(value, ["fastpose_mtn", name])
     openvino.save_model(model, str(path), compress_to_fp16=False)
-    _keep_exact(path)
+    _keep_exact(path, coarse_layers)
 
 
-def _keep_exact(path: Path) -> None:
-    """Marks every operation that is not the network's as one to compute in float32, whatever the layers compute in.
+def _keep_exact(path: Path, coarse_layers: str) -> None:
+    """Marks every operation that is none of the coarse layers as one to compute in float32, whatever the layers compute in.
 
     On a CPU that has bfloat16, OpenVINO computes all in it, the coordinates of boxes and joints too, whose 8 bits
     are too few. It spares what bears its attribute ``precise`` (its ``DisableFP16Compression``), which Python can
@@ -191,7 +170,9 @@ def _keep_exact(path: Path) -> None:
     for edge in tree.iterfind("edges/edge"):
         after.setdefault(edge.get("from-layer"), []).append(edge.get("to-layer"))
     layers = {layer.get("id"): layer for layer in tree.iterfind("layers/layer")}
-    spared = {number for number, layer in layers.items() if _is_layer(layer)}
+    # what a Float32Layer holds, the estimator keeps in float32, too
+    coarse = re.compile(f"/(?!.*/layer/)({coarse_layers})")
+    spared = {number for number, layer in layers.items() if _is_coarse(layer, coarse)}
     reached = [number for number, layer in layers.items() if layer.get("type") == "ROIAlign"]
     while reached:
         number = reached.pop()
@@ -210,19 +191,12 @@ def _keep_exact(path: Path) -> None:
     tree.write(path)
 
 
-def _is_layer(layer: ElementTree.Element) -> bool:
-    """Is it one of the network's layers, or no arithmetic at all?"""
-    return layer.get("type") in _NO_ARITHMETIC or bool(_LAYERS.match(layer.get("name", "")))
+def _is_coarse(layer: ElementTree.Element, coarse: re.Pattern[str]) -> bool:
+    """Is it one of the coarse layers, or no arithmetic at all?"""
+    return layer.get("type") in _NO_ARITHMETIC or bool(coarse.match(layer.get("name", "")))
 
 
 _NO_ARITHMETIC = ("Const", "Parameter", "Result", "FakeQuantize")
-# names that operations of the network have, after its modules; not of those that say where boxes are, and how sure,
-# nor of what a Float32Layer holds, which the estimator keeps in float32, too
-_LAYERS = re.compile(
-    "/(?!.*/layer/)(backbone|head/(init|refine|cls)_convs|rpn_head/conv|box_head|reid_head|keypoint_head|upsampler/(?!output)"
-    "|reid/)"
-)
-
 _WRITERS: dict[str, Callable[[Path, PortableNetwork, dict[str, str]], None]] = {
     "onnx": _write_onnx,
     "openvino": _write_openvino,

@@ -7,25 +7,21 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastpose_mtn.build import build_network
-from fastpose_mtn.config import CfgNode
 from fastpose_mtn.deploy.formats import finish_onnx, metadata_of, replace_all, save_openvino
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import (
     MIN_SCORE,
-    ExportedEstimator,
-    ExportedNetwork,
     Feed,
     import_or_explain,
     open_exported,
 )
-from fastpose_mtn.estimators.frames import resize_to_test_size
-from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
-from fastpose_mtn.systems.topdown.locator import ExportedLocator
+from fastpose_mtn.estimators.portable import RoundedLayers
+from fastpose_mtn.registry import SYSTEMS
+from fastpose_mtn.system_protocols import QuantizedSystem
 from fastpose_mtn.video.sources import find_inputs, open_source
 
 if TYPE_CHECKING:
@@ -35,13 +31,7 @@ if TYPE_CHECKING:
 def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
     """Replaces an exported network by its 8-bit form.
 
-    Of FastPose MTN the joints' and the identities' head and the box head's first layer are quantised, most of the work
-    where people are many, and for OpenVINO the convolution that proposes boxes at the pyramid's two finest levels. What
-    else says where boxes are keeps its digits: with the pyramid in 8 bits, one box in sixty would move. Of PoseDet, whose
-    head is little work, the backbone and the convolutions of the head's branches are, not what tells from them where people
-    are, and how sure. Of a network that looks at one person at a time all layers are, but the last one before its heatmaps
-    and, of identities, all behind their first convolution. Of both what precedes a normalisation that rounding would change
-    keeps its digits.
+    Its system says which operations are rounded (``rounded_layers``), and what ranges are measured on.
 
     Args:
         path: a file ``.onnx`` or ``.xml`` of ``formats.write``.
@@ -57,44 +47,19 @@ def quantize(path: Path, calibration: str, *, frames: int = 100) -> list[Path]:
     """
     work, network = _OF[path.suffix], open_exported(path, device="cpu")
     cfg, images = network.cfg, read_frames(calibration, frames)
-    if cfg.MODEL.META_ARCHITECTURE == "TopDownPose":
-        feeds, layers = _crops(network, images), _layers_of_crops(cfg)
-    else:
-        one_stage = cfg.MODEL.META_ARCHITECTURE == "PoseDet"
-        feeds, layers = _whole_images(network, images), _ONE_STAGE if one_stage else HEADS
+    system = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE)
+    if not isinstance(system, QuantizedSystem):
+        raise InputError(
+            f"--int8: MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE}: it has no 8-bit form"
+        )
+    feeds = system.calibration(network, images)
     if not feeds:
         raise InputError(f"{calibration}: nobody is found in it; give frames with people to measure on")
+    layers = system.rounded_layers(cfg)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         draft = Path(folder) / path.name
         work(path, draft, feeds, metadata_of(cfg), layers)
         return replace_all(draft, path)
-
-
-def _whole_images(network: ExportedNetwork, images: list[np.ndarray]) -> list[Feed]:
-    """Those with people: the heads have nothing to measure in the others."""
-    estimator, test = ExportedEstimator.of(network, device="cpu"), network.cfg.INPUT
-    peopled = [image for image in images if len(estimator.estimate([image])[0])]
-    sizes = test.MIN_SIZE_TEST, test.MAX_SIZE_TEST
-    return [estimator.inputs_of(resize_to_test_size(image, *sizes)) for image in peopled]
-
-
-def _crops(network: ExportedNetwork, images: list[np.ndarray]) -> list[Feed]:
-    """The crops of each image's people."""
-    locator = ExportedLocator(network)
-    estimator = TopDownEstimator.from_config(network.cfg, locator, device="cpu")
-    looks = (estimator.crops_of(image) for image in images)
-    return [locator.inputs_of(crops, people_wh) for crops, people_wh in looks if len(crops)]
-
-
-def _layers_of_crops(cfg: CfgNode) -> Layers:
-    """All but those that stay in float32, by any of the names that a graph may have for them."""
-    exact = ["layer"]  # a Float32Layer's
-    for name in build_network(cfg).exact_layers:  # type: ignore[union-attr]
-        parts = str(name).split(".")
-        exact += [".".join(parts[i:]) for i, part in enumerate(parts) if not part.isdecimal()]
-    kept = "|".join(map(re.escape, exact))
-    pattern = rf"^/(?!.*/(?:{kept})/)(?:backbone|upsampler|heads|reid/backbone|reid/conv)[./]"
-    return Layers(onnx=pattern, openvino=pattern, exact_types=(), rounds_early=False)
 
 
 def read_frames(source: str, count: int) -> list[np.ndarray]:
@@ -122,23 +87,8 @@ def _spread(sources: list[str], count: int) -> Iterator[np.ndarray]:
             source.close()
 
 
-class Layers(NamedTuple):
-    """Which operations become 8 bits.
-
-    Attributes:
-        onnx, openvino: patterns of their names, which are after the network's modules.
-        exact_types: OpenVINO's types of operations that keep their digits all the same.
-        rounds_early: OpenVINO rounds where values are written, see ``_round_where_written``.
-    """
-
-    onnx: str
-    openvino: str
-    exact_types: tuple[str, ...]
-    rounds_early: bool
-
-
 def quantize_openvino(
-    path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str], layers: Layers
+    path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str], layers: RoundedLayers
 ) -> None:
     """Writes ``draft``, the 8-bit form of ``path``, with ranges measured on ``feeds``."""
     nncf = import_or_explain("nncf", "--int8 with OpenVINO")
@@ -155,7 +105,7 @@ def quantize_openvino(
     )
     if layers.rounds_early:
         _round_where_written(small)
-    save_openvino(draft, small, metadata)
+    save_openvino(draft, small, metadata, layers.coarse)
 
 
 def _round_where_written(model: openvino.Model) -> None:
@@ -188,7 +138,7 @@ def _round_where_written(model: openvino.Model) -> None:
 
 
 def quantize_onnx(
-    path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str], layers: Layers
+    path: Path, draft: Path, feeds: list[Feed], metadata: dict[str, str], layers: RoundedLayers
 ) -> None:
     """Writes ``draft``, the 8-bit form of ``path``, with ranges measured on ``feeds``."""
     quantization = import_or_explain("onnxruntime.quantization", "--int8 with ONNX Runtime")
@@ -225,36 +175,4 @@ class _Reader:
         return next(self._feeds, None)
 
 
-# Names of what is quantised, after the modules. Nothing between the backbone and the heads may be: NNCF measures a
-# pyramid level from which nobody is read in a frame as a range of 0, and for good. conv and conv_1 are the RPN's at the
-# two finest levels, for OpenVINO only: ONNX Runtime's ranges are plain extremes, with which a percent of the people
-# would get other boxes.
-_HEAD_NAMES = "box_head/fc1|keypoint_head|reid_head"
-HEADS = Layers(
-    onnx=f"^/({_HEAD_NAMES})/",
-    openvino=f"^/(rpn_head/conv|rpn_head/conv_1|{_HEAD_NAMES})/",
-    # of vectors and heatmaps
-    exact_types=(
-        "Add",
-        "Subtract",
-        "Multiply",
-        "Divide",
-        "Minimum",
-        "Maximum",
-        "Clamp",
-        "Exp",
-        "Log",
-        "ReduceSum",
-        "ReduceL2",
-    ),
-    rounds_early=True,
-)
-# a Float32Layer's keep their digits
-_ONE_STAGE_NAMES = "^/(?!.*/layer/)(backbone|head/(init|refine|cls)_convs)/"
-_ONE_STAGE = Layers(
-    onnx=_ONE_STAGE_NAMES,
-    openvino=_ONE_STAGE_NAMES,
-    exact_types=("MVN", "Subtract", "Multiply", "Divide"),  # of the head's normalisations
-    rounds_early=False,
-)
 _OF = {".onnx": quantize_onnx, ".xml": quantize_openvino}

@@ -22,8 +22,8 @@ from fastpose_mtn.engine.solver import build_optimizer, clip_gradients, learning
 from fastpose_mtn.engine.training_data import check_read, step_seed
 from fastpose_mtn.engine.uncertainty import UncertaintyWeights
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.protocols import ScheduledNetwork, TrainableNetwork
 from fastpose_mtn.structures import Batch
+from fastpose_mtn.system_protocols import ScheduledNetwork, TrainableNetwork
 
 _LOG = logging.getLogger("fastpose_mtn")
 

@@ -15,7 +15,7 @@ class UncertaintyWeights(nn.Module):
     adds nothing, and its s stays.
 
     Args:
-        loss_tasks: which task each loss trains, see ``protocols.TrainableNetwork``.
+        loss_tasks: which task each loss trains, see ``system_protocols.TrainableNetwork``.
     """
 
     def __init__(self, loss_tasks: Mapping[str, str]) -> None:

@@ -124,7 +124,7 @@ class PeopleNetwork(ImageNetwork, ABC):
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """See ``protocols.TrainableNetwork``."""
+        """See ``system_protocols.TrainableNetwork``."""
 
     @abstractmethod
     def _people_of(self, batch: Tensor, sizes_hw: Sequence[tuple[int, int]]) -> list[PersonDetections]:

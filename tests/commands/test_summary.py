@@ -4,16 +4,18 @@ import pytest
 import torch
 from tiny_posedet import posedet_config
 
-from fastpose_mtn.commands.summary import Part, describe, main, summarize, table
+from fastpose_mtn.commands.summary import describe, main, table
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.modeling.size import Part
 from fastpose_mtn.systems.mtn.network import build_model
+from fastpose_mtn.systems.mtn.size import parts_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def test_counts_by_hand(cfg):
     cfg.MODEL.ROI_KEYPOINT_HEAD.VISIBILITY_LOSS_WEIGHT = 0.0
-    parts = summarize(build_model(cfg), image_size_hw=(64, 96), proposals=30, people=3)
+    parts = parts_of(build_model(cfg), image_size_hw=(64, 96), proposals=30, people=3)
     by_name = {part.name: part for part in parts}
     box = by_name["box head"]  # 7x7 of 8 channels, two layers of 16, two classes and four numbers
     assert box.operations == 8 * 49 * 16 + 16 * 16 + 16 * 2 + 16 * 4
@@ -33,7 +35,7 @@ def test_counts_by_hand(cfg):
 
 def test_parts_are_the_whole_network(cfg):
     model = build_model(cfg)
-    parts = summarize(model, image_size_hw=(64, 64), proposals=1, people=1)
+    parts = parts_of(model, image_size_hw=(64, 64), proposals=1, people=1)
     classifier = model.roi_heads.reid_head.classifier.weight.numel()
     assert sum(p.parameters for p in parts) == sum(p.numel() for p in model.parameters()) - classifier
 

@@ -20,7 +20,6 @@ from fastpose_mtn.config import get_cfg
 from fastpose_mtn.deploy import formats
 from fastpose_mtn.deploy.agreement import agreement
 from fastpose_mtn.deploy.formats import write
-from fastpose_mtn.deploy.network import PortableMTN
 from fastpose_mtn.deploy.quantize import quantize
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import OUTPUTS, ExportedEstimator, _SideBySide
@@ -28,6 +27,7 @@ from fastpose_mtn.estimators.views import View
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.systems.mtn.estimator import MTNEstimator
+from fastpose_mtn.systems.mtn.portable import PortableMTN
 
 SIZES_HW = [(64, 96), (97, 131), (40, 200), (256, 320)]
 

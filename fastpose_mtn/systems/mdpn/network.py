@@ -110,7 +110,7 @@ class MDPNNetwork(TopDownNetwork):
         return cast(DeconvolutionBackbone, self.backbone)
 
     def begin_step(self, step: int) -> None:
-        """See ``protocols.ScheduledNetwork``."""
+        """See ``system_protocols.ScheduledNetwork``."""
         self._step = step
 
     def maps(self, pixels: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ def add_mtn_config(c: CfgNode) -> None:
 def training_config(cfg: CfgNode, *, num_identities: int, world_size: int) -> CfgNode:
     """Derives the configuration to train with: the identity head classifies as many identities as there are.
 
-    See ``protocols.System.training_config``; Detectron2's configuration may be given as well.
+    See ``system_protocols.System.training_config``; Detectron2's configuration may be given as well.
 
     Raises:
         InputError: it names fewer identities than there are, or a head of people normalises over all processes: it

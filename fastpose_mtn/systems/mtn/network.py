@@ -32,7 +32,7 @@ class MTN(PeopleNetwork):
         input_format: order of the channels that the weights expect; images are always given as RGB.
 
     Attributes:
-        loss_tasks: see ``protocols.TrainableNetwork``; those of absent heads never come.
+        loss_tasks: see ``system_protocols.TrainableNetwork``; those of absent heads never come.
     """
 
     loss_tasks: Mapping[str, str] = {
@@ -80,7 +80,7 @@ class MTN(PeopleNetwork):
         return [one.best_first() for one in to_detections(self.find_people(batch, sizes_hw))]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Computes the weighted losses, by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.
+        """Computes the weighted losses, by the names of ``loss_tasks``; see ``system_protocols.TrainableNetwork``.
 
         Raises:
             ValueError: the targets have another skeleton than the network.

@@ -11,12 +11,17 @@ from fastpose_mtn.systems.whole_images import WholeImageSystem
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
     from torch import nn
 
+    from fastpose_mtn.estimators.portable import RoundedLayers
+    from fastpose_mtn.modeling.size import NetworkSize
     from fastpose_mtn.systems.mtn.estimator import MTNEstimator
     from fastpose_mtn.systems.mtn.network import MTN
+    from fastpose_mtn.systems.mtn.portable import PortableMTN
 
 
 class MTNSystem(WholeImageSystem):
-    """The system FastPose MTN; see ``protocols.System``."""
+    """The system FastPose MTN; see ``system_protocols.System``."""
+
+    engines = ("lightning", "detectron2")
 
     def add_config(self, cfg: CfgNode) -> None:
         """Adds the keys of this network, and their defaults, to ``cfg``."""
@@ -50,11 +55,56 @@ class MTNSystem(WholeImageSystem):
             TypeError: ``network`` is not an ``MTN``.
         """
         from fastpose_mtn.systems.mtn.estimator import MTNEstimator
+
+        own = None if network is None else self._own(network)
+        return MTNEstimator.from_config(cfg, own, device=device, precision=precision)
+
+    def count(
+        self,
+        cfg: CfgNode,
+        network: nn.Module,
+        *,
+        image_size_hw: tuple[int, int],
+        proposals: int | None,
+        people: int,
+    ) -> NetworkSize:
+        """The size of a network: of an image, and of the boxes that its heads see."""
+        from fastpose_mtn.modeling.size import NetworkSize
+        from fastpose_mtn.systems.mtn.size import PAPER, parts_of
+
+        backbone, (height, width) = cfg.MODEL.TIMM.NAME, image_size_hw
+        seen = cfg.MODEL.RPN.POST_NMS_TOPK_TEST if proposals is None else proposals
+        parts = parts_of(self._own(network), image_size_hw=image_size_hw, proposals=seen, people=people)
+        title = (
+            f"{backbone} at {height}x{width} (padded to multiples of 32); G: 10^9 multiply-additions; "
+            f"box head for {seen} proposals, joints and identities for {people} boxes"
+        )
+        return NetworkSize(title, parts, PAPER.get(backbone))
+
+    def build_portable(
+        self, network: nn.Module, cfg: CfgNode, *, given_boxes: bool, min_score: bool
+    ) -> PortableMTN:
+        """The network in the form that runtimes can hold.
+
+        Raises:
+            InputError: it cannot be expressed so.
+        """
+        from fastpose_mtn.systems.mtn.portable import PortableMTN
+
+        return PortableMTN(self._own(network), given_boxes=given_boxes, min_score=min_score)
+
+    def rounded_layers(self, cfg: CfgNode) -> RoundedLayers:
+        """The heads, and of the box head the first layer."""
+        from fastpose_mtn.systems.mtn.portable import HEADS
+
+        return HEADS
+
+    def _own(self, network: nn.Module) -> MTN:
         from fastpose_mtn.systems.mtn.network import MTN
 
-        if network is not None and not isinstance(network, MTN):
+        if not isinstance(network, MTN):
             raise TypeError(f"network: expected an MTN, got {type(network).__name__}")
-        return MTNEstimator.from_config(cfg, network, device=device, precision=precision)
+        return network
 
 
 MTN_SYSTEM = MTNSystem()

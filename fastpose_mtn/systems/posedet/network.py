@@ -36,7 +36,7 @@ class PoseDet(PeopleNetwork):
         input_format: order of the channels that the weights expect; images are always given as RGB.
 
     Attributes:
-        loss_tasks: see ``protocols.TrainableNetwork``; those of absent branches never come.
+        loss_tasks: see ``system_protocols.TrainableNetwork``; those of absent branches never come.
     """
 
     loss_tasks: Mapping[str, str] = {
@@ -96,7 +96,7 @@ class PoseDet(PeopleNetwork):
         return [self.suppression(people) for people in chosen]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The weighted losses by the names of ``loss_tasks``; see ``protocols.TrainableNetwork``.
+        """The weighted losses by the names of ``loss_tasks``; see ``system_protocols.TrainableNetwork``.
 
         Raises:
             ValueError: the targets have another skeleton than the network.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastpose_mtn.config.node import CfgNode
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.systems.mtn.config import with_identities
 from fastpose_mtn.systems.posedet.config import add_posedet_config
 from fastpose_mtn.systems.whole_images import WholeImageSystem
@@ -13,12 +14,14 @@ if TYPE_CHECKING:  # torch takes seconds to import, and configurations do withou
     from torch import nn
 
     from fastpose_mtn.estimators.exported import ExportedEstimator, ExportedNetwork
+    from fastpose_mtn.estimators.portable import RoundedLayers
     from fastpose_mtn.systems.posedet.estimator import PoseDetEstimator
     from fastpose_mtn.systems.posedet.network import PoseDet
+    from fastpose_mtn.systems.posedet.portable import PortablePoseDet
 
 
 class PoseDetSystem(WholeImageSystem):
-    """Boxes, joints and identities of everybody in one stage; see ``protocols.System``."""
+    """Boxes, joints and identities of everybody in one stage; see ``system_protocols.System``."""
 
     def add_config(self, cfg: CfgNode) -> None:
         """Adds the keys of this network, and their defaults, to ``cfg``."""
@@ -53,11 +56,9 @@ class PoseDetSystem(WholeImageSystem):
             ValueError: no weights are named, or they do not fit the configuration.
         """
         from fastpose_mtn.systems.posedet.estimator import PoseDetEstimator
-        from fastpose_mtn.systems.posedet.network import PoseDet
 
-        if network is not None and not isinstance(network, PoseDet):
-            raise TypeError(f"network: expected a PoseDet, got {type(network).__name__}")
-        return PoseDetEstimator.from_config(cfg, network, device=device, precision=precision)
+        own = None if network is None else self._own(network)
+        return PoseDetEstimator.from_config(cfg, own, device=device, precision=precision)
 
     def build_exported(self, network: ExportedNetwork, *, device: str) -> ExportedEstimator:
         """An exported network as a pose estimator: its graph gives candidates, and suppression follows."""
@@ -66,6 +67,35 @@ class PoseDetSystem(WholeImageSystem):
 
         suppress = Suppression.from_config(network.cfg, joint_constants(network.cfg))
         return ExportedEstimator.of(network, device=device, select=suppress)
+
+    def build_portable(
+        self, network: nn.Module, cfg: CfgNode, *, given_boxes: bool, min_score: bool
+    ) -> PortablePoseDet:
+        """The network in the form that runtimes can hold, which gives candidates.
+
+        Raises:
+            InputError: boxes are to be given.
+        """
+        from fastpose_mtn.systems.posedet.portable import PortablePoseDet
+
+        if given_boxes:
+            raise InputError(
+                "--given-boxes: PoseDet finds people by themselves and takes no boxes; leave it out"
+            )
+        return PortablePoseDet(self._own(network), min_score=min_score)
+
+    def rounded_layers(self, cfg: CfgNode) -> RoundedLayers:
+        """The backbone and the convolutions of the head's branches."""
+        from fastpose_mtn.systems.posedet.portable import ROUNDED
+
+        return ROUNDED
+
+    def _own(self, network: nn.Module) -> PoseDet:
+        from fastpose_mtn.systems.posedet.network import PoseDet
+
+        if not isinstance(network, PoseDet):
+            raise TypeError(f"network: expected a PoseDet, got {type(network).__name__}")
+        return network
 
 
 POSEDET_SYSTEM = PoseDetSystem()

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from fastpose_mtn.checkpoints.loading import inference_config, load_weights
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators import RUNTIME_ENDINGS
-from fastpose_mtn.estimators.exported import ExportedEstimator
+from fastpose_mtn.estimators.box_files import BoxesFromFile
+from fastpose_mtn.estimators.detectors import open_detector
 from fastpose_mtn.estimators.views import merge_views
 from fastpose_mtn.protocols import FrameName, PersonDescriber, PoseEstimator, estimate_frames
-from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.systems.topdown.box_files import SUFFIXES, BoxesFromFile
 
 
 class DetectorEnsemble:
@@ -126,42 +122,19 @@ def build_detector(cfg: CfgNode, *, device: str, precision: str, describes: bool
         )
     if not c.WEIGHTS:
         return None
-    detectors = [_build_one(cfg, source, device, precision, describes) for source in (c.WEIGHTS, *c.OTHERS)]
+    size = cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST
+    detectors = [
+        open_detector(
+            source,
+            key="MODEL.TOPDOWN.DETECTOR.WEIGHTS",
+            size=size if cfg.INPUT.MIN_SIZE_TEST else None,
+            device=device,
+            precision=precision,
+            describes=describes,
+        )
+        for source in (c.WEIGHTS, *c.OTHERS)
+    ]
     scales = [float(scale) for scale in c.SCORE_SCALES] or [1.0] * len(detectors)
     if len(detectors) == 1 and scales == [1.0]:
         return detectors[0]
     return DetectorEnsemble(detectors, scales=scales, threshold=c.NMS)
-
-
-def _build_one(
-    cfg: CfgNode, source: str, device: str, precision: str, describes: bool
-) -> PoseEstimator | BoxesFromFile:
-    """One detector of ``MODEL.TOPDOWN.DETECTOR.WEIGHTS`` and ``OTHERS``."""
-    if Path(source).suffix in SUFFIXES:
-        return BoxesFromFile(Path(source))
-    options = ["TEST.POSE_NMS.ENABLED", "False"]
-    if cfg.INPUT.MIN_SIZE_TEST:
-        options += ["INPUT.MIN_SIZE_TEST", str(cfg.INPUT.MIN_SIZE_TEST)]
-        options += ["INPUT.MAX_SIZE_TEST", str(cfg.INPUT.MAX_SIZE_TEST)]
-    if Path(source).suffix.lower() in RUNTIME_ENDINGS:
-        return ExportedEstimator(source, device=device, precision="auto", options=options)
-    own = inference_config(source)
-    own.merge_from_list(options)
-    if own.MODEL.META_ARCHITECTURE == cfg.MODEL.META_ARCHITECTURE:
-        raise InputError(
-            f"MODEL.TOPDOWN.DETECTOR.WEIGHTS {source}: a top-down network finds nobody; name another system's weights, "
-            f"such as people"
-        )
-    own.MODEL.DEVICE = device
-    own.MODEL.KEYPOINT_ON = False  # boxes and their own scores are wanted
-    own.MODEL.REID_ON = own.MODEL.REID_ON and describes
-    own.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0
-    own.MODEL.TIMM.PRETRAINED = False
-    system = SYSTEMS.get(own.MODEL.META_ARCHITECTURE)
-    network = system.build_network(own)
-    report = load_weights(network, source, strict=False)
-    if report.missing or report.mismatched:
-        raise InputError(
-            f"MODEL.TOPDOWN.DETECTOR.WEIGHTS {source}: weights of another architecture; {report}"
-        )
-    return system.build_estimator(own, network, device=device, precision=precision)

@@ -92,7 +92,7 @@ class TopDownNetwork(ImageNetwork):
         reid: gives identity vectors; None: the network describes nobody.
 
     Attributes:
-        loss_tasks: see ``protocols.TrainableNetwork``.
+        loss_tasks: see ``system_protocols.TrainableNetwork``.
         training_skeleton: what the joints of its targets are.
         reverses_channels: whether the weights expect BGR.
     """

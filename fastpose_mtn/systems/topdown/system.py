@@ -16,13 +16,17 @@ from fastpose_mtn.systems.mtn.config import with_identities
 from fastpose_mtn.systems.topdown.config import add_topdown_config
 
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
+    import numpy as np
     from torch import nn
 
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.transforms.augment import Augmentation
-    from fastpose_mtn.estimators.exported import ExportedNetwork
+    from fastpose_mtn.estimators.exported import ExportedNetwork, Feed
+    from fastpose_mtn.estimators.portable import RoundedLayers
+    from fastpose_mtn.modeling.size import NetworkSize
     from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
     from fastpose_mtn.systems.topdown.network import TopDownNetwork
+    from fastpose_mtn.systems.topdown.portable import PortableTopDown
 
 
 _DESCRIBES = "DUCPose"  # the network that can have an identity branch
@@ -34,7 +38,10 @@ _SHARED = (
 
 
 class TopDownSystem:
-    """A detector's boxes, crops, and a network that looks at one person at a time; see ``protocols.System``."""
+    """A detector's boxes, crops, and a network that looks at one person at a time; see ``system_protocols.System``."""
+
+    detector_key = "MODEL.TOPDOWN.DETECTOR.WEIGHTS"
+    free_keys = ("MODEL.TOPDOWN.DETECTOR.", "MODEL.TOPDOWN.POSE_BATCH")
 
     def add_config(self, cfg: CfgNode) -> None:
         """Adds the keys of these networks, and their defaults, to ``cfg``."""
@@ -115,22 +122,67 @@ class TopDownSystem:
         """
         from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
         from fastpose_mtn.systems.topdown.locator import NetworkLocator
-        from fastpose_mtn.systems.topdown.network import TopDownNetwork
 
         others: list[TopDownNetwork] = []
         if network is None:
             network, device = self._loaded(cfg), cfg.MODEL.DEVICE if device is None else device
             others = [self._member(cfg, source) for source in cfg.MODEL.TOPDOWN.ENSEMBLE]
-        if not isinstance(network, TopDownNetwork):
-            raise TypeError(f"network: expected a TopDownNetwork, got {type(network).__name__}")
         locator = NetworkLocator(
-            network,
+            self._own(network),
             others=others,
             flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST,
             device=device,
             precision=precision,
         )
         return TopDownEstimator.from_config(cfg, locator, device=str(locator.device), precision=precision)
+
+    def count(
+        self,
+        cfg: CfgNode,
+        network: nn.Module,
+        *,
+        image_size_hw: tuple[int, int],
+        proposals: int | None,
+        people: int,
+    ) -> NetworkSize:
+        """The size of a network, of people's crops; the image's does not count."""
+        from fastpose_mtn.modeling.size import NetworkSize
+        from fastpose_mtn.systems.topdown.size import parts_of
+
+        own = self._own(network)
+        shape = "x".join(map(str, own.size_hw))
+        title = f"{cfg.MODEL.TIMM.NAME}, {people} crops of {shape}; G: 10^9 multiply-additions"
+        return NetworkSize(title, parts_of(own, people=people))
+
+    def build_portable(
+        self, network: nn.Module, cfg: CfgNode, *, given_boxes: bool, min_score: bool
+    ) -> PortableTopDown:
+        """The network in the form that runtimes can hold; people are given in any case, and none is left out.
+
+        Raises:
+            InputError: there are several, or it has layers that no runtime holds.
+        """
+        from fastpose_mtn.systems.topdown.portable import PortableTopDown
+
+        if cfg.MODEL.TOPDOWN.ENSEMBLE:
+            raise InputError("MODEL.TOPDOWN.ENSEMBLE: an export is of one network; set it []")
+        return PortableTopDown(self._own(network), flip_test=cfg.MODEL.TOPDOWN.FLIP_TEST)
+
+    def calibration(self, network: ExportedNetwork, images: Sequence[np.ndarray]) -> list[Feed]:
+        """The crops of each image's people, whom ``MODEL.TOPDOWN.DETECTOR`` finds."""
+        from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
+        from fastpose_mtn.systems.topdown.locator import ExportedLocator
+
+        locator = ExportedLocator(network)
+        estimator = TopDownEstimator.from_config(network.cfg, locator, device="cpu")
+        looks = (estimator.crops_of(image) for image in images)
+        return [locator.inputs_of(crops, people_wh) for crops, people_wh in looks if len(crops)]
+
+    def rounded_layers(self, cfg: CfgNode) -> RoundedLayers:
+        """All but those that stay in float32."""
+        from fastpose_mtn.systems.topdown.portable import rounded_layers
+
+        return rounded_layers(self.build_network(cfg).exact_layers)
 
     def build_exported(self, network: ExportedNetwork, *, device: str) -> TopDownEstimator:
         """An exported network as a pose estimator, with its detector on a device.
@@ -143,6 +195,13 @@ class TopDownSystem:
 
         locator = ExportedLocator(network)
         return TopDownEstimator.from_config(network.cfg, locator, device=device)
+
+    def _own(self, network: nn.Module) -> TopDownNetwork:
+        from fastpose_mtn.systems.topdown.network import TopDownNetwork
+
+        if not isinstance(network, TopDownNetwork):
+            raise TypeError(f"network: expected a TopDownNetwork, got {type(network).__name__}")
+        return network
 
     def _member(self, cfg: CfgNode, source: str) -> TopDownNetwork:
         """A further network of an ensemble; where its file carries no configuration, it is built as the first one.

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from fastpose_mtn.build import build_network
-from fastpose_mtn.commands.summary import summarize_crops
 from fastpose_mtn.config import get_cfg
-from fastpose_mtn.deploy.topdown import PortableTopDown
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.runtime.inference import at_its_fastest, converted_autocast
 from fastpose_mtn.systems.alphapose.backbone import DeformableConv
 from fastpose_mtn.systems.alphapose.upsamplers import DUC
+from fastpose_mtn.systems.topdown.portable import PortableTopDown
+from fastpose_mtn.systems.topdown.size import parts_of
 
 DEEP = ("MODEL.TOPDOWN.UPSAMPLER", "duc_deep")
 PLAIN = ("MODEL.TOPDOWN.SQUEEZE_EXCITATION", False)
@@ -39,14 +39,14 @@ def build(*options):
 def test_parameters_and_operations_are_the_published_networks(options, parameters, tensors, operations):
     network = build(*options)
     assert len(network.state_dict()) == tensors
-    parts = summarize_crops(network, people=1)
+    parts = parts_of(network, people=1)
     assert sum(part.parameters for part in parts) / 1e6 == pytest.approx(parameters, abs=1e-3)
     assert sum(part.operations for part in parts) / 1e9 == pytest.approx(operations, rel=1e-3)
 
 
 def test_deformable_convolutions_cost_their_offsets_more():
     """18 numbers at each cell of 4, 6 and 3 blocks; the paper's 6.1 G (tables 3 and 4) have the interpolation too."""
-    (backbone, upsampler) = summarize_crops(build("MODEL.TOPDOWN.CONVOLUTIONS", "deformable"), people=1)
+    (backbone, upsampler) = parts_of(build("MODEL.TOPDOWN.CONVOLUTIONS", "deformable"), people=1)
     cells = {128: 4 * 32 * 24, 256: 6 * 16 * 12, 512: 3 * 8 * 6}
     more = sum(18 * 9 * channels * count for channels, count in cells.items()) / 1e9
     assert (backbone.operations + upsampler.operations) / 1e9 == pytest.approx(5.911 + more, rel=1e-3)

@@ -8,8 +8,8 @@ from fastpose_mtn.build import build_network
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.engine.solver import build_optimizer
 from fastpose_mtn.modeling.freeze import train_only
-from fastpose_mtn.protocols import ScheduledNetwork
 from fastpose_mtn.skeletons import COCO17, MPII16, POSETRACK15, UNION21
+from fastpose_mtn.system_protocols import ScheduledNetwork
 
 HEADS = {"coco": COCO17, "mpii": MPII16, "posetrack": POSETRACK15}
 

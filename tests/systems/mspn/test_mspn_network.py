@@ -6,9 +6,9 @@ from timm.models import create_model
 from tiny_mspn import mspn_config
 
 from fastpose_mtn.build import build_network
-from fastpose_mtn.commands.summary import summarize_crops
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.systems.mspn.network import stage_kernels, start_from
+from fastpose_mtn.systems.topdown.size import parts_of
 
 # millions of parameters, without the release's biases; 10^9 multiply-additions of all heads, 17 joints, 256x192
 PUBLISHED = {1: (25.11, 5.07), 2: (56.80, 11.26), 3: (88.49, 17.45), 4: (120.18, 23.64)}
@@ -45,7 +45,7 @@ def test_parameters_and_operations_are_the_published_networks(stages):
         assert count.total() / 1e9 == pytest.approx(
             PUBLISHED[stages][1], rel=0.02
         )  # which counts resizing too
-    parts = summarize_crops(network, people=1)
+    parts = parts_of(network, people=1)
     assert sum(part.operations for part in parts) < count.total()  # the other heads are not computed
 
 

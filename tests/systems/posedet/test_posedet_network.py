@@ -9,9 +9,10 @@ from tiny_posedet import posedet_config
 from fastpose_mtn.build import build_estimator, build_network
 from fastpose_mtn.ops.pose_embedding import embed_poses
 from fastpose_mtn.ops.pose_nms import oks_nms
-from fastpose_mtn.protocols import GivenPersonEstimator, PersonDescriber, TrainableNetwork
+from fastpose_mtn.protocols import GivenPersonEstimator, PersonDescriber
 from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import TASKS, Batch, PersonTargets
+from fastpose_mtn.system_protocols import TrainableNetwork
 from fastpose_mtn.systems.posedet.grid import cell_poses
 
 EASY = ["MODEL.POSEDET.OKS_REFINE_LOW", "0.0"]  # so that untrained poses are refined

@@ -8,8 +8,8 @@ import torch
 from tiny_topdown import FixedDetector, people, topdown_config
 from torchvision.ops import nms
 
+from fastpose_mtn.estimators.box_files import BoxesFromFile
 from fastpose_mtn.protocols import FrameName, PersonDescriber
-from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
 from fastpose_mtn.systems.topdown.detectors import DetectorEnsemble, build_detector
 
 FRAME = np.zeros((120, 160, 3), np.uint8)

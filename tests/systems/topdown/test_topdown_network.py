@@ -6,7 +6,7 @@ import torch
 from tiny_topdown import crop_batch, topdown_config
 
 from fastpose_mtn.build import build_network
-from fastpose_mtn.protocols import TrainableNetwork
+from fastpose_mtn.system_protocols import TrainableNetwork
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from fastpose_mtn.estimators.box_files import BoxesFromFile
 from fastpose_mtn.protocols import FrameName, NamedFrameEstimator
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections
-from fastpose_mtn.systems.topdown.box_files import BoxesFromFile
 from fastpose_mtn.tracking.detections_file import SavedFrame, save
 
 FRAME = np.zeros((60, 80, 3), np.uint8)

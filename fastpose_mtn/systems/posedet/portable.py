@@ -5,23 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from fastpose_mtn.estimators.exported import INPUT, MIN_SCORE, OUTPUTS
+from fastpose_mtn.estimators.portable import PortableNetwork, RoundedLayers
 from fastpose_mtn.runtime.inference import folded
 from fastpose_mtn.systems.posedet.network import PoseDet
 
+_COARSE = "backbone|head/(init|refine|cls)_convs"
+# The head is little work. What tells from its branches where people are, and how sure, keeps its digits, and so does a
+# Float32Layer, which precedes a normalisation that rounding would change.
+_ROUNDED = f"^/(?!.*/layer/)({_COARSE})/"
+ROUNDED = RoundedLayers(
+    onnx=_ROUNDED,
+    openvino=_ROUNDED,
+    exact_types=("MVN", "Subtract", "Multiply", "Divide"),  # of the head's normalisations
+    rounds_early=False,
+    coarse=_COARSE,
+)
 _NOBODY = -1.0  # a score below every real one
 
 
-class PortablePoseDet(nn.Module):
+class PortablePoseDet(PortableNetwork):
     """A network that gives the candidates of one image of any size; ``PoseDetSystem.build_exported`` makes people of them.
 
     Args:
         network: is copied; normalisation is folded into the copy's convolutions.
         min_score: take a score too, below which candidates are left out.
     """
+
+    coarse_layers = _COARSE
 
     def __init__(self, network: PoseDet, *, min_score: bool = False) -> None:
         super().__init__()

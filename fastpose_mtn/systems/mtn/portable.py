@@ -9,23 +9,51 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import nms, roi_align
 
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import GIVEN, INPUT, MIN_SCORE, OUTPUTS
+from fastpose_mtn.estimators.portable import PortableNetwork, RoundedLayers
 from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.modeling.rpn import likely
 from fastpose_mtn.ops.boxes import decode_deltas, nonempty
 from fastpose_mtn.ops.roi import assign_levels
 from fastpose_mtn.runtime.inference import folded
+from fastpose_mtn.runtime.portable_layers import PointwiseConv, upsample_by_convolutions
 from fastpose_mtn.systems.mtn.network import MTN
 
+_COARSE = "backbone|rpn_head/conv|box_head|reid_head|keypoint_head"
+# Names of what is quantised, after the modules: most of the work where people are many. Nothing between the backbone and
+# the heads may be: with the pyramid in 8 bits one box in sixty would move, and NNCF measures a level from which nobody is
+# read in a frame as a range of 0, and for good. conv and conv_1 are the RPN's at the two finest levels, for OpenVINO only:
+# ONNX Runtime's ranges are plain extremes, with which a percent of the people would get other boxes.
+_HEAD_NAMES = "box_head/fc1|keypoint_head|reid_head"
+HEADS = RoundedLayers(
+    onnx=f"^/({_HEAD_NAMES})/",
+    openvino=f"^/(rpn_head/conv|rpn_head/conv_1|{_HEAD_NAMES})/",
+    # of vectors and heatmaps
+    exact_types=(
+        "Add",
+        "Subtract",
+        "Multiply",
+        "Divide",
+        "Minimum",
+        "Maximum",
+        "Clamp",
+        "Exp",
+        "Log",
+        "ReduceSum",
+        "ReduceL2",
+    ),
+    rounds_early=True,
+    coarse=_COARSE,
+)
 _NO_CANDIDATE = -1e6  # a logit below every real one
 
 
-class PortableMTN(nn.Module):
+class PortableMTN(PortableNetwork):
     """A network that finds the people of one image of any size.
 
     Args:
@@ -37,6 +65,8 @@ class PortableMTN(nn.Module):
         InputError: the network has no joints, or decodes them by enlarging each person's heatmaps to their own
             size, which a graph cannot express.
     """
+
+    coarse_layers = _COARSE
 
     def __init__(self, model: MTN, *, given_boxes: bool = False, min_score: bool = False) -> None:
         super().__init__()
@@ -208,65 +238,3 @@ def _pool(pooler: RoIPooler, levels: Sequence[Tensor], regions_xyxy: Tensor, lev
             for level, feature in enumerate(levels, start=pooler.min_level)
         ]
     )
-
-
-class UpsamplingConv(nn.Conv2d):
-    """A transposed 4x4 convolution of stride 2 and padding 1 as an ordinary one: the same numbers.
-
-    Each of the four results that a 2x2 neighbourhood of the input has is a map of its own, and the maps are interleaved
-    afterwards. Runtimes compute ordinary convolutions in bfloat16 and in 8 bits, transposed ones often do not.
-
-    Args:
-        transposed: the convolution.
-        relu: apply ReLU, before the maps are interleaved: what follows a convolution at once costs nothing.
-    """
-
-    def __init__(self, transposed: nn.ConvTranspose2d, *, relu: bool) -> None:
-        super().__init__(transposed.in_channels, 4 * transposed.out_channels, 2, padding=1)
-        # position a of 0, 1 among a neighbourhood's results takes its first input by tap 2 + a, its second by tap a
-        taps = torch.tensor([[2, 0], [3, 1]])
-        weight = transposed.weight.transpose(0, 1)[:, :, taps][..., taps]  # (out, in, a, dy, b, dx)
-        self.weight.data = weight.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).contiguous()
-        assert self.bias is not None
-        self.bias.data.zero_()
-        if transposed.bias is not None:
-            self.bias.data = transposed.bias.repeat_interleave(4)
-        self.requires_grad_(False)
-        self.relu = relu
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, out, 2H, 2W) of (B, in, H, W)."""
-        x = super().forward(x)
-        return F.pixel_shuffle(F.relu(x) if self.relu else x, 2)[..., 1:-1, 1:-1]
-
-
-class PointwiseConv(nn.Conv2d):
-    """A fully connected layer as a convolution of one pixel: the same numbers.
-
-    OpenVINO forgets of a matrix product, but not of a convolution, that it was told to compute it exactly.
-    """
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__(linear.in_features, linear.out_features, 1)
-        self.weight.data = linear.weight[:, :, None, None]
-        assert self.bias is not None
-        self.bias.data = linear.bias
-        self.requires_grad_(False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(R, out) of (R, in)."""
-        return super().forward(x[:, :, None, None])[:, :, 0, 0]
-
-
-def upsample_by_convolutions(module: nn.Module) -> None:
-    """Replaces, in place, transposed convolutions, and the ReLU declared after one, by ``UpsamplingConv``."""
-    children = list(module.named_children())
-    for (name, child), (next_name, after) in zip(children, [*children[1:], ("", None)], strict=False):
-        if isinstance(child, nn.ConvTranspose2d):
-            if (child.kernel_size, child.stride, child.padding) == ((4, 4), (2, 2), (1, 1)):
-                relu = isinstance(after, nn.ReLU)
-                setattr(module, name, UpsamplingConv(child, relu=relu))
-                if relu:
-                    setattr(module, next_name, nn.Identity())
-        else:
-            upsample_by_convolutions(child)

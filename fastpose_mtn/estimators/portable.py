@@ -1,0 +1,56 @@
+"""What a system says of its networks to whoever writes them for a runtime."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fastpose_mtn.estimators.exported import GIVEN, INPUT, MIN_SCORE
+
+_EXAMPLE_HW = (96, 160)  # of the image that is traced; no number in the graph depends on it
+
+
+class PortableNetwork(nn.Module):
+    """A network as a graph that runtimes can hold: no Python decision in ``forward`` depends on an image.
+
+    Attributes:
+        inputs: names of what ``forward`` takes, in order, of those in ``estimators.exported``.
+        coarse_layers: pattern of the operations, by their names behind the first ``/``, that may compute in whatever
+            precision a runtime finds fastest; not of those that say where people are, and how sure: all others compute in
+            float32.
+    """
+
+    inputs: tuple[str, ...]
+    coarse_layers: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what ``forward`` returns, in order."""
+        raise NotImplementedError
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Values of the inputs, in order, that the graph is traced with."""
+        generator = torch.Generator().manual_seed(0)
+        image = torch.randint(0, 256, (*_EXAMPLE_HW, 3), dtype=torch.uint8, generator=generator)
+        given = torch.tensor([[10.0, 5.0, 40.0, 80.0], [60.0, 20.0, 100.0, 90.0]])
+        values = {INPUT: image, GIVEN: given, MIN_SCORE: torch.tensor(0.0)}
+        return tuple(values[name] for name in self.inputs)
+
+
+class RoundedLayers(NamedTuple):
+    """Which operations of a graph become 8 bits.
+
+    Attributes:
+        onnx, openvino: patterns of their names, which are after the network's modules.
+        exact_types: OpenVINO's types of operations that keep their digits all the same.
+        rounds_early: OpenVINO rounds where values are written, see ``deploy.quantize``.
+        coarse: see ``PortableNetwork.coarse_layers``.
+    """
+
+    onnx: str
+    openvino: str
+    exact_types: tuple[str, ...]
+    rounds_early: bool
+    coarse: str

@@ -1,0 +1,69 @@
+"""Layers in forms that runtimes compute faster, or more exactly, than those a network is trained with: the same numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class UpsamplingConv(nn.Conv2d):
+    """A transposed 4x4 convolution of stride 2 and padding 1 as an ordinary one: the same numbers.
+
+    Each of the four results that a 2x2 neighbourhood of the input has is a map of its own, and the maps are interleaved
+    afterwards. Runtimes compute ordinary convolutions in bfloat16 and in 8 bits, transposed ones often do not.
+
+    Args:
+        transposed: the convolution.
+        relu: apply ReLU, before the maps are interleaved: what follows a convolution at once costs nothing.
+    """
+
+    def __init__(self, transposed: nn.ConvTranspose2d, *, relu: bool) -> None:
+        super().__init__(transposed.in_channels, 4 * transposed.out_channels, 2, padding=1)
+        # position a of 0, 1 among a neighbourhood's results takes its first input by tap 2 + a, its second by tap a
+        taps = torch.tensor([[2, 0], [3, 1]])
+        weight = transposed.weight.transpose(0, 1)[:, :, taps][..., taps]  # (out, in, a, dy, b, dx)
+        self.weight.data = weight.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).contiguous()
+        assert self.bias is not None
+        self.bias.data.zero_()
+        if transposed.bias is not None:
+            self.bias.data = transposed.bias.repeat_interleave(4)
+        self.requires_grad_(False)
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, out, 2H, 2W) of (B, in, H, W)."""
+        x = super().forward(x)
+        return F.pixel_shuffle(F.relu(x) if self.relu else x, 2)[..., 1:-1, 1:-1]
+
+
+class PointwiseConv(nn.Conv2d):
+    """A fully connected layer as a convolution of one pixel: the same numbers.
+
+    OpenVINO forgets of a matrix product, but not of a convolution, that it was told to compute it exactly.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__(linear.in_features, linear.out_features, 1)
+        self.weight.data = linear.weight[:, :, None, None]
+        assert self.bias is not None
+        self.bias.data = linear.bias
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(R, out) of (R, in)."""
+        return super().forward(x[:, :, None, None])[:, :, 0, 0]
+
+
+def upsample_by_convolutions(module: nn.Module) -> None:
+    """Replaces, in place, transposed convolutions, and the ReLU declared after one, by ``UpsamplingConv``."""
+    children = list(module.named_children())
+    for (name, child), (next_name, after) in zip(children, [*children[1:], ("", None)], strict=False):
+        if isinstance(child, nn.ConvTranspose2d):
+            if (child.kernel_size, child.stride, child.padding) == ((4, 4), (2, 2), (1, 1)):
+                relu = isinstance(after, nn.ReLU)
+                setattr(module, name, UpsamplingConv(child, relu=relu))
+                if relu:
+                    setattr(module, next_name, nn.Identity())
+        else:
+            upsample_by_convolutions(child)
