@@ -19,8 +19,6 @@ from fastpose_mtn.tracking.parameters import STRATEGIES
 if TYPE_CHECKING:
     from fastpose_mtn.config import CfgNode
     from fastpose_mtn.evaluation.ablation import Ablation
-    from fastpose_mtn.protocols import Tracker
-    from fastpose_mtn.skeletons import Skeleton
     from fastpose_mtn.tracking.detections_file import SavedDetections
     from fastpose_mtn.tracking.retrack import ImagesAgain, Tracked
 
@@ -29,67 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Tracks saved detections into files, or with ``--ablation`` prints how well each strategy tracks them."""
     with exit_on_error():
         args = _parser().parse_args(arguments)
-        if args.ablation and args.gt is None:
-            raise InputError("--ablation needs --gt DIR, the sequences' ground truth")
-        if args.ablation and args.min_track_length > 1:
-            raise InputError("--min-track-length: --ablation compares whole tracks; leave one of the two out")
-        if args.gt is not None and not args.ablation:
-            raise InputError(f"--gt {args.gt}: is what --ablation compares with; add it, or leave --gt out")
-        if args.workers < 1:
-            raise InputError(f"--workers {args.workers}: expected 1 or more")
-        if args.min_track_length < 1:
-            raise InputError(f"--min-track-length {args.min_track_length}: expected 1 frame or more")
-        if args.ablation and args.formats is not None:
-            raise InputError("--formats: --ablation writes ablation.json; leave one of the two out")
-        if not args.ablation and args.output is None:
-            raise InputError("--output DIR is needed, the folder for the tracks")
-        from fastpose_mtn.build import build_tracker
-        from fastpose_mtn.config import get_cfg
-        from fastpose_mtn.config.overrides import with_flag
-        from fastpose_mtn.ops.pose_nms import PoseNMS
-        from fastpose_mtn.protocols import needs_frames
-        from fastpose_mtn.tracking.alphapose_file import is_alphapose_file
-        from fastpose_mtn.tracking.offline_parameters import OfflineParameters
-        from fastpose_mtn.tracking.parameters import TrackerParameters
+        _check_flags(args)
         from fastpose_mtn.tracking.retrack import find_detections
         from fastpose_mtn.video.outputs import check_formats
 
-        cfg = get_cfg()
-        if args.config_file:
-            cfg.merge_from_file(args.config_file)
-        options = args.options
-        for flag, value, key in (
-            ("--tracker", args.tracker, "TRACKER.NAME"),
-            ("--strategy", args.strategy, "TRACKER.STRATEGY"),
-        ):
-            options = with_flag(f"{flag} {value}", value, options, key)
-            if args.ablation and key in options[::2]:
-                raise InputError(
-                    f"{flag if value else key}: --ablation compares all of them; leave one of the two out"
-                )
-        cfg.merge_from_list(options)
-        for key in args.options[::2]:
-            if not key.startswith(("TRACKER.", "TEST.POSE_NMS.")) and key != "VIDEO.FOLDER_FRAME_RATE":
-                raise InputError(f"{key}: has no effect here; only keys of TRACKER and TEST.POSE_NMS have")
-        visual = needs_frames(build_tracker(cfg))  # a bad setting is told before any work
-        PoseNMS.from_config(cfg)
-        if not args.ablation and visual != bool(args.images):
-            raise InputError(
-                f"TRACKER.NAME {cfg.TRACKER.NAME}: looks at the frames' pixels; add --images SOURCE, the video or its "
-                "images, or set TRACKER.FLOW.METHOD none"
-                if visual
-                else f"--images {args.images}: this tracker looks at no pixels; set TRACKER.NAME flow, or leave it out"
-            )
-        OfflineParameters.from_config(cfg), TrackerParameters.from_config(cfg)
+        cfg = _configuration(args)
+        _check_settings(cfg, args)
         formats = check_formats(args.formats or "posetrack")
         if not formats:
             raise InputError("--formats: expected at least one format, got none")
         files = find_detections(args.detections)
-        if args.images and any(map(is_alphapose_file, files)):
-            raise InputError(
-                f"--images {args.images}: AlphaPose's results do not say how large frames are, so nobody can tell whether they "
-                f"are these; set TRACKER.FLOW.METHOD none"
-            )
         images_again = _images_again(files, args.images) if args.images else None
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
@@ -97,6 +44,69 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _compare(cfg, files, args, images_again)
         elif not _track(cfg, files, args, formats, images_again):
             sys.exit(2)
+
+
+def _check_flags(args: Namespace) -> None:
+    """Tells of flags that contradict each other, or are out of range."""
+    if args.ablation and args.gt is None:
+        raise InputError("--ablation needs --gt DIR, the sequences' ground truth")
+    if args.ablation and args.min_track_length > 1:
+        raise InputError("--min-track-length: --ablation compares whole tracks; leave one of the two out")
+    if args.gt is not None and not args.ablation:
+        raise InputError(f"--gt {args.gt}: is what --ablation compares with; add it, or leave --gt out")
+    if args.workers < 1:
+        raise InputError(f"--workers {args.workers}: expected 1 or more")
+    if args.min_track_length < 1:
+        raise InputError(f"--min-track-length {args.min_track_length}: expected 1 frame or more")
+    if args.ablation and args.formats is not None:
+        raise InputError("--formats: --ablation writes ablation.json; leave one of the two out")
+    if not args.ablation and args.output is None:
+        raise InputError("--output DIR is needed, the folder for the tracks")
+
+
+def _configuration(args: Namespace) -> CfgNode:
+    """The configuration that the command line describes; a key without effect here is told."""
+    from fastpose_mtn.config import get_cfg
+    from fastpose_mtn.config.overrides import with_flag
+
+    cfg = get_cfg()
+    if args.config_file:
+        cfg.merge_from_file(args.config_file)
+    options = args.options
+    for flag, value, key in (
+        ("--tracker", args.tracker, "TRACKER.NAME"),
+        ("--strategy", args.strategy, "TRACKER.STRATEGY"),
+    ):
+        options = with_flag(f"{flag} {value}", value, options, key)
+        if args.ablation and key in options[::2]:
+            raise InputError(
+                f"{flag if value else key}: --ablation compares all of them; leave one of the two out"
+            )
+    cfg.merge_from_list(options)
+    for key in args.options[::2]:
+        if not key.startswith(("TRACKER.", "TEST.POSE_NMS.")) and key != "VIDEO.FOLDER_FRAME_RATE":
+            raise InputError(f"{key}: has no effect here; only keys of TRACKER and TEST.POSE_NMS have")
+    return cfg
+
+
+def _check_settings(cfg: CfgNode, args: Namespace) -> None:
+    """Tells of a bad setting before any work, and of images that nobody looks at or that are missing."""
+    from fastpose_mtn.build import build_tracker
+    from fastpose_mtn.ops.pose_nms import PoseNMS
+    from fastpose_mtn.protocols import needs_frames
+    from fastpose_mtn.tracking.offline_parameters import OfflineParameters
+    from fastpose_mtn.tracking.parameters import TrackerParameters
+
+    visual = needs_frames(build_tracker(cfg))
+    PoseNMS.from_config(cfg)
+    if not args.ablation and visual != bool(args.images):
+        raise InputError(
+            f"TRACKER.NAME {cfg.TRACKER.NAME}: looks at the frames' pixels; add --images SOURCE, the video or its "
+            "images, or set TRACKER.FLOW.METHOD none"
+            if visual
+            else f"--images {args.images}: this tracker looks at no pixels; set TRACKER.NAME flow, or leave it out"
+        )
+    OfflineParameters.from_config(cfg), TrackerParameters.from_config(cfg)
 
 
 def _parser() -> ArgumentParser:
@@ -167,9 +177,15 @@ def _parser() -> ArgumentParser:
 
 def _images_again(files: list[Path], images: Path) -> ImagesAgain:
     """What reads the frames of saved detections again; that their videos are there is told before any work."""
+    from fastpose_mtn.tracking.alphapose_file import is_alphapose_file
     from fastpose_mtn.tracking.detections_file import load
     from fastpose_mtn.video.saved_frames import find_video, images_again
 
+    if any(map(is_alphapose_file, files)):
+        raise InputError(
+            f"--images {images}: AlphaPose's results do not say how large frames are, so nobody can tell whether they are "
+            f"these; set TRACKER.FLOW.METHOD none"
+        )
     videos = {
         name: find_video(images, name, alone=len(files) == 1) for name in (load(f).source for f in files)
     }
@@ -182,24 +198,23 @@ def _track(
     """Tracks each file; one that cannot be used is told of and does not stop the others. Whether all could."""
     from fastpose_mtn.build import build_tracker
     from fastpose_mtn.ops.pose_nms import PoseNMS
-    from fastpose_mtn.tracking.retrack import check_sources, track_file
+    from fastpose_mtn.tracking.retrack import Retracking, check_sources, track_file
     from fastpose_mtn.video.saved_frames import open_result_files
 
+    how = Retracking(
+        functools.partial(build_tracker, cfg),
+        functools.partial(PoseNMS.from_config, cfg),
+        images_again,
+        cfg.VIDEO.FOLDER_FRAME_RATE,
+        _afterwards(cfg, args),
+    )
+    open_files = functools.partial(open_result_files, formats=formats)
     for remark in check_sources(files):
         print(remark, file=sys.stderr)
     failed = False
     for file in files:
         try:
-            done = track_file(
-                file,
-                functools.partial(build_tracker, cfg),
-                args.output,
-                functools.partial(PoseNMS.from_config, cfg),
-                images_again=images_again,
-                frame_rate=cfg.VIDEO.FOLDER_FRAME_RATE,
-                mend=_afterwards(cfg, args),
-                open_files=functools.partial(open_result_files, formats=formats),
-            )
+            done = track_file(file, args.output, how, open_files)
         except InputError as error:
             print(error_line(error), file=sys.stderr)
             failed = True
@@ -237,34 +252,22 @@ def _mending(cfg: CfgNode) -> _Mending:
 
 def _compare(cfg: CfgNode, files: list[Path], args: Namespace, images_again: ImagesAgain | None) -> None:
     from fastpose_mtn.build import build_tracker
-    from fastpose_mtn.evaluation.ablation import FLOW_ROWS, OURS, ablation_table, run_ablation
+    from fastpose_mtn.evaluation.ablation import FLOW_ROWS, OFFLINE, ROWS, ablation_table, run_ablation
     from fastpose_mtn.ops.pose_nms import PoseNMS
+    from fastpose_mtn.tracking.retrack import Retracking
 
-    def new_tracker(strategy: str, skeleton: Skeleton) -> Tracker:
-        own = cfg.clone()
-        if strategy in FLOW_ROWS:
-            own.TRACKER.NAME = "flow"
-            if strategy == "flow_none":
-                own.TRACKER.FLOW.METHOD = "none"
-        elif strategy == "msim":
-            own.TRACKER.NAME = "msim"
-        else:
-            own.TRACKER.NAME, own.TRACKER.STRATEGY = OURS, strategy
-        return build_tracker(own, skeleton)
+    def how(row: str) -> Retracking:
+        own = _of_row(cfg, row)
+        return Retracking(
+            functools.partial(build_tracker, own),
+            functools.partial(PoseNMS.from_config, cfg),
+            images_again,
+            cfg.VIDEO.FOLDER_FRAME_RATE,
+            _mending(own) if row == OFFLINE else None,
+        )
 
-    new_pose_nms = functools.partial(PoseNMS.from_config, cfg)
-    ours = cfg.clone()
-    ours.TRACKER.STRATEGY = OURS
-    ablation = run_ablation(
-        files,
-        args.gt,
-        new_tracker,
-        new_pose_nms=new_pose_nms,
-        images_again=images_again,
-        frame_rate=cfg.VIDEO.FOLDER_FRAME_RATE,
-        mend=_mending(ours) if args.offline else None,
-        workers=args.workers,
-    )
+    rows = (*ROWS, *([OFFLINE] if args.offline else []), *(FLOW_ROWS if images_again else ()))
+    ablation = run_ablation(files, args.gt, how, rows=rows, workers=args.workers)
     print(ablation_table(ablation))
     if args.output:
         path = args.output / "ablation.json"
@@ -273,6 +276,22 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace, images_again: Ima
         print(f"written: {path}, {page}")
     if ablation.failures:
         raise InputError("; ".join(dict.fromkeys(ablation.failures.values())))
+
+
+def _of_row(cfg: CfgNode, row: str) -> CfgNode:
+    """The configuration whose tracker makes a row of the comparison."""
+    from fastpose_mtn.evaluation.ablation import FLOW_ROWS, OFFLINE, OURS
+
+    own = cfg.clone()
+    if row in FLOW_ROWS:
+        own.TRACKER.NAME = "flow"
+        if row == "flow_none":
+            own.TRACKER.FLOW.METHOD = "none"
+    elif row == "msim":
+        own.TRACKER.NAME = "msim"
+    else:
+        own.TRACKER.NAME, own.TRACKER.STRATEGY = OURS, OURS if row == OFFLINE else row
+    return own
 
 
 def _write_report(ablation: Ablation, files: list[Path], args: Namespace) -> Path:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from fastpose_mtn.data.dataset import FRAME_RATE
 from fastpose_mtn.data.posetrack.sequence import NUM_JOINTS
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
 from fastpose_mtn.evaluation.posetrack.results import PoseTrackMetrics, PoseTrackResult
-from fastpose_mtn.ops.pose_nms import PoseNMS
-from fastpose_mtn.protocols import Tracker
-from fastpose_mtn.skeletons import Skeleton
-from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections
+from fastpose_mtn.tracking.detections_file import ENDING
 from fastpose_mtn.tracking.parameters import STRATEGIES
-from fastpose_mtn.tracking.retrack import ImagesAgain, Tracked, named_source, track_file
+from fastpose_mtn.tracking.retrack import Retracking, named_source, track_file
 
 _RESAMPLES, _SEED = 10_000, 0
 BASELINE, OURS = "iou", "occlusion_aware"
@@ -86,14 +81,11 @@ class Ablation:
 
 
 def run_ablation(
-    files: list[Path],
+    files: Sequence[Path],
     gt: Path,
-    new_tracker: Callable[[str, Skeleton], Tracker],
+    how: Callable[[str], Retracking],
     *,
-    new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
-    images_again: ImagesAgain | None = None,
-    frame_rate: float = FRAME_RATE,
-    mend: Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]] | None = None,
+    rows: Sequence[str] = ROWS,
     workers: int = 1,
 ) -> Ablation:
     """Tracks the same people with each strategy and compares each with the ground truth.
@@ -101,11 +93,8 @@ def run_ablation(
     Args:
         files: saved detections, ``NAME.detections.npz``.
         gt: folder of PoseTrack JSON; each NAME needs its file, sequences without detections are left out.
-        new_tracker: makes a tracker for a name of ``ROWS`` or ``FLOW_ROWS`` and people of a skeleton.
-        new_pose_nms: see ``tracking.retrack.track_file``.
-        frame_rate: likewise.
-        images_again: likewise; without it there are no ``FLOW_ROWS``, and where it fails they are left out.
-        mend: likewise; None: the strategies alone are compared.
+        how: says by whom a row's tracks are made.
+        rows: ``ROWS``, with ``OFFLINE`` and ``FLOW_ROWS`` where they are wanted; of the latter those that fail are left out.
         workers: processes that evaluate.
 
     Raises:
@@ -124,40 +113,42 @@ def run_ablation(
         labels.mkdir()
         for name in names.values():
             (labels / f"{name}.json").symlink_to((gt / f"{name}.json").resolve())
-        for row in (*ROWS, *([OFFLINE] if mend else []), *(FLOW_ROWS if images_again else ())):
+        for row in rows:
             tracks = Path(folder) / row
             tracks.mkdir()
             try:
                 for file in files:
-                    track_file(
-                        file,
-                        functools.partial(new_tracker, OURS if row == OFFLINE else row),
-                        tracks,
-                        new_pose_nms,
-                        images_again=images_again,
-                        frame_rate=frame_rate,
-                        mend=mend if row == OFFLINE else None,
-                    )
+                    track_file(file, tracks, how(row))
             except InputError as error:
                 if row not in FLOW_ROWS:
                     raise
                 failures[row] = str(error)  # the strategies' hours are not lost with it
                 continue
-            try:
-                results[row] = evaluate_posetrack(labels, tracks, workers=workers, progress=True)
-            except InputError as error:
-                # the results are in a folder that nobody will find: what they are of is to be named
-                told = str(error)
-                for file, name in names.items():
-                    told = told.replace(str(tracks / f"{name}.json"), str(file))
-                raise InputError(told) from error
+            results[row] = _evaluated(labels, tracks, names, workers)
+    return _compared(results, failures)
+
+
+def _evaluated(labels: Path, tracks: Path, names: Mapping[Path, str], workers: int) -> PoseTrackResult:
+    """Tracks beside labels; what is wrong is told of the files of detections, whose names these are."""
+    try:
+        return evaluate_posetrack(labels, tracks, workers=workers, progress=True)
+    except InputError as error:
+        # the results are in a folder that nobody will find: what they are of is to be named
+        told = str(error)
+        for file, name in names.items():
+            told = told.replace(str(tracks / f"{name}.json"), str(file))
+        raise InputError(told) from error
+
+
+def _compared(results: Mapping[str, PoseTrackResult], failures: Mapping[str, str]) -> Ablation:
+    """The rows, and how far ours reduces the switches of the others."""
     switches = {name: _switches(result) for name, result in results.items()}
     reduction = {
         name: bootstrap_reduction(switches[name], switches[OURS])
         for name in results
         if name not in (OURS, OFFLINE)
     }
-    offline = bootstrap_reduction(switches[OURS], switches[OFFLINE]) if mend else None
+    offline = bootstrap_reduction(switches[OURS], switches[OFFLINE]) if OFFLINE in results else None
     return Ablation(results, reduction, failures, offline)
 
 

@@ -172,45 +172,63 @@ def track_saved(
             raise InputError(f"{saved.source}: frame {frame.number}: {error}") from error
 
 
-def track_file(
-    path: Path | str,
-    new_tracker: Callable[[Skeleton], Tracker],
-    folder: Path,
-    new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None,
-    *,
-    images_again: ImagesAgain | None = None,
-    frame_rate: float = FRAME_RATE,
-    mend: Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]] | None = None,
-    open_files: Callable[[Path, SavedDetections], Sequence[ResultFile]] = lambda folder, saved: [
-        PoseTrackResults(folder, saved)
-    ],
-) -> TrackedVideo:
-    """Tracks a file of detections into ``folder/NAME.json``, PoseTrack18's JSON, or into other files.
+@dataclass(frozen=True)
+class Retracking:
+    """How files of detections are tracked.
 
-    NAME is the video's, as ``track_video.py`` names its results. The file appears when it is whole.
-
-    Args:
-        path: of the detections, see ``read_detections``.
-        new_tracker: makes a tracker for people of the file's skeleton.
-        folder: where the result is written.
+    Attributes:
+        new_tracker: makes a tracker for people of a file's skeleton.
         new_pose_nms: makes what leaves people of that skeleton out who were found twice, or None; see ``track_saved``.
         images_again: gives the frames' images, where the tracker needs them.
         frame_rate: of a file that does not tell the time, see ``read_detections``.
         mend: improves a whole video's tracks, see ``tracking.offline``; not called of unrelated photographs.
+    """
+
+    new_tracker: Callable[[Skeleton], Tracker]
+    new_pose_nms: Callable[[Skeleton], PoseNMS | None] = lambda skeleton: None
+    images_again: ImagesAgain | None = None
+    frame_rate: float = FRAME_RATE
+    mend: Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]] | None = None
+
+    def track(self, saved: SavedDetections) -> Iterable[Tracked]:
+        """Each frame of a video, and those of its people who are on a track."""
+        tracker, pose_nms = self.new_tracker(saved.skeleton), self.new_pose_nms(saved.skeleton)
+        again = self.images_again if needs_frames(tracker) else None
+        frames = track_saved(saved, tracker, pose_nms, None if again is None else again(saved))
+        if self.mend is None or saved.independent:
+            return frames
+        return self.mend(list(frames), saved)
+
+
+def posetrack_file(folder: Path, saved: SavedDetections) -> Sequence[ResultFile]:
+    """The file of results where no others are asked for: ``folder/NAME.json``, PoseTrack18's JSON."""
+    return [PoseTrackResults(folder, saved)]
+
+
+def track_file(
+    path: Path | str,
+    folder: Path,
+    how: Retracking,
+    open_files: Callable[[Path, SavedDetections], Sequence[ResultFile]] = posetrack_file,
+) -> TrackedVideo:
+    """Tracks a file of detections into files of results.
+
+    They are named after the video, as ``track_video.py`` names its results, and appear when they are whole.
+
+    Args:
+        path: of the detections, see ``read_detections``.
+        folder: where the results are written.
+        how: by whom they are tracked.
         open_files: opens the files of results, one at least.
 
     Raises:
         InputError: the file cannot be used.
         OSError: the result cannot be written.
     """
-    saved = read_detections(path, frame_rate)
+    saved = read_detections(path, how.frame_rate)
     if not saved.source or Path(saved.source).name != saved.source:
         raise InputError(f"{path}: source: expected a plain file name, got {saved.source!r}")
-    tracker, pose_nms = new_tracker(saved.skeleton), new_pose_nms(saved.skeleton)
-    images = images_again(saved) if images_again is not None and needs_frames(tracker) else None
-    frames: Iterable[Tracked] = track_saved(saved, tracker, pose_nms, images)
-    if mend is not None and not saved.independent:
-        frames = mend(list(frames), saved)
+    frames = how.track(saved)
     files, count, ids, complete = open_files(folder, saved), 0, set[int](), False
     try:
         for index, (frame, people) in enumerate(frames):

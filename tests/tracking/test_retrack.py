@@ -15,7 +15,7 @@ from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import DetectionsWriter, SavedDetections, SavedFrame, load, save
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 from fastpose_mtn.tracking.parameters import STRATEGIES, TrackerParameters
-from fastpose_mtn.tracking.retrack import check_sources, find_detections, track_file, track_saved
+from fastpose_mtn.tracking.retrack import Retracking, check_sources, find_detections, track_file, track_saved
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.writers import PoseTrack18Writer
 
@@ -44,7 +44,7 @@ def test_saved_photographs_keep_their_names_and_are_not_tracked_through(tmp_path
     writer.write(replace(first, file_name="anna.png"))
     writer.write(replace(second, file_name="bob.png", detections=second.detections[1:]))
     writer.close()
-    video = track_file(path, lambda skeleton: OcclusionAwareTracker(skeleton=skeleton), tmp_path)
+    video = track_file(path, tmp_path, Retracking(lambda skeleton: OcclusionAwareTracker(skeleton=skeleton)))
     content = json.loads(video.path.read_text())
     assert [image["file_name"] for image in content["images"]] == [
         "images/friends/anna.png",
@@ -69,7 +69,7 @@ def test_the_file_is_the_one_that_track_video_writes(tmp_path, name, skeleton, f
 
     save(tmp_path / f"{name}.detections.npz", frames, source=name, skeleton=skeleton)
     # a tracker that has seen another video begins anew
-    video = track_file(tmp_path / f"{name}.detections.npz", lambda skeleton: tracker, tmp_path)
+    video = track_file(tmp_path / f"{name}.detections.npz", tmp_path, Retracking(lambda skeleton: tracker))
     assert (video.source, video.frames, video.boxes, video.tracks) == (name, 5, 12, 3)
     assert video.path == tmp_path / f"{name}.json"
     assert video.path.read_text() == (tmp_path / "expected.json").read_text()
@@ -127,7 +127,7 @@ def test_nobody_in_a_video(tmp_path):
     save(
         path, [SavedFrame(0, 0.0, (48, 64), PersonDetections.empty(15))], source="empty", skeleton=POSETRACK15
     )
-    video = track_file(path, functools.partial(build_tracker, get_cfg()), tmp_path)
+    video = track_file(path, tmp_path, Retracking(functools.partial(build_tracker, get_cfg())))
     content = json.loads(video.path.read_text())
     assert len(content["images"]) == 1
     assert content["annotations"] == []
@@ -149,9 +149,9 @@ def test_people_who_were_saved_twice_are_one_for_every_strategy(tmp_path):
     save(path, frames, source="twice", skeleton=POSETRACK15)
     for strategy in STRATEGIES:
         tracker = OcclusionAwareTracker(TrackerParameters(strategy=strategy))
-        once = track_file(path, lambda _, tracker=tracker: tracker, tmp_path, PoseNMS)
+        once = track_file(path, tmp_path, Retracking(lambda _, tracker=tracker: tracker, PoseNMS))
         assert (once.boxes, once.tracks) == (6, 2)
-        assert track_file(path, lambda _, tracker=tracker: tracker, tmp_path).boxes > 6
+        assert track_file(path, tmp_path, Retracking(lambda _, tracker=tracker: tracker)).boxes > 6
 
 
 def test_files_are_found_in_order(tmp_path):
@@ -186,7 +186,7 @@ def test_a_source_cannot_lead_out_of_the_folder(tmp_path):
     with pytest.raises(
         ValueError, match=r"a\.detections\.npz: source: expected a plain file name, got '\.\./a'"
     ):
-        track_file(path, functools.partial(build_tracker, get_cfg()), tmp_path)
+        track_file(path, tmp_path, Retracking(functools.partial(build_tracker, get_cfg())))
 
 
 def test_offline_fills_a_frame_and_marks_it_in_every_format(tmp_path, capsys):
