@@ -58,12 +58,12 @@ def load_json(path: Path) -> Any:
         raise InputError(f"{path}: expected JSON that can be read, got: {error}") from None
 
 
-def wrong(place: str, expected: str, got: Any) -> NoReturn:
+def wrong(place: str, expected: str, got: object) -> NoReturn:
     """Raises the error for a value: ``PLACE: expected EXPECTED, got GOT``."""
     raise InputError(f"{place}: expected {expected}, got {shown(got)}")
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as JSON, cut to a few words."""
     if isinstance(value, dict):
         return f"an object with {', '.join(map(str, list(value)[:5])) or 'nothing'}"[:80]
@@ -73,7 +73,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def expect_list(value: Any, place: str) -> list[Any]:
+def expect_list(value: object, place: str) -> list[Any]:
     """A list; an empty object counts as an empty one, as Matlab's exporter writes it."""
     if isinstance(value, list):
         return value
@@ -82,7 +82,7 @@ def expect_list(value: Any, place: str) -> list[Any]:
     wrong(place, "a list", value)
 
 
-def expect_object(value: Any, place: str) -> JsonObject:
+def expect_object(value: object, place: str) -> JsonObject:
     """The value, which has to be a JSON object; otherwise an ``InputError`` that names the place."""
     if not isinstance(value, dict):
         wrong(place, "an object", value)
@@ -201,7 +201,7 @@ def _plain_array(values: Sequence[Any]) -> np.ndarray | None:
     return plain if np.isfinite(plain).all() else None
 
 
-def _number(value: Any, place: str) -> float:
+def _number(value: object, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         wrong(place, "a number", value)
     try:

@@ -72,7 +72,7 @@ def records(value: Any) -> list[dict[str, Any]]:
     raise ValueError(f"expected a structure, got {shown(value)}")
 
 
-def number(value: Any) -> float | None:
+def number(value: object) -> float | None:
     """A number, also one that is written as text; None where the value is empty.
 
     Raises:
@@ -87,7 +87,7 @@ def number(value: Any) -> float | None:
     raise ValueError(f"expected a number, got {shown(value)}")
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A few words for a message."""
     if isinstance(value, np.ndarray):
         return f"an array {value.shape} of {value.dtype}"

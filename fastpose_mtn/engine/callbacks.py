@@ -46,11 +46,11 @@ class ProgressLog(lightning.Callback):
         self._sums, self._steps, self._waited = {}, 0, 0.0
         self._since = self._step_ended = time.perf_counter()
 
-    def on_train_batch_start(self, *args: Any) -> None:
+    def on_train_batch_start(self, *args: object) -> None:
         """Counts the time since the last step's end as waiting for data."""
         self._waited += time.perf_counter() - self._step_ended
 
-    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: Any, module: Any, *args: object) -> None:
         """Adds the step's losses, and reports their means every ``period`` steps and after the last one."""
         self._steps += 1
         for name, loss in module.losses.items():
@@ -97,7 +97,7 @@ class ProgressLog(lightning.Callback):
         else:
             _LOG.info("step %d/%d %s", trainer.global_step, trainer.max_steps, text)
 
-    def teardown(self, *args: Any, **kwargs: Any) -> None:
+    def teardown(self, *args: object, **kwargs: object) -> None:
         """Closes the progress bar."""
         if self._bar is not None:
             self._bar.close()
@@ -117,7 +117,7 @@ class Checkpoints(lightning.Callback):
     def __init__(self, folder: TrainingFolder, period: int) -> None:
         self._folder, self._period = folder, period
 
-    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: Any, module: Any, *args: object) -> None:
         """Saves a checkpoint where one is due."""
         step = trainer.global_step
         if step % self._period == 0 or step == trainer.max_steps:
@@ -134,7 +134,7 @@ class ReleasedMemory(lightning.Callback):
     def __init__(self, period: int = 50) -> None:
         self._period = period
 
-    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: Any, module: Any, *args: object) -> None:
         """Gives back after every ``period`` steps."""
         if trainer.global_step % self._period == 0:
             release_freed_memory()
@@ -158,7 +158,7 @@ class PeriodicEvaluation(lightning.Callback):
     ) -> None:
         self._period, self._evaluate, self._best = period, evaluate, best
 
-    def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: Any, module: Any, *args: object) -> None:
         """Evaluates, logs the metrics and keeps the best weights, where an evaluation is due."""
         step = trainer.global_step
         if step % self._period or step == trainer.max_steps:

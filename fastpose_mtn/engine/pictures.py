@@ -21,7 +21,9 @@ class SamplePictures(lightning.Callback):
     def __init__(self, period: int, skeleton: Skeleton) -> None:
         self._period, self._skeleton, self._shown = period, skeleton, False
 
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Batch, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: object, batch: Batch, *args: object
+    ) -> None:
         """Writes a sheet of the step's images with their labels to TensorBoard, where one is due."""
         step = trainer.global_step
         if not trainer.is_global_zero or (self._shown and step % self._period):

@@ -16,6 +16,7 @@ import numpy as np
 from fastpose_mtn.data.dataset import FRAME_RATE
 from fastpose_mtn.data.json_fields import (
     Describe,
+    JsonObject,
     expect_list,
     expect_object,
     load_json,
@@ -126,7 +127,7 @@ def source_name(path: Path) -> str:
     return path.name.removesuffix(ENDING).removesuffix(".json")
 
 
-def _skeleton(entry: Mapping[str, Any], path: Path) -> Skeleton:
+def _skeleton(entry: JsonObject, path: Path) -> Skeleton:
     """Which joints the people have, by how many there are."""
     values = entry["keypoints"]
     joints = len(values) // 3 if isinstance(values, list) and len(values) % 3 == 0 else 0
@@ -136,7 +137,7 @@ def _skeleton(entry: Mapping[str, Any], path: Path) -> Skeleton:
     return _BY_LENGTH[joints]
 
 
-def _image(entry: Mapping[str, Any], place: str) -> tuple[str, str]:
+def _image(entry: JsonObject, place: str) -> tuple[str, str]:
     """The folder and the name of the image that somebody is in."""
     image = entry.get("image_id")
     if isinstance(image, bool) or not isinstance(image, (int, str)) or image == "":
@@ -153,7 +154,7 @@ def _frame_number(name: str) -> int | None:
     return int(stem)
 
 
-def _people(numbered: Sequence[tuple[str, Mapping[str, Any]]], skeleton: Skeleton) -> PersonDetections:
+def _people(numbered: Sequence[tuple[str, JsonObject]], skeleton: Skeleton) -> PersonDetections:
     """Everybody, in the order of the file; each with the place in it."""
 
     def values(field: str) -> tuple[list[Any], Describe]:

@@ -53,7 +53,7 @@ class JsonLinesWriter:
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a frame's line of JSON; a frame that could not be decoded is marked ``skipped``."""
-        record: dict[str, Any] = {"frame": frame.index, "time": round(frame.time_s, 6)}
+        record: dict[str, object] = {"frame": frame.index, "time": round(frame.time_s, 6)}
         if frame.file_name is not None:
             record["file_name"] = frame.file_name
         if frame.number != frame.index:
@@ -143,7 +143,7 @@ class _RecordList:
         self._array = JsonArray(self._file.write)
         self._file.write("[")
 
-    def append(self, record: dict[str, Any]) -> None:
+    def append(self, record: dict[str, object]) -> None:
         self._array.append(record)
 
     def close(self, complete: bool) -> None:
@@ -183,7 +183,7 @@ class CocoResultsWriter:
         """Adds a record for each person, with COCO's joints and coordinates; a frame without people adds none."""
         keypoints = _pixel_indices(self._skeleton.convert(people.keypoints, self._target))
         for i, interpolated in enumerate(_interpolated(people)):
-            record: dict[str, Any] = {
+            record: dict[str, object] = {
                 "image_id": posetrack18_image_id(self._sequence, frame.number),
                 "category_id": 1,
                 "bbox": _xywh(people.boxes[i]),
