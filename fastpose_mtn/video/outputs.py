@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # an HTTP server, only where somebody wants to watch
 
 _WAITING = 3  # frames between two stages
 _PICTURES = ".overlay"  # of a folder: frames of a video are often in a folder of its name already
+_FOLDERS = ("", _PICTURES, FORMATS["openpose"][1])  # endings of results that are no single file
 
 
 def check_formats(text: str) -> list[str]:
@@ -78,7 +79,7 @@ class Outputs:
         threads: that the overlay's encoder may use; None: as many as there are cores.
 
     Raises:
-        InputError: a file of the output would take the place of the source.
+        InputError: a file of the output would take the place of the source, or of a folder.
         OSError: a file cannot be written.
     """
 
@@ -100,8 +101,10 @@ class Outputs:
         threads: int | None = None,
     ) -> None:
         overlays = overlay_endings(source, video=video, pictures=pictures)
-        for ending in [FORMATS[form][1] for form in formats] + overlays:
+        for ending in [FORMATS[form][1] for form in formats] + overlays + [ENDING] * detections:
             _check_not_the_source(folder / f"{name}{ending}", source)
+            if ending not in _FOLDERS:
+                _check_no_folder(folder / f"{name}{ending}")
         self._times = times
         self._writers: list[ResultWriter] = [
             open_writer(form, folder, sequence=name, skeleton=skeleton) for form in formats
@@ -264,4 +267,11 @@ def _check_not_the_source(path: Path, source: Source) -> None:
     if source.path and path.exists() and source.path.exists() and path.samefile(source.path):
         raise InputError(
             f"{source.path}: its result would take its place; choose another folder with --output"
+        )
+
+
+def _check_no_folder(path: Path) -> None:
+    if path.is_dir():  # told now, and not when all frames are done
+        raise InputError(
+            f"{path}: a folder stands where a result is to be; move it away, or choose another with --output"
         )

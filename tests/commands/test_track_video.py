@@ -421,6 +421,17 @@ def test_a_result_never_takes_the_place_of_its_source(run, tmp_path):
     assert names(".") == ["walk.mp4"]
 
 
+@pytest.mark.parametrize("ending", [".json", ".mp4", ".detections.npz"])
+def test_a_folder_in_a_results_place_is_told_before_any_work(run, ending):
+    write_video("walk.mp4", [moving(i) for i in range(3)])
+    place = Path(f"output/walk{ending}")
+    place.mkdir(parents=True)
+    done = run("--input", "walk.mp4", "--save-detections", "--quiet")
+    assert done.status == 2
+    assert f"{place}: a folder stands where a result is to be; move it away, or choose another" in done.err
+    assert names("output") == [place.name]
+
+
 def test_an_output_folder_that_cannot_be_written_to(run, tmp_path):
     write_video(tmp_path / "walk.mp4", [moving(0)])
     (tmp_path / "file").touch()
