@@ -45,6 +45,8 @@ _TRAINING_ONLY = (
     "head.identity.reid.classifier.",
     "reid.head.classifier.",
 )
+# Who people are: a network whose MODEL.REID_ON is False has no such part, and does without.
+_IDENTITIES = ("roi_heads.reid_head.", "head.identity.", "reid.")
 
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -273,10 +275,11 @@ def fill_weights(model: nn.Module, tensors: dict[str, Tensor]) -> LoadReport:
         own[name].copy_(tensor)
         loaded.append(name)
     absent = [name for name in own if name not in tensors]
+    spare = () if any(name.startswith(_IDENTITIES) for name in own) else _IDENTITIES
     return LoadReport(
         loaded=tuple(loaded),
         missing=tuple(n for n in absent if not _optional(n)),
-        unexpected=tuple(n for n in tensors if n not in own and not _optional(n)),
+        unexpected=tuple(n for n in tensors if n not in own and not _optional(n) and not n.startswith(spare)),
         mismatched=tuple(mismatched),
     )
 

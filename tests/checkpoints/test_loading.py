@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fastpose_mtn import FastPose
 from fastpose_mtn.checkpoints import loading as checkpoint
 from fastpose_mtn.checkpoints.loading import inference_config, load_weights, portable_config, save_weights
 from fastpose_mtn.config import get_cfg
@@ -98,8 +99,6 @@ def test_another_architecture_is_named(cfg, model, tmp_path):
         load_weights(different(cfg, MODEL__FPN__OUT_CHANNELS=16), path)
     with pytest.raises(ValueError, match="another architecture; .* missing: backbone.bottom_up"):
         load_weights(different(cfg, MODEL__TIMM__NAME="mobilenetv2_100"), path)
-    with pytest.raises(ValueError, match="another architecture; .* unexpected: roi_heads.reid_head"):
-        load_weights(different(cfg, MODEL__REID_ON=False), path)
 
 
 def test_fine_tuning_takes_what_fits(cfg, model, tmp_path):
@@ -114,6 +113,21 @@ def test_fine_tuning_takes_what_fits(cfg, model, tmp_path):
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="none of its weights fit the network; x"):
         load_weights(other, tmp_path / "other.pth", strict=False)
+
+
+@pytest.mark.parametrize("name", ["people", "posedet-s"])
+def test_identities_can_be_switched_off(name):
+    without = FastPose.from_pretrained(name, options=("MODEL.REID_ON", "False"))
+    (found,) = without.detect([np.zeros((64, 96, 3), np.uint8)])
+    assert found.embeddings is None
+
+
+def test_a_part_that_is_none_of_identities_is_not_left_over_unsaid(cfg, model, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, model, cfg)
+    with pytest.raises(ValueError, match=r"6 unexpected: roi_heads\.keypoint_head") as refused:
+        load_weights(different(cfg, MODEL__REID_ON=False, MODEL__KEYPOINT_ON=False), path)
+    assert "reid_head" not in str(refused.value)
 
 
 def test_training_checkpoint(cfg, model, tmp_path):
