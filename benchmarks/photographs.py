@@ -6,8 +6,9 @@
 
 For each network: COCO's AP of keypoints and of boxes; precision and recall of the people whose score is above
 the tracker's ``TRACKER.BIRTH_SCORE``; how well a joint's confidence tells visible joints from hidden ones (v = 2
-against 1, ROC area, of people found with an OKS of 0.5); how many of the first network's people are found again
-with an overlap of 0.95, and how far their joints are moved at the size that the network sees; milliseconds a
+against 1, ROC area, of people found with an OKS of 0.5); how many of the first network's people it finds too, each
+network at its own ``TRACKER.MIN_SCORE``, with an overlap of 0.5; how many of those above the first one's
+``TRACKER.BIRTH_SCORE`` are found again with an overlap of 0.95, and how far their joints are moved at the size that the network sees; milliseconds a
 photograph. ``--networks`` takes weights, exported files and precisions (of ``people``); ``--results`` measures a
 COCO results file that another program wrote. Boxes are measured on the photographs whose people are all
 labelled, where the file says so (``person_boxes_complete``). ``--boxes`` gives all networks the same boxes, the
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from fastpose_mtn.build import PRECISIONS, build_pose_tracking
 from fastpose_mtn.data.coco.ground_truth import CocoLabels
@@ -52,6 +54,7 @@ COLUMNS = (
     "precision",
     "recall",
     "visible",
+    "shared",
     "found",
     "moved px",
     "ms",
@@ -69,6 +72,7 @@ class Row:
     results: list[dict[str, Any]] = field(default_factory=list)
     people: list[PersonDetections] = field(default_factory=list)  # at the size that the network sees
     birth_score: float = 0.5
+    min_score: float = 0.0
     milliseconds: float = math.nan
 
 
@@ -123,7 +127,8 @@ def run(
         weights=weights, precision=precision, options=[text for pair in sizes for text in pair]
     )
     estimator, limits = tracking.estimator, tracking.cfg.INPUT
-    row = Row(Path(name).name, birth_score=float(tracking.cfg.TRACKER.BIRTH_SCORE))
+    scores = tracking.cfg.TRACKER
+    row = Row(Path(name).name, birth_score=float(scores.BIRTH_SCORE), min_score=float(scores.MIN_SCORE))
     spent = []
     for record in truth["images"]:
         image = read_image(folder / record["file_name"])
@@ -173,14 +178,26 @@ def measure(row: Row, first: Row, truth: dict[str, Any]) -> list[float]:
     keypoint, box = evaluate_keypoints(truth, joints, COCO17.sigmas), evaluate_boxes(boxed, plain)
     sure = [r for r in row.results if r["score"] > row.birth_score and r["image_id"] in complete]
     precision, recall = precision_recall(sure, boxed)
+    shared = math.nan if row is first else shared_people(row, first)
     found, moved = math.nan, math.nan
     if row is not first and row.people and first.people:
         same = agreement(first.people, row.people, min_score=first.birth_score)
         found, moved = same.found, same.joint_distance
     return [
         keypoint["keypoint/AP"], keypoint["keypoint/AP50"], box["box/AP"], box["box/AP50"], precision, recall,
-        visibility_auc(row.results, truth), found, moved, row.milliseconds,
+        visibility_auc(row.results, truth), shared, found, moved, row.milliseconds,
     ]  # fmt: skip
+
+
+def shared_people(row: Row, first: Row) -> float:
+    """The share of the first network's people whom another finds, of pairs with an overlap of 0.5."""
+    own, wanted = ([r for r in one.results if r["score"] >= one.min_score] for one in (row, first))
+    shared = 0
+    for image in {r["image_id"] for r in wanted}:
+        boxes = [_xyxy([r for r in people if r["image_id"] == image]) for people in (wanted, own)]
+        overlaps = (pairwise_iou(*boxes) >= 0.5).numpy()
+        shared += int(overlaps[linear_sum_assignment(overlaps, maximize=True)].sum())
+    return shared / max(1, len(wanted))
 
 
 def precision_recall(results: list[dict[str, Any]], truth: dict[str, Any]) -> tuple[float, float]:

@@ -75,7 +75,7 @@ def train(options: argparse.Namespace, seed: int, sifp: bool) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
-        "OUTPUT_DIR": folder, "SEED": seed, "MODEL.WEIGHTS": options.weights, "MODEL.REID_ON": False,
+        "OUTPUT_DIR": folder, "SEED": seed, "MODEL.WEIGHTS": options.weights, "MODEL.TIMM.PRETRAINED": False, "MODEL.REID_ON": False,
         "DATASETS.TRAIN": options.train, "DATASETS.TRAIN_WEIGHTS": [], "DATASETS.TEST": options.test,
         "INPUT.SIFP.ENABLED": sifp, "SOLVER.WARMUP_ITERS": 50, "SOLVER.EMA": 0.99,
         "SOLVER.MAX_ITER": options.iterations, "SOLVER.CHECKPOINT_PERIOD": options.iterations,
