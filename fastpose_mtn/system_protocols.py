@@ -9,13 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import numpy as np
-
-from fastpose_mtn.protocols import PoseEstimator
-from fastpose_mtn.skeletons import Skeleton
-from fastpose_mtn.structures import Batch
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a command's help does not wait for torch
+    import numpy as np
     from torch import Tensor, nn
 
     from fastpose_mtn.config import CfgNode
@@ -24,6 +19,9 @@ if TYPE_CHECKING:
     from fastpose_mtn.estimators.exported import ExportedNetwork, Feed
     from fastpose_mtn.estimators.portable import PortableNetwork, RoundedLayers
     from fastpose_mtn.modeling.size import NetworkSize
+    from fastpose_mtn.protocols import PoseEstimator
+    from fastpose_mtn.skeletons import Skeleton
+    from fastpose_mtn.structures import Batch
 
 
 @runtime_checkable
