@@ -48,6 +48,9 @@ def joined() -> Iterator[bool]:
     address = os.environ.get("RAY_ADDRESS")
     # Ray's reports of how it is used are not ours to send
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:
+        # nobody reads its metrics here
+        os.environ.setdefault("RAY_enable_metrics_collection", "0")
     for left in reversed(range(1 if address else _STARTS)):
         try:
             if address:

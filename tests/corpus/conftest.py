@@ -1,9 +1,9 @@
-"""A Ray cluster in this process, begun once; tests add nodes to it."""
+"""A Ray cluster in this process, begun once for the tests of this folder; they add nodes to it."""
 
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster():
     """A Ray cluster of one node with one core, which this process has joined."""
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[corpus]'")
@@ -13,6 +13,7 @@ def cluster():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_enable_metrics_collection", "0")  # as corpus.cluster has it
         patch.setenv("RAY_worker_niceness", "0")  # 15 by default: beside other tests the workers would starve
         cluster = Cluster()
         add_node(cluster, include_dashboard=False)

@@ -1,5 +1,7 @@
 """Joining or starting Ray: what is tried again, and what is told."""
 
+import os
+
 import pytest
 
 pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[corpus]'")
@@ -36,6 +38,16 @@ def test_a_busy_machine_has_three_tries(starts, monkeypatch):
     with cluster.joined() as alone:
         assert alone
     assert [call if call == "shutdown" else call["address"] for call in calls] == ["local"] * 3 + ["shutdown"]
+
+
+@pytest.mark.parametrize(("address", "metrics"), [("", "0"), ("head:1", None)])
+def test_no_metrics_are_sent_where_nobody_reads_them(starts, monkeypatch, address, metrics):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(cluster.os, "environ", dict(os.environ))
+    cluster.os.environ.pop("RAY_enable_metrics_collection", None)
+    starts(failures=0)
+    with cluster.joined():
+        assert cluster.os.environ.get("RAY_enable_metrics_collection") == metrics
 
 
 def test_what_cannot_be_started_or_joined_is_told(starts, monkeypatch):
