@@ -1,9 +1,9 @@
-"""A Ray cluster in this process, begun once for the tests of this folder; they add nodes to it."""
+"""A Ray cluster in this process, which lives for the tests of one file; they add nodes to it."""
 
 import pytest
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def cluster():
     """A Ray cluster of one node with one core, which this process has joined."""
     pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[corpus]'")
