@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 
 from fastpose_mtn.build import PRECISIONS, build_pose_tracking
 from fastpose_mtn.data.coco.ground_truth import CocoLabels
@@ -41,6 +40,7 @@ from fastpose_mtn.evaluation.coco.average_precision import (
 )
 from fastpose_mtn.evaluation.coco.files import read_coco_ground_truth, read_coco_results
 from fastpose_mtn.evaluation.drawn_metrics import roc_auc
+from fastpose_mtn.ops.assignment import linear_sum_assignment
 from fastpose_mtn.ops.boxes import pairwise_ioa, pairwise_iou
 from fastpose_mtn.ops.oks import object_keypoint_similarity
 from fastpose_mtn.skeletons import COCO17
