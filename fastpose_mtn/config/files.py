@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import IO
+
+import yaml
 
 from fastpose_mtn.errors import did_you_mean_file
 
@@ -34,6 +37,32 @@ def find_config(given: str, folder: str = "") -> str:
     hint = did_you_mean_file(Path(path), _SUFFIXES, _packaged_names())
     hint = hint or f"; the package has {', '.join(packaged_networks())}"
     raise ValueError(f"configuration file not found: {path}{hint}")
+
+
+def read_yaml(file: IO[str]) -> object:
+    """The content of an opened YAML file, in which no mapping may have a key twice: PyYAML keeps the last one's value.
+
+    Raises:
+        yaml.YAMLError: it is no YAML, or has a key twice; names the line.
+    """
+    return yaml.load(file, Loader=_OnceLoader)
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key which stands twice in one mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        """The mapping of a node."""
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in lines:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key.value} stands there already in line {lines[key.value]}; put both together",
+                    problem_mark=key.start_mark,
+                )
+            if isinstance(key, yaml.ScalarNode):
+                lines[key.value] = key.start_mark.line + 1
+        return super().construct_mapping(node, deep)
 
 
 def packaged_networks() -> list[str]:

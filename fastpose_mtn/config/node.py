@@ -12,7 +12,7 @@ import yaml
 from fvcore.common.config import BASE_KEY
 from fvcore.common.config import CfgNode as _CfgNode
 
-from fastpose_mtn.config.files import find_config
+from fastpose_mtn.config.files import find_config, read_yaml
 from fastpose_mtn.config.values import convert, decode
 from fastpose_mtn.errors import did_you_mean
 
@@ -51,7 +51,7 @@ class CfgNode(_CfgNode):
         if path in derived:
             raise ValueError(f"{derived[-1]}: _BASE_: {path} is based on this file itself")
         with self._open_cfg(path) as file:
-            loaded = yaml.safe_load(file)
+            loaded = read_yaml(file)
         if not isinstance(loaded, dict):
             kind = "nothing" if loaded is None else type(loaded).__name__
             raise ValueError(f"{path}: expected a mapping of keys at the top level, got {kind}")

@@ -90,3 +90,20 @@ def test_torchvisions_weights_bring_the_packages_configuration():
     expected = merged("keypoint_rcnn_R50_FPN_torchvision")
     expected.MODEL.WEIGHTS = name
     assert inference_config(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("SOLVER:\n  MAX_ITER: 5\nSEED: 3\nSOLVER:\n  BASE_LR: 0.1\n", 1),
+        ("SOLVER:\n  MAX_ITER: 5\n  MAX_ITER: 6\n", 2),
+        ("SOLVER: {MAX_ITER: 5, MAX_ITER: 6}\n", 1),
+    ],
+)
+def test_a_key_that_stands_there_twice_is_refused(text, line):
+    """The first one's value would be lost."""
+    Path("own.yaml").write_text(text)
+    with pytest.raises(
+        ValueError, match=rf"own\.yaml: .* stands there already in line {line}; put both together"
+    ):
+        merged("own.yaml")

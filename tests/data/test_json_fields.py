@@ -1,11 +1,12 @@
 """Numbers out of JSON: the fast path gives what the careful one gives, or nothing."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 
-from fastpose_mtn.data.json_fields import number_rows, plain_rows
+from fastpose_mtn.data.json_fields import load_json, number_rows, plain_rows
 
 
 def test_plain_rows():
@@ -45,3 +46,35 @@ def test_what_is_not_plain_is_left_to_the_careful_path(value):
 def test_the_careful_path_says_what_is_wrong(value, expected):
     with pytest.raises(ValueError, match=expected):
         number_rows([[1.0, 2.0], value], 2, lambda i: f"row {i}")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            '{"annotations": [1], "images": [], "annotations": [2]}',
+            ': expected each key once, got "annotations"',
+        ),
+        (
+            '{"annotations": [{"id": 1}, {"bbox": [1], "bbox": [2]}]}',
+            ': annotations[1]: expected each key once, got "bbox"',
+        ),
+        ('[{"score": 0.5, "a": {"b": 1, "b": true}}]', '[0]: a: expected each key once, got "b"'),
+        ('[[0, {"k": NaN, "k": null}]]', '[0][1]: expected each key once, got "k"'),
+    ],
+)
+def test_a_key_with_two_values_is_refused(tmp_path, text, place):
+    """Python's reader would lose the first."""
+    path = tmp_path / "labels.json"
+    path.write_text(text)
+    with pytest.raises(
+        ValueError, match=re.escape(f"{path}{place} twice with different values; leave the right one")
+    ):
+        load_json(path)
+
+
+def test_a_key_that_comes_again_with_its_value_loses_nothing(tmp_path):
+    path = tmp_path / "labels.json"
+    path.write_text('[{"id": 1, "id": 1, "bbox": [1.5, {}], "bbox": [1.5, {}], "x": NaN, "x": NaN}]')
+    record = load_json(path)[0]
+    assert (record["id"], record["bbox"]) == (1, [1.5, {}])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import numpy as np
 
 from fastpose_mtn.data.coco.ground_truth import PERSON_CATEGORY_ID, CocoLabels, read_coco_labels
 from fastpose_mtn.data.coco.records import CocoJsonFormat
-from fastpose_mtn.data.json_fields import JsonObject, shown
+from fastpose_mtn.data.json_fields import JsonObject, load_json, shown
 from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
 from fastpose_mtn.data.labels.values import Identifier, identifier
 from fastpose_mtn.data.problems import LEFT_OUT, Problems
@@ -129,11 +128,9 @@ def _is_person(category: Identifier | None, labels: CocoLabels) -> bool:
 
 def _read_json(path: Path) -> object:
     try:
-        return json.loads(path.read_bytes())
+        return load_json(path)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not a JSON file, or a truncated one: {error}") from error
 
 
 def _number(where: str, field: str, record: dict) -> float:

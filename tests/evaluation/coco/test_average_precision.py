@@ -372,7 +372,16 @@ def test_unreadable_files(tmp_path):
     with pytest.raises(ValueError, match=r"missing\.json: No such file"):
         evaluate_coco_files(tmp_path / "missing.json", results_json, COCO17)
     results_json.write_text(results_json.read_text()[:-40])
-    with pytest.raises(ValueError, match=r"results\.json: not a JSON file, or a truncated one"):
+    with pytest.raises(
+        ValueError, match=r"results\.json: expected JSON, got \d+ bytes that stop making sense"
+    ):
+        evaluate_coco_files(gt_json, results_json, COCO17)
+
+
+def test_results_with_a_key_twice_are_refused(tmp_path):
+    gt_json, results_json = write(tmp_path, *random_people(3))
+    results_json.write_text(results_json.read_text().replace('{"', '{"score": 0.25, "', 1))
+    with pytest.raises(ValueError, match=r'results\.json\[0\]: expected each key once, got "score" twice'):
         evaluate_coco_files(gt_json, results_json, COCO17)
 
 
