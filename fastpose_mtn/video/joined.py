@@ -15,6 +15,7 @@ from typing import BinaryIO
 import av
 
 from fastpose_mtn.video.tracks import display_matrix, length_of, main_track
+from fastpose_mtn.video.transport import transport_parts
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska's elements
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -22,6 +23,7 @@ _MXF, _MXF_HEADER = (
     bytes.fromhex("060e2b34"),
     bytes.fromhex("060e2b34020501010d01020101"),
 )  # any key; a partition's
+_RIFF, _AVI = b"RIFF", b"AVI "  # longer ones go on in further chunks, which are of the kind AVIX
 _OGG, _OGG_FIRST = b"OggS", 2  # a page, and its mark where it begins a track
 # How files begin whose parts do not tell their length; so many bytes are not met by chance.
 _BEGINNINGS = (
@@ -39,15 +41,17 @@ _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 def parts_of(path: Path) -> list[tuple[int, int]]:
     """Where each video of a file begins and ends, bytes.
 
-    Headers alone are read of MP4, QuickTime, Matroska, ASF, MXF and Ogg; FLV, IVF, NUT, YUV4MPEG2 and live recordings in
-    Matroska are searched.
-    Other containers are one part: in some FFmpeg goes on by itself (MPEG-TS, MPEG-PS), others it refuses.
+    Headers alone are read of MP4, QuickTime, Matroska, AVI, ASF, MXF and Ogg; FLV, IVF, NUT, YUV4MPEG2 and live recordings in
+    Matroska are searched, and MPEG-TS for places where its tracks become others (elsewhere FFmpeg goes on by itself).
+    Other containers are one part: in some FFmpeg goes on by itself (MPEG-PS), others it refuses.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(32)
         if head[4:8] == b"ftyp":
             begins = _iso_parts(file, size)
+        elif head.startswith(_RIFF) and head[8:12] == _AVI:
+            begins = [at for at, kind in _riff_chunks(file, size) if kind == _AVI]
         elif head.startswith(_ASF_HEADER):
             begins = [at for at, kind in _asf_objects(file, size) if kind == _ASF_HEADER]
         elif head.startswith(_MXF):
@@ -58,7 +62,7 @@ def parts_of(path: Path) -> list[tuple[int, int]]:
             begins = [at for at, kind in elements if kind == _EBML]
         else:
             pattern = next((pattern for start, pattern in _BEGINNINGS if head.startswith(start)), None)
-            begins = _found(file, pattern) if pattern else []
+            begins = _found(file, pattern) if pattern else transport_parts(file)
     begins = begins or [0]
     return list(zip(begins, [*begins[1:], size], strict=True))
 
@@ -87,6 +91,19 @@ def _iso_boxes(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
             return
         yield at, header[4:8]
         at += length
+
+
+def _riff_chunks(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """Offset and kind of an AVI's outermost chunks; the length of one that was not finished is made up."""
+    at = 0
+    while at + 12 <= size:
+        file.seek(at)
+        header = file.read(12)
+        if not header.startswith(_RIFF):
+            return
+        yield at, header[8:]
+        length = int.from_bytes(header[4:8], "little")
+        at += 8 + length + length % 2
 
 
 def _asf_objects(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
@@ -164,12 +181,14 @@ class JoinedVideos:
         frames: that they say that they have, 0 where one does not.
         length_s: of them all, None where one does not say it exactly.
         problem: why not all of the file's videos are read, or None.
+        format: FFmpeg's name of the container.
     """
 
     container: av.container.InputContainer
     frames: int
     length_s: float | None
     problem: str | None
+    format: str
 
 
 def open_joined(path: Path) -> JoinedVideos | None:
@@ -212,6 +231,7 @@ def open_joined(path: Path) -> JoinedVideos | None:
         if all(frames) and all(lengths)
         else None,  # others' lengths are rough, and add up
         problem=problem,
+        format=kinds[0].format,
     )
 
 
@@ -219,6 +239,7 @@ def open_joined(path: Path) -> JoinedVideos | None:
 class _Kind:
     """What has to be alike of two videos for one to go on as the other, and how long one is."""
 
+    format: str
     tracks: tuple[str, ...]
     codec: str
     # width, height, kind of pixels and the decoder's settings
@@ -251,10 +272,11 @@ def _kind_of(path: Path, part: tuple[int, int]) -> _Kind:
         context = track.codec_context
         codec = context.codec.canonical_name
         return _Kind(
+            format=container.format.name,
             tracks=tuple(stream.type for stream in container.streams),
             codec=codec,
             told_once=None
-            if codec in _TOLD_ANEW
+            if codec in _TOLD_ANEW or (codec, container.format.name) == ("mpeg4", "avi")
             else (context.width, context.height, context.pix_fmt, context.extradata),
             tick=track.time_base,
             shown=display_matrix(first),

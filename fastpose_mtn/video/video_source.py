@@ -71,6 +71,7 @@ class VideoSource(Source):
         self._track = track
         track.thread_type = "AUTO"
         track.codec_context.thread_count = threads or 0
+        self._format = joined.format if joined else self._container.format.name
         rate = nominal_rate(track)
         length_s = joined.length_s if joined else length_of(self._container, track)
         self._declared_frames = joined.frames if joined else track.frames
@@ -88,7 +89,7 @@ class VideoSource(Source):
         self._length_s = length_s
         self._rate = rate
         # In a transport stream the mark tells of a packet lost before this one: where segments were joined there is one.
-        self._may_skip_corrupt = path is not None and self._container.format.name not in ("mpegts", "hls")
+        self._may_skip_corrupt = path is not None and self._format not in ("mpegts", "hls")
         self._stretch = track.sample_aspect_ratio or Fraction(1)  # a pixel's width by its height
         self._coded_stretch = track.codec_context.sample_aspect_ratio
         self._broke_off: str | None = None  # why reading ended early
@@ -106,7 +107,7 @@ class VideoSource(Source):
     def __iter__(self) -> Iterator[Frame]:
         self._index, self._size_hw = 0, (0, 0)
         self._packets = PacketClock(self._track, self._rate)
-        self._clock = FrameClock(self._rate, shown_times=self._container.format.name != "avi")
+        self._clock = FrameClock(self._rate, shown_times=self._format != "avi")
         self._sound = SoundReader(() if self.live else self._container.streams.audio, self.time_base)
         self._under_way: list[float] = []  # a heap: times of packets that have not become frames yet
         self._failures = 0  # packets that failed and whose place is not reached yet

@@ -96,20 +96,27 @@ def test_one_video_is_one(tmp_path, behind):
         ({"rotation": 90}, "the frames are to be turned otherwise"),
         ({"codec": "mpeg4"}, "the codec is mpeg4, not h264"),
         ({"base": Fraction(1, 90)}, "the clock ticks every"),
+        ({"codec": "mpeg4", "suffix": "avi"}, "the codec is mpeg4, not h264"),
+        ({"base": Fraction(1, 15), "suffix": "avi"}, "the clock ticks every 1/15 s, not every 1/30 s"),
+        ({"codec": "mpeg2video", "suffix": "ts"}, "the codec is mpeg2video, not h264"),
     ],
 )
 def test_what_does_not_go_on_as_the_first_is_said_and_left_out(tmp_path, other, why):
-    first = part(tmp_path / "a.mp4", 10)
+    suffix = other.pop("suffix", "mp4")
+    first = part(tmp_path / f"a.{suffix}", 10)
     base = other.pop("base", Fraction(1, 30))
     images = [moving(i) for i in range(8)]
-    second = write_video(
-        tmp_path / "b.mp4", images, [i / 30 for i in range(8)], base=base, **other
-    ).read_bytes()
-    (tmp_path / "j.mp4").write_bytes(first + first + second + first)
-    frames, source = read(tmp_path / "j.mp4")
-    assert len(frames) == source.frame_count == 20
+    times = [i * max(base, Fraction(1, 30)) for i in range(8)]
+    second = write_video(tmp_path / f"b.{suffix}", images, times, base=base, **other).read_bytes()
+    joined = tmp_path / f"j.{suffix}"
+    joined.write_bytes(first + first + second + first)
+    frames, source = read(joined)
+    assert len(frames) == 20
+    assert source.frame_count in (20, None)
+    # where transport streams go on alike, they are one
+    count, read_of_them = (3, "first 1 was") if suffix == "ts" else (4, "first 2 were")
     assert source.problem.startswith(
-        f"{tmp_path}/j.mp4: 4 videos joined byte by byte, of which the first 2 were read; of the next one {why}"
+        f"{joined}: {count} videos joined byte by byte, of which the {read_of_them} read; of the next one {why}"
     )
 
 
@@ -125,7 +132,15 @@ def test_a_next_one_that_is_cut_off_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "codec"), [("mp4", "libx264"), ("mp4", "mpeg2video"), ("mxf", "mpeg2video"), ("ogv", "libvpx")]
+    ("suffix", "codec"),
+    [
+        ("mp4", "libx264"),
+        ("mp4", "mpeg2video"),
+        ("mxf", "mpeg2video"),
+        ("ogv", "libvpx"),
+        ("avi", "libx264"),
+        ("avi", "mpeg4"),
+    ],
 )
 def test_sizes_may_change_where_the_codec_tells_them_anew(tmp_path, suffix, codec):
     small = part(tmp_path / f"a.{suffix}", 10, codec=codec)
@@ -146,6 +161,73 @@ def test_other_pixels_are_no_continuation(tmp_path):
     frames, source = read(tmp_path / "j.y4m")
     assert len(frames) == 4
     assert "of the next one size or encoder's settings differ" in source.problem
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"mpegts_start_pid": "300"},
+        {"mpegts_start_pid": "300", "mpegts_pmt_start_pid": "1000", "mpegts_service_id": "7"},
+        {"mpegts_service_id": "7"},
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 77])
+@pytest.mark.parametrize("before", [0, 4])
+def test_transport_streams_whose_tracks_have_other_numbers(tmp_path, numbers, cut, before):
+    """Those of another recorder: FFmpeg takes the second one's video for a further track. M2TS has a time before each packet."""
+    first = part(tmp_path / "a.ts", 10)
+    second = part(tmp_path / "b.ts", 10, start=10, options=numbers)
+    content = first + first[: len(first) - cut] + second
+    if before and not cut:
+        content = b"".join(bytes(before) + content[i : i + 188] for i in range(0, len(content), 188))
+    (tmp_path / "j.ts").write_bytes(content)
+    frames, source = read(tmp_path / "j.ts")
+    assert source.problem is None
+    assert len(frames) - len(source.skipped) >= (30 if not cut else 29)
+    red = np.nonzero(frames[-1].image[..., 0].astype(int) - frames[-1].image[..., 1] > 80)[1].mean()
+    assert red == pytest.approx(19 * 2 + 5.5, abs=1.5)
+    assert (np.diff([frame.time_s for frame in frames]) > 0).all()
+
+
+def table(number, section, *, padded=False):
+    """A transport stream's packet with a table, or with 20 bytes that are left out before it."""
+    section = section[:1] + (0xB000 | len(section) + 1).to_bytes(2, "big") + section[3:] + b"sum."
+    left_out = bytes([20]) + b"\0" + b"\xff" * 19 if padded else b""
+    head = bytes([0x47, 0x40 | number >> 8, number & 0xFF, 0x30 if padded else 0x10])
+    return (head + left_out + b"\0" + section).ljust(188, b"\xff")
+
+
+def programs(*numbers):
+    entries = b"".join(struct.pack(">HH", k + 1, 0xE000 | number) for k, number in enumerate(numbers))
+    return table(0, b"\0..\0\1\xc1\0\0" + struct.pack(">HH", 0, 0xE010) + entries)
+
+
+def tracks(number, *numbers, kind=0x1B):
+    sound = struct.pack(">BHH", 0x0F, 0xE000 | 99, 0xF003) + b"eng"
+    entries = sound + b"".join(struct.pack(">BHH", kind, 0xE000 | track, 0xF000) for track in numbers)
+    return table(number, b"\2..\0\1\xc1\0\0\xe1\0\xf0\2hi" + entries, padded=True)
+
+
+@pytest.mark.parametrize(
+    ("second", "parts"),
+    [
+        (programs(500, 600) + tracks(500, 256) + tracks(600, 300), 1),  # two channels side by side
+        (programs(500) + tracks(500, 256), 1),  # one of them goes
+        (programs(500, 600, 700) + tracks(500, 256) + tracks(700, 400), 1),  # another one comes
+        (programs(500, 600) + tracks(500), 1),  # sound alone for a while
+        (programs(500, 600) + tracks(600, 301), 2),
+        (programs(500, 600) + tracks(500, 256, kind=0x24), 2),
+        (programs(800) + tracks(800, 301), 2),
+        (programs(800) + tracks(800, 256), 1),  # FFmpeg goes on
+    ],
+)
+def test_where_the_tracks_of_a_transport_stream_become_others(tmp_path, second, parts):
+    sound = (b"\x47\x40\x63\x10\0\0\1\xc0".ljust(188, b"\1") + b"\x47\0\x63\x11".ljust(188, b"\2")) * 3
+    first = programs(500, 600) + sound + tracks(500, 256) + tracks(600, 300) + sound
+    path = tmp_path / "a.ts"
+    path.write_bytes(first * 2 + b"damaged" + first + second + sound)
+    begins = [begin for begin, _ in parts_of(path)]
+    assert begins == [0, 3 * len(first) + 7][:parts]
 
 
 def test_a_name_with_a_colon_is_no_protocol(tmp_path, monkeypatch):

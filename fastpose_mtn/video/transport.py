@@ -1,0 +1,114 @@
+"""Where in an MPEG transport stream another recording begins whose video tracks have other numbers (ISO 13818-1)."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+_SYNC = 0x47  # each packet's first byte
+_LAYOUTS = ((188, 0), (192, 4))  # a packet's bytes, and those before its mark: plain ones, camcorders' M2TS
+_PROGRAMS, _TRACKS = (
+    0,
+    2,
+)  # tables: of the programs, whose packets have the number 0, and of a program's tracks
+_VIDEO = (0x01, 0x02, 0x10, 0x1B, 0x24, 0x33, 0x42, 0xD1, 0xEA)  # kinds of tracks
+_AT_ONCE = 1 << 18  # packets
+
+Tracks = frozenset[tuple[int, int]]  # number and kind of each
+
+
+def transport_parts(file: BinaryIO) -> list[int]:
+    """Offsets at which the video tracks become others, in number or in kind, 0 included.
+
+    FFmpeg takes them for further tracks, of which one alone would be read. Several programs side by side are no change.
+
+    Returns:
+        [] where the file is no transport stream.
+    """
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        layout = next((layout for layout in _LAYOUTS if _is_in_step(content, 0, layout)), None)
+        return _parts(_tables(content, layout)) if layout else []
+
+
+def _parts(tables: Iterator[tuple[int, int, bytes]]) -> list[int]:
+    begins = [0]
+    known: Tracks = frozenset()  # of this part
+    told: set[int] = set()  # programs of this part, by the number of their table
+    programs: frozenset[int] | None = None
+    changed, last_at = False, 0
+    for at, number, section in tables:
+        if number == 0 and section[0] == _PROGRAMS:
+            listed, last_at = _programs(section), at
+            changed |= programs not in (None, listed)
+            programs = listed
+        elif section[0] == _TRACKS and number in (programs or ()):
+            tracks = _video_tracks(section)
+            if known and not tracks <= known and (changed or number in told):
+                begins.append(last_at)
+                known, told = frozenset(), set()
+            changed &= not tracks
+            known |= tracks
+            told.add(number)
+    return begins
+
+
+def _is_in_step(content: mmap.mmap, at: int, layout: tuple[int, int]) -> bool:
+    """Whether packets follow each other from here on."""
+    step, before = layout
+    marks = content[at + before : at + 8 * step : step]
+    return len(marks) > 1 and set(marks) == {_SYNC}
+
+
+def _tables(content: mmap.mmap, layout: tuple[int, int]) -> Iterator[tuple[int, int, bytes]]:
+    """Offset, number and first bytes of what begins in a packet with a table's head, not with a picture's or sound's."""
+    step, before = layout
+    at = 0
+    while at + step <= len(content):
+        count = min(_AT_ONCE, (len(content) - at) // step)
+        packets = np.frombuffer(content[at : at + count * step], np.uint8).reshape(count, step)[:, before:]
+        lost = np.flatnonzero(packets[:, 0] != _SYNC)
+        whole = int(lost[0]) if len(lost) else count
+        for row in np.flatnonzero(packets[:whole, 1] & 0x40):  # where something begins
+            packet = packets[row].tobytes()
+            payload = packet[5 + packet[4] :] if packet[3] & 0x20 else packet[4:]
+            section = payload[1 + payload[0] :] if payload[:3] != b"\0\0\1" and payload else b""
+            if len(section) > 12:
+                yield at + int(row) * step, (packet[1] & 0x1F) << 8 | packet[2], section
+        at += whole * step
+        if whole < count:
+            at = _next_in_step(content, at + 1, layout)
+
+
+def _next_in_step(content: mmap.mmap, at: int, layout: tuple[int, int]) -> int:
+    """Where packets follow each other again; the end where they do not."""
+    for match in re.compile(bytes([_SYNC])).finditer(content, at + layout[1]):
+        if _is_in_step(content, match.start() - layout[1], layout):
+            return match.start() - layout[1]
+    return len(content)
+
+
+def _entries(section: bytes, first: int) -> bytes:
+    """A table's content from a byte on, up to its checksum, as far as the packet holds it."""
+    return section[first : 3 + ((section[1] & 0x0F) << 8 | section[2]) - 4]
+
+
+def _programs(section: bytes) -> frozenset[int]:
+    """The numbers of the packets in which programs' tables are."""
+    entries = _entries(section, 8)
+    pairs = [entries[k : k + 4] for k in range(0, len(entries) - 3, 4)]
+    return frozenset((pair[2] & 0x1F) << 8 | pair[3] for pair in pairs if pair[:2] != b"\0\0")
+
+
+def _video_tracks(section: bytes) -> Tracks:
+    entries = _entries(section, 12 + ((section[10] & 0x0F) << 8 | section[11]))
+    at, found = 0, set()
+    while at + 5 <= len(entries):
+        kind, number = entries[at], (entries[at + 1] & 0x1F) << 8 | entries[at + 2]
+        if kind in _VIDEO:
+            found.add((number, kind))
+        at += 5 + ((entries[at + 3] & 0x0F) << 8 | entries[at + 4])
+    return frozenset(found)
