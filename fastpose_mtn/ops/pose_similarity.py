@@ -111,11 +111,11 @@ def pose_distance(first: np.ndarray, second: np.ndarray, parameters: PoseParamet
         second: (M, K, 3).
         parameters: of the similarity; its threshold does not count.
     """
-    offset = first[:, None, :, :2] - second[None, :, :, :2]
-    near = (np.abs(offset) <= 1 / 20).all(axis=-1)
+    x, y = (first[:, None, :, axis] - second[None, :, :, axis] for axis in (0, 1))
+    near = (np.abs(x) <= 1 / 20) & (np.abs(y) <= 1 / 20)
     own, other = (np.tanh(poses[..., 2] / parameters.sigma1) for poses in (first, second))
     # a box of 3 by 4 has the size sqrt(12)
-    distance = (offset[..., 0] ** 2 * 9 + offset[..., 1] ** 2 * 16) / 12
+    distance = (x**2 * 9 + y**2 * 16) / 12
     terms = near * (own[:, None] * other[None]) + parameters.weight * np.exp(-distance / parameters.sigma2)
     alone = [(sure**2).mean(axis=1) + parameters.weight for sure in (own, other)]
     return np.clip(1.0 - terms.mean(axis=-1) / np.sqrt(alone[0][:, None] * alone[1]), 0.0, 1.0)
@@ -263,8 +263,8 @@ def _oks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """See ``oks_between``; of areas (...) and keypoints (..., K, 3) that are broadcast against each other."""
     mean = np.maximum((a_area + b_area) / 2, _TINY)
-    offset = a_keypoints[..., :2] - b_keypoints[..., :2]
-    scaled = (offset**2).sum(axis=-1) / (2 * (2 * sigmas) ** 2 * mean[..., None])
+    x, y = (a_keypoints[..., axis] - b_keypoints[..., axis] for axis in (0, 1))
+    scaled = (x**2 + y**2) / (2 * (2 * sigmas) ** 2 * mean[..., None])
     both = (a_keypoints[..., 2] > seen_above) & (b_keypoints[..., 2] > seen_above)
     common = both.sum(axis=-1)
     return (np.exp(-scaled) * both).sum(axis=-1) / np.maximum(common, 1), common
