@@ -15,6 +15,7 @@ from fastpose_mtn.data.posetrack.file18 import PoseTrack18File
 from fastpose_mtn.protocols import needs_frames
 from fastpose_mtn.skeletons import COCO17, POSETRACK15
 from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.tracking import flow
 from fastpose_mtn.tracking.flow import FlowTracker
 from fastpose_mtn.tracking.flow_parameters import FlowParameters
 from fastpose_mtn.tracking.msim import MSIMTracker
@@ -97,6 +98,50 @@ def test_who_comes_to_where_another_was_keeps_the_id_by_flow_alone(method, secon
     assert ids(tracker, 0, *walk[0], scores=[0.9, 0.8]) == [0, 1]
     assert ids(tracker, 1, *walk[1], scores=[0.9, 0.8]) == second
     assert ids(tracker, 2, *walk[2], scores=[0.9, 0.8]) == third
+
+
+@pytest.mark.parametrize(("method", "after"), [("dis", [0, 1]), ("none", [1, 0])])
+def test_two_who_cross_keep_their_ids_by_flow_and_exchange_them_without(method, after):
+    """In one pose, the second in front; by a sixth of their width a frame, so that who is behind is soon seen again."""
+    tracker = make(method=method)
+    for step in range(20):
+        found = ids(tracker, step, (40 + 8 * step, 30), (192 - 8 * step, 34))
+        assert found == [0, 1] or step >= 9  # from frame 10 on each is past the other
+    assert found == after
+
+
+def test_the_whole_is_matched_and_not_the_nearest_pair_first(monkeypatch):
+    """The best pair would leave the others 18 pixels apart, which is nobody's match."""
+    before, now = [(100, 30), (110, 30)], [(106, 30), (118, 30)]
+    tracker = make(method="none", min_oks=0.2)
+    assert [ids(tracker, number, *places) for number, places in enumerate((before, now))] == [[0, 1], [0, 1]]
+    monkeypatch.setattr(flow, "match", greedily)
+    tracker = make(method="none", min_oks=0.2)
+    assert [ids(tracker, number, *places) for number, places in enumerate((before, now))] == [[0, 1], [1, 2]]
+
+
+def greedily(similarity, gate):
+    """As Simple Baselines matches: the best pair, then the best of those left."""
+    left, pairs = similarity.copy(), []
+    while left.size and left.max() >= gate:
+        row, column = np.unravel_index(left.argmax(), left.shape)
+        pairs.append((row, column))
+        left[row], left[:, column] = -1, -1
+    return tuple(np.array(pairs, np.intp).reshape(-1, 2).T)
+
+
+def test_where_nothing_moves_flow_changes_nothing():
+    """Ids without pixels, with pixels that are not looked at, and with pixels that stand still."""
+    rng = np.random.default_rng(3)
+    unseen, unread, still = make(method="none"), make(method="none"), make(method="dis")
+    given = set()
+    for number in range(40):
+        places = [tuple(corner) for corner in 60 * np.arange(4)[:, None] + rng.uniform(0, 30, (4, 2))]
+        wanted = unseen.update(people(*places), number * FRAME).track_ids.tolist()
+        assert ids(unread, number, *places, image=WALL) == wanted
+        assert ids(still, number, *places, image=WALL) == wanted
+        given |= set(wanted)
+    assert 4 < len(given) < 100  # some were found again and some were not
 
 
 @pytest.mark.parametrize(("hidden", "found"), [(7, 0), (8, 1)])
