@@ -1,63 +1,19 @@
-"""``python -m fastpose_mtn.evaluation``: its tables, its file, and what it says of bad input."""
+"""``python -m fastpose_mtn.evaluation``: its tables, its file, and what it compares."""
 
 from __future__ import annotations
 
-import copy
 import json
-import math
-import random
-import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from evaluated_files import FOUND, LABELS, NAME, SCORED, error_of, write
 from posetrack_helpers import file_content, person
 
 from fastpose_mtn.commands.evaluate import main
 from fastpose_mtn.evaluation.posetrack.protocol import NAMES_AND_TOTAL
-
-NAME = "000001_mpii_test.json"
-SCORED = {"scores": [0.5] * 17}
-LABELS = [[person(0, 100), person(1, 400)]] * 3
-FOUND = [[person(7, 115, **SCORED), person(8, 400, **SCORED)]] * 3
-POSETRACK17 = {
-    "annolist": [
-        {
-            "image": [{"name": f"images/x/000001_mpii_test/{i:08d}.jpg"}],
-            "is_labeled": [1],
-            "ignore_regions": [{"point": [{"x": [x], "y": [y]} for x, y in ((0, 0), (9, 0), (9, 9))]}],
-            "annorect": [
-                {
-                    "x1": [0], "y1": [0], "x2": [60], "y2": [80], "track_id": [3],
-                    "annopoints": [{"point": [{"id": [k], "x": [50.5], "y": [60], "score": [0.5]} for k in range(15)]}],
-                }
-            ],
-        }
-        for i in range(3)
-    ]
-}  # fmt: skip
-
-
-def write(folder: Path, gt: Any, predictions: Any, name: str = NAME) -> list[str]:
-    """Two folders with a file each; returns the command's arguments."""
-    for part, content in (("gt", gt), ("predictions", predictions)):
-        (folder / part).mkdir(exist_ok=True)
-        (folder / part / name).write_text(content if isinstance(content, str) else json.dumps(content))
-    return ["--gt", str(folder / "gt"), "--pred", str(folder / "predictions")]
-
-
-def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that the command ends with."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    return err
 
 
 def test_the_tables_and_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,77 +78,6 @@ def test_it_runs_as_a_module(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-FRAME = (
-    r"/000001_mpii_test\.json: sequence 000001_mpii_test, frame {} \(images/000001_mpii_test/00000{}\.jpg\), "
-)
-
-
-def at_frame(frame: int) -> str:
-    return FRAME.format(frame, frame).replace("{}", "")
-
-
-def shuffled(content: dict[str, Any]) -> dict[str, Any]:
-    return {**content, "images": content["images"][::-1]}
-
-
-@pytest.mark.parametrize(
-    ("gt", "predictions", "message"),
-    [
-        (
-            file_content(LABELS),
-            file_content(FOUND[:2]),
-            r"/predictions/000001_mpii_test\.json: sequence 000001_mpii_test: expected 3 frames as in the ground truth, got 2",
-        ),
-        (
-            file_content(LABELS),
-            shuffled(file_content(FOUND)),
-            r"frame 0 \(images/000001_mpii_test/000002\.jpg\), file_name: expected images/000001_mpii_test/000000\.jpg "
-            r"as in the ground truth; the frames are in another order, sort them as there",
-        ),
-        (
-            file_content(LABELS),
-            file_content([*FOUND[:2], [person(7, 100), person(7, 300)]]),
-            at_frame(2) + r"track_id: expected an id of its own for each person, got 7 more than once",
-        ),
-        (
-            file_content(LABELS, regions={1: [[[0, 0], [5, 5]]]}),
-            file_content(FOUND),
-            at_frame(1) + r"ignore_regions\[0\]: expected a polygon of 3 points or more, got 2",
-        ),
-        (
-            file_content([[{k: v for k, v in person(0, 100).items() if k != "bbox_head"}]] * 3),
-            file_content(FOUND),
-            at_frame(0)
-            + r"person 0, bbox_head \[x, y, width, height\] \(PoseTrack17: .*\): expected a head box",
-        ),
-        (
-            file_content(LABELS),
-            file_content([FOUND[0], [person(None, 100, **SCORED)], FOUND[2]]),  # type: ignore[arg-type]
-            at_frame(1)
-            + r"person 0, track_id: expected the person's id, got none; add ids, or evaluate AP alone: --ap-only",
-        ),
-        (
-            file_content([[person(i, 100, bbox_head=[9, 9, 0, 0]) for i in (0, 1)]] * 3),
-            file_content(FOUND),
-            at_frame(0)
-            + r"person 0, bbox_head .*: expected a box with an extent, .* got one without for 6 of 6 "
-            "labelled people; nobody could be found: label the heads' boxes",
-        ),
-        (
-            file_content(LABELS),
-            file_content([FOUND[0], [person(1, math.nan)], FOUND[2]]),
-            at_frame(1) + r"annotations\[2\]\.bbox_head\[0\]: expected a finite number, got NaN",
-        ),
-    ],
-    ids=["frames", "order", "ids", "polygon", "head", "no id", "heads without extent", "nan"],
-)
-def test_what_cannot_be_compared_is_named(
-    gt: Any, predictions: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-
-    assert re.search(message, error_of(write(tmp_path, gt, predictions), capsys))
-
-
 def test_a_file_is_compared_with_a_file_whatever_their_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,93 +96,6 @@ def test_a_file_is_compared_with_a_file_whatever_their_names(
     out, err = capsys.readouterr()
     assert ("1 sequences, 3 frames, 3 of them labelled" in out, err) == (True, "")
     assert (tmp_path / "report.html").exists()
-
-
-def test_labels_of_nobody_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(write(tmp_path, file_content([[]] * 3), file_content(FOUND)))
-    assert "gt: nobody is labelled in any frame: there is nothing to compare with" in capsys.readouterr().err
-
-
-def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = write(tmp_path, file_content(LABELS), file_content(FOUND))
-    write(tmp_path, file_content(LABELS), file_content(FOUND), "000002_mpii_test.json")
-    (tmp_path / "predictions" / "000002_mpii_test.json").unlink()
-    error = error_of(arguments, capsys)
-    assert (
-        "predictions: expected a prediction for each of the 2 sequences, got none for 000002_mpii_test.json"
-        in error
-    )
-    assert "nowhere: expected a folder of PoseTrack files, or one (gt), got none" in error_of(
-        ["--gt", str(tmp_path / "nowhere"), *arguments[2:]], capsys
-    )
-    (tmp_path / "empty").mkdir()
-    assert "empty: expected the ground truth's sequences (.json), got none" in error_of(
-        ["--gt", str(tmp_path / "empty"), *arguments[2:]], capsys
-    )
-    assert "workers: expected 1 or more, got 0" in error_of([*arguments, "--workers", "0"], capsys)
-    assert "the following arguments are required: --pred" in error_of(arguments[:2], capsys)
-
-
-@pytest.mark.parametrize(
-    ("gt", "predictions", "message"),
-    [
-        (
-            file_content(LABELS),
-            file_content([[person(7, 115)]] * 3),
-            "person 0, scores: expected a score for each joint, got none for 45 joints of this sequence",
-        ),
-        (
-            file_content([[person(0, 100), person(0, 400)]] * 3),
-            file_content(FOUND),
-            "gt/000001_mpii_test.json: sequence 000001_mpii_test, frame 0 (images/000001_mpii_test/000000.jpg), "
-            "track_id: expected an id of its own for each person, got 0 more than once; identity figures",
-        ),
-        (
-            file_content(LABELS),
-            file_content([]),
-            "expected 3 frames, got none; evaluated as a prediction of nobody",
-        ),
-        (
-            file_content([[person(0, 100), person(1, 400, bbox_head=[9, 9, 0, 0])]] * 3),
-            file_content(FOUND),
-            "person 1, bbox_head [x, y, width, height] (PoseTrack17: x1, y1, x2, y2): expected a box with an extent, "
-            "which PCKh's scale is measured on, got one without for 3 of 6 labelled people; they count as never found",
-        ),
-        (
-            file_content([[person(0, 100, bbox_head=[400, 300, 460, 380])]] * 3),  # corners
-            file_content(FOUND),
-            "expected heads of 0.03 to 1.2 of the people's boxes, got 5.5 in the middle (diagonals); AP and MOTA mean "
-            "little then: are they in pixels, and in this order?",
-        ),
-        (
-            file_content(LABELS),
-            file_content([[]] * 3),
-            f"{NAME}: nobody is predicted in it; each frame counts as a miss and a false positive of every joint",
-        ),
-        (
-            file_content(LABELS),
-            file_content([[person(7, 0.25, 0.5, **SCORED)]] * 3),
-            f"{NAME}: keypoints: expected pixels, got numbers of at most 0.5 throughout; multiply shares",
-        ),
-    ],
-    ids=[
-        "no scores",
-        "ids of the ground truth",
-        "no frames",
-        "some heads without extent",
-        "corners",
-        "nobody",
-        "shares",
-    ],
-)
-def test_what_poseval_lets_pass_gets_a_warning(
-    gt: Any, predictions: Any, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main(write(tmp_path, gt, predictions))
-    out, err = capsys.readouterr()
-    assert "MOTA" in out
-    assert err.startswith("warning: ")
-    assert message in err
 
 
 def named(people: list[list[dict[str, Any]]], folder: str, **fields: int) -> Any:
@@ -415,89 +213,3 @@ def test_ap_alone_needs_no_track_ids(tmp_path: Path, capsys: pytest.CaptureFixtu
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert (metrics["ap"]["total"], metrics["mota"]["total"]) == (100.0, None)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
-
-
-def test_a_sequence_too_many_gets_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = write(tmp_path, file_content(LABELS), file_content(FOUND))
-    for name in ("000009_mpii_test.json", "000001_mpii_test.coco.json"):  # the second is another format's
-        (tmp_path / "predictions" / name).write_text("[]")
-    main(arguments)
-    err = capsys.readouterr().err
-    assert err == (
-        f"warning: {tmp_path / 'predictions'}: no ground truth for 000009_mpii_test.json; not evaluated\n"
-    )
-
-
-VALUES: list[Any] = [
-    None, True, 0, -1, 1e308, 10**30, 3.5, math.nan, math.inf, "", "x", "12", [], {}, [[]], [None], [1, 2], {"a": 1},
-]  # fmt: skip
-
-
-def mutated(content: Any, rng: random.Random) -> Any:
-    """A copy with one to three values replaced, removed, repeated, added or put in another order."""
-    content = copy.deepcopy(content)
-    for _ in range(rng.randint(1, 3)):
-        parent, key, node = None, None, content
-        for _ in range(rng.randint(1, 8)):
-            if not isinstance(node, (dict, list)) or not node:
-                break
-            parent, key = node, rng.choice(list(node) if isinstance(node, dict) else range(len(node)))
-            node = parent[key]
-        if parent is None:
-            return rng.choice(VALUES)
-        action = rng.choice(["replace", "replace", "replace", "remove", "repeat", "shuffle", "add"])
-        if action == "remove":
-            del parent[key]
-        elif action == "repeat" and isinstance(parent, list):
-            parent.insert(key, copy.deepcopy(node))
-        elif action == "shuffle" and isinstance(parent, list):
-            rng.shuffle(parent)
-        elif action == "add" and isinstance(parent, dict):
-            parent[rng.choice(["score", "scores", "ignore_regions", "track_id", "id", "bbox"])] = rng.choice(
-                VALUES
-            )
-        else:
-            parent[key] = copy.deepcopy(rng.choice(VALUES))
-    return content
-
-
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    seed=st.integers(0, 2**32),
-    part=st.sampled_from(["gt", "predictions"]),
-    old=st.booleans(),
-    cut=st.floats(0, 8),
-    report=st.sampled_from([True, False, False, False]),
-)
-@pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_a_mutated_file_ends_in_a_result_or_in_one_line(
-    seed: int,
-    part: str,
-    old: bool,
-    cut: float,
-    report: bool,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    regions = {0: [[[0, 0], [50, 0], [50, 50]]]}
-    files = {"gt": POSETRACK17 if old else file_content(LABELS, regions), "predictions": file_content(FOUND)}
-    if old and part == "predictions":
-        files["predictions"] = POSETRACK17
-    text = json.dumps(mutated(files[part], random.Random(seed)))
-    files[part] = text[: int(len(text) * cut)]  # type: ignore[assignment]
-    arguments = write(tmp_path, files["gt"], files["predictions"])
-    if report:
-        arguments += ["--output", str(tmp_path / "out")]
-    capsys.readouterr()
-    status: Any = 0
-    try:
-        main(arguments)
-    except SystemExit as ended:
-        status = ended.code
-    out, err = capsys.readouterr()
-    if status:
-        assert (status, out, err.count("\n"), err[:7]) == (2, "", 1, "error: ")
-        assert str(tmp_path) in err
-    else:
-        assert "AP" in out
-        assert all(line.startswith("warning: ") for line in err.splitlines())
