@@ -148,6 +148,48 @@ def test_undocumented_parts_of_libraries_are_used_in_one_place():
     assert [line for line, _ in private_names(used)] == [1, 2]
 
 
+# of ``typing``, from Python 3.11 on
+NEWER = {
+    "LiteralString",
+    "Never",
+    "NotRequired",
+    "Required",
+    "Self",
+    "TypeVarTuple",
+    "Unpack",
+    "assert_never",
+    "override",
+}
+
+
+def names_of_newer_pythons(source: str) -> Iterator[tuple[int, str]]:
+    """Line and name of what a file imports from ``typing`` that Python 3.10, which the package supports, does not have."""
+    kept = [node for node in ast.parse(source).body if not is_left_out(node)]
+    for node in ast.walk(ast.Module(kept, [])):
+        if isinstance(node, ast.ImportFrom) and node.module == "typing":
+            yield from ((node.lineno, alias.name) for alias in node.names if alias.name in NEWER)
+
+
+def test_python_3_10_has_what_is_imported_from_typing():
+    strays = [
+        f"{path.relative_to(PACKAGE)}:{line} {name}"
+        for path in FILES
+        for line, name in names_of_newer_pythons(path.read_text(encoding="utf-8"))
+    ]
+    assert strays == []
+    newer = "from typing import Any, Self\nif TYPE_CHECKING:\n    from typing import Never"
+    assert list(names_of_newer_pythons(newer)) == [(1, "Self")]
+
+
+def test_no_file_has_more_than_350_lines():
+    root = PACKAGE.parent
+    folders = ("fastpose_mtn", "tests", "benchmarks", "datasets")
+    files = [file for folder in folders for file in (root / folder).rglob("*.py")]
+    assert [
+        str(file.relative_to(root)) for file in files if file.read_text(encoding="utf-8").count("\n") > 350
+    ] == []
+
+
 def test_folders_are_two_levels_deep_at_most():
     assert [str(path) for path in FILES if len(path.relative_to(PACKAGE).parts) > 3] == []
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from fastpose_mtn.data.posetrack.people import PoseTrackPeople
 from fastpose_mtn.data.posetrack.records import (
@@ -19,7 +19,9 @@ from fastpose_mtn.data.posetrack.records import (
 from fastpose_mtn.files import JsonArray, PartialFile, compact_json
 from fastpose_mtn.skeletons import Skeleton
 
-if TYPE_CHECKING:  # it imports torch, which reading and evaluating files does without
+if TYPE_CHECKING:  # torch, which reading and evaluating files does without; Python 3.10 has no Self
+    from typing import Self
+
     from fastpose_mtn.structures import TrackedPersons
 
 
