@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.modeling.layers import ConvNorm, separable_conv
+from fastpose_mtn.modeling.layers import ConvNorm
 from fastpose_mtn.ops.pose_embedding import embed_poses, embed_poses_at
+from fastpose_mtn.systems.posedet.convs import CONVS, branch_conv
 from fastpose_mtn.systems.posedet.grid import Grid, build_grid, cell_poses
 from fastpose_mtn.systems.posedet.identity import PoseIdentity
 from fastpose_mtn.systems.posedet.neck import HRFPN, FPN3To6, Pyramid
@@ -71,6 +72,7 @@ class PoseDetHead(nn.Module):
         channels: of the levels, and of all the head's layers.
         num_joints: K.
         strides: of the levels, pixels.
+        box_margins: shares of its width and height by which a pose's extent grows to the left, top, right and bottom.
         norm: of the convolutions.
         conv: full or separable, see ``MODEL.POSEDET.CONV``.
         init_convs, refine_convs, cls_convs, heatmap_convs: of each branch; without convolutions of heatmaps there are none.
@@ -79,7 +81,6 @@ class PoseDetHead(nn.Module):
         gradient_share: of the embeddings' gradients that reaches the coarse poses.
         refines: poses are refined.
         regresses_boxes: there is a branch that says by how much each pose's box differs from its extent and margins.
-        box_margins: shares of its width and height by which a pose's extent grows to the left, top, right and bottom.
         visibility_detached: the visibility branch changes nothing but itself.
         candidate_offset: strides by which cells lie right of and below their index, see ``Grid``.
         identity: from poses to identity vectors; None: there is no such branch.
@@ -94,6 +95,7 @@ class PoseDetHead(nn.Module):
         channels: int,
         num_joints: int,
         strides: Sequence[int],
+        box_margins: Sequence[float],
         norm: str = "GN",
         conv: str = "full",
         init_convs: int = 3,
@@ -105,7 +107,6 @@ class PoseDetHead(nn.Module):
         gradient_share: float = 0.1,
         refines: bool = True,
         regresses_boxes: bool = False,
-        box_margins: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         visibility_detached: bool = False,
         candidate_offset: float = 0.0,
         identity: PoseIdentity | None = None,
@@ -117,7 +118,7 @@ class PoseDetHead(nn.Module):
             )
         for key, value, known in (
             ("EMBEDDING", embedding, tuple(EMBEDDINGS)),
-            ("CONV", conv, ("full", "separable")),
+            ("CONV", conv, CONVS),
             ("CLASSIFY", classify, ("everywhere", "chosen")),
         ):
             if value not in known:
@@ -129,10 +130,8 @@ class PoseDetHead(nn.Module):
         points = len(self._fixed) or num_joints
 
         def branch(count: int) -> nn.Sequential:
-            if conv == "separable":
-                return nn.Sequential(*(separable_conv(channels, 5, norm=norm) for _ in range(count)))
             return nn.Sequential(
-                *(ConvNorm(channels, channels, 3, norm=norm, relu=True) for _ in range(count))
+                *(branch_conv(channels, channels, conv=conv, norm=norm) for _ in range(count))
             )
 
         self.init_convs = branch(init_convs)

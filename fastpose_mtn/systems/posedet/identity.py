@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.modeling.layers import ConvNorm, msra_init, separable_conv
+from fastpose_mtn.modeling.layers import ConvNorm, msra_init
 from fastpose_mtn.ops.pose_embedding import embed_poses_at
 from fastpose_mtn.systems.mtn.reid_head import MTNReIDHead
+from fastpose_mtn.systems.posedet.convs import branch_conv
 
 
 class PoseIdentity(nn.Module):
@@ -25,7 +26,7 @@ class PoseIdentity(nn.Module):
         num_joints: K.
         offset: strides by which the map's cells lie right of and below their index, see ``grid.Grid``.
         width: W, numbers that a person's joints are summed to.
-        separable: the kind of the convolution, see ``MODEL.POSEDET.CONV``.
+        conv: the kind of the convolution, see ``MODEL.POSEDET.CONV``.
         norm: of the convolution.
         dropout: share of the embedding's numbers that a training step leaves out.
         reid: from embeddings (N, W) to identity vectors.
@@ -40,18 +41,15 @@ class PoseIdentity(nn.Module):
         num_joints: int,
         offset: float = 0.0,
         width: int,
-        separable: bool,
+        conv: str,
         norm: str,
         dropout: float,
         reid: MTNReIDHead,
     ) -> None:
         super().__init__()
         self._stride, self._start = stride, offset * stride + 0.5
-        self.conv: nn.Module
-        if separable:
-            self.conv = separable_conv(in_channels, 5, out_channels=channels, norm=norm)
-        else:
-            self.conv = ConvNorm(in_channels, channels, 3, norm=norm, relu=True)
+        self.conv = branch_conv(in_channels, channels, conv=conv, norm=norm)
+        if isinstance(self.conv, ConvNorm):
             msra_init(self.conv)
         self.joint_embedding = nn.Parameter(torch.empty(width, channels, 1, num_joints))
         nn.init.normal_(self.joint_embedding, std=(2 / (channels * num_joints)) ** 0.5)
@@ -79,7 +77,7 @@ class PoseIdentity(nn.Module):
             num_joints=num_joints,
             offset=c.CANDIDATE_OFFSET,
             width=c.IDENTITY_WIDTH,
-            separable=c.CONV == "separable",
+            conv=c.CONV,
             norm=c.NORM,
             dropout=c.IDENTITY_DROPOUT,
             reid=MTNReIDHead.from_config(cfg, c.IDENTITY_WIDTH, of_vectors=True),
