@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +102,41 @@ class PartialFile:
             self._file.close()
         if not keep:
             self.partial_path.unlink(missing_ok=True)
+
+
+class PartialFolder:
+    """A folder that fills as ``NAME.partial`` and takes the name ``NAME`` when all is in it.
+
+    What is called ``NAME.partial`` already is removed; a ``NAME`` from an earlier run stays until this one is whole.
+
+    Args:
+        path: what it is called in the end; the folders above it are made.
+        replaces: whether what is called so by then is removed; else it may be an empty folder at most.
+
+    Attributes:
+        partial_path: where to write meanwhile.
+    """
+
+    def __init__(self, path: Path, *, replaces: bool) -> None:
+        self.path, self._replaces = path, replaces
+        self.partial_path = partial_path(path)
+        shutil.rmtree(self.partial_path, ignore_errors=True)
+        self.partial_path.mkdir(parents=True)
+
+    def close(self, complete: bool) -> None:
+        """Gives the folder its name if ``complete``, otherwise it stays as ``NAME.partial``; more calls do nothing.
+
+        Raises:
+            OSError: what is called ``NAME`` cannot be removed, or has something in it and is not to be.
+        """
+        if not complete or not self.partial_path.exists():
+            return
+        if self.path.exists():
+            if self._replaces:
+                shutil.rmtree(self.path)
+            else:
+                self.path.rmdir()
+        self.partial_path.rename(self.path)
 
 
 class JsonArray:

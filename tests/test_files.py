@@ -6,7 +6,16 @@ import json
 import pytest
 
 from fastpose_mtn.errors import error_line
-from fastpose_mtn.files import JsonArray, PartialFile, finish, naming, partial_path, whole_file, write_text
+from fastpose_mtn.files import (
+    JsonArray,
+    PartialFile,
+    PartialFolder,
+    finish,
+    naming,
+    partial_path,
+    whole_file,
+    write_text,
+)
 
 
 def names(folder):
@@ -71,6 +80,37 @@ def test_text_grows_line_by_line_in_a_partial_file(tmp_path):
     for keep, left in ((True, ["a.txt", "b.txt.partial"]), (False, ["a.txt"])):
         PartialFile(tmp_path / "b.txt").abandon(keep=keep)
         assert names(tmp_path) == left
+
+
+def test_a_folder_has_its_name_when_all_is_in_it(tmp_path):
+    path = tmp_path / "deep" / "walk"
+    for number, kept in enumerate((["0"], ["1"])):  # the second run's in the place of the first one's
+        folder = PartialFolder(path, replaces=True)
+        (folder.partial_path / f"{number}").touch()
+        assert path.exists() == bool(number)
+        folder.close(complete=True)
+        folder.close(complete=True)
+        assert [file.name for file in path.iterdir()] == kept
+    folder = PartialFolder(path, replaces=True)
+    (folder.partial_path / "2").touch()
+    folder.close(complete=False)
+    assert [file.name for file in path.iterdir()] == ["1"]
+    assert [f.name for f in PartialFolder(path, replaces=True).partial_path.iterdir()] == []
+
+
+def test_a_folder_that_is_not_to_be_replaced_stays(tmp_path):
+    """Somebody has written into it while this one was filled."""
+    path = tmp_path / "walk"
+    path.mkdir()
+    folder = PartialFolder(path, replaces=False)
+    (path / "theirs").touch()
+    with pytest.raises(OSError, match="walk"):
+        folder.close(complete=True)
+    assert folder.partial_path.exists()
+    (path / "theirs").unlink()
+    folder.close(complete=True)
+    assert path.exists()
+    assert not folder.partial_path.exists()
 
 
 def test_what_others_have_written_gets_its_name(tmp_path):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 
 from fastpose_mtn.data.picture_files import encode_picture
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.files import partial_path
+from fastpose_mtn.files import PartialFolder
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.video.frame import Frame
 
@@ -32,9 +31,7 @@ class CropWriter:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"--save-crops: {folder} is there already; remove it or choose another folder")
         self.path, self._independent = folder, independent
-        self._partial = partial_path(folder)
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
+        self._folder = PartialFolder(folder, replaces=False)
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Adds a picture for each person; a frame that could not be decoded adds none."""
@@ -48,7 +45,7 @@ class CropWriter:
             if x2 <= x1 or y2 <= y1:  # outside
                 continue
             person = f"{name if self._independent else ''}-{track_id:04d}".removeprefix("-")
-            place = self._partial / person
+            place = self._folder.partial_path / person
             place.mkdir(exist_ok=True)
             file = place / f"{Path(name).stem}.jpg"
             if file.exists():  # anna.png beside anna.jpg
@@ -57,7 +54,4 @@ class CropWriter:
 
     def close(self, complete: bool) -> None:
         """Gives the folder its name if ``complete``; otherwise it stays as ``FOLDER.partial``."""
-        if complete and self._partial.exists():
-            if self.path.exists():
-                self.path.rmdir()
-            self._partial.rename(self.path)
+        self._folder.close(complete)

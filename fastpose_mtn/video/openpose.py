@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.files import compact_json, partial_path
+from fastpose_mtn.files import PartialFolder, compact_json
 from fastpose_mtn.skeletons import HALPE136, Skeleton
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.video.frame import Frame
@@ -56,9 +55,7 @@ class OpenPoseWriter:
             )
         self.path, self._sequence, self._skeleton = path, sequence, skeleton
         self._body = BODY25 if skeleton.parts["foot"] else COCO18
-        self._partial = partial_path(path)
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
+        self._folder = PartialFolder(path, replaces=True)
 
     def write(self, frame: Frame, people: TrackedPersons) -> None:
         """Writes the frame's file."""
@@ -82,15 +79,15 @@ class OpenPoseWriter:
         name = f"{self._sequence}_{frame.index:012d}"
         if frame.file_name is not None:
             name = Path(frame.file_name).stem
-            if (self._partial / f"{name}{_ENDING}").exists():  # anna.png beside anna.jpg
+            if (self._folder.partial_path / f"{name}{_ENDING}").exists():  # anna.png beside anna.jpg
                 name = frame.file_name
-        (self._partial / f"{name}{_ENDING}").write_text(compact_json(record) + "\n", encoding="utf-8")
+        (self._folder.partial_path / f"{name}{_ENDING}").write_text(
+            compact_json(record) + "\n", encoding="utf-8"
+        )
 
     def close(self, complete: bool) -> None:
         """Gives the folder its name if ``complete``; otherwise it stays as ``NAME.openpose.partial``."""
-        if complete:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self._partial.rename(self.path)
+        self._folder.close(complete)
 
     def _flat(self, joints: np.ndarray, names: tuple[str, ...], more: int = 0) -> list[float]:
         """x, y, confidence of joints by name, zeros for those that are not there; [] where none of them can be.
