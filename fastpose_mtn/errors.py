@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import io
 import signal
 import sys
 import threading
@@ -44,6 +45,7 @@ def exit_on_error() -> Iterator[None]:
     ``ValueError`` and ``OSError`` are how this package reports bad input; anything else is a defect
     and keeps its traceback. Ctrl-C ends with status 130, SIGTERM with 143, as shells expect: 128 and the signal.
     """
+    _print_any_name()
     here = threading.current_thread() is threading.main_thread()
     ending = [number for number in ending_signals() if here and number != signal.SIGINT]
     previous = {number: signal.signal(number, _end) for number in ending}
@@ -61,6 +63,12 @@ def exit_on_error() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _print_any_name() -> None:
+    """What standard output cannot show of a file's name is shown in digits, as on standard error; no failure at the end."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _end(number: int, where: FrameType | None) -> NoReturn:

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 
 def partial_path(path: Path) -> Path:
@@ -19,6 +19,11 @@ def partial_path(path: Path) -> Path:
 def natural_order(name: str) -> list[tuple[int, int | str]]:
     """Sorts ``frame2`` before ``frame10``."""
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name)]
+
+
+def name_of(path: PurePath) -> str:
+    """What a file's results are called: its name without its ending, or with it where dots would be all (``..mp4``)."""
+    return path.stem if path.stem.strip(".") else path.name
 
 
 def at_home(path: Path) -> Path:
@@ -68,8 +73,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file in UTF-8, whole or not at all."""
-    with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    with whole_file(path) as partial:  # a file's name need not be UTF-8, and stands in reports
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 class PartialFile:

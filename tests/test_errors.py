@@ -1,4 +1,6 @@
+import io
 import signal
+import sys
 
 import pytest
 
@@ -20,6 +22,16 @@ def test_a_failing_file_is_named(capsys, tmp_path):
         (tmp_path / "absent").read_bytes()
     assert stop.value.code == 2
     assert "absent: No such file or directory" in capsys.readouterr().err
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_failure(monkeypatch):
+    """Of files from other systems; it came when all the work was done."""
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with exit_on_error():
+        print("caf\udce9.mp4 é")
+    terminal.flush()
+    assert terminal.buffer.getvalue().decode().strip() == "caf\\udce9.mp4 é"
 
 
 def test_a_defect_keeps_its_traceback():

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from fastpose_mtn.files import (
     PartialFile,
     PartialFolder,
     finish,
+    name_of,
     naming,
     partial_path,
     whole_file,
@@ -30,6 +32,25 @@ def test_a_file_has_its_name_when_it_is_whole(tmp_path):
         partial.write_bytes(b"whole")
     assert names(path.parent) == ["a.txt"]
     assert path.read_bytes() == b"whole"
+
+
+def test_a_report_may_name_a_file_whose_name_is_no_text(tmp_path):
+    write_text(tmp_path / "report.html", "é caf\udce9.mp4")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == "é caf\\udce9.mp4"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("a.b.mp4", "a.b"),
+        (".hidden.mp4", ".hidden"),
+        ("clip", "clip"),
+        ("..mp4", "..mp4"),
+        ("...mp4", "...mp4"),
+    ],
+)
+def test_results_are_not_called_as_the_folder_above(file, name):
+    assert name_of(Path("/videos") / file) == name
 
 
 def failing(path):

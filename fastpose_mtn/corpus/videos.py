@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from fastpose_mtn.corpus.place import Place, stamp_of
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.files import name_of
 from fastpose_mtn.tracking.detections_file import ENDING
 from fastpose_mtn.video.sources import VIDEO_SUFFIXES
 from fastpose_mtn.video.writers import FORMATS
@@ -126,7 +127,7 @@ def name_videos(videos: Sequence[Video], named: Mapping[str, str]) -> dict[str, 
     for video in videos:
         name = named.get(video.source)
         if name is None:
-            stem = PurePosixPath(video.source).stem
+            stem = name_of(PurePosixPath(video.source))
             name = stem
             while not taken.isdisjoint(_files(name)):
                 counts[stem] = counts.get(stem, 1) + 1

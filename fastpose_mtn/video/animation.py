@@ -10,6 +10,7 @@ import numpy as np
 from fastpose_mtn.available_memory import check_memory
 from fastpose_mtn.data.image_file import opened
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.files import name_of
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.sources import Source
 
@@ -42,7 +43,7 @@ class AnimatedImage(Source):
         except self._failures as error:
             raise self._damaged(path, error) from error
         count = int(getattr(self._image, "n_frames", 1))
-        super().__init__(path.stem, path=path, frame_count=count, frame_rate=1 / first_s)
+        super().__init__(name_of(path), path=path, frame_count=count, frame_rate=1 / first_s)
         self.frame_size_hw = (height, width)
 
     @staticmethod

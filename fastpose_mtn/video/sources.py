@@ -13,7 +13,7 @@ from fastpose_mtn.data.heif import HEIF_REMEDY, HEIF_SUFFIXES
 from fastpose_mtn.data.image_file import is_animated, is_image, is_tiff, is_unread, is_webp, read_image
 from fastpose_mtn.data.image_values import ImageValue, as_image
 from fastpose_mtn.errors import InputError, did_you_mean_file
-from fastpose_mtn.files import at_home, natural_order
+from fastpose_mtn.files import at_home, name_of, natural_order
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.image_order import image_order, numbers_of
 
@@ -277,8 +277,8 @@ def open_source(
         remedy = f"give the camera's number, {camera[1]}" if camera else "write what comes from it to a file"
         raise InputError(f"{value}: expected a file or a folder, got a device or a pipe; {remedy}")
     if is_image(path) and not is_animated(path):
-        return ImageSource(path.stem, [path], path=path, frame_rate=folder_frame_rate)
-    return _video_source(value, name=path.stem, path=path, threads=threads)
+        return ImageSource(name_of(path), [path], path=path, frame_rate=folder_frame_rate)
+    return _video_source(value, name=name_of(path), path=path, threads=threads)
 
 
 def is_url(value: str) -> bool:

@@ -13,6 +13,7 @@ joints that the files name.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from fastpose_mtn.data.coco.ground_truth import CocoLabels, read_coco_labels
 from fastpose_mtn.data.coco.records import CocoJsonFormat, CocoJsonReader, ImageRecord
 from fastpose_mtn.data.coco.sequences import sequences_in_files
 from fastpose_mtn.data.dataset import FRAME_RATE, LabelledSequence, PersonSearchQuery, PoseDataset
-from fastpose_mtn.data.image_file import read_image
+from fastpose_mtn.data.image_file import IMAGE_SUFFIXES, read_image
 from fastpose_mtn.data.problems import ERROR, LEFT_OUT, Problems
 from fastpose_mtn.data.sample import TASKS, LabelledImage
 from fastpose_mtn.errors import InputError
@@ -286,14 +287,16 @@ def missing_images(folder: Path, records: Sequence[ImageRecord]) -> list[ImageRe
 
 
 def _found_elsewhere(folder: Path, record: ImageRecord) -> str:
-    """``"; FILE is there"`` where the name says the folder too, leaves folders out, or has letters of another case."""
+    """``"; FILE is there"`` where the name says the folder too, leaves folders out, or has another case or ending."""
     asked = folder / record.file_name
-    for path in (folder / asked.name, folder.parent / record.file_name):
-        if path.is_file():
-            return f"; {path} is there"
-    beside = asked.parent.iterdir() if asked.parent.is_dir() else ()
-    path = next((path for path in beside if path.name.casefold() == asked.name.casefold()), asked)
-    return "" if path == asked else f"; {path} is there"
+    with contextlib.suppress(OSError):  # a name longer than any file's
+        for path in (folder / asked.name, folder.parent / record.file_name):
+            if path.is_file():
+                return f"; {path} is there"
+    beside = sorted(asked.parent.iterdir()) if asked.parent.is_dir() else []
+    alike = [path for path in beside if path.name.casefold() == asked.name.casefold()]
+    alike += [path for path in beside if path.stem == asked.stem and path.suffix.lower() in IMAGE_SUFFIXES]
+    return f"; {alike[0]} is there" if alike else ""
 
 
 def image_place(folder: Path, record: ImageRecord) -> str:

@@ -59,13 +59,22 @@ def test_images_that_are_missing_broken_or_others(tmp_path):
         dataset[1]
 
 
-@pytest.mark.parametrize("name", ["1.PNG", "images/1.png", "{folder}/1.png"])
+@pytest.mark.parametrize("name", ["1.PNG", "images/1.png", "{folder}/1.png", "1", "1.jpg"])
 def test_where_a_missing_image_lies_is_told(tmp_path, name):
-    """Labels made on Windows do not know capitals; others name the folder of the images too, or another one."""
+    """Labels made on Windows do not know capitals; others name the folder of the images too, another one, or no ending."""
     path = write(tmp_path, [], [{"id": 1, "file_name": "1.png"}])
     path.write_text(path.read_text().replace("1.png", name.format(folder=tmp_path.name)))
     there = f"{tmp_path / '1.png'} is there; DATALOADER"
     with pytest.raises(ValueError, match=rf"1 of 1 images are missing, .*\(image id 1\); {re.escape(there)}"):
+        read(path)
+
+
+def test_a_name_longer_than_any_files_is_missing(tmp_path):
+    path = write(tmp_path, [], [{"id": 1, "file_name": "1.png"}])
+    path.write_text(path.read_text().replace("1.png", "a" * 300 + ".png"))
+    with pytest.raises(
+        ValueError, match=r"images are missing, the first is .*aaa\.png \(image id 1\); DATALOADER"
+    ):
         read(path)
 
 
