@@ -23,7 +23,7 @@ from fastpose_mtn.checkpoints.weight_files import (
 )
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.config.files import PACKAGED as PACKAGED_CONFIGS
-from fastpose_mtn.errors import did_you_mean_file
+from fastpose_mtn.errors import InputError, did_you_mean_file
 from fastpose_mtn.skeletons import COCO17, SKELETONS, Skeleton
 
 # The weights that come with the package, by their names; "demo" is what the drawn ones were called first.
@@ -109,17 +109,34 @@ def portable_config(cfg: CfgNode) -> CfgNode:
     return portable
 
 
-def load_network(cfg: CfgNode, build: Callable[[CfgNode], Network], source: str | Path) -> Network:
+def named_weights(cfg: CfgNode) -> str:
+    """``MODEL.WEIGHTS``.
+
+    Raises:
+        InputError: it names none.
+    """
+    weights: str = cfg.MODEL.WEIGHTS
+    if not weights:
+        known = ", ".join(name for name in PACKAGED if name != "demo")
+        raise InputError(f"no weights: set MODEL.WEIGHTS to a file, {known} or {_TORCHVISION}NAME")
+    return weights
+
+
+def load_network(
+    cfg: CfgNode, build: Callable[[CfgNode], Network], source: str | Path | None = None
+) -> Network:
     """A network to run, not to train: with all of its weights, and without what serves training only.
 
     Args:
         cfg: of the network.
         build: makes it.
-        source: see ``load_weights``.
+        source: see ``load_weights``; None: ``MODEL.WEIGHTS``.
 
     Raises:
-        ValueError: as of ``load_weights``.
+        ValueError: no weights are named, or as of ``load_weights``.
     """
+    if source is None:
+        source = named_weights(cfg)
     cfg = cfg.clone()
     cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
     cfg.MODEL.TIMM.PRETRAINED = False

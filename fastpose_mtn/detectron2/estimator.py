@@ -11,12 +11,11 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import GeneralizedRCNN, build_model
 
-from fastpose_mtn.checkpoints.loading import inference_config
+from fastpose_mtn.checkpoints.loading import inference_config, named_weights
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg
 from fastpose_mtn.detectron2.data import in_format
 from fastpose_mtn.detectron2.instances import people_of_boxes, people_of_images, to_detections
-from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.adapter import FrameAdapter, FrameEstimator
 from fastpose_mtn.runtime.precision import resolve_precision
 from fastpose_mtn.structures import PersonDetections
@@ -51,14 +50,13 @@ class Detectron2Estimator(FrameEstimator):
         Raises:
             ValueError: no weights are named, or they do not fit the configuration.
         """
-        if not cfg.MODEL.WEIGHTS:
-            raise InputError("no weights: set MODEL.WEIGHTS to a file, people, drawn or torchvision://NAME")
+        weights = named_weights(cfg)
         cfg = cfg.clone()
         cfg.defrost()
         cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
         cfg.MODEL.TIMM.PRETRAINED = False
         model = build_model(cfg).eval()
-        FastPoseCheckpointer(model, strict=True).load(cfg.MODEL.WEIGHTS)
+        FastPoseCheckpointer(model, strict=True).load(weights)
         return cls(model, cfg, precision=precision)
 
     def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:

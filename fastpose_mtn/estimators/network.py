@@ -6,12 +6,14 @@ import functools
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fastpose_mtn.checkpoints.loading import load_network
+from fastpose_mtn.config import CfgNode
 from fastpose_mtn.estimators.adapter import FrameAdapter, FrameEstimator
 from fastpose_mtn.modeling.image_network import PeopleNetwork
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
@@ -19,6 +21,9 @@ from fastpose_mtn.runtime.inference import at_its_fastest, converted_autocast
 from fastpose_mtn.runtime.precision import resolve_device, resolve_precision
 from fastpose_mtn.runtime.streams import in_streams
 from fastpose_mtn.structures import PersonDetections
+
+if TYPE_CHECKING:  # Python 3.10 has no Self
+    from typing import Self
 
 Network = TypeVar("Network", bound=PeopleNetwork)
 
@@ -57,6 +62,43 @@ class NetworkEstimator(FrameEstimator, Generic[Network]):
             self.frames = replace(self.frames, bytes_per_pixel=0)
         self._model = at_its_fastest(network, device=self.device, dtype=self.dtype)
         self._trunk = CudaGraphs(self._model.trunk) if self.device.type == "cuda" else self._model.trunk
+
+    @classmethod
+    def from_config(
+        cls,
+        cfg: CfgNode,
+        network: Network | None = None,
+        *,
+        weights: str | None = None,
+        device: str | None = None,
+        precision: str = "auto",
+    ) -> Self:
+        """The estimator that a configuration describes.
+
+        Args:
+            cfg: the configuration.
+            network: one that is there already; None: built, with ``weights``.
+            weights: see ``checkpoints.loading.load_weights``; None: ``MODEL.WEIGHTS``.
+            device: None: the network's, or ``MODEL.DEVICE`` for one that is built here.
+            precision: see above.
+
+        Raises:
+            ValueError: no weights are named, or they do not fit the configuration.
+        """
+        if network is None:
+            network = load_network(cfg, cls.build, weights)
+            device = cfg.MODEL.DEVICE if device is None else device
+        return cls(network, frames=cls.frames_of(cfg, network), device=device, precision=precision)
+
+    @staticmethod
+    @abstractmethod
+    def build(cfg: CfgNode) -> Network:
+        """The network that a configuration describes, with initial weights."""
+
+    @classmethod
+    def frames_of(cls, cfg: CfgNode, network: Network) -> FrameAdapter:
+        """How frames become the network's images, and people the frames'."""
+        return FrameAdapter.from_config(cfg)
 
     def _find(self, images: Sequence[np.ndarray], *, min_score: float) -> list[PersonDetections]:
         find = functools.partial(self._find_together, min_score=min_score)

@@ -228,7 +228,7 @@ class MultiStageHead(nn.Module):
             it by about the learning rate a step, so that far from the targets' it takes a short training to get there.
     """
 
-    def __init__(self, in_channels: int, joints: int, stages: int, *, spread: float = 1.0) -> None:
+    def __init__(self, in_channels: int, joints: int, stages: int, *, spread: float) -> None:
         super().__init__()
         self.predict = nn.ModuleList(
             nn.Sequential(conv_norm(in_channels, in_channels), conv_norm(in_channels, joints, 3, relu=False))

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fastpose_mtn.checkpoints.loading import load_network
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.estimators.network import NetworkEstimator
 from fastpose_mtn.modeling.rpn import Candidates
 from fastpose_mtn.structures import PersonDetections
@@ -18,37 +16,10 @@ from fastpose_mtn.systems.mtn.network import MTN, build_model, to_detections
 class MTNEstimator(NetworkEstimator[MTN]):
     """FastPose MTN as a pose estimator; see ``estimators.network.NetworkEstimator``."""
 
-    @classmethod
-    def from_config(
-        cls,
-        cfg: CfgNode,
-        model: MTN | None = None,
-        *,
-        weights: str | None = None,
-        device: str | None = None,
-        precision: str = "auto",
-    ) -> MTNEstimator:
-        """The estimator that a configuration describes.
-
-        Args:
-            cfg: the configuration.
-            model: a network that is there already; None: built, with ``weights``.
-            weights: see ``checkpoints.loading.load_weights``; None: ``MODEL.WEIGHTS``.
-            device: None: the model's, or ``MODEL.DEVICE`` for a network that is built here.
-            precision: see above.
-
-        Raises:
-            ValueError: no weights are named, or they do not fit the configuration.
-        """
-        if model is None:
-            source = weights or cfg.MODEL.WEIGHTS
-            if not source:
-                raise ValueError(
-                    "no weights: set MODEL.WEIGHTS to a file, people, drawn or torchvision://NAME"
-                )
-            model = load_network(cfg, build_model, source)
-            device = cfg.MODEL.DEVICE if device is None else device
-        return cls(model, frames=FrameAdapter.from_config(cfg), device=device, precision=precision)
+    @staticmethod
+    def build(cfg: CfgNode) -> MTN:
+        """The network that a configuration describes, with initial weights."""
+        return build_model(cfg)
 
     def _people_of(
         self,

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from fastpose_mtn.checkpoints.loading import load_network
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.estimators.adapter import FrameAdapter
 from fastpose_mtn.estimators.network import NetworkEstimator
@@ -19,34 +18,15 @@ from fastpose_mtn.systems.posedet.network import PoseDet, build_posedet
 class PoseDetEstimator(NetworkEstimator[PoseDet]):
     """PoseDet as a pose estimator; see ``estimators.network.NetworkEstimator``."""
 
+    @staticmethod
+    def build(cfg: CfgNode) -> PoseDet:
+        """The network that a configuration describes, with initial weights."""
+        return build_posedet(cfg)
+
     @classmethod
-    def from_config(
-        cls,
-        cfg: CfgNode,
-        network: PoseDet | None = None,
-        *,
-        device: str | None = None,
-        precision: str = "auto",
-    ) -> PoseDetEstimator:
-        """The estimator that a configuration describes.
-
-        Args:
-            cfg: the configuration.
-            network: one that is there already; None: built, with ``MODEL.WEIGHTS``.
-            device: None: the network's, or ``MODEL.DEVICE`` for one that is built here.
-            precision: see above.
-
-        Raises:
-            ValueError: no weights are named, or they do not fit the configuration.
-        """
-        if network is None:
-            if not cfg.MODEL.WEIGHTS:
-                raise ValueError("no weights: set MODEL.WEIGHTS to a file of weights")
-            network = load_network(cfg, build_posedet, cfg.MODEL.WEIGHTS)
-            device = cfg.MODEL.DEVICE if device is None else device
-        # all views' people go through the network's own suppression together (section 3.3)
-        frames = replace(FrameAdapter.from_config(cfg), merge=network.suppression)
-        return cls(network, frames=frames, device=device, precision=precision)
+    def frames_of(cls, cfg: CfgNode, network: PoseDet) -> FrameAdapter:
+        """As usual, but that people of all views go through the network's own suppression together (section 3.3)."""
+        return replace(FrameAdapter.from_config(cfg), merge=network.suppression)
 
     def _people_of(
         self, found: Candidates, sizes_hw: Sequence[tuple[int, int]], min_score: float

@@ -41,7 +41,7 @@ class FPN3To6(nn.Module):
 
     size_divisibility = 32
 
-    def __init__(self, *, bottom_up: FeatureListNet, out_channels: int, norm: str = "GN") -> None:
+    def __init__(self, *, bottom_up: FeatureListNet, out_channels: int, norm: str) -> None:
         super().__init__()
         self.bottom_up, self.out_channels = bottom_up, out_channels
         self.out_strides, self.finest_stride = (8, 16, 32, 64), 8
@@ -80,7 +80,7 @@ class HRFPN(nn.Module):
 
     size_divisibility = 32
 
-    def __init__(self, *, bottom_up: FeatureListNet, out_channels: int, norm: str = "") -> None:
+    def __init__(self, *, bottom_up: FeatureListNet, out_channels: int, norm: str) -> None:
         super().__init__()
         self.bottom_up, self.out_channels = bottom_up, out_channels
         self.out_strides, self.finest_stride = (8, 16, 32), 4

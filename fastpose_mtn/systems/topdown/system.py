@@ -228,9 +228,7 @@ class TopDownSystem:
     def _loaded(self, cfg: CfgNode) -> TopDownNetwork:
         from fastpose_mtn.checkpoints.loading import load_network
 
-        if not cfg.MODEL.WEIGHTS:
-            raise ValueError("no weights: set MODEL.WEIGHTS to a file of weights")
-        return load_network(cfg, self.build_network, cfg.MODEL.WEIGHTS)
+        return load_network(cfg, self.build_network)
 
 
 # makes the network that a configuration describes, with initial weights
