@@ -21,6 +21,7 @@ from fastpose_mtn.video.new_sizes import NewSizes
 from fastpose_mtn.video.sound import SoundReader
 from fastpose_mtn.video.sources import Source
 from fastpose_mtn.video.tracks import as_shown, display_matrix, is_a_tile, length_of, main_track
+from fastpose_mtn.video.transfer import as_standard_range
 
 _FAILURES = (av.error.FFmpegError, OSError, ValueError)
 _TIMEOUTS_S = (15.0, 15.0)  # to open a stream, and between two of its packets
@@ -189,7 +190,7 @@ class VideoSource(Source):
         width, height = self._square(decoded.width, decoded.height)
         # a thread a core would be started for each frame, which takes longer than what they do
         stored = decoded.to_ndarray(format="rgb24", width=width, height=height, threads=1)
-        image = as_shown(stored, display_matrix(decoded))
+        image = as_shown(as_standard_range(stored, decoded.color_trc), display_matrix(decoded))
         self._size_hw = image.shape[:2]
         ticks = (decoded.duration or 0) * (decoded.time_base or 0)
         duration_s = float(ticks) or 1.0 / self.frame_rate
