@@ -54,6 +54,11 @@ class LoadReport:
             f"{len(get_skeleton(file))} to use them; in training the layers that give joints begin anew otherwise"
         )
 
+    def fills(self, part: str) -> bool:
+        """Whether every tensor whose name has ``part`` in it got a value, and there are such."""
+        without = [*self.missing, *(name for name, _, _ in self.mismatched)]
+        return any(part in name for name in self.loaded) and not any(part in name for name in without)
+
     def account(self) -> str:
         """For each part of the network how much of it was loaded, and why the rest was not; then what was not used."""
         parts: dict[str, Counter[str]] = {}

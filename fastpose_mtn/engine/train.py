@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from fastpose_mtn.build import build_network
+from fastpose_mtn.checkpoints.load_report import LoadReport
 from fastpose_mtn.checkpoints.loading import load_weights
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.catalog import build_datasets
@@ -64,12 +65,10 @@ def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | N
     tests = build_datasets(cfg, cfg.DATASETS.TEST, training=False)
     system = SYSTEMS.get(cfg.MODEL.META_ARCHITECTURE)
     cfg = system.training_config(cfg, num_identities=images.num_identities, world_size=launch.world_size)
-    torch.manual_seed(seed)
     if not uses_gpu(cfg):
         keep_freed_memory()
-    model = build_network(_without_downloads(cfg) if start else cfg)
+    model = _starting_network(cfg, start, seed)
     train_only(model, cfg.SOLVER.TRAINED_PARTS)
-    _begin_from(model, cfg, start)
 
     def make_loader(seed: int, step: int, rank: int, world_size: int) -> Any:
         return make_training_loader(
@@ -146,22 +145,39 @@ def _starting_checkpoint(folder: Path, resume: bool) -> Path | None:
     return checkpoints[-1] if checkpoints else None
 
 
-def _begin_from(model: nn.Module, cfg: CfgNode, checkpoint: Path | None) -> None:
-    """Loads what fits of ``MODEL.WEIGHTS`` into a network that no checkpoint will fill; says what it starts from."""
+def _starting_network(cfg: CfgNode, checkpoint: Path | None, seed: int) -> nn.Module:
+    """The network with what it starts from: a checkpoint will fill it, or else ``MODEL.WEIGHTS`` as far as they fit.
+
+    ImageNet weights are fetched only where ``MODEL.WEIGHTS`` leaves a tensor of the backbone without a value.
+    """
+    torch.manual_seed(seed)
     if checkpoint is not None:
+        model = build_network(_without_downloads(cfg))
         check_checkpoint(checkpoint, model)
-        return
+        return model
+    if cfg.MODEL.WEIGHTS:
+        model = build_network(_without_downloads(cfg))
+        report = load_weights(model, cfg.MODEL.WEIGHTS, strict=False)
+        if not cfg.MODEL.TIMM.PRETRAINED or report.fills("backbone."):
+            _tell_start(cfg, report)
+            return model
+        torch.manual_seed(seed)
+    model = build_network(cfg)
     if cfg.MODEL.TIMM.PRETRAINED:
         _LOG.info("backbone: timm's ImageNet weights of %s", cfg.MODEL.TIMM.NAME)
     if cfg.MODEL.WEIGHTS:
-        report = load_weights(model, cfg.MODEL.WEIGHTS, strict=False)
-        _LOG.info("starting from %s:\n  %s", cfg.MODEL.WEIGHTS, report.account().replace("\n", "\n  "))
-        if report.joints():
-            _LOG.warning("MODEL.WEIGHTS %s: %s", cfg.MODEL.WEIGHTS, report.joints())
+        _tell_start(cfg, load_weights(model, cfg.MODEL.WEIGHTS, strict=False))
+    return model
+
+
+def _tell_start(cfg: CfgNode, report: LoadReport) -> None:
+    _LOG.info("starting from %s:\n  %s", cfg.MODEL.WEIGHTS, report.account().replace("\n", "\n  "))
+    if report.joints():
+        _LOG.warning("MODEL.WEIGHTS %s: %s", cfg.MODEL.WEIGHTS, report.joints())
 
 
 def _without_downloads(cfg: CfgNode) -> CfgNode:
-    """The same network, which a checkpoint will fill."""
+    """The same network, which other weights will fill."""
     cfg = cfg.clone()
     cfg.defrost()
     cfg.MODEL.TIMM.PRETRAINED = False

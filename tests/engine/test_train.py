@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -237,6 +238,37 @@ def test_start_weights_of_other_joints_are_told_with_the_remedy(tmp_path, cfg, c
     save_weights(tmp_path / "w.safetensors", build_model(cfg), cfg)
     cfg.MODEL.WEIGHTS = str(tmp_path / "w.safetensors")
     cfg.MODEL.SKELETON, cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS = "PERSON19", 19
-    train_module._begin_from(build_model(cfg), cfg, None)
+    train_module._starting_network(cfg, None, seed=1)
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert warning.startswith(f"MODEL.WEIGHTS {cfg.MODEL.WEIGHTS}: the file's joints are POSETRACK15's 15")
+
+
+def test_imagenet_weights_are_fetched_only_for_a_backbone_that_others_do_not_fill(
+    tmp_path, cfg, caplog, monkeypatch
+):
+    """People without a network connection go on from weights that they have."""
+    create, asked = timm.create_model, []
+
+    def create_offline(*given, pretrained=False, **named):
+        asked.append(pretrained)
+        if pretrained:
+            raise ConnectionError("no network")
+        return create(*given, **named)
+
+    monkeypatch.setattr(timm, "create_model", create_offline)
+    whole = build_model(cfg)
+    save_weights(tmp_path / "whole.safetensors", whole, cfg)
+    del whole.backbone.bottom_up
+    save_weights(tmp_path / "heads.safetensors", whole, cfg)
+    cfg.MODEL.TIMM.PRETRAINED, cfg.MODEL.WEIGHTS = True, str(tmp_path / "whole.safetensors")
+    asked.clear()
+    begun = train_module._starting_network(cfg, None, seed=1)
+    name = "backbone.bottom_up.layer4.1.conv2.weight"
+    torch.testing.assert_close(begun.state_dict()[name], load_file(cfg.MODEL.WEIGHTS)[name])
+    assert asked == [False]
+    for weights in (str(tmp_path / "heads.safetensors"), ""):
+        cfg.MODEL.WEIGHTS = weights
+        with pytest.raises(
+            ValueError, match=r"MODEL.TIMM.PRETRAINED: cannot get timm's ImageNet weights .*no network"
+        ):
+            train_module._starting_network(cfg, None, seed=1)
