@@ -161,6 +161,10 @@ for _split, _images in (("train", "train2015"), ("val", "val2017")):
 for _split in ("train", "test"):
     register_coco_json(f"300w_{_split}", f"300w/300w_{_split}.json", "300w", PART)
 register_coco_json("freihand_train", "freihand/freihand_train.json", "freihand/training/rgb", PART)
+for _split in ("train", "val", "test"):
+    register_coco_json(
+        f"interhand_{_split}", f"interhand/interhand_{_split}.json", f"interhand/images/{_split}", PART
+    )
 register_coco_json("mpii_train", "mpii/mpii_train.json", "mpii/images", MPII)
 for _split in ("train", "val"):
     register_coco_json(

@@ -80,8 +80,13 @@ class CocoJsonWriter:
 
     def person_of_points(self, image_id: int, points: np.ndarray) -> None:
         """Adds a person all of whose joints are labelled and visible: (K, 2) pixel indices from 0; the box is around them."""
+        self.person_of_joints(image_id, np.column_stack((points, np.full(len(points), 2.0))))
+
+    def person_of_joints(self, image_id: int, keypoints: np.ndarray) -> None:
+        """Adds a person of (K, 3) pixel indices from 0 and v, one labelled or more; the box is around these."""
+        points = keypoints[keypoints[:, 2] > 0, :2]
         low, high = points.min(axis=0) + 0.5, points.max(axis=0) + 0.5
-        labelled = np.column_stack((points, np.full(len(points), 2.0)))
+        labelled = keypoints * (keypoints[:, 2:] > 0)
         self.person(image_id, [*low, *(high - low)], keypoints=labelled.ravel().tolist())
 
     def note(self, oddity: str, where: str) -> None:
