@@ -33,7 +33,7 @@ class _Candidates:
         index: (N,) where they are among the frame's detections, ascending.
         boxes: (N, 4) xyxy pixels.
         scores: (N,).
-        embeddings: (N, D), or None.
+        embeddings: (N, D); None where there are none, or none counts.
         valid: (N,) bool, whose embedding counts.
     """
 
@@ -147,8 +147,10 @@ class OcclusionAwareTracker:
         similarity = self._similarity(overlap, appearance, comparable, time_s)
         doubtful = (overlap < self.parameters.certain_overlap) | tracklets.lost[:, None]
         doubtful &= (similarity >= self.parameters.min_similarity) & tracklets.placed[:, None]
-        if doubtful.any():
-            similarity[doubtful & ~self._reachable(expected, people.boxes, time_s)] = 0.0
+        rows, columns = np.nonzero(doubtful)
+        if len(rows):
+            far = ~self._reachable(expected[rows], people.boxes[columns], self._reach(time_s)[rows])
+            similarity[rows[far], columns[far]] = 0.0
         rows, columns = match(similarity, self.parameters.min_similarity)
         if self.parameters.strategy == "occlusion_aware":
             rows, columns = self._recover(people, rows, columns, expected, appearance, comparable, time_s)
@@ -180,20 +182,21 @@ class OcclusionAwareTracker:
 
     def _candidates(self, detections: PersonDetections) -> _Candidates:
         index = np.flatnonzero(detections.scores >= self.parameters.min_score)
+        rows = slice(None) if len(index) == len(detections) else index  # all: nothing is copied
+        embeddings = None if self.parameters.strategy == "iou" else detections.embeddings
         return _Candidates(
             index,
-            detections.boxes[index],
-            detections.scores[index],
-            None if detections.embeddings is None else detections.embeddings[index],
-            self._valid(detections, index),
+            detections.boxes[rows],
+            detections.scores[rows],
+            None if embeddings is None else embeddings[rows],
+            self._valid(detections.keypoints[rows]),
         )
 
-    def _valid(self, detections: PersonDetections, index: np.ndarray) -> np.ndarray:
-        """Which of the people's embeddings count, (N,) bool."""
+    def _valid(self, keypoints: np.ndarray) -> np.ndarray:
+        """Which embeddings of people with these keypoints (N, K, 3) count, (N,) bool."""
         parameters = self.parameters
         if parameters.strategy != "occlusion_aware":
-            return np.full(len(index), parameters.strategy == "reid")
-        keypoints = detections.keypoints[index]
+            return np.full(len(keypoints), parameters.strategy == "reid")
         return has_valid_embedding(
             keypoints,
             parameters.joint_thresh,
@@ -221,16 +224,16 @@ class OcclusionAwareTracker:
     def _appearance(self, people: _Candidates) -> tuple[np.ndarray, np.ndarray]:
         """Appearance similarity (T, N), 0 where there is none, and whether both embeddings count, (T, N) bool."""
         tracklets = self._tracklets
-        comparable = tracklets.has_embedding[:, None] & people.valid
         if (
             people.embeddings is None
             or len(people) == 0  # whose embeddings may be of any length
-            or self.parameters.strategy == "iou"
             or not tracklets.has_embedding.any()
         ):
-            return np.zeros(comparable.shape), np.zeros(comparable.shape, bool)
+            shape = len(tracklets), len(people)
+            return np.zeros(shape), np.zeros(shape, bool)
         distances = embedding_distances(tracklets.embeddings, people.embeddings)
         appearance = appearance_similarity(distances, self.parameters.max_distance)
+        comparable = tracklets.has_embedding[:, None] & people.valid
         return np.where(tracklets.has_embedding[:, None], appearance, 0.0), comparable
 
     def _similarity(
@@ -248,14 +251,18 @@ class OcclusionAwareTracker:
         alike = comparable & (appearance >= parameters.cut_appearance)
         return np.where(tracklets.placed[:, None], similarity, np.where(alike, appearance, 0.0))
 
-    def _reachable(self, expected: np.ndarray, boxes: np.ndarray, time_s: float) -> np.ndarray:
-        """Which boxes can show each tracklet's person, (T, N) bool: those near and about as high.
+    def _reachable(self, expected: np.ndarray, boxes: np.ndarray, reach: np.ndarray) -> np.ndarray:
+        """Which of M boxes (M, 4) can show the person of their pair, (M,) bool: those near and about as high.
 
         Without it appearance alone would give an id to whoever looks alike at the other end of the picture.
+
+        Args:
+            expected: (M, 4) where the people of the pairs are expected.
+            boxes: (M, 4).
+            reach: (M,) in heights, see ``_reach``.
         """
-        near = proximity(expected, boxes, self._reach(time_s)) > 0.0
-        alike = height_ratio(expected, boxes) >= self.parameters.min_height_ratio
-        return near & alike
+        near = proximity(expected, boxes, reach) > 0.0
+        return near & (height_ratio(expected, boxes) >= self.parameters.min_height_ratio)
 
     def _reach(self, time_s: float) -> np.ndarray:
         """How far each tracklet's person may be from the predicted place, (T,) in heights."""
@@ -301,8 +308,8 @@ class OcclusionAwareTracker:
         if not (len(row) and len(column)):
             return rows, columns
         pairs = np.ix_(row, column)
-        here, boxes, appearance = expected[row], people.boxes[column], appearance[pairs]
-        reach = self._reach(time_s)[row]
+        here, boxes, appearance = expected[row, None], people.boxes[None, column], appearance[pairs]
+        reach = self._reach(time_s)[row, None]
         ratio = height_ratio(here, boxes)
         floor = parameters.appearance_floor
         score = proximity(here, boxes, reach) * ratio**2 * (floor + (1.0 - floor) * appearance)

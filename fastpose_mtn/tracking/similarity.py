@@ -100,24 +100,24 @@ def proximity(expected_xyxy: np.ndarray, boxes_xyxy: np.ndarray, reach_heights: 
     """Proximity of boxes to where lost people are expected, where overlap says too little or nothing.
 
     Args:
-        expected_xyxy: (T, 4) pixels.
-        boxes_xyxy: (N, 4) pixels.
-        reach_heights: (T,) how far a person may be from the expected place, in heights of the higher box.
+        expected_xyxy: (..., 4) pixels.
+        boxes_xyxy: (..., 4) pixels, broadcast against the others.
+        reach_heights: (...) how far a person may be from the expected place, in heights of the higher box.
 
     Returns:
-        (T, N) float64: 1 where the centres coincide, falling to 0 at the reach and beyond.
+        (...) float64: 1 where the centres coincide, falling to 0 at the reach and beyond.
     """
     a, b = np.asarray(expected_xyxy, np.float64), np.asarray(boxes_xyxy, np.float64)
-    offset = (a[:, None, :2] + a[:, None, 2:] - b[None, :, :2] - b[None, :, 2:]) / 2.0
-    height = np.maximum((a[:, 3] - a[:, 1])[:, None], b[:, 3] - b[:, 1])
-    reach = np.maximum(height * reach_heights[:, None], 1e-9)
+    offset = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2.0
+    height = np.maximum(a[..., 3] - a[..., 1], b[..., 3] - b[..., 1])
+    reach = np.maximum(height * reach_heights, 1e-9)
     return np.maximum(1.0 - np.hypot(offset[..., 0], offset[..., 1]) / reach, 0.0)
 
 
 def height_ratio(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
-    """The lower over the higher box of every pair, (A, B) float64 in [0, 1]."""
-    a = np.asarray(boxes_a_xyxy[:, 3] - boxes_a_xyxy[:, 1], np.float64)[:, None]
-    b = np.asarray(boxes_b_xyxy[:, 3] - boxes_b_xyxy[:, 1], np.float64)[None, :]
+    """The lower over the higher of boxes (..., 4) and (..., 4), broadcast: (...) float64 in [0, 1]."""
+    a = np.asarray(boxes_a_xyxy[..., 3] - boxes_a_xyxy[..., 1], np.float64)
+    b = np.asarray(boxes_b_xyxy[..., 3] - boxes_b_xyxy[..., 1], np.float64)
     return np.minimum(a, b) / np.maximum(np.maximum(a, b), 1e-9)
 
 

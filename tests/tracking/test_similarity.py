@@ -94,14 +94,14 @@ def test_proximity_by_hand():
     boxes = np.array([[0, 0, 10, 100], [30, 40, 40, 140], [45, 0, 55, 200]], float)
     # offsets 0, (30, 40) = 50 px and (45, 50) px; reach half of 100, 100 and 200 px
     wanted = [1.0, 0.0, 1 - np.hypot(45, 50) / 100]
-    np.testing.assert_allclose(proximity(expected, boxes, np.array([0.5])), [wanted], atol=1e-12)
+    np.testing.assert_allclose(proximity(expected, boxes, np.array([0.5])), wanted, atol=1e-12)
     flat = np.zeros((1, 4))
-    assert proximity(flat, flat, np.array([0.5]))[0, 0] == 1.0
+    assert proximity(flat, flat, np.array([0.5]))[0] == 1.0
 
 
 def test_height_ratio_by_hand():
     a, b = np.array([[0, 0, 1, 50]], float), np.array([[0, 0, 1, 100], [0, 10, 1, 35], [0, 0, 1, 0]], float)
-    np.testing.assert_allclose(height_ratio(a, b), [[0.5, 0.5, 0.0]])
+    np.testing.assert_allclose(height_ratio(a[:, None], b[None]), [[0.5, 0.5, 0.0]])
 
 
 @pytest.mark.parametrize(
