@@ -18,6 +18,7 @@ from fastpose_mtn.engine.evaluation import (
     evaluate_all,
     evaluate_dataset,
     evaluate_model,
+    evaluation_batch_size,
     metrics_table,
     write_metrics,
 )
@@ -165,6 +166,16 @@ class Processes:
         for thread in threads:
             thread.join()
         return results
+
+
+@pytest.mark.parametrize(("processes", "images"), [(None, 8), (1, 8), (4, 2), (16, 1)])
+def test_the_batch_is_all_processes_together(monkeypatch, processes, images):
+    """``IMS_PER_BATCH`` counts all devices, in testing as in training."""
+    monkeypatch.setattr(evaluation.dist, "is_initialized", lambda: processes is not None)
+    monkeypatch.setattr(evaluation.dist, "get_world_size", lambda: processes)
+    cfg = get_cfg()
+    cfg.SOLVER.IMS_PER_BATCH = 16
+    assert evaluation_batch_size(cfg) == images
 
 
 def test_several_processes_get_what_one_gets(monkeypatch):

@@ -51,3 +51,8 @@ def test_images_left_out_are_told_and_counted(module, caplog):
 def test_a_network_that_cannot_be_trained_is_refused():
     with pytest.raises(TypeError, match="model: expected a TrainableNetwork, got Linear"):
         TrainingModule(get_cfg(), nn.Linear(1, 1), seed=0, make_loader=lambda *_: None)
+
+
+def test_a_step_is_made_by_hand(module):
+    """Gradients of a step's parts add up; automatic optimisation knows of one backward pass."""
+    assert not module.automatic_optimization

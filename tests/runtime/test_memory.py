@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from fastpose_mtn.available_memory import available_bytes
 from fastpose_mtn.runtime.memory import peak_process_bytes
 
 CODE = """
@@ -39,6 +40,13 @@ def test_the_peak_is_in_bytes():
     block[::4096] = b"x" * len(block[::4096])
     peak = peak_process_bytes()
     assert len(block) < peak < 1 << 40
+
+
+def test_a_system_without_the_module_resource_says_nothing(monkeypatch):
+    """Windows has none; whatever needs it imports it when it is asked."""
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert peak_process_bytes() is None
+    assert available_bytes() is None or available_bytes() > 0
 
 
 RELEASE = """

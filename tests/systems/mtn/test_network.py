@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fastpose_mtn.modeling.freeze import train_only
-from fastpose_mtn.structures import PersonTargets
+from fastpose_mtn.structures import TASKS, Batch, PersonTargets
 from fastpose_mtn.systems.mtn.network import build_model
 
 NAMES = {
@@ -199,6 +199,16 @@ def test_state_dict_is_named_as_detectron2s(model):
         "proposal_generator.rpn_head", "roi_heads.box_head", "roi_heads.box_predictor",
         "roi_heads.keypoint_head", "roi_heads.reid_head",
     }  # fmt: skip
+
+
+def test_a_step_does_not_validate_labels_again(model, people, monkeypatch):
+    """They were when they were made; on a GPU each check would wait for it."""
+    batch = Batch([image()], [people([5, 5, 40, 60], [0, 0, 0, 0], ignore=[False, True])], [TASKS])
+    checks = []
+    monkeypatch.setattr(PersonTargets, "__post_init__", lambda self: checks.append(self))
+    losses = model.train().losses(batch.to("cpu"))
+    assert set(losses) == NAMES
+    assert checks == []
 
 
 def test_a_person_outside_the_image_makes_no_anchor_positive(model, people):
