@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
+from fastpose_mtn.errors import InputError
+
 
 def partial_path(path: Path) -> Path:
     """``NAME.partial``, what a file is called until it is whole."""
@@ -32,6 +34,19 @@ def at_home(path: Path) -> Path:
         return path if path.exists() else path.expanduser()
     except RuntimeError:  # ~somebody who is not known here
         return path
+
+
+def check_output_folder(folder: Path, flag: str = "--output") -> None:
+    """Makes the folder that a flag names and raises InputError where nothing can be written to it."""
+    probe = folder / f".write-test-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"output folder {folder}: cannot be written to: {error.strerror}; choose another with {flag}"
+        ) from error
 
 
 @contextmanager

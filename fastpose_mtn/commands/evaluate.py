@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.errors import InputError, exit_on_error
-from fastpose_mtn.files import write_text
+from fastpose_mtn.files import check_output_folder, write_text
 
 if TYPE_CHECKING:
     from fastpose_mtn.evaluation.posetrack.results import PoseTrackResult
@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluates result files against labels, prints the tables and writes the figures to ``--output``."""
     with exit_on_error():
         args = _parser().parse_args(arguments)
+        if args.output:
+            check_output_folder(args.output)
         if args.format == "mot":
             _evaluate_mot(args)
             return
@@ -43,8 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
         from fastpose_mtn.evaluation.posetrack.tables import latex_tables, text_tables
 
-        if args.output:
-            args.output.mkdir(parents=True, exist_ok=True)
         notes: list[str] = []
         result = evaluate_posetrack(
             args.gt,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from fastpose_mtn.command_line import ArgumentParser
 from fastpose_mtn.errors import InputError, error_line, exit_on_error
-from fastpose_mtn.files import write_text
+from fastpose_mtn.files import check_output_folder, write_text
 from fastpose_mtn.registry import TRACKERS
 from fastpose_mtn.tracking.parameters import STRATEGIES
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         files = find_detections(args.detections)
         images_again = _images_again(files, args.images) if args.images else None
         if args.output:
-            args.output.mkdir(parents=True, exist_ok=True)
+            check_output_folder(args.output)
         if args.ablation:
             _compare(cfg, files, args, images_again)
         elif not _track(cfg, files, args, formats, images_again):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from fastpose_mtn.build import PoseTracking
 from fastpose_mtn.data.image_file import is_image
 from fastpose_mtn.errors import InputError, error_line, nearest
+from fastpose_mtn.files import check_output_folder
 from fastpose_mtn.video.job import Request, track_source
 from fastpose_mtn.video.live import ReconnectingSource, as_live
-from fastpose_mtn.video.outputs import check_output_folder
 from fastpose_mtn.video.run import Summary, remarks, table
 from fastpose_mtn.video.sources import VIDEO_SUFFIXES, Source, find_inputs, open_source
 
@@ -51,7 +51,12 @@ def track_inputs(
 def _live_view() -> LiveView:
     from fastpose_mtn.video.live_view import LiveView
 
-    view = LiveView()
+    try:
+        view = LiveView()
+    except OSError as error:
+        raise InputError(
+            f"--show: this machine lets no page be served at 127.0.0.1: {error.strerror}; leave --show out"
+        ) from error
     _note(f"watch: {view.address}")
     return view
 

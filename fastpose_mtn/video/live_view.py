@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -81,7 +82,7 @@ class LiveView:
             self._image, self._caption, self._count = image, caption, self._count + 1
             self._changed.notify_all()
 
-    def frames(self) -> Iterator[bytes]:
+    def frames(self) -> Generator[bytes, None, None]:
         """The newest frames as JPEG, until the view is closed."""
         with self._changed:
             self._watchers += 1
@@ -127,6 +128,11 @@ class _Server(ThreadingHTTPServer):
         self.view = view
         super().__init__(("127.0.0.1", 0), _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing of a browser that went away, or takes nothing, which socketserver would trace on the terminal."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
 
 class _Handler(BaseHTTPRequestHandler):
     """The page, its stream, the newest frame alone, and what it is."""
@@ -161,11 +167,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _stream(self, view: LiveView) -> None:
-        with contextlib.suppress(OSError):  # the browser went away, or takes nothing
-            self._begin("multipart/x-mixed-replace; boundary=frame", {})
-            # The boundary behind a frame, not before it: browsers show a frame when the next one begins.
-            self.wfile.write(b"--frame\r\n")
-            for frame in view.frames():
+        self._begin("multipart/x-mixed-replace; boundary=frame", {})
+        # The boundary behind a frame, not before it: browsers show a frame when the next one begins.
+        self.wfile.write(b"--frame\r\n")
+        with contextlib.closing(view.frames()) as frames:
+            for frame in frames:
                 head = f"Content-Type: image/jpeg\r\nContent-Length: {len(frame)}\r\n\r\n".encode()
                 self.wfile.write(head + frame + b"\r\n--frame\r\n")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,19 +42,6 @@ def check_formats(text: str) -> list[str]:
     if unknown:
         raise InputError(f"--formats: unknown format {unknown[0]!r}; choose from {','.join(FORMATS)}")
     return formats
-
-
-def check_output_folder(folder: Path, flag: str = "--output") -> None:
-    """Makes the folder that a flag names and raises InputError where nothing can be written to it."""
-    probe = folder / f".write-test-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"output folder {folder}: cannot be written to: {error.strerror}; choose another with {flag}"
-        ) from error
 
 
 class Outputs:

@@ -213,3 +213,17 @@ def test_ap_alone_needs_no_track_ids(tmp_path: Path, capsys: pytest.CaptureFixtu
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert (metrics["ap"]["total"], metrics["mota"]["total"]) == (100.0, None)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
+
+
+@pytest.mark.parametrize("form", ["posetrack", "mot"])
+def test_a_file_where_the_folder_of_figures_is_to_be_is_told_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    (tmp_path / "scores").write_text("taken")
+    error = error_of(
+        ["--gt", "absent", "--pred", "absent", "--output", str(tmp_path / "scores"), "--format", form], capsys
+    )
+    assert (
+        f"output folder {tmp_path}/scores: cannot be written to: File exists; choose another with --output"
+        in error
+    )

@@ -168,3 +168,18 @@ def test_out_of_memory_on_a_cpu_is_one_line_too(run, tmp_path, error):
         2,
         "error: walk: out of memory at 4 frames a batch; use a smaller --batch-size, or --image-size\n",
     )
+
+
+def test_a_page_that_cannot_be_served_is_told_with_its_flag(run, tmp_path, monkeypatch):
+    from fastpose_mtn.video import live_view
+
+    def none_is_free(view):
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr(live_view, "_Server", none_is_free)
+    write_video(tmp_path / "walk.mp4", [moving(0)])
+    done = run("walk.mp4", "--show")
+    assert done.status == 2
+    assert (
+        "error: --show: this machine lets no page be served at 127.0.0.1: Address already in use" in done.err
+    )

@@ -3,6 +3,8 @@
 import http.client
 import re
 import shutil
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -167,3 +169,29 @@ def test_a_headless_browser_shows_it(tmp_path):
             painter.join()
     shot = cv2.imread(str(picture))
     assert np.abs(shot[100, 150].astype(int) - (40, 220, 20)).max() < 12  # BGR
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"", b"GET / HT", b"GET / HTTP/1.1", b"GET /state HTTP/1.1", b"GET /stream HTTP/1.1"]
+)
+def test_a_browser_that_goes_away_is_no_trace_on_the_terminal(request_line, capfd):
+    with LiveView() as view:
+        for _ in range(5):
+            browser = socket.create_connection(("127.0.0.1", urlsplit(view.address).port))
+            browser.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )  # closed by a reset
+            browser.sendall(
+                request_line + b"\r\nHost: 127.0.0.1:1\r\n\r\n"
+                if request_line.endswith(b"1.1")
+                else request_line
+            )
+            if b"stream" in request_line:
+                wait_until(lambda: view.watched)
+            browser.close()
+        for level in range(20):
+            view.show(image(level, (500, 500)), "walk")
+            time.sleep(0.01)
+        wait_until(lambda: not view.watched)
+        assert ask(view, "/state").status == 200
+    assert "Exception" not in capfd.readouterr().err

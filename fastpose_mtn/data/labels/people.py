@@ -55,8 +55,8 @@ class PeopleReader:
         sizes = sizes[np.array([annotation.image for annotation in kept], np.int64)]
         if not self._rules.poseval:
             refuse_shares(boxes, joints, self._path)
-            refuse_corners(boxes, sizes, self._path)
-            refuse_other_orders(boxes, joints, self._path)
+            refuse_corners(boxes, sizes, f"{self._path}: annotations")
+            refuse_other_orders(boxes, joints, f"{self._path}: annotations")
             self._count_joints(kept, joints, usable)
             self._count_areas(kept, usable)
 

@@ -46,13 +46,13 @@ def refuse_shares(boxes_xywh: np.ndarray, joints: np.ndarray, path: str) -> None
             raise InputError(f"{path}: annotations: {name}: {of_shares(numbers)}")
 
 
-def refuse_corners(boxes_xywh: np.ndarray, sizes_wh: np.ndarray, path: str) -> None:
+def refuse_corners(boxes_xywh: np.ndarray, sizes_wh: np.ndarray, place: str) -> None:
     """Refuses boxes that are x1, y1, x2, y2: all fit their images as that, and most do not as x, y, width, height.
 
     Args:
         boxes_xywh: (N, 4), NaN or infinite where there is none.
         sizes_wh: (N, 2) of the images, pixels; 0 where unknown.
-        path: of the file, for the message.
+        place: the file and its list, for the message.
 
     Raises:
         InputError: boxes are corners.
@@ -64,18 +64,18 @@ def refuse_corners(boxes_xywh: np.ndarray, sizes_wh: np.ndarray, path: str) -> N
     over = (first + second > limits).any(axis=1)
     if 2 * over.sum() > len(over):
         raise InputError(
-            f"{path}: annotations: bbox: expected x, y, width, height, got {over.sum()} of {len(over)} boxes that reach "
+            f"{place}: bbox: expected x, y, width, height, got {over.sum()} of {len(over)} boxes that reach "
             "over the image's border, while all fit as x1, y1, x2, y2; subtract the first corner from the second"
         )
 
 
-def refuse_other_orders(boxes_xywh: np.ndarray, joints: np.ndarray, path: str) -> None:
+def refuse_other_orders(boxes_xywh: np.ndarray, joints: np.ndarray, place: str) -> None:
     """Refuses boxes or joints in another order, which hardly anybody's joints lie in, and in the right one nearly all.
 
     Args:
         boxes_xywh: (N, 4), NaN or infinite where there is none.
         joints: (N, J, 3) x, y, v.
-        path: of the file, for the message.
+        place: the file and its list, for the message.
 
     Raises:
         InputError: boxes begin with their centre, or joints are y, x, v.
@@ -99,7 +99,7 @@ def refuse_other_orders(boxes_xywh: np.ndarray, joints: np.ndarray, path: str) -
     ):
         if share_inside(low, turned) >= _NEARLY_ALL:
             raise InputError(
-                f"{path}: annotations: expected bbox as x, y, width, height and keypoints as x, y, v, got {got}: only so do "
+                f"{place}: expected bbox as x, y, width, height and keypoints as x, y, v, got {got}: only so do "
                 f"people's joints lie in their boxes; {remedy}"
             )
 

@@ -12,7 +12,7 @@ import numpy as np
 from fastpose_mtn.data.coco.ground_truth import PERSON_CATEGORY_ID, CocoLabels, read_coco_labels
 from fastpose_mtn.data.coco.records import CocoJsonFormat
 from fastpose_mtn.data.json_fields import JsonObject, load_json, shown
-from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
+from fastpose_mtn.data.labels.plausibility import are_shares, of_shares, refuse_corners, refuse_other_orders
 from fastpose_mtn.data.labels.values import Identifier, identifier
 from fastpose_mtn.data.problems import LEFT_OUT, Problems
 from fastpose_mtn.errors import InputError
@@ -101,6 +101,7 @@ def read_coco_results(
     for line in problems.lines():
         _LOG.warning("%s: %s", name, line)
     _refuse_shares(people, name)
+    _refuse_other_orders(people, labels, name)
     if not records:
         _LOG.warning("%s: nobody is found in it", name)
     if records and not people:
@@ -119,6 +120,25 @@ def _refuse_shares(records: Sequence[JsonObject], name: str) -> None:
         numbers = np.array(values, np.float64).reshape(-1, step)[:, :2]
         if are_shares(numbers):
             raise ValueError(f"{name}: {field}: {of_shares(numbers)}")
+
+
+def _refuse_other_orders(records: Sequence[JsonObject], labels: CocoLabels, name: str) -> None:
+    """Raises ValueError where boxes are corners or begin with their centre, or joints are y, x."""
+    if not records or "bbox" not in records[0]:
+        return
+    sizes = {
+        image["id"]: (image.get("width") or 0, image.get("height") or 0) for image in labels.dataset["images"]
+    }
+    boxes = np.array([record["bbox"] for record in records], np.float64)
+    refuse_corners(boxes, np.array([sizes[record["image_id"]] for record in records], np.float64), name)
+    if "keypoints" in records[0]:
+        joints = np.array([record["keypoints"] for record in records], np.float64).reshape(
+            len(records), -1, 3
+        )
+        joints[..., 2] = (joints[..., :2] != 0).any(
+            axis=2
+        )  # absent ones are at 0, 0; a confidence says nothing here
+        refuse_other_orders(boxes, joints, name)
 
 
 def _is_person(category: Identifier | None, labels: CocoLabels) -> bool:

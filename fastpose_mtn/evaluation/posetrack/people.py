@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
+from fastpose_mtn.data.labels.plausibility import are_shares, of_shares, refuse_other_orders
 from fastpose_mtn.data.posetrack.sequence import NO_TRACK_ID, PoseTrackSequence, frame_place
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.evaluation.posetrack.protocol import FALLBACK_SCORE, HEAD_SIZE_OF_DIAGONAL, POSEVAL_ORDER
@@ -105,6 +105,12 @@ def select_people(
         points = people.points[people.has_joint]
         if are_shares(points):
             warn(f"{sequence.path or sequence.name}: keypoints: {of_shares(points)}")
+    _warn_of_other_orders(predictions, warn)
+    if len(frames) and not len(selected.gt):
+        warn(
+            f"{gt.path or gt.name}: all labelled people lie in ignore regions; with them taken out, each frame counts as a "
+            "miss and a false positive of every joint, as in poseval"
+        )
     if len(frames) and len(predictions) and not len(predictions.frame_index):
         warn(
             f"{predictions.path or predictions.name}: nobody is predicted in it; each frame counts as a miss and a false "
@@ -112,6 +118,20 @@ def select_people(
         )
     _warn_of_missing_scores(predictions, selected.predictions, warn)
     return selected
+
+
+def _warn_of_other_orders(predictions: PoseTrackSequence, warn: Callable[[str], None]) -> None:
+    """Says where the predicted boxes tell that joints are y, x, or boxes begin with their centre."""
+    boxes, joints = predictions.boxes_xyxy, predictions.has_joint[..., None]
+    with_joints = np.concatenate([predictions.keypoints, joints], axis=2)
+    try:
+        refuse_other_orders(
+            np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
+            with_joints,
+            f"{predictions.path or predictions.name}: annotations",
+        )
+    except InputError as error:
+        warn(str(error))
 
 
 def _people(

@@ -176,6 +176,39 @@ def test_bad_files_are_named_by_record_and_field(tmp_path, change, message):
         evaluate_coco_files(*write(tmp_path, gt, results), COCO17)
 
 
+def person_found(number):
+    """A box on the picture's right, with joints in its upper half."""
+    x, y = 300 + 20 * number, 50
+    joints = [v for k in range(17) for v in (x + 5 + k, y + 5 + 2 * k, 0.9)]
+    return {"image_id": 10, "category_id": 1, "score": 0.5, "bbox": [x, y, 60, 120], "keypoints": joints}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            lambda p: {"keypoints": np.reshape(p["keypoints"], (-1, 3))[:, [1, 0, 2]].ravel().tolist()},
+            "joints as y, x, v",
+        ),
+        (
+            lambda p: {"bbox": [p["bbox"][0] + 30, p["bbox"][1] + 60, 60, 120]},
+            "the centre's x and y, width, height",
+        ),
+        (
+            lambda p: {"bbox": [*p["bbox"][:2], p["bbox"][0] + 60, p["bbox"][1] + 120]},
+            "6 of 6 boxes that reach over",
+        ),
+    ],
+)
+def test_results_in_another_order_are_refused(tmp_path, change, why):
+    """They would be right nowhere, or hardly."""
+    gt, _ = random_people(3)
+    people = [person_found(number) for number in range(6)]
+    evaluate_coco_files(*write(tmp_path, gt, people), COCO17)
+    with pytest.raises(ValueError, match=rf"results\.json: (?:bbox: )?expected .*{why}"):
+        evaluate_coco_files(*write(tmp_path, gt, [{**p, **change(p)} for p in people]), COCO17)
+
+
 def test_files_of_windows_editors_begin_with_a_mark(tmp_path):
     files = write(tmp_path, *random_people(3))
     plain = evaluate_coco_files(*files, COCO17)
