@@ -66,6 +66,17 @@ def test_every_room_has_a_level():
     assert {room(path) for path in FILES} <= set(LEVEL)
 
 
+def test_the_drawn_house_has_every_room_on_its_floor():
+    """``docs/architecture.svg``, from the top: folders, each in the row of its level."""
+    picture = (PACKAGE.parent / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    rows = [set(title.split(" · ")) for title in re.findall(r'font-weight="bold"[^>]*>([^<]*)<', picture)]
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {
+        "export"
+    }  # a command's old name
+    assert folders <= set().union(*rows)
+    assert [row & folders for row in rows] == [rooms & folders for rooms in reversed(LAYERS)]
+
+
 def test_no_import_climbs():
     climbs = [
         f"{path.relative_to(PACKAGE)}:{line} imports {other}"
