@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastpose_mtn.files import at_home
 from fastpose_mtn.version import __version__
 
 _OVERRIDES = "KEY VALUE"
+_LIST = "LIST"  # what a flag takes that may be of nothing, as --formats
 # What other programs call it (AlphaPose, OpenPose, mmpose, Detectron2's demo, ultralytics): our flags and configuration
 # keys for it; the first that a command has is named.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
@@ -88,13 +90,22 @@ class ArgumentParser(argparse.ArgumentParser):
         Raises:
             InputError: an argument is unknown, missing or malformed.
         """
-        namespace, unknown = self.parse_known_intermixed_args(
-            [_at_home(word) for word in (sys.argv[1:] if args is None else args)]
-        )
+        words = [_at_home(word) for word in (sys.argv[1:] if args is None else args)]
+        self._refuse_empty(words)
+        namespace, unknown = self.parse_known_intermixed_args(words)
         if unknown:
             hints = (self._hint(word) for word in unknown if word.startswith("-"))
             self.error(f"unrecognized arguments: {' '.join(unknown)}{next(filter(None, hints), '')}")
         return namespace
+
+    def _refuse_empty(self, words: Sequence[str]) -> None:
+        """Refuses ``--weights ""``, of a variable that is not set: it would be as no flag, or as the working directory."""
+        given = [*itertools.pairwise(words)]
+        given += [(flag, value) for flag, equals, value in (word.partition("=") for word in words) if equals]
+        for flag, value in given:
+            action = self._option_string_actions.get(flag)
+            if value == "" and action is not None and action.nargs is None and action.metavar != _LIST:
+                self.error(f"{flag}: expected a value, got an empty one, as of a variable that is not set")
 
     def error(self, message: str) -> NoReturn:
         """Raises ``InputError`` with argparse's message, where argparse itself would end the process."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fastpose_mtn.command_line import ELSEWHERE, ArgumentParser
+from fastpose_mtn.commands import track
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.errors import InputError, did_you_mean_file, nearest
 from fastpose_mtn.version import __version__
@@ -71,6 +72,18 @@ def test_a_missing_or_malformed_value():
         refusal("--output")
         == "argument --output: expected one argument; fastpose try --help lists the arguments"
     )
+
+
+@pytest.mark.parametrize("words", [("--output", ""), ("--output=",)])
+def test_an_empty_value_is_a_variable_that_is_not_set(words):
+    """It would be the working directory."""
+    assert refusal(*words) == (
+        "--output: expected a value, got an empty one, as of a variable that is not set; fastpose try --help lists the arguments"
+    )
+
+
+def test_a_list_may_be_of_nothing():
+    assert track.parse(["--formats", ""]).formats == track.parse(["--formats="]).formats == ""
 
 
 def test_the_help_page_ends_with_examples(capsys):

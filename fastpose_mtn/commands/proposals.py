@@ -94,8 +94,6 @@ def _open_detector(source: str, device: str) -> PoseEstimator | BoxesFromFile:
     from fastpose_mtn.config import get_cfg
     from fastpose_mtn.estimators.detectors import open_detector
 
-    if not source:
-        raise InputError("--detector: expected weights or a file of boxes, got nothing")
     test = get_cfg().INPUT
     size = test.MIN_SIZE_TEST, test.MAX_SIZE_TEST
     return open_detector(source, key="--detector", size=size, device=device)

@@ -63,7 +63,13 @@ def read_alphapose(path: Path, frame_rate: float = FRAME_RATE) -> SavedDetection
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    return parse_alphapose(expect_list(load_json(path), str(path)), path, frame_rate)
+    content = load_json(path)
+    if isinstance(content, dict) and "annotations" in content:
+        raise InputError(
+            f"{path}: expected what was found before tracking, got labels or results that were tracked; give AlphaPose's "
+            "list of people, or NAME.detections.npz, which track_video.py --save-detections writes"
+        )
+    return parse_alphapose(expect_list(content, str(path)), path, frame_rate)
 
 
 def parse_alphapose(content: Sequence[object], path: Path, frame_rate: float = FRAME_RATE) -> SavedDetections:

@@ -78,7 +78,7 @@ def test_weights_find_drawn_people(tmp_path, capsys):
         (["boxes.txt"], r"--output .*boxes\.txt: expected a name that ends in \.yaml"),
         (["boxes.yaml", "--min-score", "2"], r"--min-score 2\.0: expected 1 or more images, and a score in \[0, 1\]"),
         (["boxes.yaml", "--detector", "nowhere.json"], r"--detector nowhere\.json: no such file"),
-        (["boxes.yaml", "--detector", ""], "--detector: expected weights or a file of boxes, got nothing"),
+        (["boxes.yaml", "--detector", ""], "--detector: expected a value, got an empty one"),
         (["boxes.yaml", "--min-score", "0.9"], r"expected 10 or more boxes that show labelled people .*, got 0"),
     ],
 )  # fmt: skip

@@ -125,6 +125,15 @@ def test_what_is_wrong_is_named(tmp_path, change, problem):
         read_alphapose(path)
 
 
+def test_results_that_were_tracked_are_told_from_detections(tmp_path):
+    path = tmp_path / "walk.json"
+    path.write_text('{"images": [], "annotations": [], "categories": []}')
+    with pytest.raises(
+        ValueError, match=r"walk\.json: expected what was found before tracking, got labels or results"
+    ):
+        read_alphapose(path)
+
+
 def test_what_are_no_results_of_alphapose(tmp_path):
     path = tmp_path / "x.json"
     for content, problem in (
