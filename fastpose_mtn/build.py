@@ -139,7 +139,7 @@ def build_pose_tracking(
     options = with_flag(f"--strategy {strategy}", strategy, options, "TRACKER.STRATEGY")
     exported = weights is not None and Path(weights).suffix.lower() in RUNTIME_ENDINGS
     if exported and host == "detectron2":
-        raise InputError(f"--engine detectron2: {weights} runs in a runtime of its own; leave --engine out")
+        raise InputError(f"--host detectron2: {weights} runs in a runtime of its own; leave --host out")
     if weights is not None and exported:
         return _track_exported(weights, config_file, device, precision, options, image_size, detector)
 

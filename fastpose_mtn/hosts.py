@@ -26,18 +26,19 @@ def missing_detectron2() -> str | None:
     return None
 
 
-def require_detectron2(remedy: str) -> None:
+def require_detectron2(asked: str, remedy: str) -> None:
     """Raises an error where Detectron2 was asked for and is not installed.
 
     Args:
+        asked: the flag that asks for it, and its value.
         remedy: what to do without it, the end of the message.
 
     Raises:
-        InputError: Detectron2, which ``--engine detectron2`` asks for, is not there.
+        InputError: it is not there.
     """
     missing = missing_detectron2()
     if missing is not None:
-        raise InputError(f"--engine detectron2: {missing}; see {INSTALL_DETECTRON2}, or {remedy}")
+        raise InputError(f"{asked}: {missing}; see {INSTALL_DETECTRON2}, or {remedy}")
 
 
 def import_detectron2_extension(module: str) -> ModuleType:
@@ -46,5 +47,5 @@ def import_detectron2_extension(module: str) -> ModuleType:
     Raises:
         InputError: Detectron2 is not there.
     """
-    require_detectron2("leave --engine out")
+    require_detectron2("--host detectron2", "leave --host out")
     return importlib.import_module(f"fastpose_mtn.detectron2.{module}")

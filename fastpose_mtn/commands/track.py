@@ -75,7 +75,8 @@ def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs (default: auto)")
     add("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
-    add("--engine", default="default", choices=HOSTS, help="whose detector runs")
+    # trained by an engine, run by a host; --engine is what the flag was called first
+    add("--host", "--engine", default="default", choices=HOSTS, help="whose detector runs (default: default)")
     add(
         "--image-size",
         type=int,
@@ -121,7 +122,7 @@ def network_arguments(args: argparse.Namespace, options: Sequence[str]) -> Netwo
         "precision": args.precision,
         "strategy": args.strategy,
         "options": with_flag(f"--tracker {args.tracker}", args.tracker, options, "TRACKER.NAME"),
-        "host": args.engine,
+        "host": args.host,
         "image_size": args.image_size,
         "detector": args.detector,
     }

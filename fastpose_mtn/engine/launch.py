@@ -24,7 +24,7 @@ def choose_engine(wanted: str) -> tuple[str, str]:
     if wanted not in ENGINES:
         raise InputError(f"--engine: expected one of {', '.join(ENGINES)}, got {wanted!r}")
     if wanted == "detectron2":
-        require_detectron2("train with --engine lightning")
+        require_detectron2("--engine detectron2", "train with --engine lightning")
     if wanted != "auto":
         return wanted, "asked for"
     missing = missing_detectron2()

@@ -27,6 +27,12 @@ def test_arguments_reach_the_network(run, tmp_path):
     assert estimator.batches == [2, 2, 1]
 
 
+@pytest.mark.parametrize("flag", ["--host", "--engine"])  # the second is what it was called first
+def test_whose_detector_runs(run, tmp_path, flag):
+    write_video(tmp_path / "walk.mp4", [moving(i) for i in range(2)])
+    assert run("walk.mp4", "--no-video", flag, "detectron2").asked["host"] == "detectron2"
+
+
 def test_a_tracker_by_its_name(run, tmp_path):
     write_video(tmp_path / "walk.mp4", [moving(i) for i in range(2)])
     done = run("--input", "walk.mp4", "--no-video", "--tracker", "msim", "TRACKER.MIN_SCORE", "0.3")

@@ -63,7 +63,8 @@ def test_the_engine_is_chosen_and_says_why(monkeypatch):
 def test_tracking_with_detectron2_names_the_way_without_it(monkeypatch):
     installed(monkeypatch)
     with pytest.raises(
-        ValueError, match=r"Detectron2 is not installed; see https://.*, or leave --engine out"
+        ValueError,
+        match=r"^--host detectron2: Detectron2 is not installed; see https://.*, or leave --host out",
     ):
         import_detectron2_extension("estimator")
 
