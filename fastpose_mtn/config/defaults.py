@@ -245,8 +245,8 @@ def _add_other_trackers(c: CfgNode) -> None:
     # greatest cost of the first stage: cosine distance and motion (its paper)
     c.TRACKER.MSIM.EMB_THRESH = 0.7
     c.TRACKER.MSIM.MOTION_WEIGHT = 0.02  # of the squared Mahalanobis distance in that cost (its code)
-    # greatest squared Mahalanobis distance: 95 % of a chi-square of 4 (its code)
-    c.TRACKER.MSIM.GATE = 9.4877
+    # greatest squared Mahalanobis distance; 0: none, as in its paper. Its code: 9.4877, 95 % of a chi-square of 4
+    c.TRACKER.MSIM.GATE = 0.0
     # greatest cost of the second stage: missing overlap and pose (its paper)
     c.TRACKER.MSIM.FUSED_THRESH = 0.5
     c.TRACKER.MSIM.POSE_WEIGHT = 0.2  # of the pose in that cost; its paper gives none, its code has none

@@ -1,8 +1,9 @@
 """Multi-stage identity matching: embeddings first, then places and poses (AlphaPose, section 4.2).
 
-Fang et al., PAMI 2022. Motion model, gates and bookkeeping are its code's, which has no pose in its second stage; the
-paper has it and gives neither its weight nor the third stage's threshold. Time is in seconds of video, and a track's ids
-are the tracker's own.
+Fang et al., PAMI 2022. Motion model and bookkeeping are its code's, which has no pose in its second stage; the paper has
+it and gives neither its weight nor the third stage's threshold. The code's gate on motion, which the paper has not, is
+off (``TRACKER.MSIM.GATE``): boxes of people who come out from behind others jump, and it made new people of them. Time is
+in seconds of video, and a track's ids are the tracker's own.
 """
 
 from __future__ import annotations
@@ -172,7 +173,8 @@ class MSIMTracker:
         motion[~tracks.placed[rows]] = 0.0
         weight = parameters.motion_weight
         cost = (1 - weight) * distance + weight * motion
-        cost = np.where(known & (motion <= parameters.gate), cost, MAX_COST)
+        near = motion <= (parameters.gate or np.inf)
+        cost = np.where(known & near, cost, MAX_COST)
         _assign(cost, parameters.emb_thresh, rows, np.arange(len(people)), track_of)
 
     def _place_costs(self, people: PersonDetections, poses: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ class MSIMParameters:
     relaxed_thresh: float = 0.7
     pose_weight: float = 0.2
     motion_weight: float = 0.02
-    gate: float = 9.4877
+    gate: float = 0.0
     memory: float = 0.9
     max_lost_seconds: float = 8.0
     max_frame_seconds: float = 1.0

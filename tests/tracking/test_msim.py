@@ -101,6 +101,17 @@ def test_a_person_who_is_far_away_is_not_the_same_for_looking_alike():
     assert ids(tracker, 4, 600, looks=[A]) == [1]
 
 
+@pytest.mark.parametrize(("gate", "after"), [(0.0, 0), (9.4877, 1)])
+def test_whose_legs_come_into_sight_is_the_same_without_a_gate(gate, after):
+    """The box is a third higher, and a third of its width to the side, from one frame to the next."""
+    tracker = MSIMTracker(MSIMParameters(gate=gate))
+    half, whole = people(0, looks=[A]), people(13, looks=[A])
+    half.boxes[:, 3] = 75
+    for frame in range(8):
+        assert tracker.update(half, frame / 30).track_ids.tolist() == [0]
+    assert tracker.update(whole, 8 / 30).track_ids.tolist() == [after]
+
+
 def test_behind_a_cut_people_are_found_by_looks_alone():
     tracker = MSIMTracker()
     for frame in range(4):
