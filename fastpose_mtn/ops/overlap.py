@@ -8,6 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 
+def box_intersection(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
+    """Areas (...) float64 that boxes (..., 4) share with boxes (..., 4), broadcast against each other."""
+    a, b = np.asarray(a_xyxy, np.float64), np.asarray(b_xyxy, np.float64)
+    shared_wh = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    np.maximum(shared_wh, 0.0, out=shared_wh)
+    return np.asarray(shared_wh[..., 0] * shared_wh[..., 1])
+
+
 def box_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
     """Intersection over union of boxes (..., 4) with boxes (..., 4), broadcast against each other.
 
@@ -15,9 +23,7 @@ def box_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
         (...) float64 in [0, 1]; a box without area overlaps nothing.
     """
     a, b = np.asarray(a_xyxy, np.float64), np.asarray(b_xyxy, np.float64)
-    shared_wh = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    np.maximum(shared_wh, 0.0, out=shared_wh)
-    shared = shared_wh[..., 0] * shared_wh[..., 1]
+    shared = box_intersection(a, b)
     union = _area(a) + _area(b) - shared
     return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
 

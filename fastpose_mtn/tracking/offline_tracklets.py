@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.ops.overlap import box_intersection
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.tracking.detections_file import SavedFrame
@@ -162,17 +163,10 @@ def _valid(people: TrackedPersons, parameters: TrackerParameters, skeleton: Skel
 
 def _cover(boxes_xyxy: np.ndarray) -> np.ndarray:
     """The greatest share of each box (N, 4) that one other covers, (N,)."""
-    boxes = boxes_xyxy.astype(np.float64)
-    n = len(boxes)
+    n = len(boxes_xyxy)
     if n < 2:
         return np.zeros(n)
-    width = np.minimum(boxes[:, None, 2], boxes[None, :, 2]) - np.maximum(
-        boxes[:, None, 0], boxes[None, :, 0]
-    )
-    height = np.minimum(boxes[:, None, 3], boxes[None, :, 3]) - np.maximum(
-        boxes[:, None, 1], boxes[None, :, 1]
-    )
-    shared = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    shared = box_intersection(boxes_xyxy[:, None], boxes_xyxy[None])
     area = np.maximum(np.diagonal(shared), 1e-9).copy()
     np.fill_diagonal(shared, 0.0)
     return shared.max(axis=1) / area

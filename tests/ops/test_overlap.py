@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from fastpose_mtn.ops.boxes import pairwise_iou
-from fastpose_mtn.ops.overlap import box_iou, iou_matrix
+from fastpose_mtn.ops.overlap import box_intersection, box_iou, iou_matrix
 
 
 def test_iou_by_hand():
@@ -16,6 +16,11 @@ def test_iou_by_hand():
     # 50 of 150 px; the same; apart; a box without area overlaps nothing, not even itself
     np.testing.assert_allclose(iou_matrix(a, b), [[1 / 3, 1, 0, 0], [0, 0, 0, 0]])
     assert iou_matrix(a[:0], b).shape == (0, 4)
+
+
+def test_areas_that_boxes_share():
+    a, b = np.array([[0, 0, 10, 10]]), np.array([[5, 2, 15, 6], [10, 0, 20, 10], [-5, -5, 50, 50.0]])
+    assert box_intersection(a[:, None], b[None]).tolist() == [[20, 0, 100]]
 
 
 def test_a_box_without_area_overlaps_nothing():
