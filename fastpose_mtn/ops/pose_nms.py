@@ -27,6 +27,8 @@ KINDS = ("joints", "parametric", "released", "oks")
 _PART_WEIGHTS = {"body": 1.0, "foot": 1.0, "face": 0.5, "hands": 0.25}  # of parametric
 _PARAMETERS = PoseParameters()  # to begin with
 _LEAST_EXTENT = 32.0**2  # square pixels of a pose, for OKS-NMS (PoseDet's code)
+# poses that are compared with all others at once, at first, when many of the others go, and at most
+_TOGETHER = (16, 64)
 _MIN_IOU = 0.1  # detections whose boxes overlap less cannot have many joints in common
 
 
@@ -80,8 +82,8 @@ def oks_nms(
     """Numbers of the poses that PoseDet's OKS-NMS keeps, best first: greedy, each against those kept before it.
 
     Its OKS is stricter than COCO's: all joints count, and the area is the mean of both poses' extents, 32 pixels squared at
-    least, without COCO's factor of 2, so that thresholds are low. Rows of the matrix of similarities are computed for
-    those alone who are kept: the time grows with people, not with candidates squared.
+    least, without COCO's factor of 2, so that thresholds are low. It is computed for those pairs alone whose extents are
+    near enough to each other to reach the threshold: the time grows with people, not with candidates squared.
 
     Args:
         keypoints: (N, K, >=2) x and y, pixels.
@@ -92,14 +94,21 @@ def oks_nms(
     """
     order = np.argsort(-scores, kind="stable")
     xy = keypoints[order, :, :2].astype(np.float32)
-    extent = np.maximum(np.ptp(xy, axis=1).prod(axis=1), _LEAST_EXTENT)
+    low, high = xy.min(axis=1), xy.max(axis=1)
+    extent = np.maximum((high - low).prod(axis=1), _LEAST_EXTENT)
     variance = ((2 * sigmas) ** 2).astype(np.float32)
+    # no joint is nearer to the other pose's than the extents are: further apart than this, squared, a unit of area
+    reach = -np.log(max(threshold, 1e-30)) * variance.max() * 1.001 if threshold > 0 else np.inf
 
-    def same(best: int, others: np.ndarray) -> np.ndarray:
-        area = (extent[best] + extent[others]) / 2
-        square = ((xy[others] - xy[best]) ** 2).sum(axis=-1)
-        similarity: np.ndarray = np.exp(-square / (variance * area[:, None])).mean(axis=1)
-        return similarity > threshold
+    def same(better: np.ndarray, others: np.ndarray) -> np.ndarray:
+        area = (extent[better, None] + extent[others]) / 2
+        gap = np.maximum(low[others] - high[better, None], low[better, None] - high[others]).clip(min=0)
+        found = (np.square(gap).sum(axis=-1) <= reach * area) & (others > better[:, None])
+        first, second = found.nonzero()
+        square = ((xy[others[second]] - xy[better[first]]) ** 2).sum(axis=-1)
+        similarity = np.exp(-square / (variance * area[first, second, None])).mean(axis=1)
+        found[first, second] = similarity > threshold
+        return found
 
     return order[_greedy(len(order), same, count)]
 
@@ -112,21 +121,34 @@ def extent_nms(
     xy = keypoints[order, :, :2].astype(np.float32)
     boxes = np.concatenate((xy.min(axis=1), xy.max(axis=1)), axis=1)
 
-    def same(best: int, others: np.ndarray) -> np.ndarray:
-        overlap: np.ndarray = iou_matrix(boxes[best][None], boxes[others])[0]
-        return overlap > threshold
+    def same(better: np.ndarray, others: np.ndarray) -> np.ndarray:
+        overlap: np.ndarray = iou_matrix(boxes[better], boxes[others])
+        return (overlap > threshold) & (others > better[:, None])
 
     return order[_greedy(len(order), same, count)]
 
 
-def _greedy(total: int, same: Callable[[int, np.ndarray], np.ndarray], count: int | None) -> list[int]:
-    """Who is kept of ``total``, in order, where ``same`` says which later ones are a kept one's person."""
+def _greedy(total: int, same: Callable[[np.ndarray, np.ndarray], np.ndarray], count: int | None) -> list[int]:
+    """Who is kept of ``total``, in order.
+
+    Args:
+        total: how many there are, best first.
+        same: of some (B,) and of others (M,) says which (B, M) of the others come later and are the former's person.
+        count: how many are kept at most; None: any number.
+    """
     free = np.arange(total)
     kept: list[int] = []
+    together = _TOGETHER[0]
     while len(free) and (count is None or len(kept) < count):
-        kept.append(int(free[0]))
-        free = free[1:][~same(kept[-1], free[1:])]
-    return kept
+        some, others = free[:together], free[together:]
+        found, left = same(some, free), np.ones(len(free), bool)
+        for row in np.flatnonzero(found.any(axis=1)):
+            if left[row]:  # who is suppressed suppresses nobody
+                left &= ~found[row]
+        kept += some[left[: len(some)]].tolist()
+        free = others[left[len(some) :]]
+        together = min(2 * together, _TOGETHER[1])
+    return kept[:count]
 
 
 def parametric_order(people: PersonDetections) -> np.ndarray:
