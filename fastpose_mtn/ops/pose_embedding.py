@@ -7,6 +7,8 @@ Weights (E, C, 1, K) are those of the deformable convolution. Cell (i, j) lies a
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from fastpose_mtn import libraries  # noqa: F401  (before torchvision)
 
 # isort: split
@@ -63,36 +65,49 @@ def embed_poses_deformable(features: Tensor, offsets: Tensor, weight: Tensor) ->
     return out[..., :width]
 
 
-def embed_poses_at(
-    table: Tensor, first_row: Tensor, sizes_hw: Tensor, points_yx: Tensor, weight: Tensor
-) -> Tensor:
-    """The embeddings of N poses alone, whose features lie in any of several maps.
+class Samples(NamedTuple):
+    """What is read of a table of features for the points of N poses: of each point the four cells around it.
+
+    Attributes:
+        rows: (N, K, 4) int64, of the table.
+        shares: (N, K, 4), by which they count; 0 outside the pose's map.
+    """
+
+    rows: Tensor
+    shares: Tensor
+
+
+def sample_at(first_row: Tensor, sizes_hw: Tensor, points_yx: Tensor) -> Samples:
+    """What ``embed_samples`` reads for N poses, each of which lies in one of several maps.
+
+    Args:
+        first_row: (N,) int64, of each pose's map in a table that has a row a cell, map after map, each row by row.
+        sizes_hw: (N, 2) int64, height and width of each pose's map.
+        points_yx: (N, K, 2) positions in cells of that map.
+    """
+    points = points_yx.to(torch.promote_types(points_yx.dtype, torch.float32))
+    size = sizes_hw[:, None]
+    # beyond a cell outside everything is 0; NaN becomes a number that can be a row, and stays NaN by its share
+    points = torch.minimum(points.clamp(min=-1.0), size.to(points.dtype))
+    low = points.floor()
+    share, cell = points - low, low.nan_to_num().long()
+    # (N, K, 2, 2): of y and of x, before the point and behind it
+    cells, shares = torch.stack((cell, cell + 1), dim=-1), torch.stack((1 - share, share), dim=-1)
+    inside = (cells >= 0) & (cells < size[..., None])
+    cells, shares = torch.where(inside, cells, 0), shares * inside
+    y, x = cells.unbind(dim=2)
+    rows = first_row[:, None, None, None] + y[..., None] * sizes_hw[:, None, None, 1:] + x[..., None, :]
+    both = shares[:, :, 0, :, None] * shares[:, :, 1, None]
+    return Samples(rows.flatten(2), both.flatten(2))
+
+
+def embed_samples(table: Tensor, samples: Samples, weight: Tensor) -> Tensor:
+    """The embeddings (N, E) of N poses alone, as the other forms give at these poses' cells.
 
     Args:
         table: (R, C) features, a row a cell: those of all maps, each row by row.
-        first_row: (N,) int64, of each pose's map.
-        sizes_hw: (N, 2) int64, height and width of each pose's map.
-        points_yx: (N, K, 2) positions in cells of that map.
+        samples: of the poses' points.
         weight: (E, C, 1, K).
-
-    Returns:
-        (N, E), as the other forms give at these poses' cells.
     """
-    kind = torch.promote_types(table.dtype, torch.float32)
-    size = sizes_hw[:, None].to(kind)  # (N, 1, 2)
-    # beyond a cell outside everything is 0; NaN becomes a number that can be a row, and stays NaN by its share
-    points = torch.minimum(points_yx.to(kind).clamp(min=-1.0), size)
-    low = points.floor()
-    share = points - low
-    sampled: Tensor | None = None
-    for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        step = torch.tensor(corner, device=table.device, dtype=kind)
-        cell = low + step
-        weights = (1 - step - share).abs()
-        inside = ((cell >= 0) & (cell < size)).all(dim=-1)
-        y, x = cell.nan_to_num().long().unbind(dim=-1)
-        row = torch.where(inside, first_row[:, None] + y * sizes_hw[:, None, 1] + x, 0)
-        part = table[row] * (weights.prod(dim=-1) * inside)[..., None]
-        sampled = part if sampled is None else sampled + part
-    assert sampled is not None
+    sampled = (table[samples.rows] * samples.shares[..., None]).sum(dim=2)
     return F.linear(sampled.flatten(1).to(weight.dtype), weight[:, :, 0].transpose(1, 2).flatten(1))

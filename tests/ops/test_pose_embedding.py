@@ -7,9 +7,10 @@ import torch
 
 from fastpose_mtn.ops.pose_embedding import (
     embed_poses,
-    embed_poses_at,
     embed_poses_deformable,
     embed_poses_gathering,
+    embed_samples,
+    sample_at,
 )
 
 FORMS = (embed_poses_gathering, embed_poses_deformable)
@@ -48,7 +49,7 @@ def at_all_cells(features, offsets, weight):
     moves = offsets.permute(0, 2, 3, 1).reshape(len(table), -1, 2)
     first = torch.arange(batch).repeat_interleave(height * width) * height * width
     sizes = torch.tensor([height, width]).expand(len(table), 2)
-    found = embed_poses_at(table, first, sizes, cells[:, None] + moves, weight)
+    found = embed_samples(table, sample_at(first, sizes, cells[:, None] + moves), weight)
     return found.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
 
 

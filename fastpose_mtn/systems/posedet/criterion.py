@@ -130,7 +130,7 @@ class Criterion:
             focal = focal + _corrected(head, candidates, label)
         found = {"loss_cls": self._settings.cls_weight * focal}
         found["loss_coarse"] = self._coarse_loss(candidates, coarse, [len(part.cell) for part in seeds])
-        fitted = head.refine(candidates, people.image, people.cell)
+        fitted = head.refine(candidates, head.choose(candidates, people.image, people.cell))
         unit = self._settings.base_scale * grid.strides[people.cell]
         found |= self._refined_losses(head, fitted, people, unit, [int(p.refined.sum()) for p in owned])
         if head.identity is not None:
@@ -197,7 +197,7 @@ def _corrected(head: PoseDetHead, candidates: Candidates, label: Tensor) -> Tens
     best, cell = scores.topk(min(_CORRECTED, scores.shape[1]), dim=1)
     image, place = torch.nonzero(best > -torch.inf).unbind(dim=1)
     cell = cell[image, place]
-    logits = head.classify(candidates, image, cell)
+    logits = head.classify(candidates, head.choose(candidates, image, cell))
     chosen = label[image, cell]
     return terms.classification(logits, chosen) / (chosen == 1).sum().clamp(min=1)
 

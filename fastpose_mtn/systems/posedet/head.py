@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import ConvNorm
-from fastpose_mtn.ops.pose_embedding import embed_poses, embed_poses_at
+from fastpose_mtn.ops.pose_embedding import Samples, embed_poses, embed_samples, sample_at
 from fastpose_mtn.systems.posedet.convs import CONVS, branch_conv
 from fastpose_mtn.systems.posedet.grid import Grid, build_grid, cell_poses
 from fastpose_mtn.systems.posedet.identity import PoseIdentity
@@ -49,6 +49,24 @@ class Candidates(NamedTuple):
     heatmaps: list[Tensor] | None
     finest: Tensor | None
     grid: Grid
+
+
+class Chosen(NamedTuple):
+    """N cells of all images', and what is read for their embeddings.
+
+    Attributes:
+        image: (N,) int64, the number of each one's image.
+        cell: (N,) int64, its number in the grid.
+        grid: the cells.
+        coarse: (N, K, 2) float32, dy and dx of each joint from its cell, in cells.
+        samples: of features of all images' cells, a row a cell.
+    """
+
+    image: Tensor
+    cell: Tensor
+    grid: Grid
+    coarse: Tensor
+    samples: Samples
 
 
 class Refined(NamedTuple):
@@ -233,17 +251,17 @@ class PoseDetHead(nn.Module):
             grid=build_grid(levels, self.strides, self._candidate_offset),
         )
 
-    def refine(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Refined:
-        """The people at chosen cells alone: the same numbers as computing them everywhere.
+    def choose(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Chosen:
+        """Cells (N,) of images (N,), by their numbers, whose people are wanted."""
+        grid, coarse = candidates.grid.at(cell), candidates.coarse[image, cell]
+        first = image * candidates.refining.shape[1] + grid.first
+        samples = sample_at(first, grid.sizes_hw, grid.yx[:, None] + self._points_at(coarse))
+        return Chosen(image, cell, grid, coarse, samples)
 
-        Args:
-            candidates: of ``forward``.
-            image: (N,) int64, the number of each cell's image.
-            cell: (N,) int64, its number in the grid.
-        """
-        grid = candidates.grid.at(cell)
-        offsets = candidates.coarse[image, cell]
-        embedding = self._embed(candidates, candidates.refining, image, cell, self.refine_embedding)
+    def refine(self, candidates: Candidates, chosen: Chosen) -> Refined:
+        """The people at chosen cells alone: the same numbers as computing them everywhere."""
+        offsets, grid = chosen.coarse, chosen.grid
+        embedding = _embed(candidates.refining, chosen, self.refine_embedding)
         if self.fine is not None:
             # the refinement learns what is left, and the coarse pose nothing of it
             offsets = offsets.detach() + _exactly(self.fine, embedding).unflatten(1, (self.num_joints, 2))
@@ -265,12 +283,12 @@ class PoseDetHead(nn.Module):
         size = torch.maximum(high - low, strides[:, None])
         return torch.cat((low - margins[..., :2] * size, high + margins[..., 2:] * size), dim=1)
 
-    def classify(self, candidates: Candidates, image: Tensor, cell: Tensor) -> Tensor:
-        """The score's logits (N,) float32 of chosen cells, see ``refine``."""
-        logits = candidates.logits[image, cell]
+    def classify(self, candidates: Candidates, chosen: Chosen) -> Tensor:
+        """The score's logits (N,) float32 of chosen cells."""
+        logits = candidates.logits[chosen.image, chosen.cell]
         if self.correction is None or candidates.classifying is None:
             return logits
-        embedding = self._embed(candidates, candidates.classifying, image, cell, self.cls_embedding)
+        embedding = _embed(candidates.classifying, chosen, self.cls_embedding)
         # the correction learns what is left, and the score of all cells nothing of it
         return logits.detach() + _exactly(self.correction, embedding).squeeze(1)
 
@@ -279,16 +297,6 @@ class PoseDetHead(nn.Module):
         if self.identity is None or candidates.finest is None:
             return None
         return self.identity(candidates.finest, image, poses)
-
-    def _embed(
-        self, candidates: Candidates, features: Tensor, image: Tensor, cell: Tensor, weight: Tensor
-    ) -> Tensor:
-        """Embeddings (N, C) float32 of chosen cells, of features (B, P, C) of all."""
-        grid = candidates.grid.at(cell)
-        points = grid.yx[:, None] + self._points_at(candidates.coarse[image, cell])
-        first = image * features.shape[1] + grid.first
-        embedding = embed_poses_at(features.flatten(0, 1), first, grid.sizes_hw, points, weight)
-        return torch.relu(embedding).float()
 
     def _points(self, offsets: Tensor) -> Tensor:
         """What embeddings are read at: (B, 2T, h, w) from the coarse offsets (B, 2K, h, w)."""
@@ -303,6 +311,11 @@ class PoseDetHead(nn.Module):
             return _pass_gradient(offsets, self._gradient_share)
         fixed = torch.tensor(self._fixed, dtype=offsets.dtype, device=offsets.device)
         return fixed + torch.zeros_like(offsets[:, :1])
+
+
+def _embed(features: Tensor, chosen: Chosen, weight: Tensor) -> Tensor:
+    """Embeddings (N, C) float32 of chosen cells, of features (B, P, C) of all."""
+    return torch.relu(embed_samples(features.flatten(0, 1), chosen.samples, weight)).float()
 
 
 def _pass_gradient(x: Tensor, share: float) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.layers import ConvNorm, msra_init
-from fastpose_mtn.ops.pose_embedding import embed_poses_at
+from fastpose_mtn.ops.pose_embedding import embed_samples, sample_at
 from fastpose_mtn.systems.mtn.reid_head import MTNReIDHead
 from fastpose_mtn.systems.posedet.convs import branch_conv
 
@@ -97,6 +97,7 @@ class PoseIdentity(nn.Module):
         # as tensors, which an exported graph goes on computing with
         size = torch.stack([torch.as_tensor(side, device=finest.device) for side in (height, width)])
         sizes = size.expand(image.shape[0], 2)
-        embedding = embed_poses_at(table, image * (height * width), sizes, points, self.joint_embedding)
+        samples = sample_at(image * (height * width), sizes, points)
+        embedding = embed_samples(table, samples, self.joint_embedding)
         vectors: Tensor = self.reid(self.dropout(torch.relu(embedding.float())))
         return vectors

@@ -164,14 +164,15 @@ class Selection:
             cell: (N,) int64.
             sizes_hw: (N, 2) float32, of each one's image, at whose borders people are cut.
         """
-        refined = head.refine(candidates, image, cell)
+        chosen = head.choose(candidates, image, cell)
+        refined = head.refine(candidates, chosen)
         limit = sizes_hw.flip(-1)  # x and y
         corners = torch.minimum(refined.boxes.unflatten(1, (2, 2)).clamp(min=0), limit[:, None])
         # a regressed margin may turn a box over
         boxes = torch.cat((corners.amin(dim=1), corners.amax(dim=1)), dim=1)
         poses = torch.minimum(refined.poses[:, : self.num_joints].clamp(min=0), limit[:, None])
         confidence = refined.visibility[:, : self.num_joints].sigmoid()
-        score = head.classify(candidates, image, cell).sigmoid()
+        score = head.classify(candidates, chosen).sigmoid()
         if self.score == "visible":
             score = score * confidence.mean(dim=1)
         keypoints = torch.cat((poses, confidence[..., None]), dim=-1)

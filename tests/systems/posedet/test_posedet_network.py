@@ -95,11 +95,9 @@ def test_refining_chosen_cells_is_refining_everywhere():
     with torch.no_grad():
         pyramid = model.backbone(model.preprocess([image(), image(80, 100, 1)])[0])
         candidates = model.head(pyramid)
-        chosen = model.head.refine(
-            candidates,
-            torch.tensor([0, 1, 1, 0]),
-            torch.tensor([0, 3, 190, len(candidates.grid.strides) - 1]),
-        )
+        cells = torch.tensor([0, 3, 190, len(candidates.grid.strides) - 1])
+        chosen = model.head.choose(candidates, torch.tensor([0, 1, 1, 0]), cells)
+        refined = model.head.refine(candidates, chosen)
         wanted = []
         for level in pyramid.levels:
             offsets = model.head.coarse(model.head.init_convs(level))
@@ -109,8 +107,8 @@ def test_refining_chosen_cells_is_refining_everywhere():
             fine = offsets.flatten(2).transpose(1, 2) + model.head.fine(everywhere.flatten(2).transpose(1, 2))
             wanted.append(fine)
         dense = cell_poses(torch.cat(wanted, dim=1).unflatten(2, (15, 2)), candidates.grid)
-    expected = dense[[0, 1, 1, 0], [0, 3, 190, len(candidates.grid.strides) - 1]]
-    torch.testing.assert_close(chosen.poses, expected, rtol=0, atol=1e-3)
+    expected = dense[[0, 1, 1, 0], cells]
+    torch.testing.assert_close(refined.poses, expected, rtol=0, atol=1e-3)
 
 
 def test_embeddings_of_chosen_cells_correct_their_scores():
@@ -119,7 +117,7 @@ def test_embeddings_of_chosen_cells_correct_their_scores():
     with torch.no_grad():
         pyramid = model.backbone(model.preprocess([image()])[0])
         candidates = model.head(pyramid)
-        logits = model.head.classify(candidates, image_of, cell)
+        logits = model.head.classify(candidates, model.head.choose(candidates, image_of, cell))
         everywhere = [
             embed_poses(model.head.cls_convs(level), model.head.coarse(model.head.init_convs(level)), weight)
             for level in pyramid.levels

@@ -58,7 +58,7 @@ def test_candidates_offset_moves_everybody_alike_and_reads_the_same_features():
         assert torch.equal(one.logits, other.logits)
         cells = torch.arange(len(one.grid.strides))
         poses, shifted = (
-            model.head.refine(found, torch.zeros_like(cells), cells).poses
+            model.head.refine(found, model.head.choose(found, torch.zeros_like(cells), cells)).poses
             for model, found in ((here, one), (moved, other))
         )
         torch.testing.assert_close(shifted, poses + 0.25 * one.grid.strides[:, None, None])
