@@ -114,6 +114,16 @@ def test_openvino_is_told_to_compute_exactly_what_rounding_would_change(tmp_path
     assert marked[False] == {f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1)} - {
         "layer1.0"
     }
+    openvino = pytest.importorskip("openvino")
+    hint = {"INFERENCE_PRECISION_HINT": "bf16"}  # float32 on CPUs that do not compute in it
+    graph = openvino.Core().read_model(str(tmp_path / "small.xml"))
+    graph.reshape({"image": [96, 160, 3]})
+    compiled = openvino.Core().compile_model(graph, "CPU", hint)
+    told = [step.get_rt_info() for step in compiled.get_runtime_model().get_ordered_ops()]
+    steps = [(str(info["layerType"].value), str(info["outputPrecisions"].value)) for info in told]
+    before = steps[: [kind for kind, _ in steps].index("Convolution")]
+    assert "f32" in {kind for _, kind in before}
+    assert "bf16" not in {kind for _, kind in before}  # pixels, too
 
 
 def test_onnx_has_a_default_of_the_score_below_which_people_are_left_out(exported):

@@ -83,7 +83,6 @@ class PortableMTN(PortableNetwork):
         predictor = self.model.roi_heads.box_predictor
         for name in ("cls_score", "bbox_pred"):
             setattr(predictor, name, PointwiseConv(getattr(predictor, name)))
-        self.unit = model.backbone.size_divisibility
         taken = {INPUT: True, GIVEN: given_boxes, MIN_SCORE: min_score}
         self.inputs = tuple(name for name, is_taken in taken.items() if is_taken)  # of ``forward``, in order
 
@@ -109,7 +108,7 @@ class PortableMTN(PortableNetwork):
         """
         height, width = (_size(image, axis).float() for axis in (0, 1))
         limit = torch.stack((width, height, width, height))
-        features = self.model.backbone(self._preprocess(image))
+        features = self.model.backbone(self.batch_of(image, self.model))
         boxes, scores = self._find(features, self._propose(features, limit), limit)
         named = dict(zip(self.inputs[1:], others, strict=True))
         if MIN_SCORE in named:
@@ -124,15 +123,6 @@ class PortableMTN(PortableNetwork):
         rows = torch.arange(count.clamp(min=1))  # type: ignore[call-overload]  # in a graph sizes are tensors
         box, score = torch.cat((boxes, whole))[rows], torch.cat((scores, torch.ones(1)))[rows]
         return (boxes, *(value[: boxes.shape[0]] for value in self._describe(features, box, score)))
-
-    def _preprocess(self, image: Tensor) -> Tensor:
-        """Normalises an RGB image (H, W, 3) and pads it like ``MTN.preprocess``: (1, 3, H', W') float32."""
-        below, right = ((self.unit - size % self.unit) % self.unit for size in image.shape[:2])
-        picture = image.permute(2, 0, 1)
-        if self.model.reverses_channels:
-            picture = picture[[2, 1, 0]]
-        normal = (picture.float() - self.model.pixel_mean) / self.model.pixel_std
-        return F.pad(normal, [0, right, 0, below])[None]
 
     def _propose(self, features: dict[str, Tensor], limit: Tensor) -> Tensor:
         """Candidates (P, 4); see ``RPN``."""

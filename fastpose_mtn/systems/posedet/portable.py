@@ -41,7 +41,6 @@ class PortablePoseDet(PortableNetwork):
         super().__init__()
         self.network = folded(network, torch.bfloat16)  # the coarsest that runtimes use
         self.inputs = (INPUT, MIN_SCORE) if min_score else (INPUT,)  # of ``forward``, in order
-        self._unit, self._least = network.backbone.size_divisibility, network.least_side
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -51,7 +50,7 @@ class PortablePoseDet(PortableNetwork):
     def forward(self, image: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         """The candidates (N, ...) of an image (H, W, 3) uint8 RGB, in any order; ``others``: () float32, the least score."""
         selection, head = self.network.selection, self.network.head
-        candidates = self.network.trunk(self._preprocess(image))
+        candidates = self.network.trunk(self.batch_of(image, self.network))
         size = torch.stack([torch.as_tensor(image.shape[axis]) for axis in (0, 1)]).float()
         score = selection.scores(candidates, size[None])[0]
         # a small image has fewer cells than are looked at; a graph takes as many of every image
@@ -64,27 +63,14 @@ class PortablePoseDet(PortableNetwork):
         cell = torch.minimum(cell[rows], torch.as_tensor(score.shape[0]) - 1)
         sizes = size.expand(cell.shape[0], 2)
         people = selection.describe(head, candidates, torch.zeros_like(cell), cell, sizes)
-        found = [value[: chosen.shape[0]] for value in people if value is not None]
-        if head.correction is not None:
-            kept = torch.nonzero(self._likely(found[1], others))[:, 0]
-            found = [value[kept] for value in found]
-        return tuple(found)
+        found = [value for value in people if value is not None]
+        if head.correction is None:
+            return tuple(value[: chosen.shape[0]] for value in found)
+        kept = torch.nonzero(self._likely(found[1][: chosen.shape[0]], others))[:, 0]
+        return tuple(value[kept] for value in found)
 
     def _likely(self, scores: Tensor, others: Sequence[Tensor]) -> Tensor:
         likely = scores >= self.network.selection.score_thresh
         for least in others:
             likely = likely & (scores >= least)
         return likely
-
-    def _preprocess(self, image: Tensor) -> Tensor:
-        """Normalises an RGB image (H, W, 3) and pads it like ``PoseDet.preprocess``: (1, 3, H', W') float32."""
-        sizes = (torch.as_tensor(size) for size in image.shape[:2])
-        unit = self._unit
-        below, right = (
-            (torch.clamp((size + unit - 1) // unit * unit, min=self._least) - size) for size in sizes
-        )
-        picture = image.permute(2, 0, 1)
-        if self.network.reverses_channels:
-            picture = picture[[2, 1, 0]]
-        normal = (picture.float() - self.network.pixel_mean) / self.network.pixel_std
-        return F.pad(normal, [0, right, 0, below])[None]  # type: ignore[list-item]  # in a graph sizes are tensors
