@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,9 @@ from fastpose_mtn.structures import PersonDetections
 _LOG = logging.getLogger("fastpose_mtn")
 # Where a quarter of the reported people score less, those who were left out score less too, and are hardly people.
 _LIKELY = 0.1
+# Of images that fitted into memory the system is asked again after so long: its answer takes up to a millisecond, once a
+# process has taken and freed much.
+_ASKED_AGAIN_S = 1.0
 
 # the people of each image (H, W, 3) RGB uint8, in its pixels, NumPy
 FindPeople = Callable[[Sequence[np.ndarray]], list[PersonDetections]]
@@ -52,6 +56,7 @@ class FrameAdapter:
     merge: Callable[[PersonDetections], PersonDetections] | None = None
     bytes_per_pixel: int = 0
     _said: set[int] = field(default_factory=set, compare=False, repr=False)
+    _fitted: dict[int, float] = field(default_factory=dict, compare=False, repr=False)  # bytes, and when
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> FrameAdapter:
@@ -143,10 +148,13 @@ class FrameAdapter:
         # a batch is padded to its largest image
         largest = max(images, key=lambda image: image.shape[0] * image.shape[1])
         needed = largest.shape[0] * largest.shape[1] * self.bytes_per_pixel
-        if needed * len(images) <= ALWAYS_FITS:
+        together, now = needed * len(images), time.monotonic()
+        if together <= ALWAYS_FITS or now - self._fitted.get(together, -np.inf) < _ASKED_AGAIN_S:
             return [images]
         free = available_bytes()
-        if free is None or needed * len(images) <= free:
+        self._fitted.clear()
+        if free is None or together <= free:
+            self._fitted[together] = now
             return [images]
         height, width = largest.shape[:2]
         check_memory(

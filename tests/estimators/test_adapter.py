@@ -143,12 +143,16 @@ def test_images_that_do_not_fit_into_memory_together_go_one_after_the_other(monk
 
     adapter = FrameAdapter(POSETRACK15, bytes_per_pixel=100)
     frames = [scene((1000, 2000), red=(8, 8, 200, 400))] * 2
-    for count, batches in ((10**9, [2]), (3 * 10**8, [1, 1])):
+    # the system is asked again after a second, and whenever its last answer was no
+    cases = ((10**9, 0.0, [2]), (3 * 10**8, 0.9, [2]), (3 * 10**8, 1.1, [1, 1]), (10**9, 1.2, [2]))
+    for count, now, batches in cases:
         free(count)
+        monkeypatch.setattr(adapter_module.time, "monotonic", lambda now=now: now)
         network = Network()
         assert [len(people) for people in adapter.estimate(frames, network.find)] == [1, 1]
         assert network.batches == batches
     free(10**8)
+    monkeypatch.setattr(adapter_module.time, "monotonic", lambda: 9.0)
     message = (
         r"the network's view of a frame, 2000x1000 pixels, needs 0\.2 GB of memory, and 0\.1 GB are free; "
         "make it smaller with --image-size"
