@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import colorsys
+import functools
+import math
 from collections import deque
 
 import cv2
@@ -22,6 +24,7 @@ _FINE = 0.4  # of other joints' and limbs' size: the many of a face and of hands
 _LIMITS = (-30_000.0, 60_000.0)  # pixels: a wild joint far outside must not overflow OpenCV's coordinates
 
 
+@functools.lru_cache(maxsize=1024)
 def identity_colour(track_id: int) -> Colour:
     """One stable colour an identity; neighbouring ids are far apart."""
     hue = track_id * 0.618033988749895 % 1.0  # the golden ratio spreads any number of hues evenly
@@ -47,7 +50,7 @@ class Overlay:
         self._joint_colours = [SIDE_COLOURS[skeleton.side(joint)] for joint in skeleton.joints]
         self._joint_thresh = joint_thresh
         self._trail_s = trail_s
-        self._trails: dict[int, deque[tuple[float, np.ndarray]]] = {}  # time, place of the feet
+        self._trails: dict[int, deque[tuple[float, list[int]]]] = {}  # time, place of the feet
         self._last_ids: set[int] = set()
 
     def reset(self) -> None:
@@ -87,7 +90,7 @@ class Overlay:
         feet = np.stack([people.boxes[:, [0, 2]].mean(axis=1), people.boxes[:, 3]], axis=1)
         heights = people.boxes[:, 3] - people.boxes[:, 1]
         ids = people.track_ids.tolist()
-        for track_id, foot, height in zip(ids, _fixed(feet), heights.tolist(), strict=True):
+        for track_id, foot, height in zip(ids, _fixed(feet).tolist(), heights.tolist(), strict=True):
             trail = self._trails.setdefault(track_id, deque())
             if trail and (track_id not in self._last_ids or _is_jump(trail[-1], (time_s, foot), height)):
                 trail.clear()
@@ -103,8 +106,8 @@ class Overlay:
         """Three strokes, the newest the thickest; each begins where the older one ends."""
         trail = self._trails[track_id]
         colour = identity_colour(track_id % _IDENTITIES)
-        strokes: list[list[np.ndarray]] = [[], [], []]
-        last: np.ndarray | None = None
+        strokes: list[list[list[int]]] = [[], [], []]
+        last: list[int] | None = None
         for when, foot in trail:
             age = (time_s - when) / self._trail_s
             stroke = strokes[min(int((1.0 - age) * 3), 2)]
@@ -114,7 +117,7 @@ class Overlay:
             last = foot
         for thickness, stroke in enumerate(strokes, start=1):
             if len(stroke) > 1:
-                line = np.stack(stroke)[:, None]
+                line = np.array(stroke, np.int32)[:, None]
                 cv2.polylines(canvas, [line], False, colour, thickness * unit, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def draw_pose(self, canvas: np.ndarray, keypoints: np.ndarray, box: np.ndarray, unit: int) -> None:
@@ -149,10 +152,10 @@ class Overlay:
                 _circle(canvas, point, size * (radius + 0.8), colour, 1)
 
 
-def _is_jump(before: tuple[float, np.ndarray], now: tuple[float, np.ndarray], height: float) -> bool:
+def _is_jump(before: tuple[float, list[int]], now: tuple[float, list[int]], height: float) -> bool:
     """Whether a person of this height in pixels cannot have walked from one place of a trail to the next."""
     reach = height * (_JUMP[0] + _JUMP[1] * (now[0] - before[0])) * (1 << _SUBPIXEL_BITS)
-    return float(np.linalg.norm((now[1] - before[1]).astype(np.float64))) > reach
+    return math.dist(now[1], before[1]) > reach
 
 
 def _side_of_limb(skeleton: Skeleton, limb: tuple[str, str]) -> str:
