@@ -37,7 +37,8 @@ def copies(*shifts, confidences=(0.9, 0.6), size=(100.0, 200.0), scale=1.0):
 @pytest.mark.parametrize(
     ("shift", "similarity", "many"),
     [
-        (0, 35.4397, True), (1, 26.3556, True), (2, 13.5872, True), (3, 9.3163, True), (5, 4.3800, True),
+        (0, 35.4397, True), (1, 26.3556, True), (2, 13.5872, True), (3, 9.3163, True), (4, 6.3879, True),
+        (5, 4.3800, True),
         (8, 1.4120, False),
     ],
 )  # fmt: skip

@@ -1,7 +1,10 @@
-"""The pose network: sizes as published, and what it cannot be."""
+"""The pose network: sizes as published, numbers as computed elsewhere, and what it cannot be."""
+
+import math
 
 import pytest
 import torch
+from torch import nn
 
 from fastpose_mtn.build import build_network
 from fastpose_mtn.config import get_cfg
@@ -27,9 +30,11 @@ def build(*options):
     ("options", "parameters", "tensors", "operations"),
     [
         ([], 40.578, 348, 5.911),
+        (["MODEL.SKELETON", "HALPE26"], 40.588, 348, 5.943),
         (["MODEL.SKELETON", "HALPE136"], 40.715, 348, 6.333),
         (["MODEL.SKELETON", "HALPE136", "MODEL.TOPDOWN.CONV_DIM", 256], 42.052, 348, 7.721),
         (["MODEL.TIMM.NAME", "resnet101"], 59.570, 654, 9.558),
+        (["MODEL.TIMM.NAME", "resnet152"], 75.214, 960, 13.207),
         (["MODEL.TOPDOWN.INPUT_SIZE", [256, 256]], 40.578, 348, 7.878),
         ([*PLAIN, "MODEL.TOPDOWN.UPSAMPLER", "deconv"], 34.000, 338, 5.450),
         ([*DEEP, "MODEL.TOPDOWN.CONVOLUTIONS", "unshuffle"], 57.854, 378, 9.711),
@@ -42,6 +47,38 @@ def test_parameters_and_operations_are_the_published_networks(options, parameter
     parts = parts_of(network, people=1)
     assert sum(part.parameters for part in parts) / 1e6 == pytest.approx(parameters, abs=1e-3)
     assert sum(part.operations for part in parts) / 1e9 == pytest.approx(operations, rel=1e-3)
+
+
+def waves(network):
+    """The network with sines of a running index for weights, in double precision, so that nobody's random numbers matter."""
+
+    def wave(tensor, function=torch.sin):
+        return function(torch.arange(tensor.numel(), dtype=torch.float64)).view(tensor.shape)
+
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.weight.copy_(wave(layer.weight) * math.sqrt(2 / layer.weight[0].numel()))
+                if layer.bias is not None:
+                    layer.bias.copy_(0.1 * wave(layer.bias))
+            elif isinstance(layer, nn.BatchNorm2d):
+                layer.weight.copy_(1 + 0.1 * wave(layer.weight))
+                layer.bias.copy_(0.1 * wave(layer.bias, torch.cos))
+                layer.running_mean.copy_(0.1 * wave(layer.running_mean))
+                layer.running_var.copy_(1 + 0.5 * wave(layer.running_var, torch.cos))
+    return network.eval().double()
+
+
+def test_it_computes_what_torchvisions_resnet_with_these_layers_does():
+    """The numbers are of torchvision's ResNet-50 with squeeze-and-excitation written beside it, and of functional shuffles."""
+    network = waves(build("MODEL.TOPDOWN.INPUT_SIZE", [64, 64]))
+    with torch.inference_mode():
+        maps = network.maps(torch.sin(torch.arange(3 * 64 * 64, dtype=torch.float64)).view(1, 3, 64, 64))
+    assert maps.shape == (1, 17, 16, 16)
+    assert maps.sum().item() == pytest.approx(42.70131608372938, abs=1e-8)
+    wanted = [0.0046008319031277545, 0.08155256862149794, -0.08308973285123393, -0.016421061397744994]
+    wanted += [0.09697502427911349, -0.06362545666035933, -0.04350037214731214, 0.10188159816187085]
+    assert maps.flatten()[::544].tolist() == pytest.approx(wanted, abs=1e-10)
 
 
 def test_deformable_convolutions_cost_their_offsets_more():
