@@ -58,6 +58,13 @@ class Place:
         return "memory" in _protocols(self.fs)
 
     def __truediv__(self, name: str) -> Place:
+        """A place within this one.
+
+        Raises:
+            InputError: the name leads out of it. What a manifest names is replaced and removed.
+        """
+        if {"", ".", ".."} & set(name.split("/")):
+            raise InputError(f"{self.path}: expected the name of a file within it, got {name!r}")
         return Place(self.fs, f"{self.path.rstrip('/')}/{name}")
 
     def holds(self, other: Place) -> bool:

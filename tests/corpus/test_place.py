@@ -48,6 +48,13 @@ def test_a_relative_path_becomes_absolute(monkeypatch, tmp_path):
     )
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "/etc/passwd", "a/../../b", "a//b", "results/"])
+def test_a_name_does_not_lead_out_of_a_folder(tmp_path, name):
+    """A manifest that somebody damaged must not have other folders removed."""
+    with pytest.raises(ValueError, match="expected the name of a file within it, got '"):
+        Place.of(str(tmp_path)) / name
+
+
 def test_memory_is_this_process_s_own():
     place = Place.of("memory://results")
     assert (place.address, place.local, place.within_process) == ("memory:///results", None, True)
