@@ -38,6 +38,17 @@ def test_points_move_as_the_picture_does(method, max_side):
     )
 
 
+@pytest.mark.parametrize("method", ["dis", "farneback"])
+def test_parts_of_pixels_count(method):
+    flow, first = OpticalFlow(method, max_side=640, window=5), texture()
+    moved = cv2.warpAffine(first, np.float32([[1, 0, 7.3], [0, 1, -4.1]]), first.shape[1::-1])
+    y, x = np.mgrid[30:110:10, 30:190:10]
+    points = np.column_stack((x.ravel(), y.ravel())) + 0.5
+    flow.displacements(first, points)
+    error = np.linalg.norm(flow.displacements(moved, points) - (7.3, -4.1), axis=1)
+    assert np.median(error) <= 0.3
+
+
 def test_a_point_moves_by_the_median_around_it():
     """A single pixel of another motion under the joint does not carry it away."""
     flow = OpticalFlow("dis", max_side=640, window=5)

@@ -176,8 +176,8 @@ def test_a_mirrored_frame_has_mirrored_joints(branch):
     other = np.array([[60, 0, 120, 120]], np.float32)
     mirrored = estimator.estimate_given(np.ascontiguousarray(FRAME[:, ::-1]), other, np.ones(1)).keypoints[0]
     flipped = plain[list(estimator.skeleton.flip_permutation)]
-    assert mirrored[:, 0] == pytest.approx(160 - flipped[:, 0], abs=0.2)
-    assert mirrored[:, 1:] == pytest.approx(flipped[:, 1:], abs=0.2)
+    assert mirrored[:, 0] == pytest.approx(160 - flipped[:, 0], abs=0.01)
+    assert mirrored[:, 1:] == pytest.approx(flipped[:, 1:], abs=0.01)
 
 
 @pytest.mark.parametrize("branch", ["B", "coco"])  # means of several heads, and joints that no head has

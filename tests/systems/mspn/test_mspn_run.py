@@ -118,8 +118,8 @@ def test_a_mirrored_frame_has_mirrored_joints(tmp_path):
     other = np.array([[60, 0, 120, 120]], np.float32)
     mirrored = estimator.estimate_given(np.ascontiguousarray(FRAME[:, ::-1]), other, np.ones(1)).keypoints[0]
     flipped = plain[list(estimator.skeleton.flip_permutation)]
-    assert mirrored[:, 0] == pytest.approx(160 - flipped[:, 0], abs=0.1)
-    assert mirrored[:, 1:] == pytest.approx(flipped[:, 1:], abs=0.1)
+    assert mirrored[:, 0] == pytest.approx(160 - flipped[:, 0], abs=1e-3)
+    assert mirrored[:, 1:] == pytest.approx(flipped[:, 1:], abs=1e-3)
 
 
 def test_an_ensemble_is_read_from_the_mean_of_its_maps(tmp_path):
