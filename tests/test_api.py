@@ -139,7 +139,7 @@ def test_people_below_the_trackers_threshold_are_left_out(pose):
         ([moving(0), "absent.png"], "absent.png: cannot read the image"),
         (-1, "track: expected a camera's number, 0 or more, got -1"),
         (["walk.mp4"], r"frame 0: expected an image, got the video walk.mp4; track\(VIDEO\) takes one"),
-        ("", "no such file or folder"),
+        ("", "'': no such file or folder"),
     ],
 )
 def test_what_cannot_be_tracked_is_named_by_the_call_itself(pose, source, message):

@@ -194,7 +194,8 @@ def find_inputs(value: str, report: Report = lambda text: None) -> list[str]:
             hint = "; no file there matches the pattern"
         if path.is_symlink():
             hint = "; it is a link that leads nowhere"
-        raise InputError(f"{value}: no such file or folder{hint or '; check the path'}")
+        name = value if value.strip() else repr(value)
+        raise InputError(f"{name}: no such file or folder{hint or '; check the path'}")
     if not path.is_dir():
         return [value]
     images, videos, unread = _contents(path)
