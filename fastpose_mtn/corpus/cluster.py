@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import ray
 
@@ -56,12 +54,14 @@ def joined() -> Iterator[bool]:
     for left in reversed(range(1 if address else _STARTS)):
         try:
             if address:
-                _init(address=address)
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             else:
-                _init(
+                ray.init(
                     address="local",
                     include_dashboard=False,
                     object_store_memory=_OBJECT_STORE_BYTES,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
                 )
             break
         except Exception as error:  # ray.init raises plain Exceptions too
@@ -76,15 +76,6 @@ def joined() -> Iterator[bool]:
         yield not address
     finally:
         ray.shutdown()
-
-
-def _init(**arguments: Any) -> None:
-    """``ray.init`` in a thread, where it leaves SIGTERM alone.
-
-    In the main thread it has that signal raise SystemExit, which other code may swallow, and the command would go on.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(ray.init, log_to_driver=False, logging_level=logging.ERROR, **arguments).result()
 
 
 def default_share(device: str, cores: int | None) -> Share:

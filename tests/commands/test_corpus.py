@@ -1,9 +1,12 @@
 """The command line of a corpus: what it hands on, and what it refuses before anything is started."""
 
+import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+from rectangles import moving, write_video
 
 from fastpose_mtn.commands import corpus
 
@@ -42,8 +45,6 @@ def test_nothing_of_it_is_imported_before_it_is_asked_for(run):
     code = (
         "import sys; from fastpose_mtn.commands import corpus; print({'ray', 'pyarrow'} & set(sys.modules))"
     )
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
@@ -112,3 +113,28 @@ def test_what_is_wrong_with_the_folders_is_told_before_ray_is_started(run, tmp_p
     assert done.status == 2
     assert "absent.pth" in done.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("needs_libraries")
+def test_where_no_cluster_is_named_ray_is_started_here(tmp_path):
+    """A start that is not the tests' own, in a process of its own; the second time there is nothing left to do."""
+    write_video(tmp_path / "a.mp4", [moving(i, (96, 128)) for i in range(3)])
+    command = [
+        sys.executable,
+        "-m",
+        "fastpose_mtn",
+        "corpus",
+        "a.mp4",
+        "--output",
+        "out",
+        "--weights",
+        "drawn",
+    ]
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, "--workers", "1", "--no-video", "--device", "cpu"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout.splitlines()[0]) == (0, "1 videos: 1 done"), done.stderr
+    assert (tmp_path / "out" / "a.json").is_file()

@@ -1,10 +1,6 @@
 """Joining or starting Ray: what is tried again, and what is told."""
 
 import os
-import signal
-import sys
-import threading
-import time
 
 import pytest
 
@@ -14,7 +10,7 @@ import ray
 
 from fastpose_mtn.corpus import cluster
 from fastpose_mtn.corpus.cluster import Share, count_workers
-from fastpose_mtn.errors import InputError, exit_on_error
+from fastpose_mtn.errors import InputError
 
 
 @pytest.fixture
@@ -42,24 +38,6 @@ def test_a_busy_machine_has_three_tries(starts, monkeypatch):
     with cluster.joined() as alone:
         assert alone
     assert [call if call == "shutdown" else call["address"] for call in calls] == ["local"] * 3 + ["shutdown"]
-
-
-@pytest.mark.parametrize("address", ["", "head:1"])
-def test_sigterm_stays_the_commands(monkeypatch, address):
-    """Ray's own handler raises SystemExit with a status of Ray's, wherever the main thread is; some code swallows it."""
-    monkeypatch.setenv("RAY_ADDRESS", address)
-
-    def init(**arguments):
-        if threading.current_thread() is threading.main_thread():  # as ray.init does
-            signal.signal(signal.SIGTERM, lambda number, where: sys.exit(number))
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.5)
-
-    monkeypatch.setattr(ray, "init", init)
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    with pytest.raises(SystemExit) as ended, exit_on_error(), cluster.joined():
-        pass
-    assert ended.value.code == 143
 
 
 @pytest.mark.parametrize(("address", "metrics"), [("", "0"), ("head:1", None)])
