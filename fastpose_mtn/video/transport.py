@@ -11,10 +11,8 @@ import numpy as np
 
 _SYNC = 0x47  # each packet's first byte
 _LAYOUTS = ((188, 0), (192, 4))  # a packet's bytes, and those before its mark: plain ones, camcorders' M2TS
-_PROGRAMS, _TRACKS = (
-    0,
-    2,
-)  # tables: of the programs, whose packets have the number 0, and of a program's tracks
+_PROGRAMS = 0  # a table's kind: of the programs; its packets have the number 0
+_TRACKS = 2  # of a program's tracks
 _VIDEO = (0x01, 0x02, 0x10, 0x1B, 0x24, 0x33, 0x42, 0xD1, 0xEA)  # kinds of tracks
 _AT_ONCE = 1 << 18  # packets
 

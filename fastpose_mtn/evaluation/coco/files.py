@@ -132,12 +132,10 @@ def _refuse_other_orders(records: Sequence[JsonObject], labels: CocoLabels, name
     boxes = np.array([record["bbox"] for record in records], np.float64)
     refuse_corners(boxes, np.array([sizes[record["image_id"]] for record in records], np.float64), name)
     if "keypoints" in records[0]:
-        joints = np.array([record["keypoints"] for record in records], np.float64).reshape(
-            len(records), -1, 3
-        )
-        joints[..., 2] = (joints[..., :2] != 0).any(
-            axis=2
-        )  # absent ones are at 0, 0; a confidence says nothing here
+        flat = np.array([record["keypoints"] for record in records], np.float64)
+        joints = flat.reshape(len(records), -1, 3)
+        # absent ones are at 0, 0; a confidence says nothing here
+        joints[..., 2] = (joints[..., :2] != 0).any(axis=2)
         refuse_other_orders(boxes, joints, name)
 
 
