@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import av
 
+from fastpose_mtn.video.program import program_parts
 from fastpose_mtn.video.tracks import display_matrix, length_of, main_track
 from fastpose_mtn.video.transport import transport_parts
 
@@ -42,8 +43,8 @@ def parts_of(path: Path) -> list[tuple[int, int]]:
     """Where each video of a file begins and ends, bytes.
 
     Headers alone are read of MP4, QuickTime, Matroska, AVI, ASF, MXF and Ogg; FLV, IVF, NUT, YUV4MPEG2 and live recordings in
-    Matroska are searched, and MPEG-TS for places where its tracks become others (elsewhere FFmpeg goes on by itself).
-    Other containers are one part: in some FFmpeg goes on by itself (MPEG-PS), others it refuses.
+    Matroska are searched, and MPEG-TS and MPEG-PS for places where their tracks become others (elsewhere FFmpeg goes on by
+    itself). Other containers are one part.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -62,7 +63,7 @@ def parts_of(path: Path) -> list[tuple[int, int]]:
             begins = [at for at, kind in elements if kind == _EBML]
         else:
             pattern = next((pattern for start, pattern in _BEGINNINGS if head.startswith(start)), None)
-            begins = _found(file, pattern) if pattern else transport_parts(file)
+            begins = _found(file, pattern) if pattern else transport_parts(file) or program_parts(file)
     begins = begins or [0]
     return list(zip(begins, [*begins[1:], size], strict=True))
 

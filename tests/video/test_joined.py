@@ -17,6 +17,26 @@ def part(path, count, *, start=0, size_hw=(48, 64), **options):
     ).read_bytes()
 
 
+def program_stream(path, count, *, start=0, size_hw=(48, 64), codec="mpeg2video", sound=False):
+    with av.open(str(path), "w", format="mpeg" if codec == "mpeg1video" else "vob") as container:
+        track = container.add_stream(codec, rate=25)
+        track.height, track.width = size_hw
+        track.bit_rate = 2_000_000
+        track.codec_context.gop_size, track.codec_context.max_b_frames = 5, 0 if codec == "mpeg4" else 2
+        voice = container.add_stream("mp2", rate=48000, layout="mono") if sound else None
+        for i in range(count):
+            frame = av.VideoFrame.from_ndarray(moving(start + i, size_hw), format="rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+        if voice:
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 1920 * count), np.int16), layout="mono")
+            samples.sample_rate, samples.pts = 48000, 0
+            container.mux(voice.encode(samples))
+            container.mux(voice.encode(None))
+    return path.read_bytes()
+
+
 def read(path):
     source = open_source(str(path))
     frames = list(source)
@@ -187,6 +207,58 @@ def test_transport_streams_whose_tracks_have_other_numbers(tmp_path, numbers, cu
     red = np.nonzero(frames[-1].image[..., 0].astype(int) - frames[-1].image[..., 1] > 80)[1].mean()
     assert red == pytest.approx(19 * 2 + 5.5, abs=1.5)
     assert (np.diff([frame.time_s for frame in frames]) > 0).all()
+
+
+@pytest.mark.parametrize("cut", [0, 77])
+@pytest.mark.parametrize("sound", [False, True])
+@pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video", "libx264"])
+def test_program_streams_whose_track_has_another_number(tmp_path, codec, sound, cut):
+    """Those of another recorder, also behind one that was cut off amid a packet."""
+    first = program_stream(tmp_path / "a.vob", 10, codec=codec, sound=sound)
+    second = program_stream(tmp_path / "b.vob", 10, start=10, codec=codec, sound=sound, size_hw=(64, 96))
+    number = b"\xe2" if codec == "libx264" else b"\xe0"
+    assert second.count(b"\0\0\1" + number) >= 1
+    path = tmp_path / "j.vob"
+    path.write_bytes(first + first[: len(first) - cut] + second.replace(b"\0\0\1" + number, b"\0\0\1\xe7"))
+    assert len(parts_of(path)) == 2
+    frames, source = read(path)
+    assert source.problem is None
+    assert len(frames) - len(source.skipped) >= (30 if not cut else 29)
+    assert [frame.image_size_hw for frame in frames[-10:]] == [(64, 96)] * 10
+    red = [np.nonzero(f.image[..., 0].astype(int) - f.image[..., 1] > 80)[1].mean() for f in frames[-10:]]
+    np.testing.assert_allclose(red, [i * 2 % 40 + 5.5 for i in range(10, 20)], atol=1.5)
+    assert (np.diff([frame.time_s for frame in frames]) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("codecs", "read_of_them"),
+    [
+        (("mpeg2video", "libx264"), 1),
+        (("libx264", "mpeg1video"), 1),
+        (("mpeg4", "mpeg2video"), 1),
+        (("mpeg1video", "mpeg4"), 1),
+        (("mpeg2video", "mpeg1video", "mpeg2video"), 3),  # one decoder reads both
+    ],
+)
+def test_program_streams_of_other_codecs(tmp_path, codecs, read_of_them):
+    """FFmpeg takes them for further tracks, or has the first one's decoder read them."""
+    path = tmp_path / "j.mpg"
+    path.write_bytes(
+        b"".join(
+            program_stream(tmp_path / f"{k}.vob", 8, start=8 * k, codec=codec, sound=k % 2 == 0)
+            for k, codec in enumerate(codecs)
+        )
+    )
+    frames, source = read(path)
+    assert (len(frames), source.skipped) == (8 * read_of_them, [])
+    if read_of_them == len(codecs):
+        assert source.problem is None
+        return
+    names = [codec.replace("libx264", "h264") for codec in codecs]
+    assert source.problem.startswith(
+        f"{path}: 2 videos joined byte by byte, of which the first 1 was read; of the next one the "
+    )
+    assert f"codec is {names[1]}, not {names[0]}" in source.problem or "the tracks are" in source.problem
 
 
 def table(number, section, *, padded=False):
