@@ -36,6 +36,7 @@ from typing import Any
 import yaml
 
 from fastpose_mtn.config import CfgNode, get_cfg
+from fastpose_mtn.config.files import read_yaml
 from fastpose_mtn.data.synthetic import FIRST_ACCEPTANCE_SEED
 from fastpose_mtn.data.synthetic.images import SyntheticSpec
 from fastpose_mtn.errors import InputError, did_you_mean
@@ -175,8 +176,9 @@ def read_table(path: Path) -> dict[str, Experiment]:
         InputError: the file cannot be meant; names file, experiment, arm and field.
     """
     try:
-        table = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        with path.open(encoding="utf-8") as file:
+            table = read_yaml(file)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: not a readable table of experiments: {error}") from error
     if not isinstance(table, dict) or not isinstance(table.get("experiments"), dict):
         raise InputError(f"{path}: expected a mapping with experiments, as {__name__} says")

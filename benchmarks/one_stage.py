@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class OneStage(Peer):
         from fastpose_mtn.systems.posedet.targets import assign_seeds
 
         grid = self._grid
-        boxes = torch.from_numpy(crowd(count, self.size_hw))
+        self.boxes = boxes = torch.from_numpy(crowd(count, self.size_hw))
         size = boxes[:, 2:] - boxes[:, :2]
         person = assign_seeds(grid, boxes[:, :2] + size / 2, size, self._cells)
         poses = poses_in(boxes, len(self.skeleton))
@@ -91,7 +92,13 @@ class OneStage(Peer):
         return torch.cat(found, dim=1)
 
     def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
-        return self.estimator.estimate(frames)  # a correction that is not trained says nothing about people
+        # a correction that is not trained says nothing about people
+        return [self._given(found) for found in self.estimator.estimate(frames)]
+
+    def _given(self, found: PersonDetections) -> PersonDetections:
+        """As many people, where they were said to be: refinement that is not trained has them tremble with the pixels."""
+        given = posed(self.boxes[: len(found)], len(self.skeleton))
+        return replace(given, embeddings=found.embeddings)
 
 
 class OneStageExported(OneStage):

@@ -10,8 +10,9 @@ which says what a job costs where others run too.
 
 Nobody is found by networks that are not trained, so people are given. PoseDet: its own scores and coarse poses, which are
 computed, give way to those of N people, each found by --cells neighbouring cells with the same pose, as in a trained
-network; refinement, scores' correction, identities and suppression are its own. MTN and ultralytics: see peers.py. The
-top-down network: its detector's boxes. PoseDet begins with the backbone of the weights ``people``, as its training does.
+network; refinement, scores' correction, identities and suppression are its own, and then its people too are reported where
+they were given, so that everybody has the same to track and to draw. MTN and ultralytics: see peers.py. The top-down
+network: its detector's boxes. PoseDet begins with the backbone of the weights ``people``, as its training does.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ def find_config(given: str, folder: str = "") -> str:
     raise ValueError(f"configuration file not found: {path}{hint}")
 
 
-def read_yaml(file: IO[str]) -> object:
-    """The content of an opened YAML file, in which no mapping may have a key twice: PyYAML keeps the last one's value.
+def read_yaml(file: IO[str] | str) -> object:
+    """The content of an opened YAML file, or of text; no mapping may have a key twice, of which PyYAML keeps the last value.
 
     Raises:
         yaml.YAMLError: it is no YAML, or has a key twice; names the line.

@@ -191,7 +191,9 @@ def _merge(node: _CfgNode, values: Mapping[str, object], prefix: str) -> None:
 
 def _mapping(key: str, value: object) -> dict[str, object]:
     try:
-        mapping = yaml.safe_load(value) if isinstance(value, str) else value
+        mapping = read_yaml(value) if isinstance(value, str) else value
+    except yaml.constructor.ConstructorError as error:
+        raise ValueError(f"{key}: {error.problem}, got {value}") from None
     except yaml.YAMLError:
         mapping = None
     if not isinstance(mapping, dict):

@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.config.files import read_yaml
 from fastpose_mtn.data.person_parts import WHOLE
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.files import write_text
@@ -97,7 +98,8 @@ def load_table(path: Path) -> Table:
         InputError: the file is missing, or holds something else.
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            loaded: Any = read_yaml(file)
         return {str(part): (_axis(axes["x"]), _axis(axes["y"])) for part, axes in loaded.items()}
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(

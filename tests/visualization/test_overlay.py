@@ -90,6 +90,14 @@ def test_a_trail_ends_at_a_gap_a_jump_and_a_scene_cut():
     assert not trail_is_drawn((left, 0.0), (right, 0.3), cut=True)
 
 
+def test_a_trail_has_few_points_of_who_hardly_moves_and_leads_up_to_them():
+    overlay = Overlay(POSETRACK15, trail_s=10.0)
+    for i in range(101):  # half a pixel a frame, from x 20 to x 70
+        drawn = draw(person(box=(10 + i / 2, 30, 30 + i / 2, 150)), overlay=overlay, time_s=i / 25)
+    assert all(is_colour(drawn[150, x], identity_colour(1)) for x in (22, 45, 68))
+    assert len(overlay._trails[1]) <= 26
+
+
 def test_memory_of_trails_is_bounded():
     overlay = Overlay(POSETRACK15, trail_s=0.5)
     for i in range(200):
