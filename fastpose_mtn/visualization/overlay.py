@@ -20,6 +20,7 @@ _OUTLINE: Colour = (25, 25, 25)
 _SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel, so a slow joint glides instead of jumping
 _IDENTITIES = 36  # colours before they repeat
 _JUMP = (0.6, 2.0)  # heights, at once and with every second, beyond which a trail ends: nobody runs so fast
+_STEP = 2.0  # pixels between a trail's points: it is drawn once more for every one of them
 _FINE = 0.4  # of other joints' and limbs' size: the many of a face and of hands
 _LIMITS = (-30_000.0, 60_000.0)  # pixels: a wild joint far outside must not overflow OpenCV's coordinates
 
@@ -94,6 +95,8 @@ class Overlay:
             trail = self._trails.setdefault(track_id, deque())
             if trail and (track_id not in self._last_ids or _is_jump(trail[-1], (time_s, foot), height)):
                 trail.clear()
+            if trail and math.dist(trail[-1][1], foot) < _STEP * (1 << _SUBPIXEL_BITS):
+                foot = trail.pop()[1]
             trail.append((time_s, foot))
         self._last_ids = set(ids)
         for track_id, trail in list(self._trails.items()):
