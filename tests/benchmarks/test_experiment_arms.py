@@ -133,3 +133,13 @@ def test_files_that_are_no_tables(tmp_path):
     for name in ("a.yaml", "missing.yaml"):
         with pytest.raises(InputError, match=f"{name}: not a readable table of experiments"):
             read_table(tmp_path / name)
+    (tmp_path / "b.yaml").write_text(yaml.safe_dump(broken(lambda table: None)) + "steps: 5\n")
+    with pytest.raises(
+        InputError, match=r"b\.yaml: not a readable table of experiments: steps stands there already"
+    ):
+        read_table(tmp_path / "b.yaml")
+    (tmp_path / "c.yaml").write_bytes(b"question: \xff")
+    with pytest.raises(
+        InputError, match=r"c\.yaml: not a readable table of experiments: .*can't decode byte 0xff"
+    ):
+        read_table(tmp_path / "c.yaml")

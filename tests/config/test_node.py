@@ -118,6 +118,10 @@ def test_a_mapping_of_any_names_on_the_command_line():
             ValueError, match=r'command line: MODEL.TIMM.ARGS: expected a mapping such as "{name: v'
         ):
             cfg.merge_from_list([key, wrong])
+    with pytest.raises(
+        ValueError, match=r"MODEL.TIMM.ARGS: stem_width stands there already .* got \{stem_width: 8,"
+    ):
+        cfg.merge_from_list([key, "{stem_width: 8, stem_width: 9}"])
 
 
 def test_files_that_are_their_own_base(tmp_path):

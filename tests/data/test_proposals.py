@@ -96,3 +96,8 @@ def test_what_is_no_sampler_and_no_table(tmp_path):
         (tmp_path / "broken.yaml").write_text(yaml.safe_dump(broken))
         with pytest.raises(ValueError, match=problem):
             load_table(tmp_path / "broken.yaml")
+    (tmp_path / "twice.yaml").write_text(path.read_text() * 2)
+    with pytest.raises(
+        ValueError, match=r"twice\.yaml: not a table of proposals: whole stands there already in line 1"
+    ):
+        load_table(tmp_path / "twice.yaml")
