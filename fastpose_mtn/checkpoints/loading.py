@@ -109,6 +109,14 @@ def portable_config(cfg: CfgNode) -> CfgNode:
     return portable
 
 
+def without_downloads(cfg: CfgNode) -> CfgNode:
+    """The same network, which other weights than ImageNet's will fill; of the same class of configuration."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.TIMM.PRETRAINED = False
+    return cfg
+
+
 def named_weights(cfg: CfgNode) -> str:
     """``MODEL.WEIGHTS``.
 

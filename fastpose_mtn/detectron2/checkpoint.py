@@ -25,6 +25,7 @@ class FastPoseCheckpointer(DetectionCheckpointer):
 
     Args:
         strict: refuse weights of another architecture. Otherwise what fits is loaded, to train from.
+        quiet: do not say what was loaded.
         See Detectron2's ``DetectionCheckpointer`` for the others.
 
     Attributes:
@@ -33,10 +34,16 @@ class FastPoseCheckpointer(DetectionCheckpointer):
     """
 
     def __init__(
-        self, model: nn.Module, save_dir: str = "", *, strict: bool = False, **checkpointables: object
+        self,
+        model: nn.Module,
+        save_dir: str = "",
+        *,
+        strict: bool = False,
+        quiet: bool = False,
+        **checkpointables: object,
     ) -> None:
         super().__init__(model, save_dir, **checkpointables)
-        self.strict = strict
+        self.strict, self._quiet = strict, quiet
         self.report: LoadReport | None = None
 
     def load(self, path: str, *args: object, **kwargs: object) -> dict[str, Any]:
@@ -69,7 +76,8 @@ class FastPoseCheckpointer(DetectionCheckpointer):
             return super()._load_model(checkpoint)
         model: Any = self.model
         self.report = load_tensors(model, checkpoint.pop("model"), self._source, strict=self.strict)
-        _LOG.info("weights from %s:\n  %s", self._source, self.report.account().replace("\n", "\n  "))
+        if not self._quiet:
+            _LOG.info("weights from %s:\n  %s", self._source, self.report.account().replace("\n", "\n  "))
         return None
 
 

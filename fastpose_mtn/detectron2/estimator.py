@@ -11,7 +11,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import GeneralizedRCNN, build_model
 
-from fastpose_mtn.checkpoints.loading import inference_config, named_weights
+from fastpose_mtn.checkpoints.loading import inference_config, named_weights, without_downloads
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg
 from fastpose_mtn.detectron2.data import in_format
@@ -51,10 +51,8 @@ class Detectron2Estimator(FrameEstimator):
             ValueError: no weights are named, or they do not fit the configuration.
         """
         weights = named_weights(cfg)
-        cfg = cfg.clone()
-        cfg.defrost()
+        cfg = without_downloads(cfg)
         cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
-        cfg.MODEL.TIMM.PRETRAINED = False
         model = build_model(cfg).eval()
         FastPoseCheckpointer(model, strict=True).load(weights)
         return cls(model, cfg, precision=precision)

@@ -17,7 +17,7 @@ from detectron2.utils.logger import setup_logger
 from torch.multiprocessing import ProcessExitedException
 
 from fastpose_mtn.build import build_tracker
-from fastpose_mtn.checkpoints.loading import inference_config
+from fastpose_mtn.checkpoints.loading import inference_config, without_downloads
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
 from fastpose_mtn.detectron2.config import from_default_host, get_cfg
 from fastpose_mtn.detectron2.data import dataset_of
@@ -133,9 +133,7 @@ def evaluate_only(cfg: CfgNode) -> dict[str, Any]:
     Raises:
         ValueError: the weights are of another architecture, or the data cannot be used.
     """
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.TIMM.PRETRAINED = False
+    cfg = without_downloads(cfg)
     cfg.MODEL.ROI_REID_HEAD.NUM_IDENTITIES = 0  # its classifier serves training only
     model = build_model(cfg).eval()
     FastPoseCheckpointer(model, strict=True).load(cfg.MODEL.WEIGHTS)

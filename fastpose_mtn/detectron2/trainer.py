@@ -22,7 +22,7 @@ from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
 
 from fastpose_mtn.build import build_tracker
-from fastpose_mtn.checkpoints.loading import portable_config, save_weights
+from fastpose_mtn.checkpoints.loading import portable_config, save_weights, without_downloads
 from fastpose_mtn.data.dataset import PoseDataset
 from fastpose_mtn.detectron2.catalog_dataset import build_any_dataset
 from fastpose_mtn.detectron2.checkpoint import FastPoseCheckpointer
@@ -73,8 +73,7 @@ class FastPoseTrainer(DefaultTrainer):
         seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed() % 2**24
         images = training_images(cfg, seed, training_datasets(cfg))
         cfg = training_config(cfg, num_identities=images.num_identities, world_size=comm.get_world_size())
-        torch.manual_seed(seed)
-        model = self.build_model(cfg)
+        model = self._starting_model(cfg, seed)
         train_only(model, cfg.SOLVER.TRAINED_PARTS)
         optimizer = self.build_optimizer(cfg, model)
         device_ids = [comm.get_local_rank()] if cfg.MODEL.DEVICE.startswith("cuda") else None
@@ -86,6 +85,21 @@ class FastPoseTrainer(DefaultTrainer):
         self.checkpointer = FastPoseCheckpointer(model, cfg.OUTPUT_DIR, trainer=weakref.proxy(self), **extra)
         self.start_iter, self.max_iter, self.cfg = 0, cfg.SOLVER.MAX_ITER, cfg
         self.register_hooks(self.build_hooks())
+
+    def _starting_model(self, cfg: CfgNode, seed: int) -> nn.Module:
+        """The network that ``resume_or_load`` will fill.
+
+        ImageNet weights are fetched only where ``MODEL.WEIGHTS`` leaves a tensor of the backbone without a value.
+        """
+        torch.manual_seed(seed)
+        if cfg.MODEL.TIMM.PRETRAINED and cfg.MODEL.WEIGHTS:
+            model: nn.Module = self.build_model(without_downloads(cfg))
+            trial = FastPoseCheckpointer(model, quiet=True)
+            trial.load(cfg.MODEL.WEIGHTS)
+            if trial.report is not None and trial.report.fills("backbone."):
+                return model
+            torch.manual_seed(seed)
+        return self.build_model(cfg)
 
     def resume_or_load(self, resume: bool = True) -> None:
         """Goes on from ``OUTPUT_DIR``'s last checkpoint, or begins from what fits of ``MODEL.WEIGHTS``.

@@ -14,7 +14,7 @@ from torch import nn
 
 from fastpose_mtn.build import build_network
 from fastpose_mtn.checkpoints.load_report import LoadReport
-from fastpose_mtn.checkpoints.loading import load_weights
+from fastpose_mtn.checkpoints.loading import load_weights, without_downloads
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.data.catalog import build_datasets
 from fastpose_mtn.engine.best import BestWeights
@@ -152,11 +152,11 @@ def _starting_network(cfg: CfgNode, checkpoint: Path | None, seed: int) -> nn.Mo
     """
     torch.manual_seed(seed)
     if checkpoint is not None:
-        model = build_network(_without_downloads(cfg))
+        model = build_network(without_downloads(cfg))
         check_checkpoint(checkpoint, model)
         return model
     if cfg.MODEL.WEIGHTS:
-        model = build_network(_without_downloads(cfg))
+        model = build_network(without_downloads(cfg))
         report = load_weights(model, cfg.MODEL.WEIGHTS, strict=False)
         if not cfg.MODEL.TIMM.PRETRAINED or report.fills("backbone."):
             _tell_start(cfg, report)
@@ -174,14 +174,6 @@ def _tell_start(cfg: CfgNode, report: LoadReport) -> None:
     _LOG.info("starting from %s:\n  %s", cfg.MODEL.WEIGHTS, report.account().replace("\n", "\n  "))
     if report.joints():
         _LOG.warning("MODEL.WEIGHTS %s: %s", cfg.MODEL.WEIGHTS, report.joints())
-
-
-def _without_downloads(cfg: CfgNode) -> CfgNode:
-    """The same network, which other weights will fill."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.TIMM.PRETRAINED = False
-    return cfg
 
 
 def _evaluation(

@@ -5,15 +5,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from tiny_training import TINY
 
 pytest.importorskip("detectron2", reason="Detectron2 is not installed")
+from detectron2.modeling import build_model
 
 from fastpose_mtn.checkpoints.weight_files import read_metadata
 from fastpose_mtn.commands.export_weights import export
 from fastpose_mtn.commands.train import main
-from fastpose_mtn.detectron2.train import run
+from fastpose_mtn.detectron2.train import load_config, run
+from fastpose_mtn.detectron2.trainer import FastPoseTrainer
 from fastpose_mtn.detectron2.training_step import TrainingStep
 from fastpose_mtn.engine.launch import LaunchConfiguration
 
@@ -134,6 +137,40 @@ def test_bad_arguments_are_one_line_and_status_2(arguments, text, capfd, tmp_pat
     errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert text in errors[0]
+
+
+def test_imagenet_weights_are_fetched_only_for_a_backbone_that_others_do_not_fill(tmp_path, monkeypatch):
+    """As under Lightning; a folder of its own for each, as a run that was begun leaves one."""
+    create, asked = timm.create_model, []
+
+    def create_offline(*given, pretrained=False, **named):
+        asked.append(pretrained)
+        if pretrained:
+            raise ConnectionError("no network")
+        return create(*given, **named)
+
+    monkeypatch.setattr(timm, "create_model", create_offline)
+    whole, heads = tmp_path / "whole.pth", tmp_path / "heads.pth"
+    cfg = load_config("", TINY, carried=False)
+    torch.manual_seed(7)
+    tensors = build_model(cfg).state_dict()
+    torch.save(tensors, whole)
+    torch.save({name: t for name, t in tensors.items() if "bottom_up" not in name}, heads)
+    asked.clear()
+    start = [*TINY, "MODEL.TIMM.PRETRAINED", "True", "OUTPUT_DIR"]
+    trainer = FastPoseTrainer(
+        load_config("", [*start, str(tmp_path / "a"), "MODEL.WEIGHTS", str(whole)], carried=False)
+    )
+    trainer.resume_or_load(resume=False)
+    assert asked == [False]
+    name = "backbone.bottom_up.conv_stem.weight"
+    torch.testing.assert_close(trainer.model.state_dict()[name], tensors[name])
+    assert trainer.cfg.MODEL.TIMM.PRETRAINED
+    for k, weights in enumerate((str(heads), "")):
+        with pytest.raises(ValueError, match=r"cannot get timm's ImageNet weights .*no network"):
+            FastPoseTrainer(
+                load_config("", [*start, str(tmp_path / f"b{k}"), "MODEL.WEIGHTS", weights], carried=False)
+            )
 
 
 def test_a_folder_that_holds_a_run(tmp_path):
