@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import pickle
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 
-from fastpose_mtn.arguments import key_values, number, path_argument, shown, whole_number
+from fastpose_mtn.arguments import frame_rate_argument, key_values, number, path_argument, shown, whole_number
 from fastpose_mtn.build import PRECISIONS, PoseTracking, build_pose_tracking
 from fastpose_mtn.checkpoints.loading import DEFAULT_WEIGHTS, PACKAGED
 from fastpose_mtn.config import CfgNode
@@ -255,12 +254,9 @@ class FastPose:
         return whole_number("batch_size", wanted, 1, "the device's own")
 
     def _frame_rate(self, wanted: float | None) -> float:
-        name, rate = "VIDEO.FOLDER_FRAME_RATE", self.cfg.VIDEO.FOLDER_FRAME_RATE
-        if wanted is not None:
-            name, rate = "frame_rate", number("frame_rate", wanted)
-        if not (rate > 0 and math.isfinite(rate)):
-            raise InputError(f"{name}: expected frames a second, more than 0, got {rate}")
-        return float(rate)
+        if wanted is None:
+            return frame_rate_argument("VIDEO.FOLDER_FRAME_RATE", self.cfg.VIDEO.FOLDER_FRAME_RATE)
+        return frame_rate_argument("frame_rate", wanted)
 
 
 def _open(source: str, frame_rate: float, images: str) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from collections.abc import Sequence
@@ -47,6 +48,14 @@ def number(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError) as error:  # an array of several
         raise InputError(f"{name}: expected a number, got {shown(value)}") from error
+
+
+def frame_rate_argument(name: str, value: Any) -> float:
+    """Frames a second, above 0."""
+    rate = number(name, value)
+    if not (rate > 0 and math.isfinite(rate)):
+        raise InputError(f"{name}: expected frames a second, more than 0, got {shown(value)}")
+    return rate
 
 
 def shown(value: object) -> str:

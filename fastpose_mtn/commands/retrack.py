@@ -91,12 +91,14 @@ def _configuration(args: Namespace) -> CfgNode:
 
 def _check_settings(cfg: CfgNode, args: Namespace) -> None:
     """Tells of a bad setting before any work, and of images that nobody looks at or that are missing."""
+    from fastpose_mtn.arguments import frame_rate_argument
     from fastpose_mtn.build import build_tracker
     from fastpose_mtn.ops.pose_nms import PoseNMS
     from fastpose_mtn.protocols import needs_frames
     from fastpose_mtn.tracking.offline_parameters import OfflineParameters
     from fastpose_mtn.tracking.parameters import TrackerParameters
 
+    frame_rate_argument("VIDEO.FOLDER_FRAME_RATE", cfg.VIDEO.FOLDER_FRAME_RATE)
     visual = needs_frames(build_tracker(cfg))
     PoseNMS.from_config(cfg)
     if not args.ablation and visual != bool(args.images):

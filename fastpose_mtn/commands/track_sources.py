@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastpose_mtn.arguments import frame_rate_argument
 from fastpose_mtn.build import PoseTracking
 from fastpose_mtn.data.image_file import is_image
 from fastpose_mtn.errors import InputError, error_line, nearest
@@ -76,11 +77,12 @@ def _track_all(
             continue
         try:
             tracking = tracking or build()
+            if opened.frame_rate_is_a_choice:
+                rate = tracking.cfg.VIDEO.FOLDER_FRAME_RATE
+                opened.frame_rate = frame_rate_argument("VIDEO.FOLDER_FRAME_RATE", rate)
         except BaseException:
             opened.close()
             raise
-        if opened.frame_rate_is_a_choice:
-            opened.frame_rate = float(tracking.cfg.VIDEO.FOLDER_FRAME_RATE)
         if isinstance(opened, ReconnectingSource):
             opened.patience_s = float(tracking.cfg.VIDEO.RECONNECT_SECONDS)
         summary = Summary(_unused(opened.name, names))

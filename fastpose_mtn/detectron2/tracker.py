@@ -8,6 +8,7 @@ from detectron2.config import CfgNode, configurable
 from detectron2.structures import Instances
 from detectron2.tracking.base_tracker import TRACKER_HEADS_REGISTRY, BaseTracker
 
+from fastpose_mtn.arguments import frame_rate_argument
 from fastpose_mtn.build import build_tracker
 from fastpose_mtn.detectron2.instances import to_detections
 from fastpose_mtn.ops.pose_nms import PoseNMS
@@ -35,7 +36,7 @@ class OcclusionAwareTracker(BaseTracker):
         """The constructor's arguments from ``TRACKER``, ``TEST.POSE_NMS`` and ``VIDEO.FOLDER_FRAME_RATE``."""
         return {
             "tracker": build_tracker(cfg),
-            "frame_rate": cfg.VIDEO.FOLDER_FRAME_RATE,
+            "frame_rate": frame_rate_argument("VIDEO.FOLDER_FRAME_RATE", cfg.VIDEO.FOLDER_FRAME_RATE),
             "pose_nms": PoseNMS.from_config(cfg),
         }
 

@@ -154,6 +154,15 @@ def test_a_folders_frame_rate_is_configured(run, tmp_path):
     assert [line["time"] for line in lines] == [0.0, 0.2, 0.4]
 
 
+@pytest.mark.parametrize("rate", ["0", "-5"])
+def test_a_frame_rate_without_time_is_refused_by_its_key(run, tmp_path, rate):
+    cv2.imwrite(str(tmp_path / "0.png"), moving(0))
+    cv2.imwrite(str(tmp_path / "1.png"), moving(1))
+    done = run("--input", ".", "--no-video", "VIDEO.FOLDER_FRAME_RATE", rate)
+    assert done.status == 2
+    assert f"VIDEO.FOLDER_FRAME_RATE: expected frames a second, more than 0, got {float(rate)}" in done.err
+
+
 def test_real_clips_frames_and_images(real_data, run):
     clips = sorted((real_data / "clips").glob("*.mp4"))
     folder = real_data / "posetrack18/videos/000001_mpiinew_test"

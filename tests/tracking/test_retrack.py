@@ -293,6 +293,7 @@ def test_a_broken_file_is_named_and_stops_no_other(tmp_path, capsys):
             ["--offline", "TRACKER.OFFLINE.MAX_GAP_SECONDS", "-1"],
             "TRACKER.OFFLINE.MAX_GAP_SECONDS): expected 0 or more",
         ),
+        (["VIDEO.FOLDER_FRAME_RATE", "0"], "VIDEO.FOLDER_FRAME_RATE: expected frames a second, more than 0"),
     ],
 )
 def test_a_bad_setting_is_told_before_any_work(tmp_path, capsys, arguments, expected):
