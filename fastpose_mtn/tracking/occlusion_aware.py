@@ -62,7 +62,7 @@ class OcclusionAwareTracker:
       ones. Whoever would become a new person is first compared with the lost people who could be there,
       see ``_recover``.
 
-    Where people come without embeddings (None), S is the overlap in every strategy.
+    Where people come without embeddings (None, or zeros), S is the overlap in every strategy.
 
     Two rules go beyond the paper, which says nothing of people who were lost for a while. Both strategies
     with embeddings let the position weight of a *lost* tracklet fade with the time since it was seen, so
@@ -184,13 +184,11 @@ class OcclusionAwareTracker:
         index = np.flatnonzero(detections.scores >= self.parameters.min_score)
         rows = slice(None) if len(index) == len(detections) else index  # all: nothing is copied
         embeddings = None if self.parameters.strategy == "iou" else detections.embeddings
-        return _Candidates(
-            index,
-            detections.boxes[rows],
-            detections.scores[rows],
-            None if embeddings is None else embeddings[rows],
-            self._valid(detections.keypoints[rows]),
-        )
+        valid = self._valid(detections.keypoints[rows])
+        if embeddings is not None:
+            embeddings = embeddings[rows]
+            valid = valid & embeddings.any(axis=1)  # one of zeros says nothing of anybody
+        return _Candidates(index, detections.boxes[rows], detections.scores[rows], embeddings, valid)
 
     def _valid(self, keypoints: np.ndarray) -> np.ndarray:
         """Which embeddings of people with these keypoints (N, K, 3) count, (N,) bool."""

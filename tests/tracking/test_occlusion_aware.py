@@ -102,6 +102,16 @@ def test_every_embedding_counts_for_reid():
     assert ids(tracker, FRAME, person(100, BERT, seen=3)) == [1]
 
 
+@pytest.mark.parametrize("strategy", ["reid", "occlusion_aware"])
+def test_an_embedding_of_zeros_says_nothing(strategy):
+    """As long as it is, it would be as far from every look, and take half of the similarity of equal places."""
+    tracker = make(strategy, min_similarity=0.51, max_distance=1.0)
+    nothing = np.zeros_like(ANNA)
+    assert ids(tracker, 0.0, person(100, ANNA), person(300, nothing)) == [0, 1]
+    assert ids(tracker, FRAME, person(100, nothing), person(300, nothing)) == [0, 1]
+    assert ids(tracker, 2 * FRAME, person(100, ANNA), person(300, BERT)) == [0, 1]
+
+
 def test_a_hidden_persons_embedding_does_not_change_the_tracklet():
     """Carl stands in front of Anna for a second; the embeddings of her boxes are his."""
     far = 230
