@@ -26,6 +26,7 @@ from fastpose_mtn.errors import InputError
 from fastpose_mtn.files import whole_file
 from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import PersonDetections
+from fastpose_mtn.tracking.detections_layout import LAYOUT, OPTIONAL, check_arrays
 
 ENDING = ".detections.npz"
 _FORMAT = "fastpose-mtn detections 1"
@@ -226,13 +227,13 @@ def load(path: Path | str) -> SavedDetections:
         InputError: it is missing, is no such file, is cut short, or its arrays contradict each other.
     """
     path = _existing(path)
-    arrays = _read_arrays(path, _LAYOUT)
+    arrays = _read_arrays(path, LAYOUT)
     if str(arrays["format"]) != _FORMAT:
         raise InputError(f"{path}: expected format {_FORMAT!r}, got {str(arrays['format'])!r}")
     name = str(arrays["skeleton"])
     if name not in SKELETONS:
         raise InputError(f"{path}: unknown skeleton {name!r}; known: {', '.join(SKELETONS)}")
-    _check_arrays(path, arrays, joints=len(SKELETONS[name]))
+    check_arrays(path, arrays, joints=len(SKELETONS[name]))
     ends = np.cumsum(arrays["people"])
     frames = []
     for i, end in enumerate(ends):
@@ -257,26 +258,6 @@ def load(path: Path | str) -> SavedDetections:
     return SavedDetections(str(arrays["source"]), SKELETONS[name], tuple(frames), independent)
 
 
-# Each array's kinds of dtype and its axes: F frames, N people, K joints, or a number; "*" is anything.
-_LAYOUT: dict[str, tuple[str, tuple[str | int, ...]]] = {
-    "format": ("U", ()),
-    "source": ("U", ()),
-    "skeleton": ("U", ()),
-    "frame_numbers": ("i", ("F",)),
-    "times_s": ("f", ("F",)),
-    "image_sizes_hw": ("i", ("F", 2)),
-    "people": ("i", ("F",)),
-    "boxes": ("f", ("N", 4)),
-    "scores": ("f", ("N",)),
-    "keypoints": ("f", ("N", "K", 3)),
-    "embeddings": ("f", ("N", "*")),
-    "file_names": ("U", ("F",)),
-    "scene_cuts": ("b", ("F",)),
-    "independent": ("b", ()),
-}
-_OPTIONAL = {"embeddings", "file_names", "independent", "scene_cuts"}  # files of before have no scene cuts
-
-
 def _existing(path: Path | str) -> Path:
     path = Path(path)
     if not path.is_file():
@@ -290,7 +271,7 @@ def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise InputError(f"{path}: expected an archive of arrays, got a single array")
         with loaded as archive:
-            missing = sorted(set(_LAYOUT) - _OPTIONAL - set(archive.files))
+            missing = sorted(set(LAYOUT) - OPTIONAL - set(archive.files))
             if missing:
                 raise InputError(f"{path}: not a file of saved detections: it lacks {', '.join(missing)}")
             return {name: archive[name] for name in names if name in archive.files}
@@ -303,32 +284,3 @@ def _read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
             f"{path}: not a readable file of saved detections: {reason}; track_video.py --save-detections writes "
             f"NAME{ENDING}"
         ) from error
-
-
-def _check_arrays(path: Path, arrays: dict[str, np.ndarray], joints: int) -> None:
-    if arrays["people"].ndim != 1 or arrays["people"].dtype.kind != "i" or (arrays["people"] < 0).any():
-        raise InputError(f"{path}: people: expected counts, one a frame, got {arrays['people'].dtype}")
-    sizes = {"F": len(arrays["people"]), "N": int(arrays["people"].sum()), "K": joints}
-    for name, array in arrays.items():
-        kind, axes = _LAYOUT[name]
-        wanted = [sizes.get(axis, -1) if isinstance(axis, str) else axis for axis in axes]
-        fits = array.ndim == len(wanted) and all(
-            w in (-1, g) for w, g in zip(wanted, array.shape, strict=True)
-        )
-        if array.dtype.kind != kind or not fits:
-            shape = ", ".join("*" if w == -1 else str(w) for w in wanted)
-            raise InputError(
-                f"{path}: {name}: expected shape ({shape}) of kind {kind!r}, got {array.shape} {array.dtype}"
-            )
-    if (arrays["image_sizes_hw"] < 0).any():
-        raise InputError(f"{path}: image_sizes_hw: expected pixels, got {arrays['image_sizes_hw'].min()}")
-    numbers = arrays["frame_numbers"]
-    if len(falling := np.flatnonzero(np.diff(numbers) <= 0)):
-        first = int(falling[0])
-        raise InputError(
-            f"{path}: frame_numbers: expected each larger than the one before, got {numbers[first + 1]} after "
-            f"{numbers[first]}; sort all arrays by time and number the frames in their order"
-        )
-    times = arrays["times_s"]
-    if not np.isfinite(times).all() or (np.diff(times) < 0).any():
-        raise InputError(f"{path}: times_s: expected seconds that never go back")
