@@ -209,6 +209,7 @@ def _track(
         images_again,
         cfg.VIDEO.FOLDER_FRAME_RATE,
         _afterwards(cfg, args),
+        cfg.TRACKER.MAX_FRAME_SECONDS,
     )
     open_files = functools.partial(open_result_files, formats=formats)
     for remark in check_sources(files):
@@ -221,6 +222,8 @@ def _track(
             print(error_line(error), file=sys.stderr)
             failed = True
         else:
+            for remark in done.remarks:
+                print(f"warning: {remark}", file=sys.stderr)
             print(f"{done.path}: {done.frames} frames, {done.boxes} boxes, {done.tracks} tracks")
     return not failed
 
@@ -266,10 +269,13 @@ def _compare(cfg: CfgNode, files: list[Path], args: Namespace, images_again: Ima
             images_again,
             cfg.VIDEO.FOLDER_FRAME_RATE,
             _mending(own) if row == OFFLINE else None,
+            cfg.TRACKER.MAX_FRAME_SECONDS,
         )
 
     rows = (*ROWS, *([OFFLINE] if args.offline else []), *(FLOW_ROWS if images_again else ()))
     ablation = run_ablation(files, args.gt, how, rows=rows, workers=args.workers)
+    for remark in ablation.warnings:
+        print(f"warning: {remark}", file=sys.stderr)
     print(ablation_table(ablation))
     if args.output:
         path = args.output / "ablation.json"

@@ -62,12 +62,14 @@ class Ablation:
         switch_reduction: of ``OURS`` against each other strategy, by its name.
         failures: why a row of ``FLOW_ROWS`` is missing, by its name.
         offline_reduction: of ``OFFLINE`` against ``OURS``; None where it was not asked for.
+        warnings: lines about oddities of the detections, and of them beside the labels.
     """
 
     strategies: Mapping[str, PoseTrackResult]
     switch_reduction: Mapping[str, SwitchReduction]
     failures: Mapping[str, str] = field(default_factory=dict)
     offline_reduction: SwitchReduction | None = None
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """The content of ``ablation.json``: for each strategy what ``metrics.json`` holds, and the reductions."""
@@ -108,6 +110,7 @@ def run_ablation(
         )
     results: dict[str, PoseTrackResult] = {}
     failures: dict[str, str] = {}
+    warnings: dict[str, None] = {}  # each once, though every row has it
     with tempfile.TemporaryDirectory() as folder:
         labels = Path(folder) / "gt"
         labels.mkdir()
@@ -118,29 +121,41 @@ def run_ablation(
             tracks.mkdir()
             try:
                 for file in files:
-                    track_file(file, tracks, how(row))
+                    warnings.update(dict.fromkeys(track_file(file, tracks, how(row)).remarks))
             except InputError as error:
                 if row not in FLOW_ROWS:
                     raise
                 failures[row] = str(error)  # the strategies' hours are not lost with it
                 continue
-            results[row] = _evaluated(labels, tracks, names, workers)
-    return _compared(results, failures)
+            results[row], told = _evaluated(labels, tracks, names, workers)
+            warnings.update(dict.fromkeys(told))
+    if not results[OURS].metrics.num_labeled_frames:
+        warnings[f"--gt {gt}: nobody is labelled in any frame: there is nothing to compare with"] = None
+    return _compared(results, failures, tuple(warnings))
 
 
-def _evaluated(labels: Path, tracks: Path, names: Mapping[Path, str], workers: int) -> PoseTrackResult:
-    """Tracks beside labels; what is wrong is told of the files of detections, whose names these are."""
-    try:
-        return evaluate_posetrack(labels, tracks, workers=workers, progress=True)
-    except InputError as error:
-        # the results are in a folder that nobody will find: what they are of is to be named
-        told = str(error)
+def _evaluated(
+    labels: Path, tracks: Path, names: Mapping[Path, str], workers: int
+) -> tuple[PoseTrackResult, list[str]]:
+    """Tracks beside labels, and warnings; what is wrong is told of the files of detections, whose names these are."""
+    warnings: list[str] = []
+
+    def named(text: str) -> str:
+        """With the detections' file: the results are in a folder that nobody will find."""
         for file, name in names.items():
-            told = told.replace(str(tracks / f"{name}.json"), str(file))
-        raise InputError(told) from error
+            text = text.replace(str(tracks / f"{name}.json"), str(file))
+        return text
+
+    try:
+        result = evaluate_posetrack(labels, tracks, workers=workers, progress=True, warn=warnings.append)
+    except InputError as error:
+        raise InputError(named(str(error))) from error
+    return result, list(map(named, warnings))
 
 
-def _compared(results: Mapping[str, PoseTrackResult], failures: Mapping[str, str]) -> Ablation:
+def _compared(
+    results: Mapping[str, PoseTrackResult], failures: Mapping[str, str], warnings: tuple[str, ...]
+) -> Ablation:
     """The rows, and how far ours reduces the switches of the others."""
     switches = {name: _switches(result) for name, result in results.items()}
     reduction = {
@@ -149,7 +164,7 @@ def _compared(results: Mapping[str, PoseTrackResult], failures: Mapping[str, str
         if name not in (OURS, OFFLINE)
     }
     offline = bootstrap_reduction(switches[OURS], switches[OFFLINE]) if OFFLINE in results else None
-    return Ablation(results, reduction, failures, offline)
+    return Ablation(results, reduction, failures, offline, warnings)
 
 
 def _switches(result: PoseTrackResult) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from fastpose_mtn.structures import TrackedPersons
 from fastpose_mtn.tracking import alphapose_file
 from fastpose_mtn.tracking.alphapose_file import is_alphapose_file
 from fastpose_mtn.tracking.detections_file import ENDING, SavedDetections, SavedFrame, load, source_of
+from fastpose_mtn.tracking.saved_remarks import remarks
 
 Tracked = tuple[SavedFrame, TrackedPersons]
 
@@ -67,6 +69,7 @@ class TrackedVideo:
         boxes: of people on tracks, summed over frames.
         tracks: how many there are; none of unrelated photographs.
         path: the first of the files of results.
+        remarks: what is odd about its detections, see ``saved_remarks``.
     """
 
     source: str
@@ -74,6 +77,7 @@ class TrackedVideo:
     boxes: int
     tracks: int
     path: Path
+    remarks: tuple[str, ...] = ()
 
 
 def find_detections(path: Path | str) -> list[Path]:
@@ -182,6 +186,7 @@ class Retracking:
         images_again: gives the frames' images, where the tracker needs them.
         frame_rate: of a file that does not tell the time, see ``read_detections``.
         mend: improves a whole video's tracks, see ``tracking.offline``; not called of unrelated photographs.
+        break_seconds: frames further apart are a break in the video, which is remarked.
     """
 
     new_tracker: Callable[[Skeleton], Tracker]
@@ -189,6 +194,7 @@ class Retracking:
     images_again: ImagesAgain | None = None
     frame_rate: float = FRAME_RATE
     mend: Callable[[Sequence[Tracked], SavedDetections], Iterable[Tracked]] | None = None
+    break_seconds: float = math.inf
 
     def track(self, saved: SavedDetections) -> Iterable[Tracked]:
         """Each frame of a video, and those of its people who are on a track."""
@@ -241,4 +247,5 @@ def track_file(
     finally:
         for file in files:
             file.close(complete)
-    return TrackedVideo(saved.source, len(saved), count, len(ids), files[0].path)
+    told = tuple(f"{path}: {text}" for text in remarks(saved, how.break_seconds))
+    return TrackedVideo(saved.source, len(saved), count, len(ids), files[0].path, told)

@@ -112,6 +112,26 @@ def test_detections_of_other_frames_are_named(drawn, tmp_path, capsys):
     assert f"error: {other}: sequence {names[0]}: expected 12 frames" in capsys.readouterr().err
 
 
+def test_what_is_odd_is_told_once_and_of_the_files_that_were_given(drawn, tmp_path, recwarn, capsys):
+    """Labels of another video under the same name, nobody among them, and detections without looks."""
+    folder, names = drawn
+    mine = tmp_path / f"{names[0]}.detections.npz"
+    with np.load(folder / mine.name) as archive:
+        arrays = dict(archive)
+    arrays["embeddings"][:] = 0
+    np.savez(mine, **arrays)
+    labels = json.loads((folder / "annotations" / f"{names[1]}.json").read_text())
+    (tmp_path / "gt").mkdir()
+    (tmp_path / "gt" / f"{names[0]}.json").write_text(json.dumps({**labels, "annotations": []}))
+    main(["--detections", str(mine), "--gt", str(tmp_path / "gt"), "--ablation"])
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert not recwarn.list
+    assert len(told) == len(set(told)) == 3
+    assert all(any(text in line for line in told) for text in (
+        f"{mine}: embeddings: those of", f"{mine}: sequence {names[0]}: its frames lie in a folder", "nobody is labelled",
+    ))  # fmt: skip
+
+
 def test_the_command_tracks_again(drawn, tmp_path, capsys):
     folder, names = drawn
     main(

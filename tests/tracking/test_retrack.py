@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import json
 import os
@@ -239,6 +240,18 @@ def test_a_file_of_another_video_is_named(tmp_path, capsys):
         in streams.err
     )
     assert (tmp_path / "walk.json").is_file()
+
+
+def test_times_that_are_no_seconds_are_told(tmp_path, capsys):
+    """Nobody is followed, and --offline would leave everybody out."""
+    frames = [dataclasses.replace(f, time_s=1000 * f.time_s) for f in walkers(1, 3)]
+    save(tmp_path / "walk.detections.npz", frames, source="walk", skeleton=POSETRACK15)
+    main(["--detections", str(tmp_path), "--output", str(tmp_path)])
+    streams = capsys.readouterr()
+    assert "walk.json: 3 frames, 2 boxes, 2 tracks" in streams.out
+    assert (
+        f"warning: {tmp_path / 'walk.detections.npz'}: times_s: every frame is more than 1 s" in streams.err
+    )
 
 
 def test_two_files_of_one_video_do_not_write_over_each_other(tmp_path):
