@@ -3,13 +3,15 @@
 
     python benchmarks/speed.py [--people 1 5 10 20 50 100] [--threads N] [--plot speed.svg]
                                [--detectron2-python PYTHON] [--ultralytics-python PYTHON]
+                               [--movenet MODELS --tensorflow-python PYTHON]
 
 First the network alone, from frames in memory to people in memory, for each number of people; then, with --job
 N people, the whole job: decode, network, tracking, overlay and JSON, each network in FastPose's own pipeline, which
 is kinder to the peers than the loop that their users write. In every round each setting has its turn in a process of
 its own, so that a busy machine slows all alike and no model's memory weighs on another; the fastest counts. Weights are random, and the people
 are given: see peers.py. Peers run twice: as they are used (float32, a frame at a time), and at their best
-(channels-last, bfloat16, four frames at a time). What is not installed is left out, and it says so.
+(channels-last, bfloat16, four frames at a time); MoveNet MultiPose (see movenet.py) on pictures of 256 and of 512
+pixels, its usual sizes. What is not installed is left out, and it says so.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ REFERENCE = "torchvision R50"
 
 
 def settings(
-    networks: Sequence[str], device: str, folder: Path | None = None
+    networks: Sequence[str], device: str, folder: Path | None = None, movenet: Path | None = None
 ) -> dict[str, tuple[str, Callable[[tuple[int, int]], Peer]]]:
     """Each setting's name, whose Python it needs, and how it is built; exported networks are kept in ``folder``."""
     import peers
@@ -53,6 +55,8 @@ def settings(
     ):
         all_settings[name] = python, of(cls)
         all_settings[f"{name}, best"] = python, of(cls, best=True)
+    for side in (256, 512) if movenet and device == "cpu" else ():
+        all_settings[f"MoveNet MultiPose, {side} px"] = "tensorflow", _movenet(movenet, side)
     for network in networks:
         config, name = str(CONFIGS / f"{network}.yaml"), network
         all_settings[f"{name}, fp32"] = "this", of(peers.Ours, config)
@@ -67,6 +71,16 @@ def settings(
     return all_settings
 
 
+def _movenet(folder: Path | None, side: int) -> Callable[[tuple[int, int]], Peer]:
+    def build(size_hw: tuple[int, int]) -> Peer:
+        from movenet import MoveNetMultiPose
+
+        assert folder is not None
+        return MoveNetMultiPose(folder, side, size_hw)
+
+    return build
+
+
 def work(options: argparse.Namespace) -> None:
     """The worker's side: builds one setting and measures it as it is told."""
     import peers
@@ -76,7 +90,8 @@ def work(options: argparse.Namespace) -> None:
 
     torch.set_num_threads(options.threads)
     folder = Path(options.clip).parent
-    peer = settings(options.networks, options.device, folder)[options.worker][1](options.size)
+    built = settings(options.networks, options.device, folder, options.movenet)[options.worker][1]
+    peer = built(options.size)
     frames = [frame.image for frame in open_source(options.clip) if frame.image is not None]
     for line in sys.stdin:
         question = json.loads(line)
@@ -115,7 +130,7 @@ def measure(pythons: dict[str, str], options: argparse.Namespace, clip: Path) ->
     """Seconds a frame of each setting, for each number of people and ``"job"``; a setting that fails is left out."""
     chosen = {
         name: pythons[python]
-        for name, (python, _) in settings(options.networks, options.device).items()
+        for name, (python, _) in settings(options.networks, options.device, None, options.movenet).items()
         if not options.only or any(text in name for text in options.only)
     }
     seconds: dict[str, dict[str, float]] = {name: {} for name in chosen}
@@ -193,7 +208,7 @@ def _shared(options: argparse.Namespace) -> list[str]:
     height, width = options.size
     return [
         "--size", f"{height}x{width}", "--threads", str(options.threads), "--device", options.device,
-        "--networks", *options.networks,
+        "--networks", *options.networks, *(["--movenet", str(options.movenet)] if options.movenet else []),
     ]  # fmt: skip
 
 
@@ -214,6 +229,8 @@ def parse() -> argparse.Namespace:
     add("--only", nargs="+", metavar="TEXT", help="settings whose names hold one of these")
     add("--detectron2-python", default=sys.executable, metavar="PYTHON", help="that has Detectron2")
     add("--ultralytics-python", default=sys.executable, metavar="PYTHON", help="that has ultralytics")
+    add("--movenet", type=Path, metavar="MODELS", help="folder of MoveNet's files, see movenet.py")
+    add("--tensorflow-python", default=sys.executable, metavar="PYTHON", help="that has TensorFlow")
     add("--plot", metavar="FILE", help="write the curves over people as SVG, PNG or PDF")
     add("--json", metavar="FILE", help="write the seconds")
     add("--worker", help=argparse.SUPPRESS)
@@ -230,6 +247,7 @@ def main() -> None:
         "this": sys.executable,
         "detectron2": options.detectron2_python,
         "ultralytics": options.ultralytics_python,
+        "tensorflow": options.tensorflow_python,
     }
     with exit_on_error(), tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
