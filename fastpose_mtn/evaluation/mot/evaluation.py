@@ -147,7 +147,10 @@ def _presence(boxes: MotBoxes) -> Presence:
 
 
 def fit_better_as_corners(gt: MotBoxes, results: MotBoxes) -> bool:
-    """Whether results find more of the labelled with width and height read as a second corner, which all can be."""
+    """Whether results find more of the labelled with width and height read as a second corner, which all can be.
+
+    With the two exchanged it tells of the labels.
+    """
     low, size = results.boxes[:, :2], results.boxes[:, 2:] - results.boxes[:, :2]
     if not (low < size).all():
         return False

@@ -123,6 +123,7 @@ def _explain(path: Path, lines: list[str], comma: bool, least: int, columns: str
         if len(values) < least:
             raise InputError(
                 f"{path}, line {number}: expected {columns}, got {len(values)} columns: {line[:60]}"
+                f"{'; separate them by commas' if ';' in line else ''}"
             )
         for value in values:
             try:
@@ -130,6 +131,7 @@ def _explain(path: Path, lines: list[str], comma: bool, least: int, columns: str
             except ValueError:
                 raise InputError(
                     f"{path}, line {number}: expected {columns}, all of them numbers, got {value.strip()[:40]!r}"
+                    f"{'; separate them by commas' if ';' in value else ''}"
                 ) from None
         most = most or len(values)
         if len(values) != most:
@@ -141,7 +143,7 @@ def _explain(path: Path, lines: list[str], comma: bool, least: int, columns: str
 def _whole(table: np.ndarray, column: int, path: Path, name: str) -> np.ndarray:
     values = table[:, column]
     _refuse(path, values != np.round(values), f"expected a whole number as {name}, got {{}}", values)
-    _refuse(path, np.abs(values) > 2**53, f"expected a {name} below 2^53, got {{}}", values)
+    _refuse(path, np.abs(values) > 2**53, f"expected the {name} to be below 2^53, got {{}}", values)
     return values.astype(np.int64)
 
 

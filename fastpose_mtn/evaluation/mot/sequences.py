@@ -97,17 +97,38 @@ def _evaluate(gt: Path, predictions: Path, benchmark: str | None, warn: Callable
     truth = read_ground_truth(gt, has_classes=benchmark != "MOT15")
     results = read_results(predictions)
     if not truth.counts.any():
-        warn(f"{gt}: nobody is labelled in it; is it the ground truth?")
+        none = f" None of its {len(truth)} boxes counts, which 1 in column 7 says" if len(truth) else ""
+        warn(f"{gt}: nobody is labelled in it; is it the ground truth?{none}")
     if benchmark is None:
         benchmark = "MOT15" if truth.classes is None else "MOT17"
     elif benchmark != "MOT15" and truth.classes is None and len(truth):
         raise InputError(f"{gt}: has no classes in column 8, as {benchmark}'s has; use --benchmark MOT15")
-    if fit_better_as_corners(truth, results):
+    sums = evaluate_sequence(truth, results, benchmark=benchmark, frames=_length(truth, results, warn))
+    if truth.counts.any() and not sums.objects:
         warn(
-            f"{results.path}: the boxes fit the labels better as left, top, right, bottom than as left, top, width, "
-            "height, as which they count; subtract the first corner from the second"
+            f"{gt}: nobody in it is a pedestrian, class 1 in column 8, and they alone count; --benchmark MOT15 counts all"
         )
-    return evaluate_sequence(truth, results, benchmark=benchmark, frames=_length(truth, results, warn))
+    _warn_of_other_boxes(truth, results, sums, warn)
+    return sums
+
+
+def _warn_of_other_boxes(
+    truth: MotBoxes, results: MotBoxes, sums: MotSums, warn: Callable[[str], None]
+) -> None:
+    """Tells of boxes that are no left, top, width, height, in pixels of the labels' video."""
+    for boxes, others, whose in ((results, truth, "labels"), (truth, results, "results")):
+        if fit_better_as_corners(others, boxes):
+            warn(
+                f"{boxes.path}: the boxes fit the {whose} better as left, top, right, bottom than as left, top, width, "
+                "height, as which they count; subtract the first corner from the second"
+            )
+            return
+    together = np.isin(results.frame, truth.frame).any()
+    if together and sums.objects and sums.predictions and not sums.matches:
+        warn(
+            f"{results.path}: none of its {sums.predictions} boxes overlaps a labelled one of its frame by half; are they "
+            "of another video, of pictures of another size, or is their centre where left and top should be?"
+        )
 
 
 def _length(truth: MotBoxes, results: MotBoxes, warn: Callable[[str], None]) -> int:

@@ -47,6 +47,8 @@ def test_mot15_may_have_places_in_the_world_for_classes(tmp_path: Path) -> None:
     [
         ("1,2,3,4", "line 2: expected frame,id,left,top,width,height,score, got 4 columns"),
         ("1,2,3,4,x,6,1", "line 2: expected .* all of them numbers, got 'x'"),
+        ("1;2;3;4;5;6;1", "line 2: .* 1 columns: 1;2;3;4;5;6;1; separate them by commas"),
+        ("1;2;3,5;4;5;6;1,2,3,4,5,6", "line 2: .* got '1;2;3'; separate them by commas"),
         ("1,2,3,4,nan,6,1", "line 2: expected finite numbers"),
         ("0,2,3,4,5,6,1", "expected frames from 1, got 0"),
         ("1.5,2,3,4,5,6,1", "expected a whole number as frame, got 1.5"),
@@ -142,3 +144,34 @@ def test_boxes_in_other_units_or_as_corners_are_told(tmp_path: Path) -> None:
         gt, write(tmp_path / "good.txt", "1,1,10,10,20,40,1", "2,1,12,10,21,41,1"), warn=notes.append
     )
     assert len(notes) == 1
+
+
+def test_labels_as_corners_and_boxes_that_meet_nobody_are_told(tmp_path: Path) -> None:
+    lines = ["1,1,100,100,20,40,1,1,1", "2,1,102,100,20,40,1,1,1"]
+    gt = write(tmp_path / "gt.txt", *lines)
+    corners = write(tmp_path / "corners.txt", "1,1,100,100,120,140,1,1,1", "2,1,102,100,122,140,1,1,1")
+    good = write(tmp_path / "good.txt", "1,1,100,100,20,40,1", "2,1,102,100,20,40,1")
+    centres = write(tmp_path / "centres.txt", "1,1,110,120,20,40,1", "2,1,112,120,20,40,1")
+    notes: list[str] = []
+    evaluate_mot(gt, good, warn=notes.append)
+    assert notes == []
+    evaluate_mot(corners, good, warn=notes.append)
+    assert notes[-1].startswith(f"{corners}: the boxes fit the results better as left, top, right, bottom")
+    evaluate_mot(gt, centres, warn=notes.append)
+    assert notes[-1].startswith(
+        f"{centres}: none of its 2 boxes overlaps a labelled one of its frame by half"
+    )
+    assert len(notes) == 2
+
+
+def test_labels_without_pedestrians_are_told(tmp_path: Path) -> None:
+    """As those of VisDrone, whose classes have other numbers, and those whose column 7 is a detector's score."""
+    found = write(tmp_path / "found.txt", "1,1,100,100,20,40,1")
+    notes: list[str] = []
+    others = write(tmp_path / "others.txt", "1,1,100,100,20,40,1,4,1")
+    assert evaluate_mot(others, found, warn=notes.append)["found"]["FN"] == 0
+    assert "others.txt: nobody in it is a pedestrian, class 1 in column 8" in notes[0]
+    scores = write(tmp_path / "scores.txt", "1,1,100,100,20,40,0.9,1,1")
+    evaluate_mot(scores, found, warn=notes.append)
+    assert "None of its 1 boxes counts, which 1 in column 7 says" in notes[1]
+    assert len(notes) == 2
