@@ -24,7 +24,12 @@ from fastpose_mtn.data.json_fields import (
     number_rows,
     wrong,
 )
-from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
+from fastpose_mtn.data.labels.plausibility import (
+    are_shares,
+    of_shares,
+    refuse_corners_of_joints,
+    refuse_other_orders,
+)
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.files import natural_order
 from fastpose_mtn.skeletons import SKELETONS, Skeleton
@@ -94,6 +99,9 @@ def parse_alphapose(content: Sequence[object], path: Path, frame_rate: float = F
         )
     skeleton = _skeleton(entries[0], path)
     people = _people(numbered, skeleton)
+    written = people.boxes - np.pad(people.boxes[:, :2], ((0, 0), (2, 0)))
+    refuse_corners_of_joints(written, people.keypoints, str(path))
+    refuse_other_orders(written, people.keypoints, str(path))
     for field, values in (("box", people.boxes), ("keypoints", people.keypoints[..., :2] - _INDEX)):
         if are_shares(values[values > 0]):
             raise InputError(f"{path}: {field}: {of_shares(values)}")
@@ -178,9 +186,12 @@ def _people(numbered: Sequence[tuple[str, JsonObject]], skeleton: Skeleton) -> P
     boxes = number_rows(
         [own if box is None else box for box, own in zip(given, extents, strict=True)], 4, describe
     )
+    if len(negative := np.flatnonzero((boxes[:, 2:] < 0).any(axis=1))):
+        row = int(negative[0])
+        wrong(describe(row), "[x, y, width, height], sizes of 0 or more", given[row])
     scores = number_array(*values("score")) - confidences.mean(axis=1)
     scores -= 1.25 * confidences.max(axis=1, initial=0)
-    corners = np.concatenate((boxes[:, :2], boxes[:, :2] + np.maximum(boxes[:, 2:], 0)), axis=1)
+    corners = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
     return PersonDetections(
         boxes=corners.astype(np.float32),
         scores=scores.clip(0, 1).astype(np.float32),

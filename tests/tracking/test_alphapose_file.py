@@ -114,6 +114,10 @@ def test_who_was_interpolated_was_not_found(tmp_path):
         ({"keypoints": [float("nan")] * 51}, r"\[1\]\.keypoints\[0\]: expected a finite number, got NaN"),
         ({"score": "high"}, r'\[1\]\.score: expected a number, got "high"'),
         ({"box": [1, 2]}, r"\[1\]\.box: expected a list of 4 numbers, got \[1, 2\]"),
+        (
+            {"box": [9, 9, -3, 4]},
+            r"\[1\]\.box: expected \[x, y, width, height\], sizes of 0 or more, got \[9, 9, -3, 4\]",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, change, problem):
@@ -123,6 +127,38 @@ def test_what_is_wrong_is_named(tmp_path, change, problem):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=problem):
         read_alphapose(path)
+
+
+def walk_across(box):
+    """Somebody of 40x100 pixels with joints in two corners of the box, five times, as ``box`` writes it."""
+    entries = []
+    for x in (60, 80, 100, 120, 140):
+        joints = np.tile([x + 2.0, 42.0, 0.9], (17, 1))
+        joints[1::2, :2] = x + 38, 138
+        entries.append(
+            {"image_id": f"a{x}.png", "keypoints": joints.ravel().tolist(), "score": 2.5, "box": box(x)}
+        )
+    return entries
+
+
+def test_boxes_in_another_order_are_refused(tmp_path):
+    path = tmp_path / "walk.json"
+    path.write_text(json.dumps(walk_across(lambda x: [x, 40, 40, 100])))
+    assert read_alphapose(path).frames[0].detections.boxes.tolist() == [[60, 40, 100, 140]]
+    for box, problem in (
+        (lambda x: [x, 40, x + 40, 140], "got such as hold people's joints as x1, y1, x2, y2; subtract"),
+        (lambda x: [x + 20, 90, 40, 100], "got the centre's x and y, width, height"),
+    ):
+        path.write_text(json.dumps(walk_across(box)))
+        with pytest.raises(ValueError, match=problem) as told:
+            read_alphapose(path)
+        assert str(told.value).startswith(str(path))
+    # in the upper left corner the two readings are nearly one, and nothing is said
+    corner = [{**e, "box": [2, 1, 44, 103]} for e in walk_across(lambda x: [])]
+    for entry in corner:
+        entry["keypoints"] = (np.array([5, 3, 0.9] * 8 + [43, 101, 0.9] * 9)).tolist()
+    path.write_text(json.dumps(corner))
+    assert len(read_alphapose(path)) == 5
 
 
 def test_results_that_were_tracked_are_told_from_detections(tmp_path):

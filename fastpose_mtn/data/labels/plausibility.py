@@ -12,6 +12,7 @@ from fastpose_mtn.errors import InputError
 _FEW = 5  # boxes, of which too little can be concluded
 _FEW_JOINTS = 3  # of a person, likewise
 _NEARLY_ALL = 0.9
+_ROOM = 0.25  # of a box's width or height, beyond the last of a person's joints
 _ROUNDING = 1.0  # pixels that a box may reach over the image's border, or a joint over its box
 
 
@@ -57,15 +58,55 @@ def refuse_corners(boxes_xywh: np.ndarray, sizes_wh: np.ndarray, place: str) -> 
     Raises:
         InputError: boxes are corners.
     """
+    over, count = corners_over_border(boxes_xywh, sizes_wh)
+    if over:
+        raise InputError(
+            f"{place}: bbox: expected x, y, width, height, got {over} of {count} boxes that reach "
+            "over the image's border, while all fit as x1, y1, x2, y2; subtract the first corner from the second"
+        )
+
+
+def corners_over_border(boxes_xywh: np.ndarray, sizes_wh: np.ndarray) -> tuple[int, int]:
+    """How many boxes reach over their image's border where they seem to be corners, else 0; and of how many that is.
+
+    Args:
+        boxes_xywh: (N, 4), NaN or infinite where there is none.
+        sizes_wh: (N, 2) of the images, pixels; 0 where unknown.
+    """
     known = np.isfinite(boxes_xywh).all(axis=1) & (sizes_wh > 0).all(axis=1)
     first, second, limits = boxes_xywh[known, :2], boxes_xywh[known, 2:], sizes_wh[known] + _ROUNDING
     if len(first) < _FEW or not ((first < second) & (second <= limits)).all():
+        return 0, len(first)
+    over = int((first + second > limits).any(axis=1).sum())
+    return (over if 2 * over > len(first) else 0), len(first)
+
+
+def refuse_corners_of_joints(boxes_xywh: np.ndarray, joints: np.ndarray, place: str) -> None:
+    """Refuses boxes that are x1, y1, x2, y2, where sizes of images are unknown: as these they hold nearly all joints.
+
+    As sizes they would hold them too, and leave much room to the right or below.
+
+    Args:
+        boxes_xywh: (N, 4).
+        joints: (N, J, 3) x, y, v.
+        place: the file, for the message.
+
+    Raises:
+        InputError: boxes are corners.
+    """
+    rows = (joints[..., 2] > 0).sum(axis=1) >= _FEW_JOINTS
+    if rows.sum() < _FEW:
         return
-    over = (first + second > limits).any(axis=1)
-    if 2 * over.sum() > len(over):
+    first, second, labelled = boxes_xywh[rows, :2], boxes_xywh[rows, 2:], joints[rows][..., 2, None] > 0
+    points = joints[rows][..., :2]
+    inside = ((points >= first[:, None] - _ROUNDING) & (points <= second[:, None] + _ROUNDING)) & labelled
+    held = inside.all(axis=2).sum(axis=1) >= _NEARLY_ALL * labelled.sum(axis=(1, 2))
+    ends = np.where(labelled, points, -np.inf).max(axis=1)
+    room = ((first + second - ends) / np.maximum(second, _ROUNDING)).max(axis=1)
+    if (first < second).all() and held.mean() >= _NEARLY_ALL and np.median(room) > _ROOM:
         raise InputError(
-            f"{place}: bbox: expected x, y, width, height, got {over.sum()} of {len(over)} boxes that reach "
-            "over the image's border, while all fit as x1, y1, x2, y2; subtract the first corner from the second"
+            f"{place}: expected boxes as x, y, width, height, got such as hold people's joints as x1, y1, x2, y2; "
+            "subtract the first corner from the second"
         )
 
 
