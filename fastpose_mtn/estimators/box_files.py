@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fastpose_mtn.data.json_fields import expect_list, expect_object, load_json, wrong
-from fastpose_mtn.data.labels.plausibility import are_shares, of_shares
+from fastpose_mtn.data.labels.plausibility import are_shares, corners_over_border, of_shares
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.protocols import FrameName
 from fastpose_mtn.structures import PersonDetections
@@ -20,6 +20,8 @@ from fastpose_mtn.tracking.alphapose_file import is_alphapose, parse_alphapose
 _LOG = logging.getLogger("fastpose_mtn")
 SUFFIXES = (".json", ".txt", ".npz")
 _COLUMNS = "frame,id,left,top,width,height,score"
+_MOST_PIXELS = 1e7  # a place beyond is none in any picture
+_ENOUGH = 100  # boxes, after which nobody asks any more whether they are corners
 
 
 class BoxesFromFile:
@@ -28,6 +30,9 @@ class BoxesFromFile:
     A frame is looked up by its file's name, and where the file has none of that name by its number: COCO's ``image_id``,
     MOTChallenge's frame (from 1), or the saved one. A frame that the file does not name has nobody in it; COCO's results
     cannot say so otherwise.
+
+    What seems to be wrong is told in the log, once of each kind: boxes outside their frames, of a pixel or less, that seem
+    to be corners, and a second video, as a file has one's boxes.
 
     Args:
         path: ``.json``: COCO's list of results, with ``image_id`` (a number or a file's name), ``bbox`` and ``score`` (1
@@ -45,7 +50,11 @@ class BoxesFromFile:
         self.path, self.embedding_dim = path, None
         self._sizes_hw: dict[str, tuple[int, int]] = {}  # of the frames, where the file says them
         self._first_number = 0  # of a video's first frame
-        self._told = self._asked = False
+        self._told: set[str] = set()  # kinds of warnings
+        self._asked = False
+        self._videos = 0
+        # boxes x, y, width, height, and their frames' sizes
+        self._looked: list[tuple[np.ndarray, np.ndarray]] = []
         if path.suffix == ".json":
             content = expect_list(load_json(path), str(path))
             if is_alphapose(content):
@@ -53,6 +62,9 @@ class BoxesFromFile:
                 self._people = {_name(f.file_name, f.number): f.detections for f in found}
             else:
                 self._people = _coco_results(content, path)
+                if content and not self._people:
+                    self._warn("categories", "none of its %d entries is of a person, category_id 1, so that nobody will be "
+                               "found", len(content))  # fmt: skip
         elif path.suffix == ".txt":
             self._people, self._first_number = _mot_detections(path), 1
         else:
@@ -63,7 +75,8 @@ class BoxesFromFile:
             self.embedding_dim = next(iter(dims), None)
         boxes = [people.boxes for people in self._people.values() if len(people)]
         if not boxes:
-            _LOG.warning("%s: nobody is in it, so that nobody will be found", path)
+            if not self._told:
+                _LOG.warning("%s: nobody is in it, so that nobody will be found", path)
         elif are_shares(np.concatenate(boxes)):
             raise InputError(f"--detector {path}: boxes: {of_shares(np.concatenate(boxes))}")
 
@@ -86,6 +99,11 @@ class BoxesFromFile:
             InputError: a frame has another size than the file says.
         """
         found = [self._of(frame, name) for frame, name in zip(frames, names, strict=True)]
+        self._videos += sum(name.index == 0 and name.file_name is None for name in names)
+        if self._videos > 1:
+            self._warn(
+                "videos", "a second video is given its boxes; a file has those of one: track them one by one"
+            )
         if found and not self._asked:
             self._asked = True
             if self._people and not any(self._key(name) for name in names):
@@ -116,14 +134,40 @@ class BoxesFromFile:
                 f"{size_hw[1]}x{size_hw[0]} here; give the frames that its boxes were found in"
             )
         people = self._people[key]
-        outside = (people.boxes[:, 0] >= size_hw[1]) | (people.boxes[:, 1] >= size_hw[0])
-        if (outside | (people.boxes[:, 2:] <= 0).any(axis=1)).any() and not self._told:
-            self._told = True
-            _LOG.warning(
-                "%s: boxes of frame %s lie outside it, %dx%d pixels: are they of other frames?",
-                self.path, self._keys(name)[0], size_hw[1], size_hw[0],
-            )  # fmt: skip
+        self._look_at(people.boxes, size_hw, self._keys(name)[0])
         return people.best_first()
+
+    def _look_at(self, boxes: np.ndarray, size_hw: tuple[int, int], frame: str) -> None:
+        """Tells of boxes (N, 4) that cannot be people's of a frame of this size."""
+        height, width = size_hw
+        outside = (boxes[:, 0] >= width) | (boxes[:, 1] >= height) | (boxes[:, 2:] <= 0).any(axis=1)
+        if outside.any():
+            self._warn(
+                "outside", "boxes of frame %s lie outside it, %dx%d pixels: are they of other frames?", frame, width, height,
+            )  # fmt: skip
+        extents = boxes[:, 2:] - boxes[:, :2]
+        if (small := (extents <= 1).any(axis=1)).any():
+            self._warn(
+                "small", "%d of %d boxes of frame %s are a pixel wide or high, or less: nobody can be seen in them",
+                small.sum(), len(boxes), frame,
+            )  # fmt: skip
+        if self.path.suffix == ".npz" or sum(len(own) for own, _ in self._looked) >= _ENOUGH:
+            return
+        self._looked.append((np.hstack((boxes[:, :2], extents)), np.tile([width, height], (len(boxes), 1))))
+        over, count = corners_over_border(
+            *(np.concatenate(parts) for parts in zip(*self._looked, strict=True))
+        )
+        if over:
+            self._warn(
+                "corners", "%d of %d boxes reach over their frames as x, y, width, height, and all fit as x1, y1, x2, y2: "
+                "subtract the first corner from the second", over, count,
+            )  # fmt: skip
+
+    def _warn(self, kind: str, text: str, *values: object) -> None:
+        """Tells of something in the file, once."""
+        if kind not in self._told:
+            self._told.add(kind)
+            _LOG.warning("%s: " + text, self.path, *values)
 
 
 def _some(names: list[str]) -> str:
@@ -149,7 +193,7 @@ def _coco_results(content: list[object], path: Path) -> dict[str, PersonDetectio
         if (
             not isinstance(box, list)
             or len(box) != 4
-            or not all(_is_number(v) for v in box)
+            or not all(_is_number(v) and abs(v) < _MOST_PIXELS for v in box)
             or min(box[2:]) < 0
         ):
             wrong(f"{place}.bbox", "[x, y, width, height] in pixels", box)
@@ -175,11 +219,14 @@ def _mot_detections(path: Path) -> dict[str, PersonDetections]:
             frame, _, x, y, width, height, *rest = map(float, line.split("," if "," in line else None))
         except ValueError:
             frame, x, y, width, height, rest = math.nan, 0.0, 0.0, 0.0, 0.0, []
-        if not (frame >= 1 and frame == round(frame) and width >= 0 and height >= 0 and math.isfinite(x + y)):
+        score = rest[0] if rest else -1.0
+        sizes = 0 <= width < _MOST_PIXELS and 0 <= height < _MOST_PIXELS
+        places = abs(x) < _MOST_PIXELS and abs(y) < _MOST_PIXELS
+        if not (1 <= frame < 2**53 and frame == round(frame) and sizes and places and math.isfinite(score)):
             raise InputError(
                 f"--detector {path}: line {number}: expected {_COLUMNS} with frames from 1, got {line!r}"
+                f"{'; separate them by commas' if ';' in line else ''}"
             )
-        score = rest[0] if rest else -1.0
         rows.setdefault(str(int(frame)), []).append([x, y, x + width, y + height, score])
     most = max((row[4] for own in rows.values() for row in own), default=1.0)
     for own in rows.values():

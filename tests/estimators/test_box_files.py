@@ -58,7 +58,8 @@ def test_motchallenges_detections_count_frames_from_one(tmp_path):
     detector = BoxesFromFile(path)
     assert of(detector, 0).boxes.tolist() == [[4, 6, 14, 26]]
     assert of(detector, 1).scores.tolist() == [0.25]
-    for line in ("0,-1,1,1,2,2,1", "1,-1,x", "1,-1,1,1,-2,2,1"):
+    for line in ("0,-1,1,1,2,2,1", "1,-1,x", "1,-1,1,1,-2,2,1", "inf,-1,1,1,2,2,1", "1,-1,1,1,inf,2,1",
+                 "1,-1,1,1e30,2,2,1", "1,-1,1,1,2,2,nan", "1;-1;1;1;2;2;1"):  # fmt: skip
         path.write_text(f"1,-1,4,6,10,20,1\n{line}\n")
         with pytest.raises(ValueError, match=r"det\.txt: line 2: expected frame,id,left,top,.* from 1, got"):
             BoxesFromFile(path)
@@ -92,6 +93,10 @@ def test_boxes_of_other_frames_are_told_of(tmp_path, caplog):
         ({"bbox": [0, 0, 1, 1]}, r"boxes\.json: \[0\]\.image_id: expected a number or a file's name, got"),
         ({"image_id": 1, "bbox": [0, 0, -1, 1]}, r"\[0\]\.bbox: expected \[x, y, width, height\] in pixels"),
         (
+            {"image_id": 1, "bbox": [0, 0, 1e39, 1]},
+            r"\[0\]\.bbox: expected \[x, y, width, height\] in pixels",
+        ),
+        (
             {"image_id": 1, "bbox": [0, 0, 1, 1], "score": 2},
             r"\[0\]\.score: expected a number in \[0, 1\], got 2",
         ),
@@ -102,6 +107,48 @@ def test_entries_that_are_none(tmp_path, entry, message):
         coco(tmp_path, entry)
     with pytest.raises(ValueError, match=r"--detector .*absent\.json: no such file"):
         BoxesFromFile(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("box", [[5, 5, 0, 0], [5, 5, 1, 1], [5, 5, 20, 0]])
+def test_boxes_without_an_extent_are_told_of_once(tmp_path, caplog, box):
+    entries = [{"image_id": i, "bbox": box} for i in range(2)]
+    detector = coco(tmp_path, *entries, {"image_id": 0, "bbox": [5, 5, 20, 40]})
+    assert len(of(detector, 0)) == 2
+    assert len(of(detector, 1)) == 1
+    (told,) = caplog.records
+    assert "1 of 2 boxes of frame 0 are a pixel wide or high, or less" in told.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("corners", "words"), [(True, ["5 of 5 boxes reach over their frames"]), (False, [])]
+)
+def test_boxes_that_seem_to_be_corners_are_told_of(tmp_path, caplog, corners, words):
+    """Of frames of 80x60 pixels, somebody of 20x30 in each."""
+    boxes = [[40 + i, 25, 60 + i if corners else 20, 55 if corners else 30] for i in range(6)]
+    detector = coco(tmp_path, *({"image_id": i, "bbox": box} for i, box in enumerate(boxes)))
+    for index in range(6):
+        of(detector, index)
+    assert len(caplog.records) == len(words)
+    assert all(word in caplog.text for word in words)
+
+
+def test_a_second_video_is_told_of(tmp_path, caplog):
+    """Its frames have the same numbers; images are known by their names."""
+    detector = coco(tmp_path, *({"image_id": name, "bbox": [1, 2, 9, 9]} for name in (0, 1, "a.jpg")))
+    for index in (0, 1):
+        of(detector, index)
+    for _ in range(2):
+        of(detector, 0, file_name="a.jpg")
+    assert not caplog.records
+    of(detector, 0)
+    (told,) = caplog.records
+    assert "boxes.json: a second video is given its boxes; a file has those of one" in told.getMessage()
+
+
+def test_entries_of_other_categories_are_not_called_nobody(tmp_path, caplog):
+    coco(tmp_path, {"image_id": 0, "bbox": [1, 2, 9, 9], "category_id": 0})
+    (told,) = caplog.records
+    assert "none of its 1 entries is of a person, category_id 1" in told.getMessage()
 
 
 def test_alphaposes_results_by_frame_and_by_name(tmp_path):
