@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import ray
 
+from fastpose_mtn.corpus.signals import kept_signals
 from fastpose_mtn.errors import InputError
 
 _STARTS = 3  # Ray gives itself half a minute, too little on a busy machine
@@ -41,6 +42,7 @@ def joined() -> Iterator[bool]:
 
     Raises:
         OSError: the cluster cannot be reached, or none can be started.
+        Ended: a signal to end came meanwhile.
     """
     if ray.is_initialized():
         yield False
@@ -51,19 +53,30 @@ def joined() -> Iterator[bool]:
     if not address:
         # nobody reads its metrics here
         os.environ.setdefault("RAY_enable_metrics_collection", "0")
+    try:
+        _start(address)
+        yield not address
+    finally:
+        ray.shutdown()
+
+
+def _start(address: str | None) -> None:
     for left in reversed(range(1 if address else _STARTS)):
         try:
-            if address:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            else:
-                ray.init(
-                    address="local",
-                    include_dashboard=False,
-                    object_store_memory=_OBJECT_STORE_BYTES,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
-            break
+            with (
+                kept_signals()
+            ):  # in the main thread: started in another one, a local cluster does not answer
+                if address:
+                    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+                else:
+                    ray.init(
+                        address="local",
+                        include_dashboard=False,
+                        object_store_memory=_OBJECT_STORE_BYTES,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                    )
+            return
         except Exception as error:  # ray.init raises plain Exceptions too
             reason = " ".join(str(error).split())
             if address:
@@ -72,10 +85,6 @@ def joined() -> Iterator[bool]:
                 raise OSError(
                     f"Ray cannot be started on this machine: {reason}; /tmp/ray has its logs"
                 ) from error
-    try:
-        yield not address
-    finally:
-        ray.shutdown()
 
 
 def default_share(device: str, cores: int | None) -> Share:

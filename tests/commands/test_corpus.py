@@ -1,8 +1,12 @@
 """The command line of a corpus: what it hands on, and what it refuses before anything is started."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -115,9 +119,8 @@ def test_what_is_wrong_with_the_folders_is_told_before_ray_is_started(run, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("needs_libraries")
-def test_where_no_cluster_is_named_ray_is_started_here(tmp_path):
-    """A start that is not the tests' own, in a process of its own; the second time there is nothing left to do."""
+def ray_started_here(tmp_path):
+    """The command, its folder and its environment, in which no cluster is named; of one short video."""
     write_video(tmp_path / "a.mp4", [moving(i, (96, 128)) for i in range(3)])
     command = [
         sys.executable,
@@ -130,11 +133,43 @@ def test_where_no_cluster_is_named_ray_is_started_here(tmp_path):
         "--weights",
         "drawn",
     ]
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    return {
+        "args": [*command, "--workers", "1", "--no-video", "--device", "cpu"],
+        "cwd": tmp_path,
+        "env": {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"},
+    }
+
+
+@pytest.mark.usefixtures("needs_libraries")
+def test_where_no_cluster_is_named_ray_is_started_here(tmp_path):
+    """A start that is not the tests' own, in a process of its own; the second time there is nothing left to do."""
+    command = ray_started_here(tmp_path)
     for said in ("1 videos: 1 done", "1 of 1 videos are done already"):
-        done = subprocess.run(
-            [*command, "--workers", "1", "--no-video", "--device", "cpu"],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
+        done = subprocess.run(**command, capture_output=True, text=True, timeout=300, check=False)
         assert (done.returncode, done.stdout.splitlines()[0]) == (0, said), done.stderr
     assert (tmp_path / "out" / "a.json").is_file()
+
+
+def programs_below(pid):
+    """The command lines of a process's children."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == pid:
+                found.append((folder / "cmdline").read_bytes())
+    return found
+
+
+@pytest.mark.usefixtures("needs_libraries")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are listed in /proc here only")
+def test_sigterm_while_ray_is_started_here(tmp_path):
+    process = subprocess.Popen(
+        **ray_started_here(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not any(b"gcs_server" in line for line in programs_below(process.pid)):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, out) == (143, "")
+    assert err.splitlines()[-1] == "interrupted"

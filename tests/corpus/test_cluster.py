@@ -1,6 +1,9 @@
 """Joining or starting Ray: what is tried again, and what is told."""
 
 import os
+import signal
+import sys
+import threading
 
 import pytest
 
@@ -10,7 +13,7 @@ import ray
 
 from fastpose_mtn.corpus import cluster
 from fastpose_mtn.corpus.cluster import Share, count_workers
-from fastpose_mtn.errors import InputError
+from fastpose_mtn.errors import InputError, exit_on_error
 
 
 @pytest.fixture
@@ -50,6 +53,50 @@ def test_no_metrics_are_sent_where_nobody_reads_them(starts, monkeypatch, addres
         assert cluster.os.environ.get("RAY_enable_metrics_collection") == metrics
 
 
+@pytest.mark.parametrize("address", ["", "head:1"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("swallowed", [False, True])
+@pytest.mark.parametrize("own_handler", [False, True])
+def test_a_signal_to_end_while_ray_starts(monkeypatch, address, number, swallowed, own_handler):
+    """Ray's own handler raises SystemExit with a status of Ray's, wherever the main thread is; some code swallows it."""
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(cluster, "_STARTS", 2)
+    before = signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)
+    calls = []
+
+    def init(**arguments):
+        calls.append("init")
+        assert threading.current_thread() is threading.main_thread()
+        if own_handler:
+            signal.signal(signal.SIGTERM, lambda number, where: sys.exit(number))
+        try:
+            signal.raise_signal(number)
+        except BaseException:
+            if not swallowed:
+                raise
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: calls.append("shutdown"))
+    with pytest.raises(SystemExit) as ended, exit_on_error(), cluster.joined():
+        calls.append("went on")
+    assert (ended.value.code, calls) == (128 + number, ["init", "shutdown"])
+    assert (signal.getsignal(signal.SIGTERM), signal.set_wakeup_fd(-1)) == before
+
+
+def test_where_no_signal_came_the_handlers_are_those_of_before(starts, monkeypatch):
+    starts(failures=0)
+
+    def init(**arguments):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    with cluster.joined():
+        assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_what_cannot_be_started_or_joined_is_told(starts, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     starts(failures=9)
@@ -62,7 +109,7 @@ def test_what_cannot_be_started_or_joined_is_told(starts, monkeypatch):
     calls.clear()
     with pytest.raises(OSError, match="RAY_ADDRESS head:1: no Ray cluster answers there: the node timed out"):
         cluster.joined().__enter__()
-    assert [call["address"] for call in calls] == ["head:1"]
+    assert [call if call == "shutdown" else call["address"] for call in calls] == ["head:1", "shutdown"]
 
 
 def test_as_many_workers_as_there_is_room_for(monkeypatch):
