@@ -48,7 +48,7 @@ def drawn_dataset(address: str, folder: Path) -> str:
             shutil.rmtree(partial)
             if not place.is_dir():
                 raise
-    tasks = "+".join(sorted(dataset.tasks - {"identities"}))
+    tasks = "+".join(sorted(dataset.tasks))
     return f"json://{place / 'annotations.json'}?images={place}&tasks={tasks}&domain={dataset.domain}"
 
 
@@ -66,7 +66,8 @@ def _write(dataset: PoseDataset, folder: Path) -> None:
         joints[..., :2] = np.where(joints[..., 2:] > 0, joints[..., :2] - _COCO_OFFSET, 0.0)
         for number in range(len(people)):
             box, own = box_xywh(people.boxes[number]), joints[number].ravel().tolist()
-            writer.person(image_id, box, keypoints=own, crowd=bool(people.ignore[number]))
+            who = {"person_id": int(people.identities[number])} if "identities" in dataset.tasks else {}
+            writer.person(image_id, box, keypoints=own, crowd=bool(people.ignore[number]), **who)
     writer.write(folder / "annotations.json")
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from experiment_search import SEARCH_FIGURES, search_records
 from experiment_tracking import TRACKING_FIGURES
 
 from fastpose_mtn.data.sample import DrawnLabels
@@ -56,20 +57,24 @@ def image_records(images: Sequence[SeenImage], skeleton: Skeleton) -> list[Recor
 
     ``scene``, ``crowding``; of COCO's keypoint evaluation ``people`` to find, and of each detection its ``scores``,
     whether it is ``right`` and whether it is ``ignored``, a bit for each of the thresholds; and where people were given,
-    of each of their labelled joints in ``joints``: v, error in the crop's pixels, OKS, confidence.
+    of each of their labelled joints in ``joints``: v, error in the crop's pixels, OKS, confidence; and where these were
+    described, ``search``, see ``experiment_search``.
     """
     evaluator = CocoEvaluator(skeleton)
     for number, image in enumerate(images, 1):
         evaluator.add(number, image.size_hw, image.targets, image.found)
     matches = evaluator.keypoint_matches().evalImgs[: len(images)]  # of all sizes
+    described = all(image.scales is not None and image.found.embeddings is not None for image in images)
+    searches = search_records(images) if described else [None] * len(images)
     return [
         {
             "scene": image.scene,
             "crowding": crowding(image.targets),
             **_matched(match),
             **({} if image.scales is None else {"joints": _joints(image, skeleton)}),
+            **({} if search is None else {"search": search}),
         }
-        for image, match in zip(images, matches, strict=True)
+        for image, match, search in zip(images, matches, searches, strict=True)
     ]
 
 
@@ -131,6 +136,10 @@ def statistic(figure: str, records: Sequence[Record]) -> Statistic:
     if figure.startswith("joints/") and any("joints" not in record for record in records):
         raise ValueError(
             f"{figure} needs people in given boxes: set TEST.DETECTOR truth, of a top-down network"
+        )
+    if figure in SEARCH_FIGURES and any("search" not in record for record in records):
+        raise ValueError(
+            f"{figure} needs people in given boxes who are described: set TEST.DETECTOR truth and MODEL.REID_ON True"
         )
     return FIGURES[figure](records)
 
@@ -242,6 +251,7 @@ FIGURES: dict[str, Callable[[Sequence[Record]], Statistic]] = {
     "joints/separation": _separation,
     "joints/rank": _rank_correlation,
     **TRACKING_FIGURES,
+    **SEARCH_FIGURES,
 }
 LESS_IS_BETTER = ("joints/error", "joints/rank", "posetrack/switches")
 NO_SHARES = ("joints/separation", *LESS_IS_BETTER)  # the others are shown in per cent
