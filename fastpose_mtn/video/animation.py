@@ -11,10 +11,9 @@ from fastpose_mtn.available_memory import check_memory
 from fastpose_mtn.data.image_file import opened
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.files import name_of
+from fastpose_mtn.video.clock import shown_for
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.sources import Source
-
-_SHORTEST_S, _USUAL_S = 0.011, 0.1  # browsers show frames of 10 ms and less for a tenth of a second
 
 
 class AnimatedImage(Source):
@@ -76,7 +75,7 @@ class AnimatedImage(Source):
         else:
             picture = np.asarray(self._image.convert("RGB"))
         told_s = float(self._image.info.get("duration", 0)) / 1000
-        return np.ascontiguousarray(picture), told_s if told_s >= _SHORTEST_S else _USUAL_S
+        return np.ascontiguousarray(picture), shown_for(told_s)
 
     def close(self) -> None:
         """Closes the file."""

@@ -12,6 +12,7 @@ LONGEST_GAP_S = 3600.0
 _MOST_REORDERED = 16  # frames: H.264's and HEVC's largest decoded picture buffer
 # Times nearer than this are one time: a clock that tells 2,500 frames a second is wrong.
 _SAME_S = 4e-4
+_SHORTEST_S, _USUAL_S = 0.011, 0.1  # browsers show pictures of 10 ms and less for a tenth of a second
 
 
 def nominal_rate(track: av.VideoStream) -> Fraction:
@@ -20,6 +21,11 @@ def nominal_rate(track: av.VideoStream) -> Fraction:
     if track.start_time is None:  # raw H.264 and the like: no times to take an average of, so it is made up
         told.reverse()
     return next((rate for rate in told if rate and Fraction(1, 7200) <= rate <= 1000), Fraction(30))
+
+
+def shown_for(told_s: float) -> float:
+    """Seconds for which a picture of an animation is shown, as browsers do, that says ``told_s`` of itself."""
+    return told_s if told_s >= _SHORTEST_S else _USUAL_S
 
 
 class PacketClock:

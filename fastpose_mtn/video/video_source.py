@@ -13,8 +13,9 @@ import av
 import numpy as np
 
 from fastpose_mtn.data.heif import HEIF_REMEDY
+from fastpose_mtn.data.image_file import is_animated
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.video.clock import FrameClock, PacketClock, nominal_rate
+from fastpose_mtn.video.clock import FrameClock, PacketClock, nominal_rate, shown_for
 from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.joined import open_joined
 from fastpose_mtn.video.new_sizes import NewSizes
@@ -31,7 +32,8 @@ _MOST_STRETCHED = 5  # pixels' width to height; beyond it, either way, the file 
 class VideoSource(Source):
     """The main video track of a file or stream, as a player shows it: upright, mirrored where it says so, with square pixels.
 
-    Frames are timed by the track's own clock (see ``fastpose_mtn.video.clock``). A packet that cannot be decoded
+    Frames are timed by the track's own clock (see ``fastpose_mtn.video.clock``), an animated image's by how long each is
+    shown. A packet that cannot be decoded
     becomes a frame without an image, in its place and at its time.
 
     Args:
@@ -51,7 +53,10 @@ class VideoSource(Source):
         joined = None
         try:
             joined = open_joined(path) if path else None
+            self._animated = path is not None and is_animated(path)
             options = {"rtsp_transport": "tcp"} if location.startswith("rtsp") else {}
+            if self._animated:  # of an animated PNG's pictures that tell no time
+                options["default_fps"] = "10"
             if joined:
                 self._container = joined.container
             else:  # a file may be called cam:1.mp4, and cam is no protocol
@@ -107,6 +112,7 @@ class VideoSource(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         self._index, self._size_hw = 0, (0, 0)
+        self._due_s = 0.0  # when the next picture of an animation is shown
         self._packets = PacketClock(self._track, self._rate)
         self._clock = FrameClock(self._rate, shown_times=self._format != "avi")
         self._sound = SoundReader(() if self.live else self._container.streams.audio, self.time_base)
@@ -193,7 +199,7 @@ class VideoSource(Source):
         image = as_shown(as_standard_range(stored, decoded.color_trc), display_matrix(decoded))
         self._size_hw = image.shape[:2]
         ticks = (decoded.duration or 0) * (decoded.time_base or 0)
-        duration_s = float(ticks) or 1.0 / self.frame_rate
+        duration_s = shown_for(float(ticks)) if self._animated else float(ticks) or 1.0 / self.frame_rate
         return self._next(clock_s, duration_s, image)
 
     def _missing(self, clock_s: float) -> Frame:
@@ -213,7 +219,8 @@ class VideoSource(Source):
         return round(width * max(self._stretch, Fraction(1))), round(height / min(self._stretch, Fraction(1)))
 
     def _next(self, clock_s: float | None, duration_s: float, image: np.ndarray | None) -> Frame:
-        time_s = self._clock.advance(clock_s)
+        time_s = self._clock.advance(self._due_s if self._animated else clock_s)
+        self._due_s = time_s + duration_s
         frame = Frame(
             index=self._index,
             number=self._index,

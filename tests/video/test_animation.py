@@ -95,10 +95,34 @@ def test_animations_of_a_folder_are_its_videos(tmp_path):
     assert "1 image beside them passed over" in told[0]
 
 
-def test_times_of_nothing_are_a_tenth_of_a_second_as_in_browsers(tmp_path):
-    frames = [Image.fromarray(moving(i)) for i in range(3)]
-    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], duration=0)
-    assert [f.time_s for f in open_source(str(tmp_path / "a.webp"))] == pytest.approx([0.0, 0.1, 0.2])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("told_ms", "times_s"),
+    [
+        ([0, 0, 0, 0], [0.0, 0.1, 0.2, 0.3]),
+        ([1, 1, 1, 1], [0.0, 0.1, 0.2, 0.3]),
+        ([10, 10, 10, 10], [0.0, 0.1, 0.2, 0.3]),
+        ([20, 20, 20, 20], [0.0, 0.02, 0.04, 0.06]),
+        ([70, 10, 200, 0], [0.0, 0.07, 0.17, 0.37]),
+        ([40, 600_000, 40, 40], [0.0, 0.04, 600.04, 600.08]),
+    ],
+)
+def test_times_of_nothing_are_a_tenth_of_a_second_as_in_browsers(tmp_path, suffix, told_ms, times_s):
+    first, *others = (Image.fromarray(moving(i)) for i in range(len(told_ms)))
+    path = tmp_path / f"a.{suffix}"
+    first.save(
+        path,
+        "PNG" if suffix == "apng" else None,
+        save_all=True,
+        append_images=others,
+        duration=told_ms,
+        loop=0,
+    )
+    source = open_source(str(path))
+    frames = list(source)
+    assert [frame.time_s for frame in frames] == pytest.approx(times_s, abs=1e-3)
+    assert [f.duration_s for f in frames[:3]] == pytest.approx(list(np.diff(times_s)), abs=1e-3)
+    assert (source.skipped, source.problem) == ([], None)
 
 
 def test_a_damaged_animation_is_told(tmp_path):
