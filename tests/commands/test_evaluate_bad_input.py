@@ -150,6 +150,11 @@ def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
             file_content([[person(7, 0.25, 0.5, **SCORED)]] * 3),
             f"{NAME}: keypoints: expected pixels, got numbers of at most 0.5 throughout; multiply shares",
         ),
+        (
+            file_content(LABELS),
+            file_content([[person(7, 3000, **SCORED)]] * 3),
+            f"{NAME}: sequence 000001_mpii_test: no joint of its 3 people is near that of a labelled one; are they of",
+        ),
     ],
     ids=[
         "no scores",
@@ -159,6 +164,7 @@ def test_missing_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "corners",
         "nobody",
         "shares",
+        "elsewhere",
     ],
 )
 def test_what_poseval_lets_pass_gets_a_warning(

@@ -92,6 +92,11 @@ def evaluate_sequence(
     predictions = _paired(gt, predictions, notes.append)
     people = select_people(gt, predictions, tracking=tracking, warn=notes.append)
     matches = match_people(people)
+    if len(people.gt.row) and len(people.predictions.row) and (matches.prediction_of_gt < 0).all():
+        notes.append(
+            f"{predictions.path or gt.name}: sequence {gt.name}: no joint of its {len(people.predictions.row)} people is "
+            "near that of a labelled one; are they of another video, or in pixels of another size?"
+        )
     tracked = track_sequence(people, matches) if tracking else None
     detections = JointDetections.from_matches(people, matches)
     prediction_of_gt = np.full(len(gt.frame_index), -1, np.int64)
