@@ -11,6 +11,7 @@ import hashlib
 import html
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -173,9 +174,12 @@ def name_width(names: Sequence[str]) -> float:
 def _svg(figure: Figure, label: str) -> str:
     """The figure as an SVG element for a page: named, scaling, in the page's colours and font."""
     buffer = io.StringIO()
-    figure.savefig(
-        buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-    )
+    with warnings.catch_warnings():
+        # matplotlib's own font lacks many scripts; text stays text, which the page's font shows
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(
+            buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
     source = buffer.getvalue()
     source = source[source.index("<svg") :]
     source = re.sub(r"<metadata>.*?</metadata>", "", source, flags=re.DOTALL)

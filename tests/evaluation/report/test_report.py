@@ -68,6 +68,13 @@ def result():
     return evaluate_posetrack([LABELS, replace(LABELS, name="run")], [PREDICTION, other])
 
 
+def test_names_in_scripts_that_matplotlibs_font_lacks_are_text_without_a_warning(recwarn):
+    pair = [replace(one, name="東京") for one in (LABELS, PREDICTION)]
+    page = Page(report_html(evaluate_posetrack([pair[0]], [pair[1]])))
+    assert sum("東京" in text for text in page.text) > 1
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+
+
 @pytest.fixture(scope="module")
 def text(result):
     return report_html(result)
