@@ -180,7 +180,7 @@ def _parser() -> ArgumentParser:
 def _images_again(files: list[Path], images: Path) -> ImagesAgain:
     """What reads the frames of saved detections again; that their videos are there is told before any work."""
     from fastpose_mtn.tracking.alphapose_file import is_alphapose_file
-    from fastpose_mtn.tracking.detections_file import load
+    from fastpose_mtn.tracking.detections_file import source_of
     from fastpose_mtn.video.saved_frames import find_video, images_again
 
     if any(map(is_alphapose_file, files)):
@@ -188,9 +188,20 @@ def _images_again(files: list[Path], images: Path) -> ImagesAgain:
             f"--images {images}: AlphaPose's results do not say how large frames are, so nobody can tell whether they are "
             f"these; set TRACKER.FLOW.METHOD none"
         )
-    videos = {
-        name: find_video(images, name, alone=len(files) == 1) for name in (load(f).source for f in files)
-    }
+    videos: dict[str, Path] = {}
+    for file in files:
+        try:
+            name = source_of(file)
+        except InputError:
+            continue  # tracking it tells what is wrong
+        videos[name] = find_video(images, name, alone=len(files) == 1)
+    for name, video in videos.items():
+        if name not in (video.name, video.stem):
+            print(
+                f"--images {video}: is called otherwise than {name!r}, in which the people were found; if it is another video, "
+                "the tracks mean nothing",
+                file=sys.stderr,
+            )
     return lambda saved: images_again(saved, videos[saved.source])
 
 

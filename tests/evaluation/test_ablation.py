@@ -194,6 +194,23 @@ def test_frames_are_read_again_for_the_flow_tracker(drawn, tmp_path, capsys):
             for i in content["images"]
         ]
         assert ids == expected
+    assert "is called otherwise" not in capsys.readouterr().err
+
+
+def test_frames_of_a_video_of_another_name_are_told_and_a_broken_file_stops_no_other(drawn, tmp_path, capsys):
+    folder, names = drawn
+    mine = tmp_path / f"{names[0]}.detections.npz"
+    shutil.copy(folder / mine.name, mine)
+    other = folder / "videos" / f"{names[1]}.mp4"
+    flow = ["--output", str(tmp_path), "TRACKER.NAME", "flow", "--images"]
+    main(["--detections", str(mine), *flow, str(other)])
+    assert f"--images {other}: is called otherwise than '{names[0]}'" in capsys.readouterr().err
+    (tmp_path / f"{names[0]}.json").unlink()
+    (tmp_path / f"{names[1]}.detections.npz").write_bytes(b"cut")
+    with pytest.raises(SystemExit):
+        main(["--detections", str(tmp_path), *flow, str(folder / "videos")])
+    assert f"{names[1]}.detections.npz: not a readable file" in capsys.readouterr().err
+    assert (tmp_path / f"{names[0]}.json").is_file()
 
 
 @pytest.mark.parametrize(
