@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -163,8 +163,8 @@ def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -
         strict: refuse weights of another architecture. Otherwise what fits is loaded, to fine-tune from.
 
     Raises:
-        ValueError: the file cannot be read safely, or it is of another architecture; the message names
-            the first keys that differ.
+        ValueError: the file cannot be read safely, it is of another architecture, or its numbers are none; the message
+            names the first keys that differ.
     """
     file = read_source(source)
     tensors = convert(file.tensors)
@@ -176,7 +176,20 @@ def load_weights(model: nn.Module, source: str | Path, *, strict: bool = True) -
     if adapter is not None and not fits and report.skeletons is None:
         report = replace(report, advice=adapter.misfit(tensors))
     report.check(source, strict=strict)
+    _check_finite(model, report.loaded, source)
     return report
+
+
+@torch.no_grad()
+def _check_finite(model: nn.Module, loaded: Sequence[str], source: str | Path) -> None:
+    """A network with NaN among its numbers finds nobody, or people who are nowhere."""
+    own = model.state_dict()
+    broken = [name for name in loaded if not torch.isfinite(own[name]).all()]
+    if broken:
+        raise InputError(
+            f"{source}: {len(broken)} of its {len(loaded)} tensors hold NaN or infinity, the first is {broken[0]}; the "
+            "training that wrote it diverged: take a file from before"
+        )
 
 
 def _differing_skeletons(file: WeightFile, model: nn.Module) -> tuple[str, str] | None:

@@ -71,6 +71,19 @@ def test_numbers_beyond_half_precision_are_kept(cfg, model, tmp_path):
     assert torch.equal(other.backbone.bottom_up.bn1.running_var, variance)
 
 
+@pytest.mark.parametrize("strict", [True, False])
+def test_numbers_that_are_none_are_refused(cfg, model, tmp_path, strict):
+    """A classifier whose scores are NaN finds nobody, which looks like an empty video."""
+    path = tmp_path / "w.safetensors"
+    with torch.no_grad():
+        model.roi_heads.box_predictor.cls_score.weight[1, 3] = np.nan
+        model.roi_heads.box_predictor.cls_score.bias[0] = np.inf
+    save_weights(path, model, cfg)
+    expected = r"w\.safetensors: 2 of its \d+ tensors hold NaN or infinity, the first is roi_heads\.box_predictor\.cls_"
+    with pytest.raises(ValueError, match=expected):
+        load_weights(different(cfg), path, strict=strict)
+
+
 def test_classifier_serves_training_only(cfg, model, tmp_path):
     """It is not saved unless asked for, and a file that has one fits a network with another or none."""
     save_weights(tmp_path / "without", model, cfg)
