@@ -23,8 +23,9 @@ def _is_as_wanted(value: object, dtype: str, shape: tuple[int | None, ...]) -> b
         return False
     if len(value.shape) != len(shape):
         return False
-    if any(wanted not in (None, got) for wanted, got in zip(shape, value.shape, strict=True)):
-        return False
+    for wanted, got in zip(shape, value.shape, strict=True):
+        if wanted is not None and wanted != got:
+            return False
     if dtype != "float32":
         return True
     return bool((np.isfinite(value) if isinstance(value, np.ndarray) else torch.isfinite(value)).all())

@@ -8,7 +8,6 @@ torch, everything behind the network is NumPy.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
@@ -36,33 +35,33 @@ class _Arrays:
             raise TypeError(
                 f"{type(self).__name__} takes a slice, mask or index array, got the integer {index}"
             )
+        if getattr(index, "ndim", 1) != 1:
+            raise TypeError(f"{type(self).__name__} takes an index of one dimension, got {index.ndim}")
         return self._map(lambda value: value[index])
 
     def numpy(self: _Self) -> _Self:
         """The same people as NumPy arrays on the CPU."""
-        return self._map(
-            lambda v: v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v, check=False
-        )
+        return self._map(lambda v: v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v)
 
     def to(self: _Self, device: torch.device | str = "cpu") -> _Self:
         """The same people as torch tensors on ``device``."""
-        return self._map(lambda v: _tensor(v).to(device, non_blocking=True), check=False)
+        return self._map(lambda v: _tensor(v).to(device, non_blocking=True))
 
-    def _map(self: _Self, function: Callable[[Array], Array], *, check: bool = True) -> _Self:
-        """Every array changed; ``check=False``: to the same values elsewhere, as a GPU would wait for each check."""
+    def _map(self: _Self, function: Callable[[Array], Array]) -> _Self:
+        """Every array changed to the same values elsewhere, or to some of them: both were checked.
+
+        Another check would be a sixth of a tracker's time for a frame, and a GPU would wait for it.
+        """
         changed = {}
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if isinstance(value, _Arrays):
-                changed[field.name] = value._map(function, check=check)
+                changed[field.name] = value._map(function)
             elif value is not None:
                 changed[field.name] = function(value)
-        if check:
-            return replace(self, **changed)  # type: ignore[type-var]
-        moved = copy.copy(self)
-        for name, value in changed.items():
-            object.__setattr__(moved, name, value)
-        return moved
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), **changed)
+        return made
 
 
 def _tensor(value: Array) -> torch.Tensor:
@@ -219,11 +218,17 @@ class TrackedPersons(_Arrays):
         if self.interpolated is not None:
             check_array(self, "interpolated", "bool", (len(self.detections),))
         ids: Sequence[int] = self.track_ids.tolist()
-        if len(set(ids)) != len(ids) or any(i < 0 for i in ids):
+        if len(set(ids)) != len(ids) or min(ids, default=0) < 0:
             raise ValueError(f"TrackedPersons.track_ids: expected unique ids >= 0 within a frame, got {ids}")
 
     def __len__(self) -> int:
         return len(self.detections)
+
+    def __getitem__(self, index: Array) -> TrackedPersons:
+        """The people selected by a slice, a boolean mask or an index array, each once."""
+        chosen = super().__getitem__(index)
+        chosen.__post_init__()
+        return chosen
 
     @property
     def boxes(self) -> Array:

@@ -39,6 +39,19 @@ def test_a_single_person_is_asked_for_by_a_slice():
         detections()[1]
 
 
+@pytest.mark.parametrize("index", [np.array([[0, 1]]), np.array(1), torch.tensor([[True], [False]])])
+def test_an_index_has_one_dimension(index):
+    with pytest.raises(TypeError, match=f"takes an index of one dimension, got {index.ndim}"):
+        detections()[index]
+
+
+def test_a_tracked_person_is_selected_once():
+    people = TrackedPersons(detections(), np.array([4, 7]))
+    assert people[np.array([1, 0])].track_ids.tolist() == [7, 4]
+    with pytest.raises(ValueError, match="expected unique ids >= 0 within a frame, got \\[7, 7\\]"):
+        people[np.array([1, 1])]
+
+
 def test_numpy_and_torch_and_back():
     there = detections().to("cpu")
     assert isinstance(there.boxes, torch.Tensor)
