@@ -82,7 +82,7 @@ def births(
     """
     free = scores > birth_score
     free[matched] = False
-    unmatched = np.flatnonzero(free)
+    (unmatched,) = free.nonzero()
     if not len(unmatched):
         return unmatched
     unmatched = unmatched[np.argsort(-scores[unmatched], kind="stable")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import (
     appearance_similarity,
     combined_similarity,
+    distance_and_reach,
     embedding_distances,
     has_valid_embedding,
     height_ratio,
@@ -33,15 +34,15 @@ class _Candidates:
         index: (N,) where they are among the frame's detections, ascending.
         boxes: (N, 4) xyxy pixels.
         scores: (N,).
-        embeddings: (N, D); None where there are none, or none counts.
-        valid: (N,) bool, whose embedding counts.
+        embeddings: (N, D) float64; None where there are none, or none counts.
+        valid: (N,) bool, whose embedding counts; (0,) where there are none.
     """
 
     index: np.ndarray
     boxes: np.ndarray
     scores: np.ndarray
-    embeddings: np.ndarray | None
-    valid: np.ndarray
+    embeddings: np.ndarray | None = None
+    valid: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -147,10 +148,11 @@ class OcclusionAwareTracker:
         similarity = self._similarity(overlap, appearance, comparable, time_s)
         doubtful = (overlap < self.parameters.certain_overlap) | tracklets.lost[:, None]
         doubtful &= (similarity >= self.parameters.min_similarity) & tracklets.placed[:, None]
-        rows, columns = np.nonzero(doubtful)
+        rows, columns = doubtful.nonzero()
         if len(rows):
             far = ~self._reachable(expected[rows], people.boxes[columns], self._reach(time_s)[rows])
-            similarity[rows[far], columns[far]] = 0.0
+            if np.count_nonzero(far):
+                similarity[rows[far], columns[far]] = 0.0
         rows, columns = match(similarity, self.parameters.min_similarity)
         if self.parameters.strategy == "occlusion_aware":
             rows, columns = self._recover(people, rows, columns, expected, appearance, comparable, time_s)
@@ -163,32 +165,37 @@ class OcclusionAwareTracker:
             birth_score=self.parameters.birth_score,
             duplicate_iou=self.parameters.duplicate_iou,
         )
+        if len(born):
+            added = tracklets.add(self._new_ids(len(born)), people.boxes[born], time_s)
+            rows, columns = np.concatenate([rows, added]), np.concatenate([columns, born])
+        if people.embeddings is not None:
+            valid = people.valid[columns]
+            tracklets.update_embeddings(rows[valid], people.embeddings[columns[valid]])
+
         ids = np.full(len(people), -1, np.int64)
         ids[columns] = tracklets.ids[rows]
-        ids[born] = np.arange(self._next_id, self._next_id + len(born))
-        self._next_id += len(born)
-        added = tracklets.add(ids[born], people.boxes[born], time_s)
-        if people.embeddings is not None:
-            rows, columns = np.concatenate([rows, added]), np.concatenate([columns, born])
-            rows, columns = rows[people.valid[columns]], columns[people.valid[columns]]
-            tracklets.update_embeddings(rows, people.embeddings[columns])
-
-        tracked = ids >= 0
-        if len(ids) == len(detections) and tracked.all():
+        if len(columns) == len(detections):  # all: nothing is copied
             reported = TrackedPersons(detections, ids)
         else:
+            tracked = ids >= 0
             reported = TrackedPersons(detections[people.index[tracked]], ids[tracked])
         return without_weak_joints(reported, self.parameters.joint_output_thresh)
 
+    def _new_ids(self, count: int) -> np.ndarray:
+        """(count,) int64, the next ids."""
+        self._next_id += count
+        return np.arange(self._next_id - count, self._next_id)
+
     def _candidates(self, detections: PersonDetections) -> _Candidates:
-        index = np.flatnonzero(detections.scores >= self.parameters.min_score)
+        (index,) = (detections.scores >= self.parameters.min_score).nonzero()
         rows = slice(None) if len(index) == len(detections) else index  # all: nothing is copied
-        embeddings = None if self.parameters.strategy == "iou" else detections.embeddings
+        boxes, scores = detections.boxes[rows], detections.scores[rows]
+        if self.parameters.strategy == "iou" or detections.embeddings is None:
+            return _Candidates(index, boxes, scores)
+        embeddings = detections.embeddings[rows].astype(np.float64)
         valid = self._valid(detections.keypoints[rows])
-        if embeddings is not None:
-            embeddings = embeddings[rows]
-            valid = valid & embeddings.any(axis=1)  # one of zeros says nothing of anybody
-        return _Candidates(index, detections.boxes[rows], detections.scores[rows], embeddings, valid)
+        valid &= embeddings.any(axis=1)  # one of zeros says nothing of anybody
+        return _Candidates(index, boxes, scores, embeddings, valid)
 
     def _valid(self, keypoints: np.ndarray) -> np.ndarray:
         """Which embeddings of people with these keypoints (N, K, 3) count, (N,) bool."""
@@ -208,6 +215,9 @@ class OcclusionAwareTracker:
         if not len(tracklets):
             return
         parameters = self.parameters
+        longest_unseen_s = time_s - tracklets.last_seen_s.min()
+        if longest_unseen_s <= parameters.max_lost_seconds and len(tracklets) <= parameters.max_lost:
+            return  # as in most frames
         longest_s = max(parameters.max_lost_seconds, parameters.max_frame_seconds)
         kept = time_s - tracklets.last_seen_s <= np.where(
             tracklets.lost, parameters.max_lost_seconds, longest_s
@@ -222,17 +232,18 @@ class OcclusionAwareTracker:
     def _appearance(self, people: _Candidates) -> tuple[np.ndarray, np.ndarray]:
         """Appearance similarity (T, N), 0 where there is none, and whether both embeddings count, (T, N) bool."""
         tracklets = self._tracklets
+        known = tracklets.has_embedding
         if (
             people.embeddings is None
             or len(people) == 0  # whose embeddings may be of any length
-            or not tracklets.has_embedding.any()
+            or not np.count_nonzero(known)
         ):
             shape = len(tracklets), len(people)
             return np.zeros(shape), np.zeros(shape, bool)
         distances = embedding_distances(tracklets.embeddings, people.embeddings)
         appearance = appearance_similarity(distances, self.parameters.max_distance)
-        comparable = tracklets.has_embedding[:, None] & people.valid
-        return np.where(tracklets.has_embedding[:, None], appearance, 0.0), comparable
+        appearance[~known] = 0.0
+        return appearance, known[:, None] & people.valid
 
     def _similarity(
         self, iou: np.ndarray, appearance: np.ndarray, comparable: np.ndarray, time_s: float
@@ -244,7 +255,7 @@ class OcclusionAwareTracker:
         lost_s = np.where(tracklets.lost, time_s - tracklets.last_seen_s, 0.0)
         weight = parameters.position_weight * np.exp(lost_s / -parameters.position_memory_seconds)
         similarity = combined_similarity(iou, appearance, comparable, position_weight=weight[:, None])
-        if tracklets.placed.all():
+        if np.count_nonzero(tracklets.placed) == len(tracklets):
             return similarity
         alike = comparable & (appearance >= parameters.cut_appearance)
         return np.where(tracklets.placed[:, None], similarity, np.where(alike, appearance, 0.0))
@@ -259,8 +270,9 @@ class OcclusionAwareTracker:
             boxes: (M, 4).
             reach: (M,) in heights, see ``_reach``.
         """
-        near = proximity(expected, boxes, reach) > 0.0
-        return near & (height_ratio(expected, boxes) >= self.parameters.min_height_ratio)
+        distance, reach_pixels = distance_and_reach(expected, boxes, reach)
+        ratio = height_ratio(expected, boxes)
+        return (distance < reach_pixels) & (ratio >= self.parameters.min_height_ratio)
 
     def _reach(self, time_s: float) -> np.ndarray:
         """How far each tracklet's person may be from the predicted place, (T,) in heights."""
@@ -302,7 +314,7 @@ class OcclusionAwareTracker:
         lost = self._tracklets.lost & self._tracklets.placed
         unmatched = people.scores > parameters.birth_score
         lost[rows], unmatched[columns] = False, False
-        row, column = np.flatnonzero(lost), np.flatnonzero(unmatched)
+        (row,), (column,) = lost.nonzero(), unmatched.nonzero()
         if not (len(row) and len(column)):
             return rows, columns
         pairs = np.ix_(row, column)

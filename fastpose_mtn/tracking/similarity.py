@@ -36,7 +36,9 @@ def count_visible_joints(keypoints: np.ndarray, joint_threshold: float) -> np.nd
     Returns:
         (N,) int64.
     """
-    return np.count_nonzero(keypoints[..., 2] > joint_threshold, axis=1).astype(np.int64)
+    visible: np.ndarray = keypoints[..., 2] > joint_threshold
+    count: np.ndarray = visible.sum(axis=1, dtype=np.int64)
+    return count
 
 
 def has_valid_embedding(
@@ -99,19 +101,29 @@ def combined_similarity(
 def proximity(expected_xyxy: np.ndarray, boxes_xyxy: np.ndarray, reach_heights: np.ndarray) -> np.ndarray:
     """Proximity of boxes to where lost people are expected, where overlap says too little or nothing.
 
-    Args:
-        expected_xyxy: (..., 4) pixels.
-        boxes_xyxy: (..., 4) pixels, broadcast against the others.
-        reach_heights: (...) how far a person may be from the expected place, in heights of the higher box.
+    Its arguments are those of ``distance_and_reach``.
 
     Returns:
         (...) float64: 1 where the centres coincide, falling to 0 at the reach and beyond.
     """
+    distance, reach = distance_and_reach(expected_xyxy, boxes_xyxy, reach_heights)
+    return np.maximum(1.0 - distance / reach, 0.0)
+
+
+def distance_and_reach(
+    expected_xyxy: np.ndarray, boxes_xyxy: np.ndarray, reach_heights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far boxes are from where people are expected, and how far they may be, both (...) float64 pixels.
+
+    Args:
+        expected_xyxy: (..., 4) pixels.
+        boxes_xyxy: (..., 4) pixels, broadcast against the others.
+        reach_heights: (...) how far a person may be from the expected place, in heights of the higher box.
+    """
     a, b = np.asarray(expected_xyxy, np.float64), np.asarray(boxes_xyxy, np.float64)
     offset = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2.0
     height = np.maximum(a[..., 3] - a[..., 1], b[..., 3] - b[..., 1])
-    reach = np.maximum(height * reach_heights, 1e-9)
-    return np.maximum(1.0 - np.hypot(offset[..., 0], offset[..., 1]) / reach, 0.0)
+    return np.hypot(offset[..., 0], offset[..., 1]), np.maximum(height * reach_heights, 1e-9)
 
 
 def height_ratio(boxes_a_xyxy: np.ndarray, boxes_b_xyxy: np.ndarray) -> np.ndarray:
@@ -136,7 +148,7 @@ def match(similarity: np.ndarray, gate: float) -> tuple[np.ndarray, np.ndarray]:
         Rows (M,) and columns (M,) of the pairs, in order of the rows.
     """
     allowed = similarity >= gate
-    if not allowed.any():
+    if not np.count_nonzero(allowed):
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
     rows, columns = linear_sum_assignment(np.where(allowed, similarity, 0.0), maximize=True)
     good = allowed[rows, columns]

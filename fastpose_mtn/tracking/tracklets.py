@@ -2,7 +2,8 @@
 
 Motion is a Kalman filter of constant velocity on the centre of the box. Its noise is measured in heights
 of the person, because a box of 400 px jitters and moves more pixels than one of 40 px. Every person's two
-axes share one 2x2 covariance, so a filter is five numbers and a whole crowd is five arrays.
+axes share one 2x2 covariance, so a person's motion is nine numbers and a whole crowd's one array: as many
+arrays as numbers would take as many times to pick a frame's people out of.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS, TrackerParameters
+
+# columns of a motion: pixels, pixels a second, pixels; variances of position, of both, of velocity
+_CENTRE_XY, _VELOCITY_XY, _SIZE_WH, _COVARIANCE = slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 9)
 
 
 class Tracklets:
@@ -38,50 +42,54 @@ class Tracklets:
         self.embeddings = np.zeros((0, embedding_dim))
         self.has_embedding = np.zeros(0, bool)
         self.boxes = np.zeros((0, 4))
-        self._centre_xy = np.zeros((0, 2))
-        self._velocity_xy = np.zeros((0, 2))  # pixels a second
-        self._size_wh = np.zeros((0, 2))
-        self._covariance = np.zeros((0, 3))  # of position, of both, of velocity
+        self._motion = np.zeros((0, 9))  # its columns: see above
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def predicted_boxes(self, time_s: float) -> np.ndarray:
         """Where the people are expected, (T, 4) xyxy pixels."""
-        centre = self._centre_xy + self._velocity_xy * self._coasting(time_s - self.last_seen_s)
-        half = self._size_wh / 2.0
+        motion = self._motion
+        centre = motion[:, _VELOCITY_XY] * self._coasting(time_s - self.last_seen_s)
+        centre += motion[:, _CENTRE_XY]
+        half = motion[:, _SIZE_WH] / 2.0
         return np.concatenate([centre - half, centre + half], axis=1)
 
     def update(self, rows: np.ndarray, boxes_xyxy: np.ndarray, time_s: float) -> None:
         """Corrects the motion of ``rows`` (M,) by their boxes in this frame (M, 4); all other people are lost."""
         self.lost[:] = True
         self.lost[rows] = False
+        if not len(rows):
+            return
         anew = ~self.placed[rows]
-        if anew.any():
+        if np.count_nonzero(anew):
             self._place(rows[anew], boxes_xyxy[anew], time_s)
             rows, boxes_xyxy = rows[~anew], boxes_xyxy[~anew]
         elapsed = time_s - self.last_seen_s[rows]
-        velocity = self._velocity_xy[rows]
-        centre = self._centre_xy[rows] + velocity * self._coasting(elapsed)
+        motion = self._motion[rows]
+        centre, velocity, size = motion[:, _CENTRE_XY], motion[:, _VELOCITY_XY], motion[:, _SIZE_WH]
+        covariance = motion[:, _COVARIANCE]
+        var_position, cov, var_velocity = covariance.T
+        centre += velocity * self._coasting(elapsed)
         velocity *= np.exp(elapsed / -self._parameters.coasting_seconds)[:, None]
-
-        size = self._size_wh[rows]
-        var_position, cov, var_velocity = self._covariance[rows].T
         noise = (self._parameters.acceleration * size[:, 1]) ** 2 * elapsed
-        var_position = var_position + elapsed * (2 * cov + elapsed * var_velocity) + noise * elapsed**2 / 3
-        cov = cov + elapsed * var_velocity + noise * elapsed / 2
-        var_velocity = var_velocity + noise
+        drift = elapsed * var_velocity
+        var_position += elapsed * (2 * cov + drift)
+        var_position += noise * elapsed**2 / 3
+        cov += drift
+        cov += noise * elapsed / 2
+        var_velocity += noise
 
         seen_centre, seen_size = _centre_and_size(boxes_xyxy)
         spread = var_position + self._measurement_variance(size[:, 1])
         gain, gain_velocity = var_position / spread, cov / spread
         innovation = seen_centre - centre
-        self._centre_xy[rows] = centre + gain[:, None] * innovation
-        self._velocity_xy[rows] = velocity + gain_velocity[:, None] * innovation
-        self._covariance[rows] = np.stack(
-            [(1 - gain) * var_position, (1 - gain) * cov, var_velocity - gain_velocity * cov], axis=1
-        )
-        self._size_wh[rows] = size + self._parameters.size_gain * (seen_size - size)
+        centre += gain[:, None] * innovation
+        velocity += gain_velocity[:, None] * innovation
+        var_velocity -= gain_velocity * cov
+        covariance[:, :2] *= (1 - gain)[:, None]
+        size += self._parameters.size_gain * (seen_size - size)
+        self._motion[rows] = motion
         self.boxes[rows] = boxes_xyxy
         self.last_seen_s[rows] = time_s
 
@@ -103,12 +111,12 @@ class Tracklets:
         self.placed[rows] = True
         self.last_seen_s[rows] = time_s
         self.boxes[rows] = boxes_xyxy
-        self._centre_xy[rows], self._size_wh[rows] = centre, size
-        self._velocity_xy[rows] = 0.0
-        start = (self._parameters.start_velocity * height) ** 2
-        self._covariance[rows] = np.stack(
-            [self._measurement_variance(height), np.zeros(len(rows)), start], axis=1
-        )
+        motion = np.zeros((len(rows), 9))
+        motion[:, _CENTRE_XY], motion[:, _SIZE_WH] = centre, size
+        var_position, _, var_velocity = motion[:, _COVARIANCE].T
+        var_position[:] = self._measurement_variance(height)
+        var_velocity[:] = (self._parameters.start_velocity * height) ** 2
+        self._motion[rows] = motion
 
     def update_embeddings(self, rows: np.ndarray, embeddings: np.ndarray) -> None:
         """Moves the averages of ``rows`` (M,) towards these embeddings (M, D); a first one is taken whole.
@@ -117,10 +125,11 @@ class Tracklets:
         """
         if not len(rows):
             return
-        old, new = self.embeddings[rows], embeddings.astype(np.float64)
+        old, new = self.embeddings[rows], np.asarray(embeddings, np.float64)
         share_new = np.where(self.has_embedding[rows], self._parameters.embedding_gain, 1.0)[:, None]
-        mixed = (1.0 - share_new) * old + share_new * new
-        length = (1.0 - share_new) * _length(old) + share_new * _length(new)
+        share_old = 1.0 - share_new
+        mixed = share_old * old + share_new * new
+        length = share_old * _length(old) + share_new * _length(new)
         self.embeddings[rows] = mixed * (length / np.maximum(_length(mixed), 1e-12))
         self.has_embedding[rows] = True
 
