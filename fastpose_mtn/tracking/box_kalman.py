@@ -29,8 +29,10 @@ def to_xyxy(means: np.ndarray) -> np.ndarray:
 
 def _diagonal(*columns: np.ndarray | float, count: int) -> np.ndarray:
     """(N, n, n) covariances of standard deviations, given as columns."""
-    deviations = np.column_stack([np.broadcast_to(column, count) for column in columns])
-    return deviations[:, :, None] ** 2 * np.eye(deviations.shape[1])
+    deviations = np.empty((count, len(columns)))
+    for index, column in enumerate(columns):
+        deviations[:, index] = column
+    return deviations[:, :, None] ** 2 * np.eye(len(columns))
 
 
 def initiate(measurements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -98,7 +98,9 @@ class MSIMTracker:
             time_s=time_s,
             memory=self.parameters.memory,
         )
-        gone = self._miss(np.setdiff1d(np.arange(len(tracks)), track_of[found]))
+        missed = np.ones(len(tracks), bool)
+        missed[track_of[found]] = False
+        gone = self._miss(missed)
         born = np.flatnonzero((track_of < 0) & (people.scores > self.parameters.birth_score))
         track_of[born] = len(tracks) + np.arange(len(born))
         if len(born):
@@ -189,19 +191,22 @@ class MSIMTracker:
         self, costs: np.ndarray, track_of: np.ndarray, wanted: np.ndarray, threshold: float
     ) -> None:
         """A stage by place and pose, of the wanted tracks and the detections that are left."""
-        rows = np.setdiff1d(np.flatnonzero(wanted), track_of)
-        columns = np.flatnonzero(track_of < 0)
+        matched = track_of >= 0
+        free = wanted.copy()
+        free[track_of[matched]] = False
+        rows, columns = np.flatnonzero(free), np.flatnonzero(~matched)
         _assign(costs[np.ix_(rows, columns)], threshold, rows, columns, track_of)
 
-    def _miss(self, rows: np.ndarray) -> np.ndarray:
+    def _miss(self, missed: np.ndarray) -> np.ndarray:
         """Tracks that were not found: those just begun end, the others are lost; of two in one place the younger ends.
+
+        Args:
+            missed: (T,) bool, which.
 
         Returns:
             (T,) bool, who ends.
         """
         tracks = self._tracks
-        missed = np.zeros(len(tracks), bool)
-        missed[rows] = True
         gone = missed & (tracks.states == TENTATIVE)
         tracks.states[missed & (tracks.states == TRACKED)] = LOST
         seen = np.flatnonzero(tracks.states == TRACKED)
