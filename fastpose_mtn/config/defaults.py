@@ -250,7 +250,8 @@ def _add_other_trackers(c: CfgNode) -> None:
     # greatest cost of the second stage: missing overlap and pose (its paper)
     c.TRACKER.MSIM.FUSED_THRESH = 0.5
     c.TRACKER.MSIM.POSE_WEIGHT = 0.2  # of the pose in that cost; its paper gives none, its code has none
-    c.TRACKER.MSIM.RELAXED_THRESH = 0.7  # greatest cost of the third stage, which new tracks take part in
+    # greatest cost of the third stage, which new tracks take part in (its code, of missing overlap alone)
+    c.TRACKER.MSIM.RELAXED_THRESH = 0.7
     c.TRACKER.MSIM.MEMORY = 0.9  # share of a track's embedding that is kept when it is found again (its code)
     c.TRACKER.MSIM.MAX_LOST_SECONDS = 8.0  # for which a lost person can be found again (its code: 240 frames)
     # overlap above which a lost and a found track are one person's (its code)

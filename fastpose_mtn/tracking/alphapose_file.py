@@ -37,8 +37,8 @@ from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import SavedDetections, SavedFrame
 
 ENDING = ".alphapose.json"
-_INDEX = 0.5  # pixels that its joints, which are indices, lie before ours
-_MOST_FRAMES = 10_000_000  # of a video: greater numbers are names
+_INDEX = 0.5  # pixels that its joints, which are indices, lie before ours, which are places
+_MOST_FRAMES = 10_000_000  # of a video, ours: almost four days; greater numbers are names
 _BY_LENGTH = {len(skeleton): skeleton for skeleton in SKELETONS.values()}
 
 

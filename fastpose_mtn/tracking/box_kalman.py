@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-FRAMES_PER_SECOND = 30.0
-_POSITION, _VELOCITY = 1 / 20, 1 / 160  # standard deviations, in heights
+FRAMES_PER_SECOND = 30.0  # of the constants' frames; AlphaPose's tracker, which has them too, assumes as many
+# DeepSORT's standard deviations: heights and heights a frame; of w / h, its change a frame, and w / h as measured
+_POSITION, _VELOCITY = 1 / 20, 1 / 160
 _ASPECT, _ASPECT_VELOCITY, _ASPECT_MEASURED = 1e-2, 1e-5, 1e-1
 
 

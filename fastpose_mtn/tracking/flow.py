@@ -19,8 +19,8 @@ from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import match
 from fastpose_mtn.tracking.track_rows import TrackRows
 
-_FEWEST_JOINTS = 3  # in common, for a pose to be compared
-# Of a box, whose points' median motion is the box's.
+_FEWEST_JOINTS = 3  # visible in both, for a pose to be compared; ours
+# Points whose median motion is the box's, in shares of it; ours.
 _GRID = np.stack(np.meshgrid([0.25, 0.5, 0.75], [0.25, 0.5, 0.75]), axis=-1).reshape(-1, 2)
 
 

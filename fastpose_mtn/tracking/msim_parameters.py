@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastpose_mtn.config import CfgNode
 
-MAX_COST = 2.0  # what costs are taken from to be similarities; above every cost that can be matched
+# ours: what costs are taken from to be similarities; the greatest cosine distance, above every cost that can be matched
+MAX_COST = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class MSIMParameters:
-    """Parameters of the tracker; each is the key of ``TRACKER.MSIM`` of its name in upper case, which says what it is.
+    """Parameters of the tracker; each is the key of its name in upper case of ``TRACKER.MSIM``, or of ``TRACKER``.
+
+    ``config.defaults`` says what each of the first is, in which unit, and whether it is its paper's or its code's;
+    ``TrackerParameters`` of the others, which all trackers share.
 
     Raises:
         ValueError: a value is out of range.

@@ -9,7 +9,7 @@ import numpy as np
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.tracking.retrack import Tracked
 
-# Of the less sure of the two people between whom one is placed. Nobody was found there: less than any BIRTH_SCORE.
+# Share of the lower score of the two people between whom one is placed; ours: nobody was found there.
 _INTERPOLATED_SCORE = 0.5
 
 _Seen = tuple[int, PersonDetections]  # the frame's index, and one person

@@ -19,7 +19,7 @@ from fastpose_mtn.tracking.similarity import has_valid_embedding
 # drawn detections the embedding is nearest to the right person's mean for 98 % where nobody else is near, for 87 %
 # where a third to a half of the box is another's, and still for 82 % of those that are not valid.
 _INVALID, _LEAST_SEEN = 0.2, 0.05
-_PART_SECONDS = 0.2  # of a tracklet whose boxes are covered
+_PART_SECONDS = 0.2  # of a tracklet whose boxes are covered; ours
 
 
 @dataclass(frozen=True, eq=False)

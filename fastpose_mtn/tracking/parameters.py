@@ -60,7 +60,8 @@ class TrackerParameters:
             174, 161.
         certain_overlap: with the predicted box, from which the detection of a person who is not lost need not be near
             and as high to be matched. People of two street sequences, TUD-Campus and KITTI-17.
-        reach: how far from the predicted place a person may be found without such an overlap, at once.
+        reach: how far from the predicted place a person may be found without such an overlap, at once. As
+            ``certain_overlap``.
         reach_per_second: how much further with every second; running is 2 to 3. Crowds: 159, 162.
         min_height_ratio: the lower of two heights over the higher, below which a detection does not show a
             lost person again. Crowds: 161, 236.

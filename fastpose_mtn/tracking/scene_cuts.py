@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_SIDE = 32  # cells of a thumbnail
+# ours; SceneCutDetector says what was measured with them
+_SIDE = 32  # cells of a thumbnail's side
 _SHIFT = 4  # cells by which a camera may have turned between two frames: an eighth of the picture
 _SAMPLES = 128  # pixels a side that are looked at
 _FLAT = 2.0  # grey levels of 255; standard deviation below which a picture has nothing to compare
