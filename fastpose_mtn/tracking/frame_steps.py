@@ -80,6 +80,8 @@ def births(
     Returns:
         (B,) which of them.
     """
+    if len(matched) == len(scores):
+        return np.zeros(0, np.intp)
     free = scores > birth_score
     free[matched] = False
     (unmatched,) = free.nonzero()
