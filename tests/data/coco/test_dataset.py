@@ -156,6 +156,16 @@ def test_a_dataset_without_a_labelled_joint_trains_none(tmp_path, caplog):
     assert "dataset mine: trains no keypoints, as it is asked to: nobody in it has any" in caplog.text
 
 
+def test_a_dataset_of_nobody_is_told_of(tmp_path, caplog):
+    """A network that learns from it finds nobody, and what is measured on it is undefined; images without people among
+    others are as they should be."""
+    dataset = read(write(tmp_path, []))
+    assert f"dataset mine: nobody is labelled in its {len(dataset)} images" in caplog.text
+    caplog.clear()
+    read(write(tmp_path, [person()]))
+    assert caplog.text == ""
+
+
 def test_what_is_used_but_odd_is_told(tmp_path, caplog):
     joints = [20, 30, 2, 40, 50, 2, 0, 0, 0]
     with caplog.at_level(logging.INFO, "fastpose_mtn"):
