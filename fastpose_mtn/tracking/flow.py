@@ -12,7 +12,7 @@ from fastpose_mtn.ops.pose_similarity import oks_between
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.tracking.flow_parameters import DEFAULT_FLOW_PARAMETERS, FlowParameters
-from fastpose_mtn.tracking.frame_steps import births, check_frame, without_weak_joints
+from fastpose_mtn.tracking.frame_steps import births, check_frame, numpy_people, without_weak_joints
 from fastpose_mtn.tracking.optical_flow import OpticalFlow
 from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS, TrackerParameters
 from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
@@ -147,8 +147,7 @@ class FlowTracker:
             ValueError: time goes backwards or is no number, the people have other joints than the skeleton, the frame
                 is missing or has another size. All tracks are then as they were.
         """
-        if not isinstance(detections.boxes, np.ndarray):
-            detections = detections.numpy()
+        detections = numpy_people(detections)
         check_frame(detections, time_s, self._time_s, self.skeleton)
         if frame is None and self.needs_frames and len(detections):
             raise ValueError(

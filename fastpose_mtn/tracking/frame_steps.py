@@ -7,9 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
+from fastpose_mtn.arguments import number
 from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
+
+
+def numpy_people(people: PersonDetections) -> PersonDetections:
+    """A frame's people as NumPy arrays.
+
+    Raises:
+        TypeError: they are something else than people.
+    """
+    if not isinstance(people, PersonDetections):
+        raise TypeError(f"detections: expected PersonDetections, got {type(people).__name__}")
+    return people if isinstance(people.boxes, np.ndarray) else people.numpy()
 
 
 def check_frame(
@@ -26,7 +38,7 @@ def check_frame(
     Raises:
         ValueError: time goes backwards or is no number, or the people have other joints.
     """
-    if not math.isfinite(time_s):
+    if not math.isfinite(number("time_s", time_s)):
         raise ValueError(f"time_s: expected seconds of video, got {time_s}")
     if last_time_s is not None and time_s < last_time_s:
         raise ValueError(

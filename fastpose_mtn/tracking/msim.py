@@ -18,7 +18,7 @@ from fastpose_mtn.ops.pose_similarity import PoseParameters, pose_distance
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.tracking import box_kalman
-from fastpose_mtn.tracking.frame_steps import check_embeddings, check_frame, without_weak_joints
+from fastpose_mtn.tracking.frame_steps import check_embeddings, check_frame, numpy_people, without_weak_joints
 from fastpose_mtn.tracking.msim_parameters import MAX_COST, MSIMParameters
 from fastpose_mtn.tracking.msim_tracks import LOST, TENTATIVE, TRACKED, MSIMTracks
 from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
@@ -74,8 +74,7 @@ class MSIMTracker:
         Raises:
             ValueError: time goes backwards or is no number, or people have other joints or embeddings than before.
         """
-        if not isinstance(detections.boxes, np.ndarray):
-            detections = detections.numpy()
+        detections = numpy_people(detections)
         check_frame(detections, time_s, self._time_s, self.skeleton)
         check_embeddings(detections, self._tracks.embeddings.shape[1])
         self.scene_cut = scene_cut = self._begins_scene.told(frame, scene_cut)

@@ -10,7 +10,13 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.ops.overlap import iou_matrix
 from fastpose_mtn.skeletons import POSETRACK15, Skeleton, get_skeleton
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
-from fastpose_mtn.tracking.frame_steps import births, check_embeddings, check_frame, without_weak_joints
+from fastpose_mtn.tracking.frame_steps import (
+    births,
+    check_embeddings,
+    check_frame,
+    numpy_people,
+    without_weak_joints,
+)
 from fastpose_mtn.tracking.parameters import DEFAULT_PARAMETERS, TrackerParameters
 from fastpose_mtn.tracking.scene_cuts import SceneCutDetector
 from fastpose_mtn.tracking.similarity import (
@@ -128,8 +134,7 @@ class OcclusionAwareTracker:
             ValueError: time goes backwards or is no number, the people have other joints than the
                 skeleton, or embeddings of another length than before. The tracker is then as it was.
         """
-        if not isinstance(detections.boxes, np.ndarray):
-            detections = detections.numpy()
+        detections = numpy_people(detections)
         check_frame(detections, time_s, self._time_s, self.skeleton)
         check_embeddings(detections, self._tracklets.embeddings.shape[1])
         self._time_s = time_s

@@ -32,6 +32,16 @@ def test_embeddings_of_another_length_are_told_and_change_nothing(tracker):
     assert tracker.update(people(2, 4), 0.1).track_ids.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("tracker", [OcclusionAwareTracker(), MSIMTracker()], ids=["occlusion_aware", "msim"])
+def test_what_is_no_time_and_nobody_is_told_by_name(tracker):
+    with pytest.raises(ValueError, match="time_s: expected a number, got None"):
+        tracker.update(people(1), None)
+    with pytest.raises(ValueError, match="time_s: expected a number, got '0.5'"):
+        tracker.update(people(1), "0.5")
+    with pytest.raises(TypeError, match="detections: expected PersonDetections, got list"):
+        tracker.update([], 0.0)
+
+
 def test_nobody_has_embeddings_of_no_length():
     check_embeddings(people(0, 5), 4)
     check_embeddings(people(2, 5), 0)
