@@ -83,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             frames, skeleton, begun.parameters, merge=begun.merge, floor=begun.floor, rounds=args.rounds
         )
         for step in steps:
+            if not step.ap > 0:  # of the first: it never falls
+                raise InputError(
+                    f"--detections {args.detections}: keypoint AP is 0 or undefined: nobody found is near anybody labelled in "
+                    f"{args.gt}; are they of other images, or in pixels of another size?"
+                )
             values = "".join(f"{getattr(step.parameters, name):>10.4g}" for name in _KEYS.values())
             print(f"{100 * step.ap:>11.2f}{values}  {step.what}", flush=True)
         write_text(args.output, _yaml(step.parameters))

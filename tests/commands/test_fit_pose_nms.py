@@ -77,6 +77,20 @@ def test_what_cannot_be_used(folder, capsys, change, problem):
     assert problem in capsys.readouterr().err
 
 
+def test_people_of_other_images_are_told_and_nothing_is_written(folder, capsys):
+    """Of images of the same names, where nobody stands where somebody is labelled."""
+    labels = json.loads((folder / "labels.json").read_text())
+    for person in labels["annotations"]:
+        person["keypoints"] = [v + 9000 * (i % 3 == 0) for i, v in enumerate(person["keypoints"])]
+        person["bbox"][0] += 9000
+    (folder / "labels.json").write_text(json.dumps(labels))
+    output = folder / "n.yaml"
+    with pytest.raises(SystemExit):
+        main(["--detections", str(folder), "--gt", str(folder / "labels.json"), "--output", str(output)])
+    assert "nobody found is near anybody labelled in" in capsys.readouterr().err
+    assert not output.exists()
+
+
 def test_files_of_two_skeletons(folder, capsys):
     frames = [SavedFrame(0, 0.0, (10, 10), PersonDetections.empty(15))]
     save(folder / "z.detections.npz", frames, source="z", skeleton=POSETRACK15)
