@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.protocols import PoseEstimator, Tracker
@@ -105,6 +106,7 @@ def run_source(
     try:
         with (
             Interruptible(source.interrupt) as interrupt,
+            logging_redirect_tqdm(),  # a warning has a line of its own, not the bar's
             tqdm(
                 frames,
                 bar_format=_PROGRESS if total else None,

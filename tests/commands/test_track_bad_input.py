@@ -1,6 +1,8 @@
 """Sources that cannot be read, places that cannot be written to, and a network that fails."""
 
 import json
+import logging
+import re
 from pathlib import Path
 
 import av
@@ -183,3 +185,17 @@ def test_a_page_that_cannot_be_served_is_told_with_its_flag(run, tmp_path, monke
     assert (
         "error: --show: this machine lets no page be served at 127.0.0.1: Address already in use" in done.err
     )
+
+
+def test_a_warning_on_the_way_has_a_line_of_its_own(run, tmp_path):
+    """Where it ran on behind the progress bar, it went by unseen."""
+
+    class Warns(RectangleEstimator):
+        def estimate(self, frames, min_score=0.0):
+            logging.getLogger("fastpose_mtn").warning("boxes.json: are they of other frames?")
+            return super().estimate(frames, min_score)
+
+    write_video(tmp_path / "walk.mp4", [moving(i) for i in range(3)])
+    done = run("--input", "walk.mp4", "--no-video", "--batch-size", "3", estimator=Warns())
+    assert done.status == 0
+    assert "boxes.json: are they of other frames?" in re.split(r"[\r\n]+", done.err)
