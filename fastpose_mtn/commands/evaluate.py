@@ -42,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise InputError(
                 f"--detections {args.detections}: is for report.html; add --output DIR and leave --ap-only out"
             )
+        if args.detections:
+            from fastpose_mtn.tracking.retrack import find_detections
+
+            find_detections(args.detections)  # that there are none is told before any work
         from fastpose_mtn.evaluation.posetrack.evaluation import evaluate_posetrack
         from fastpose_mtn.evaluation.posetrack.tables import latex_tables, text_tables
 

@@ -178,7 +178,8 @@ def match_embeddings(events: SequenceEvents, saved: SavedDetections, file: str) 
         if frame.detections.embeddings is not None and len(own):
             vectors[rows.start + own] = frame.detections.embeddings[found]
             present[rows.start + own] = True
-            valid += (rows.start + own[_is_valid(frame, saved)[found]]).tolist()
+            says = frame.detections.embeddings[found].any(axis=1)  # zeros would be equal, whoever they are of
+            valid += (rows.start + own[_is_valid(frame, saved)[found] & says]).tolist()
     if present.sum() < _LEAST_FOUND * len(present):
         raise InputError(
             f"{file}: expected the people of {prediction.path or events.name}, got boxes of {int(present.sum())} of "

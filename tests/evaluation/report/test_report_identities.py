@@ -133,6 +133,17 @@ def test_embeddings_are_found_by_the_boxes():
     assert np.isnan(embeddings.similarity(row_of(0, 7), row_of(0, 8)))
 
 
+def test_embeddings_of_zeros_are_not_compared():
+    """They would be equal, and most alike, whoever they are of."""
+    content = saved()
+    content.frames[0].detections.embeddings[:] = 0
+    embeddings = match_embeddings(events_of(PREDICTION), content, "f")
+    assert PREDICTION.frame_index[~embeddings.valid].tolist() == [0] * int(
+        (PREDICTION.frame_index == 0).sum()
+    )
+    assert np.isnan(embeddings.similarity(row_of(0, 7), row_of(1, 7)))
+
+
 def test_pairs_are_counted_by_person():
     """Person 1 is found in 6 frames and person 2 in 5: 15 + 10 pairs, and 30 of both; nobody's vector counts not."""
     events = events_of(PREDICTION)
@@ -317,3 +328,10 @@ def test_bad_detections_are_one_line(tmp_path, monkeypatch, capsys, folders, arg
     assert error.startswith("error: ")
     assert expected in error
     assert error.count("\n") == 1
+
+
+def test_detections_that_are_not_there_are_told_before_any_work(tmp_path, capsys, folders):
+    with pytest.raises(SystemExit):
+        main([*folders, "--output", f"{tmp_path}/out", "--detections", f"{tmp_path}/no"])
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "out" / "metrics.json").exists()
