@@ -55,6 +55,43 @@ class PointwiseConv(nn.Conv2d):
         return super().forward(x[:, :, None, None])[:, :, 0, 0]
 
 
+class ChannelwiseGroupNorm(nn.Module):
+    """A normalisation over groups of channels that computes by channels alone: the same numbers, to rounding.
+
+    What runtimes know as one sees groups only in maps whose channels lie apart, and turns maps over before and after it,
+    from and to the order of convolutions: a tenth of a small network's time.
+
+    Args:
+        norm: the normalisation, with weights.
+    """
+
+    def __init__(self, norm: nn.GroupNorm) -> None:
+        super().__init__()
+        self.groups, self.eps = norm.num_groups, norm.eps
+        # No parameters: of two with equal values PyTorch's exporter to ONNX writes one, and leaves the other's name in use.
+        self._weight, self._bias = (value.detach()[:, None, None] for value in (norm.weight, norm.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) of such."""
+        centred = x - self._of_groups(x.mean((2, 3)))
+        variance = self._of_groups((centred * centred).mean((2, 3)))
+        return centred * (torch.rsqrt(variance + self.eps) * self._weight) + self._bias
+
+    def _of_groups(self, means: Tensor) -> Tensor:
+        """(B, C, 1, 1): the mean of its group for each channel of (B, C)."""
+        grouped = means.unflatten(1, (self.groups, -1))
+        return grouped.mean(2, keepdim=True).expand_as(grouped).flatten(1)[..., None, None]
+
+
+def normalise_by_channels(module: nn.Module) -> None:
+    """Replaces, in place, normalisations over groups by ``ChannelwiseGroupNorm``."""
+    for name, child in module.named_children():
+        if type(child) is nn.GroupNorm:
+            setattr(module, name, ChannelwiseGroupNorm(child))
+        else:
+            normalise_by_channels(child)
+
+
 def upsample_by_convolutions(module: nn.Module) -> None:
     """Replaces, in place, transposed convolutions, and the ReLU declared after one, by ``UpsamplingConv``."""
     children = list(module.named_children())

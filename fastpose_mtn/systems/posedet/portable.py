@@ -11,16 +11,17 @@ from torch.nn import functional as F
 from fastpose_mtn.estimators.exported import INPUT, MIN_SCORE, OUTPUTS
 from fastpose_mtn.estimators.portable import PortableNetwork, RoundedLayers
 from fastpose_mtn.runtime.inference import folded
+from fastpose_mtn.runtime.portable_layers import normalise_by_channels
 from fastpose_mtn.systems.posedet.network import PoseDet
 
 _COARSE = "backbone|head/(init|refine|cls)_convs"
-# The head is little work. What tells from its branches where people are, and how sure, keeps its digits, and so does a
-# Float32Layer, which precedes a normalisation that rounding would change.
-_ROUNDED = f"^/(?!.*/layer/)({_COARSE})/"
+# The head is little work. What tells from its branches where people are, and how sure, keeps its digits, and so do their
+# normalisations and a Float32Layer, which precedes a normalisation that rounding would change.
+_ROUNDED = f"^/(?!.*/(layer|norm)/)({_COARSE})/"
 ROUNDED = RoundedLayers(
     onnx=_ROUNDED,
     openvino=_ROUNDED,
-    exact_types=("MVN", "Subtract", "Multiply", "Divide"),  # of the head's normalisations
+    exact_types=(),
     rounds_early=False,
     coarse=_COARSE,
 )
@@ -40,6 +41,7 @@ class PortablePoseDet(PortableNetwork):
     def __init__(self, network: PoseDet, *, min_score: bool = False) -> None:
         super().__init__()
         self.network = folded(network, torch.bfloat16)  # the coarsest that runtimes use
+        normalise_by_channels(self.network)
         self.inputs = (INPUT, MIN_SCORE) if min_score else (INPUT,)  # of ``forward``, in order
 
     @property
