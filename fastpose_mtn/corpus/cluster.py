@@ -63,9 +63,8 @@ def joined() -> Iterator[bool]:
 def _start(address: str | None) -> None:
     for left in reversed(range(1 if address else _STARTS)):
         try:
-            with (
-                kept_signals()
-            ):  # in the main thread: started in another one, a local cluster does not answer
+            # in the main thread: started in another one, a local cluster does not answer
+            with kept_signals():
                 if address:
                     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
                 else:

@@ -26,9 +26,7 @@ def kept_signals() -> Iterator[None]:
         yield
         return
     handlers = {number: signal.getsignal(number) for number in ending_signals()}
-    heard, told = (
-        socket.socketpair()
-    )  # Python writes each signal's number into it, whoever handles the signal
+    heard, told = socket.socketpair()  # Python writes each signal's number there, whoever handles it
     with heard, told:
         heard.setblocking(False)
         told.setblocking(False)

@@ -22,9 +22,8 @@ def test_an_answers_people_are_in_the_pictures_pixels():
 
 def test_numbers_are_read_in_the_order_in_which_they_lie(tmp_path):
     plain, rounded = np.array([1, -2], np.int32), np.array([[0, 255], [10, 20]], np.uint8)
-    (tmp_path / "a.bin").write_bytes(
-        plain.tobytes() + rounded.tobytes()[:1]
-    )  # a file may end within a constant
+    # a file may end within a constant
+    (tmp_path / "a.bin").write_bytes(plain.tobytes() + rounded.tobytes()[:1])
     (tmp_path / "b.bin").write_bytes(rounded.tobytes()[1:])
     quantised = {"dtype": "uint8", "scale": 0.5, "min": -1.0}
     manifest = [
