@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fastpose_mtn.corpus.place import Place, stamp_of
+from fastpose_mtn.data.image_file import is_animated
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.files import name_of
 from fastpose_mtn.tracking.detections_file import ENDING
-from fastpose_mtn.video.sources import VIDEO_SUFFIXES
+from fastpose_mtn.video.sources import ANIMATED_SUFFIXES, VIDEO_SUFFIXES
 from fastpose_mtn.video.writers import FORMATS
 
 _ENDINGS = (".mp4", ".jpg", ENDING, *(ending for _, ending in FORMATS.values()))
@@ -96,7 +97,7 @@ def _list(place: Place, address: str, output: Place) -> Mapping[str, Mapping[str
     videos = {
         path: info
         for path, info in sorted(files.items())
-        if _is_video(PurePosixPath(path), root) and not output.holds(Place(place.fs, path))
+        if _is_video(Place(place.fs, path), root) and not output.holds(Place(place.fs, path))
     }
     if not videos:
         raise InputError(
@@ -106,9 +107,16 @@ def _list(place: Place, address: str, output: Place) -> Mapping[str, Mapping[str
     return videos
 
 
-def _is_video(path: PurePosixPath, root: PurePosixPath) -> bool:
+def _is_video(place: Place, root: PurePosixPath) -> bool:
+    path = PurePosixPath(place.path)
     own = path.relative_to(root) if path.is_relative_to(root) else PurePosixPath(path.name)
-    return path.suffix.lower() in VIDEO_SUFFIXES and not any(part.startswith(".") for part in own.parts)
+    if any(part.startswith(".") for part in own.parts):
+        return False
+    suffix, local = path.suffix.lower(), place.local
+    # whether an image is animated its first bytes say, which are asked of files on this machine alone
+    return suffix in VIDEO_SUFFIXES or (
+        suffix in ANIMATED_SUFFIXES and local is not None and is_animated(local)
+    )
 
 
 def name_videos(videos: Sequence[Video], named: Mapping[str, str]) -> dict[str, str]:

@@ -25,7 +25,7 @@ VIDEO_SUFFIXES = frozenset((
     ".ogv", ".mjpeg", ".h264", ".hevc", ".264", ".265", ".h265", ".y4m", ".ivf", ".mpe", ".m2v", ".vob", ".mod", ".tod",
     ".mxf", ".asf", ".divx", ".f4v", ".3g2", ".dv", ".qt", ".nut",
 ))  # fmt: skip
-_ANIMATED_SUFFIXES = frozenset((".gif", ".webp", ".apng", ".avif", ".tif", ".tiff"))
+ANIMATED_SUFFIXES = frozenset((".gif", ".webp", ".apng", ".avif", ".tif", ".tiff"))
 Report = Callable[[str], None]  # is told, in a line, what was decided
 _LONGEST_URL_NAME = 50  # characters: nobody can rename a stream whose results would have too long a name
 _PATTERN = re.compile(r"[*?]")
@@ -323,7 +323,7 @@ def _contents(folder: Path) -> _Contents:
         if is_unread(file):
             found.unread.append(file)
         elif is_image(file):  # a PNG counts as a picture, as nearly all are
-            moves = suffix in _ANIMATED_SUFFIXES and is_animated(file)
+            moves = suffix in ANIMATED_SUFFIXES and is_animated(file)
             (found.videos if moves else found.images).append(file)
         elif suffix in VIDEO_SUFFIXES and not file.name.startswith("."):
             found.videos.append(file)

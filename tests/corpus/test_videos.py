@@ -1,6 +1,7 @@
 """Which videos a corpus has, and that no two have results of one name."""
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("fsspec", reason="fsspec is not installed: pip install -e '.[corpus]'")
 
@@ -32,6 +33,15 @@ def test_a_folder_is_all_videos_below_it_but_hidden_ones_and_results(files, tmp_
         "v/b.mp4", "v/a.MOV", "v/deep/er/c.avi", "v/notes.txt", "v/.trash/d.mp4", "v/._e.mp4", "v/out/b.mp4"
     )
     assert find(tmp_path, "v", output="v/out") == (["v/a.MOV", "v/b.mp4", "v/deep/er/c.avi"], [])
+
+
+def test_animated_images_of_a_folder_are_videos_and_others_are_not(tmp_path):
+    pictures = [Image.new("RGB", (8, 6), (level, 0, 0)) for level in (0, 200)]
+    (tmp_path / "v").mkdir()
+    for ending in ("gif", "webp"):
+        pictures[0].save(tmp_path / f"v/moves.{ending}", save_all=True, append_images=pictures[1:])
+        pictures[0].save(tmp_path / f"v/still.{ending}")
+    assert find(tmp_path, "v") == (["v/moves.gif", "v/moves.webp"], [])
 
 
 def test_a_name_that_is_no_text_is_told_and_does_not_stop_the_others(files, tmp_path):
