@@ -85,8 +85,8 @@ class CocoJsonDataset(PoseDataset):
         self.tasks = labelled if form.tasks is None else labelled & form.tasks
         for task in sorted((form.tasks or labelled) - labelled) if people else ():
             _LOG.warning("dataset %s: trains no %s, as it is asked to: nobody in it has any", name, task)
-        if not people:
-            _LOG.warning(
+        if not people:  # as is right of one of backgrounds, among others
+            _LOG.info(
                 "dataset %s: nobody is labelled in its %d images: they train as background, and measure nothing",
                 name, len(self),
             )  # fmt: skip

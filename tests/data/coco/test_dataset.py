@@ -159,6 +159,7 @@ def test_a_dataset_without_a_labelled_joint_trains_none(tmp_path, caplog):
 def test_a_dataset_of_nobody_is_told_of(tmp_path, caplog):
     """A network that learns from it finds nobody, and what is measured on it is undefined; images without people among
     others are as they should be."""
+    caplog.set_level(logging.INFO, "fastpose_mtn")
     dataset = read(write(tmp_path, []))
     assert f"dataset mine: nobody is labelled in its {len(dataset)} images" in caplog.text
     caplog.clear()
