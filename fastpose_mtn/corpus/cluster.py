@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 
@@ -61,20 +62,13 @@ def joined() -> Iterator[bool]:
 
 
 def _start(address: str | None) -> None:
+    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+    arguments = {"address": address} if address else {"address": "local", **local}
     for left in reversed(range(1 if address else _STARTS)):
         try:
             # in the main thread: started in another one, a local cluster does not answer
             with kept_signals():
-                if address:
-                    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-                else:
-                    ray.init(
-                        address="local",
-                        include_dashboard=False,
-                        object_store_memory=_OBJECT_STORE_BYTES,
-                        log_to_driver=False,
-                        logging_level=logging.ERROR,
-                    )
+                ray.init(log_to_driver=False, logging_level=logging.ERROR, **arguments)
             return
         except Exception as error:  # ray.init raises plain Exceptions too
             reason = " ".join(str(error).split())

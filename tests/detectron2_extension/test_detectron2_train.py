@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import timm
 import torch
+from offline_timm import timm_offline
 from tiny_training import TINY
 
 pytest.importorskip("detectron2", reason="Detectron2 is not installed")
@@ -141,15 +141,7 @@ def test_bad_arguments_are_one_line_and_status_2(arguments, text, capfd, tmp_pat
 
 def test_imagenet_weights_are_fetched_only_for_a_backbone_that_others_do_not_fill(tmp_path, monkeypatch):
     """As under Lightning; a folder of its own for each, as a run that was begun leaves one."""
-    create, asked = timm.create_model, []
-
-    def create_offline(*given, pretrained=False, **named):
-        asked.append(pretrained)
-        if pretrained:
-            raise ConnectionError("no network")
-        return create(*given, **named)
-
-    monkeypatch.setattr(timm, "create_model", create_offline)
+    asked = timm_offline(monkeypatch)
     whole, heads = tmp_path / "whole.pth", tmp_path / "heads.pth"
     cfg = load_config("", TINY, carried=False)
     torch.manual_seed(7)

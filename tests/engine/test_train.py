@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-import timm
 import torch
+from offline_timm import timm_offline
 from safetensors.torch import load_file
 from torch import nn
 
@@ -247,15 +247,7 @@ def test_imagenet_weights_are_fetched_only_for_a_backbone_that_others_do_not_fil
     tmp_path, cfg, caplog, monkeypatch
 ):
     """People without a network connection go on from weights that they have."""
-    create, asked = timm.create_model, []
-
-    def create_offline(*given, pretrained=False, **named):
-        asked.append(pretrained)
-        if pretrained:
-            raise ConnectionError("no network")
-        return create(*given, **named)
-
-    monkeypatch.setattr(timm, "create_model", create_offline)
+    asked = timm_offline(monkeypatch)
     whole = build_model(cfg)
     save_weights(tmp_path / "whole.safetensors", whole, cfg)
     del whole.backbone.bottom_up
