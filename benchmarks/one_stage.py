@@ -125,6 +125,7 @@ class OneStageExported(OneStage):
         opened = ExportedNetwork(self._path, runtime._replace(run=run), self.cfg)
         suppress = Suppression.from_config(self.cfg, joint_constants(self.cfg))
         self.estimator = ExportedEstimator.of(opened, device="cpu", select=suppress)
+        self.batches_at_once = self.estimator.batches_at_once
 
     def _converted(self) -> Any:
         import openvino

@@ -52,6 +52,7 @@ class Peer:
 
     skeleton: Skeleton = COCO17
     embedding_dim: int | None = None
+    batches_at_once: int = 1
 
     def __init__(self, size_hw: tuple[int, int], device: str, best: bool) -> None:
         self.size_hw, self.device, self.best = size_hw, torch.device(device), best
@@ -205,7 +206,8 @@ class OursExported(Peer):
                 kept.mkdir()
                 for file in Path(draft).iterdir():
                     file.rename(kept / file.name)
-        self.run = open_runtime(path, device).run
+        runtime = open_runtime(path, device)
+        self.run, self.batches_at_once = runtime.run, runtime.at_once
 
     def estimate(self, frames: Sequence[np.ndarray], min_score: float = 0.0) -> list[PersonDetections]:
         given = self.boxes.numpy()

@@ -117,6 +117,21 @@ class NamedFrameEstimator(Protocol):
         ...
 
 
+@runtime_checkable
+class ConcurrentEstimator(Protocol):
+    """What a pose estimator is besides, where one thread may ask it while it still answers another."""
+
+    @property
+    def batches_at_once(self) -> int:
+        """Batches that it likes to have under way together, so that no core idles between two of them; from 1."""
+        ...
+
+
+def batches_at_once(estimator: PersonDetector) -> int:
+    """Batches that an estimator may be given at once; 1 where it says nothing."""
+    return estimator.batches_at_once if isinstance(estimator, ConcurrentEstimator) else 1
+
+
 def estimate_frames(
     estimator: PersonDetector | NamedFrameEstimator,
     frames: Sequence[np.ndarray],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -54,11 +55,13 @@ class Runtime(NamedTuple):
         run: maps each frame's inputs, by name, to that frame's ``OUTPUTS``, in order.
         inputs: names of the network's inputs.
         metadata: what the file says about itself.
+        at_once: calls of ``run`` that threads should have under way together, so that no core idles between two.
     """
 
     run: Callable[[Sequence[Feed]], Iterable[Sequence[np.ndarray]]]
     inputs: tuple[str, ...]
     metadata: dict[str, str]
+    at_once: int = 1
 
 
 class ExportedNetwork(NamedTuple):
@@ -154,6 +157,7 @@ class ExportedEstimator(FrameEstimator):
         self._select = select
         self._path, self.cfg = network.path, network.cfg
         self._run, self._inputs = network.runtime.run, network.runtime.inputs
+        self.batches_at_once = network.runtime.at_once
         if INPUT not in self._inputs:
             raise InputError(f"{self._path}: it takes crops of people, not frames: it finds nobody by itself")
         self.frames = replace(FrameAdapter.from_config(self.cfg), merge=select)
@@ -250,7 +254,8 @@ def _openvino(path: Path, device: str, precision: str) -> Runtime:
         raise _unreadable(path, error) from error
     places = {name: ["fastpose_mtn", name] for name in METADATA}
     metadata = {n: str(model.get_rt_info(p).value) for n, p in places.items() if model.has_rt_info(p)}
-    options: dict[str, Any] = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    # Streams that may not change their core would wait there for whoever draws and encodes, while another core idles.
+    options: dict[str, Any] = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "ENABLE_CPU_PINNING": False}
     if precision != "auto":
         options["INFERENCE_PRECISION_HINT"] = _OPENVINO_PRECISIONS[precision]
 
@@ -264,7 +269,7 @@ def _openvino(path: Path, device: str, precision: str) -> Runtime:
         except RuntimeError as error:
             raise _unreadable(path, error) from error
 
-    return Runtime(_SideBySide(compile_for), tuple(port.get_any_name() for port in model.inputs), metadata)
+    return Runtime(_SideBySide(compile_for), tuple(port.get_any_name() for port in model.inputs), metadata, 2)
 
 
 class _SideBySide:
@@ -281,26 +286,22 @@ class _SideBySide:
 
     def __init__(self, compile_for: Callable[[int, tuple[int, int] | None], Any]) -> None:
         self._compile_for = compile_for
-        self._requests: list[Any] = []
-        self._last = 0
+        self._lock = threading.Lock()
+        self._streams = self._last = 0
         self._sizes: set[tuple[int, int]] = set()
+        self._compiled: Any = None
+        self._idle: list[
+            list[Any]
+        ] = []  # requests, one list for each call that was under way together with others
 
     def __call__(self, feeds: Sequence[Feed]) -> Iterator[list[np.ndarray]]:
-        """Each frame's outputs, in order."""
-        count = min(len(feeds), torch.get_num_threads())
-        again, self._last = count == self._last, count
-        new = {feed[INPUT].shape[:2] for feed in feeds if INPUT in feed} - self._sizes
-        other = bool(new) and len(self._sizes) < 2  # with two it is compiled for any
-        if other:
-            self._sizes |= new
-        if other or count > len(self._requests) or (0 < count < len(self._requests) and again):
-            compiled = self._compile_for(count, next(iter(self._sizes)) if len(self._sizes) == 1 else None)
-            self._requests = [compiled.create_infer_request() for _ in range(count)]
+        """Each frame's outputs, in order. Several threads may call at once: frames of one fill what the other leaves."""
+        compiled, requests = self._compiled_for(feeds)
         running: deque[Any] = deque()
         try:
-            for request, feed in zip(itertools.cycle(self._requests), feeds, strict=False):
+            for request, feed in zip(itertools.cycle(requests), feeds, strict=False):
                 # the oldest is done first, and its request at once has the next frame
-                done = _outputs(running.popleft()) if len(running) == len(self._requests) else None
+                done = _outputs(running.popleft()) if len(running) == len(requests) else None
                 request.start_async(feed)
                 running.append(request)
                 if done is not None:
@@ -310,6 +311,25 @@ class _SideBySide:
         finally:
             for request in running:
                 request.wait()
+            with self._lock:
+                if compiled is self._compiled:
+                    self._idle.append(requests)
+
+    def _compiled_for(self, feeds: Sequence[Feed]) -> tuple[Any, list[Any]]:
+        """The network as these frames need it, and requests to it that nobody uses."""
+        with self._lock:
+            count = min(len(feeds), torch.get_num_threads())
+            again, self._last = count == self._last, count
+            new = {feed[INPUT].shape[:2] for feed in feeds if INPUT in feed} - self._sizes
+            other = bool(new) and len(self._sizes) < 2  # with two it is compiled for any
+            if other:
+                self._sizes |= new
+            if other or count > self._streams or (0 < count < self._streams and again):
+                size_hw = next(iter(self._sizes)) if len(self._sizes) == 1 else None
+                self._compiled, self._streams, self._idle = self._compile_for(count, size_hw), count, []
+            if self._idle:
+                return self._compiled, self._idle.pop()
+            return self._compiled, [self._compiled.create_infer_request() for _ in range(self._streams)]
 
 
 def _outputs(request: Any) -> list[np.ndarray]:

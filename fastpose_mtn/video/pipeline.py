@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 import time
-from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from fastpose_mtn.available_memory import ALWAYS_FITS, available_bytes, check_memory
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.protocols import FrameName, PoseEstimator, Tracker, estimate_frames
+from fastpose_mtn.protocols import FrameName, PoseEstimator, Tracker, batches_at_once, estimate_frames
 from fastpose_mtn.structures import PersonDetections, TrackedPersons
 from fastpose_mtn.video.background import Producer
 from fastpose_mtn.video.frame import Frame
@@ -67,15 +69,27 @@ class StageTimes:
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._lock = threading.Lock()
+        self._at_work: defaultdict[str, int] = defaultdict(int)
+        self._began: dict[str, float] = {}
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Adds the seconds that the ``with`` block takes to a stage, also where the block raises."""
-        began = time.perf_counter()
+        """Adds the seconds that the ``with`` block takes to a stage, also where the block raises.
+
+        Seconds in which several threads are in such blocks of one stage count once.
+        """
+        with self._lock:
+            self._at_work[stage] += 1
+            if self._at_work[stage] == 1:
+                self._began[stage] = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[stage] += time.perf_counter() - began
+            with self._lock:
+                self._at_work[stage] -= 1
+                if not self._at_work[stage]:
+                    self.seconds[stage] += time.perf_counter() - self._began[stage]
 
     def iterate(self, stage: str, items: Iterable[Frame]) -> Iterator[Frame]:
         """The items, measuring how long each takes to come."""
@@ -123,8 +137,9 @@ def track_frames(
     """
     times = times or StageTimes()
     live = source.live
+    at_once = 1 if live else batches_at_once(estimator)
     try:
-        batch_size = _fitting(source, 1 if live else batch_size)
+        batch_size = _fitting(source, 1 if live else batch_size, at_once)
     except InputError:
         source.close()
         raise
@@ -140,7 +155,7 @@ def track_frames(
         with (
             Producer(frames, capacity=waiting, name="decode", newest=live) as decoded,
             Producer(
-                _estimate(decoded, estimator, batch_size, min_score, nobody, times),
+                _estimate(decoded, estimator, batch_size, at_once, min_score, nobody, times),
                 capacity=waiting,
                 name="network",
                 gives_way=False,
@@ -177,27 +192,40 @@ def _estimate(
     frames: Iterable[Frame],
     estimator: PoseEstimator,
     batch_size: int,
+    at_once: int,
     min_score: float,
     nobody: PersonDetections,
     times: StageTimes,
 ) -> Iterator[tuple[Frame, PersonDetections]]:
-    """Each frame with its people, frames without an image with nobody."""
-    iterator = iter(frames)
-    while batch := list(itertools.islice(iterator, batch_size)):
+    """Each frame with its people, frames without an image with nobody; ``at_once`` batches are looked at together."""
+
+    def look(batch: Sequence[Frame]) -> list[PersonDetections]:
         images = [frame.image for frame in batch if frame.image is not None]
         names = [FrameName(f.index, f.number, f.file_name) for f in batch if f.image is not None]
         with times.measure("network"):
-            found = iter(estimate_frames(estimator, images, names, min_score) if images else [])
-        for frame in batch:
-            yield frame, nobody if frame.image is None else next(found)
+            return estimate_frames(estimator, images, names, min_score) if images else []
+
+    iterator = iter(frames)
+    under_way: deque[tuple[list[Frame], Future[list[PersonDetections]]]] = deque()
+    with ThreadPoolExecutor(at_once, "network") as threads:
+        while True:
+            if batch := list(itertools.islice(iterator, batch_size)):
+                under_way.append((batch, threads.submit(look, batch)))
+            elif not under_way:
+                return
+            if len(under_way) == at_once or not batch:
+                first, looked_at = under_way.popleft()
+                found = iter(looked_at.result())
+                for frame in first:
+                    yield frame, nobody if frame.image is None else next(found)
 
 
 def _nobody(estimator: PoseEstimator) -> PersonDetections:
     return PersonDetections.empty(len(estimator.skeleton), estimator.embedding_dim)
 
 
-def _fitting(source: Source, batch_size: int) -> int:
-    """The batch size, or as much of it as there is memory for, of frames that are large.
+def _fitting(source: Source, batch_size: int, at_once: int) -> int:
+    """The batch size, or as much of it as there is memory for, of frames that are large, ``at_once`` batches of them.
 
     Raises:
         InputError: not even one at a time.
@@ -208,7 +236,7 @@ def _fitting(source: Source, batch_size: int) -> int:
     frame = 3 * height * width
 
     def needed(size: int) -> int:
-        return (2 * max(2, size) + size + _FRAMES_ELSEWHERE) * frame
+        return (2 * max(2, size) + at_once * size + _FRAMES_ELSEWHERE) * frame
 
     free = available_bytes() if needed(batch_size) > ALWAYS_FITS else None
     if free is not None:

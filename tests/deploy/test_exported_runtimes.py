@@ -54,6 +54,25 @@ def test_streams_are_as_many_as_frames_that_come(threads):
         assert compiled == streams
 
 
+def test_two_batches_in_openvino_have_requests_of_their_own(threads):
+    threads(2)
+    made = []
+
+    def compile_for(streams, size_hw):
+        return types.SimpleNamespace(create_infer_request=lambda: made.append(Request()) or made[-1])
+
+    run = _SideBySide(compile_for)
+    one, two = ([{"x": np.array(10 * call + number)} for number in range(3)] for call in range(2))
+    first, second = run(one), run(two)
+    found = [[int(next(call)[0])] for call in (first, second)]  # both are under way
+    for call, outputs in zip((first, second), found, strict=True):
+        outputs += [int(output) for (output,) in call]
+    assert found == [[0, 2, 4], [20, 22, 24]]
+    assert len(made) == 4
+    assert [int(output) for (output,) in run(one)] == [0, 2, 4]
+    assert len(made) == 4  # those that were used are used again
+
+
 def test_openvino_compiles_for_the_size_of_all_frames_and_for_any_when_another_comes(threads):
     threads(2)
     compiled = []

@@ -66,6 +66,75 @@ def test_a_live_sources_frames_are_looked_at_one_at_a_time(estimator, tracker):
     assert results[-1].index == 4
 
 
+class TwoAtOnce(RectangleEstimator):
+    """Answers the first batches, an even number, only when it is asked about two of them."""
+
+    batches_at_once = 2
+
+    def __init__(self, batches):
+        super().__init__()
+        self._pairs = threading.Barrier(2)
+        self._left = batches
+        self.together = 0
+
+    def estimate(self, frames, min_score=0.0):
+        self._left -= 1
+        if self._left >= 0:
+            self._pairs.wait(20)
+            self.together += 1
+        return super().estimate(frames, min_score)
+
+
+def test_two_batches_are_looked_at_together_where_the_estimator_likes_it(tmp_path, tracker):
+    estimator = TwoAtOnce(4)
+    results = list(track_frames(video(tmp_path), estimator, tracker, batch_size=4))
+    assert estimator.together == 4
+    assert [r.index for r in results] == list(range(20))
+    for index, result in enumerate(results):
+        np.testing.assert_allclose(result.people.boxes[0], [index * 2, 8, index * 2 + 12, 40], atol=1.01)
+
+
+def test_frames_before_a_batch_that_fails_are_given_where_two_are_looked_at(tmp_path, tracker):
+    class Fails(RectangleEstimator):
+        batches_at_once = 2
+
+        def estimate(self, frames, min_score=0.0):
+            if len(self.batches) == 2:
+                raise RuntimeError("estimator broke")
+            return super().estimate(frames, min_score)
+
+    before, seen = set(threading.enumerate()), []
+    with pytest.raises(RuntimeError, match="estimator broke"):
+        seen.extend(r.index for r in track_frames(video(tmp_path), Fails(), tracker, batch_size=4))
+    assert seen[:4] == [0, 1, 2, 3]
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_live_sources_frames_are_not_waited_for_by_an_estimator_of_two_batches(tracker):
+    source = ArraySource([moving(i) for i in range(5)], frame_rate=30)
+    source.live = True
+    estimator = TwoAtOnce(0)
+    results = list(track_frames(source, estimator, tracker, batch_size=4))
+    assert estimator.batches == [1] * len(results)
+
+
+def test_seconds_of_threads_that_work_together_count_once():
+    times, began = StageTimes(), threading.Barrier(2)
+
+    def work():
+        with times.measure("network"):
+            began.wait()
+            time.sleep(0.1)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0.1 <= times.seconds["network"] <= time.perf_counter() - start
+
+
 def test_flow_is_of_the_frames_that_are_looked_at(estimator):
     """The network is slow: of a live source it sees few frames, between which people go further than they are wide."""
     seen = []
@@ -168,9 +237,9 @@ def test_of_frames_that_are_large_for_the_memory_fewer_are_read_ahead(tmp_path, 
 
     source = video(tmp_path, 4)
     source.frame_size_hw = (4320, 7680)  # 0.1 GB a frame
-    for count, size in ((10**11, 4), (3 * 10**9, 1)):
+    for count, at_once, size in ((10**11, 1, 4), (3 * 10**9, 1, 1), (4.5 * 10**9, 1, 4), (4.5 * 10**9, 2, 2)):
         free(count)
-        assert pipeline._fitting(source, 4) == size
+        assert pipeline._fitting(source, 4, at_once) == size
     free(10**9)
     with pytest.raises(
         InputError, match=r"frames of 7680x4320 pixels: reading ahead needs 1\.5 GB of memory, and 1\.0 GB"
