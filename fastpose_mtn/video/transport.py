@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+
+from fastpose_mtn.video.container_kinds import TRANSPORT, next_of_another_kind
 
 _SYNC = 0x47  # each packet's first byte
 _LAYOUTS = ((188, 0), (192, 4))  # a packet's bytes, and those before its mark: plain ones, camcorders' M2TS
@@ -19,21 +20,23 @@ _AT_ONCE = 1 << 18  # packets
 Tracks = frozenset[tuple[int, int]]  # number and kind of each
 
 
-def transport_parts(file: BinaryIO) -> list[int]:
-    """Offsets at which the video tracks become others, in number or in kind, 0 included.
+def transport_parts(content: mmap.mmap, at: int) -> tuple[list[int], int] | None:
+    """Offsets at which the video tracks become others, in number or in kind, from a first one on, and where the last end.
 
     FFmpeg takes them for further tracks, of which one alone would be read. Several programs side by side are no change.
 
     Returns:
-        [] where the file is no transport stream.
+        None where no transport stream begins.
     """
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        layout = next((layout for layout in _LAYOUTS if _is_in_step(content, 0, layout)), None)
-        return _parts(_tables(content, layout)) if layout else []
+    layout = next((layout for layout in _LAYOUTS if _is_in_step(content, at, layout)), None)
+    if not layout:
+        return None
+    packets = _Packets(content, at, layout)
+    return _parts(_tables(packets), at), packets.end
 
 
-def _parts(tables: Iterator[tuple[int, int, bytes]]) -> list[int]:
-    begins = [0]
+def _parts(tables: Iterator[tuple[int, int, bytes]], begin: int) -> list[int]:
+    begins = [begin]
     known: Tracks = frozenset()  # of this part
     told: set[int] = set()  # programs of this part, by the number of their table
     programs: frozenset[int] | None = None
@@ -61,24 +64,49 @@ def _is_in_step(content: mmap.mmap, at: int, layout: tuple[int, int]) -> bool:
     return len(marks) > 1 and set(marks) == {_SYNC}
 
 
-def _tables(content: mmap.mmap, layout: tuple[int, int]) -> Iterator[tuple[int, int, bytes]]:
+class _Packets:
+    """What follows each other in step in a file, ``_AT_ONCE`` at most at a time, up to where a video of another kind begins.
+
+    Attributes:
+        end: where they end, once they were gone through.
+    """
+
+    def __init__(self, content: mmap.mmap, begin: int, layout: tuple[int, int]) -> None:
+        self._content = content
+        self._layout = layout
+        self.end = begin
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Offsets (P,) and bytes (P, 188)."""
+        step, before = self._layout
+        at = self.end
+        while at + step <= len(self._content):
+            count = min(_AT_ONCE, (len(self._content) - at) // step)
+            rows = np.frombuffer(self._content[at : at + count * step], np.uint8).reshape(count, step)[
+                :, before:
+            ]
+            lost = np.flatnonzero(rows[:, 0] != _SYNC)
+            whole = int(lost[0]) if len(lost) else count
+            yield at + step * np.arange(whole), rows[:whole]
+            at += whole * step
+            if whole < count:
+                resumed = _next_in_step(self._content, at + 1, self._layout)
+                cut = max(at - step, self.end)  # the last one may be cut off, and go on in what follows
+                at = next_of_another_kind(self._content, TRANSPORT, cut, resumed)
+                if at < resumed:
+                    break
+        self.end = at
+
+
+def _tables(packets: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[int, int, bytes]]:
     """Offset, number and first bytes of what begins in a packet with a table's head, not with a picture's or sound's."""
-    step, before = layout
-    at = 0
-    while at + step <= len(content):
-        count = min(_AT_ONCE, (len(content) - at) // step)
-        packets = np.frombuffer(content[at : at + count * step], np.uint8).reshape(count, step)[:, before:]
-        lost = np.flatnonzero(packets[:, 0] != _SYNC)
-        whole = int(lost[0]) if len(lost) else count
-        for row in np.flatnonzero(packets[:whole, 1] & 0x40):  # where something begins
-            packet = packets[row].tobytes()
+    for offsets, rows in packets:
+        for row in np.flatnonzero(rows[:, 1] & 0x40):  # where something begins
+            packet = rows[row].tobytes()
             payload = packet[5 + packet[4] :] if packet[3] & 0x20 else packet[4:]
             section = payload[1 + payload[0] :] if payload[:3] != b"\0\0\1" and payload else b""
             if len(section) > 12:
-                yield at + int(row) * step, (packet[1] & 0x1F) << 8 | packet[2], section
-        at += whole * step
-        if whole < count:
-            at = _next_in_step(content, at + 1, layout)
+                yield int(offsets[row]), (packet[1] & 0x1F) << 8 | packet[2], section
 
 
 def _next_in_step(content: mmap.mmap, at: int, layout: tuple[int, int]) -> int:
