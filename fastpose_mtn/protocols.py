@@ -93,11 +93,13 @@ class FrameName:
         index: its place in its source, from 0.
         number: see ``video.frame.Frame``; of a dataset's image its ``image_id``.
         file_name: of the image file that it is, without its folder; None for a video's frame.
+        source: the name of its video or folder, as results are called; None where it is not known.
     """
 
     index: int
     number: int
     file_name: str | None
+    source: str | None = None
 
 
 @runtime_checkable

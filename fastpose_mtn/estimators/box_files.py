@@ -32,7 +32,8 @@ class BoxesFromFile:
     cannot say so otherwise.
 
     What seems to be wrong is told in the log, once of each kind: boxes outside their frames, of a pixel or less, that seem
-    to be corners, and a second video, as a file has one's boxes.
+    to be corners, and a second video, as a file has one's boxes, or another one than saved detections name. Other files name
+    no video: of one as large and no longer nothing can be told.
 
     Args:
         path: ``.json``: COCO's list of results, with ``image_id`` (a number or a file's name), ``bbox`` and ``score`` (1
@@ -50,6 +51,7 @@ class BoxesFromFile:
         self.path, self.embedding_dim = path, None
         self._sizes_hw: dict[str, tuple[int, int]] = {}  # of the frames, where the file says them
         self._first_number = 0  # of a video's first frame
+        self._source: str | None = None  # the video's name, where the file says it
         self._told: set[str] = set()  # kinds of warnings
         self._asked = False
         self._videos = 0
@@ -69,6 +71,7 @@ class BoxesFromFile:
             self._people, self._first_number = _mot_detections(path), 1
         else:
             saved = detections_file.load(path)
+            self._source = saved.source
             self._people = {_name(f.file_name, f.number): f.detections for f in saved}
             self._sizes_hw = {_name(f.file_name, f.number): f.image_size_hw for f in saved}
             dims = {f.detections.embeddings.shape[1] for f in saved if f.detections.embeddings is not None}
@@ -104,6 +107,14 @@ class BoxesFromFile:
             self._warn(
                 "videos", "a second video is given its boxes; a file has those of one: track them one by one"
             )
+        for name in names:
+            if (
+                name.file_name is None
+                and None not in (name.source, self._source)
+                and name.source != self._source
+            ):
+                self._warn("source", "its boxes are those of %s, and these are the frames of %s: are they of another video?",
+                           self._source, name.source)  # fmt: skip
         if found and not self._asked:
             self._asked = True
             if self._people and not any(self._key(name) for name in names):

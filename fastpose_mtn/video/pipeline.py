@@ -155,7 +155,7 @@ def track_frames(
         with (
             Producer(frames, capacity=waiting, name="decode", newest=live) as decoded,
             Producer(
-                _estimate(decoded, estimator, batch_size, at_once, min_score, nobody, times),
+                _estimate(decoded, source.name, estimator, batch_size, at_once, min_score, nobody, times),
                 capacity=waiting,
                 name="network",
                 gives_way=False,
@@ -190,6 +190,7 @@ def _stamped(frames: Iterable[Frame]) -> Iterator[Frame]:
 
 def _estimate(
     frames: Iterable[Frame],
+    source: str,
     estimator: PoseEstimator,
     batch_size: int,
     at_once: int,
@@ -201,7 +202,7 @@ def _estimate(
 
     def look(batch: Sequence[Frame]) -> list[PersonDetections]:
         images = [frame.image for frame in batch if frame.image is not None]
-        names = [FrameName(f.index, f.number, f.file_name) for f in batch if f.image is not None]
+        names = [FrameName(f.index, f.number, f.file_name, source) for f in batch if f.image is not None]
         with times.measure("network"):
             return estimate_frames(estimator, images, names, min_score) if images else []
 

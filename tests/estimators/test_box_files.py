@@ -145,6 +145,26 @@ def test_a_second_video_is_told_of(tmp_path, caplog):
     assert "boxes.json: a second video is given its boxes; a file has those of one" in told.getMessage()
 
 
+def test_saved_detections_of_another_video_are_told_of(tmp_path, caplog):
+    """It may be as large and as long; images are known by their names."""
+    people = PersonDetections(
+        boxes=np.float32([[1, 1, 9, 30]]),
+        scores=np.float32([0.5]),
+        keypoints=np.zeros((1, 15, 3), np.float32),
+    )
+    path = tmp_path / "a.npz"
+    save(path, [SavedFrame(0, 0.0, (60, 80), people)], source="a", skeleton=POSETRACK15)
+    detector = BoxesFromFile(path)
+    detector.estimate_named([FRAME], [FrameName(0, 0, None, "a")])
+    detector.estimate_named([FRAME], [FrameName(1, 1, None)])
+    detector.estimate_named([FRAME], [FrameName(2, 0, "0.jpg", "b")])
+    assert not caplog.records
+    for index in (1, 2):
+        detector.estimate_named([FRAME], [FrameName(index, index, None, "b")])
+    (told,) = caplog.records
+    assert "a.npz: its boxes are those of a, and these are the frames of b" in told.getMessage()
+
+
 def test_entries_of_other_categories_are_not_called_nobody(tmp_path, caplog):
     coco(tmp_path, {"image_id": 0, "bbox": [1, 2, 9, 9], "category_id": 0})
     (told,) = caplog.records
