@@ -68,7 +68,6 @@ def train(cfg: CfgNode, *, resume: bool = False, launch: LaunchConfiguration | N
     if not uses_gpu(cfg):
         keep_freed_memory()
     model = _starting_network(cfg, start, seed)
-    train_only(model, cfg.SOLVER.TRAINED_PARTS)
 
     def make_loader(seed: int, step: int, rank: int, world_size: int) -> Any:
         return make_training_loader(
@@ -148,21 +147,28 @@ def _starting_checkpoint(folder: Path, resume: bool) -> Path | None:
 def _starting_network(cfg: CfgNode, checkpoint: Path | None, seed: int) -> nn.Module:
     """The network with what it starts from: a checkpoint will fill it, or else ``MODEL.WEIGHTS`` as far as they fit.
 
-    ImageNet weights are fetched only where ``MODEL.WEIGHTS`` leaves a tensor of the backbone without a value.
+    All but ``SOLVER.TRAINED_PARTS`` is frozen. ImageNet weights are fetched only where ``MODEL.WEIGHTS`` leaves a tensor of the backbone without a value.
     """
-    torch.manual_seed(seed)
+
+    def build(cfg: CfgNode) -> nn.Module:
+        torch.manual_seed(seed)
+        network = build_network(cfg)
+        train_only(
+            network, cfg.SOLVER.TRAINED_PARTS
+        )  # changes which tensors there are, as a checkpoint has them
+        return network
+
     if checkpoint is not None:
-        model = build_network(without_downloads(cfg))
+        model = build(without_downloads(cfg))
         check_checkpoint(checkpoint, model)
         return model
     if cfg.MODEL.WEIGHTS:
-        model = build_network(without_downloads(cfg))
+        model = build(without_downloads(cfg))
         report = load_weights(model, cfg.MODEL.WEIGHTS, strict=False)
         if not cfg.MODEL.TIMM.PRETRAINED or report.fills("backbone."):
             _tell_start(cfg, report)
             return model
-        torch.manual_seed(seed)
-    model = build_network(cfg)
+    model = build(cfg)
     if cfg.MODEL.TIMM.PRETRAINED:
         _LOG.info("backbone: timm's ImageNet weights of %s", cfg.MODEL.TIMM.NAME)
     if cfg.MODEL.WEIGHTS:
