@@ -31,6 +31,9 @@ _AGAIN = "export the network with python -m fastpose_mtn.export"
 
 _NOBODY = np.zeros((0, 4), np.float32)  # boxes
 _ABOVE_ALL = 2.0  # a score that nobody has
+# OpenVINO's Python prepares what it needs of NumPy when a thread first uses it, and two that do so at once wait for each
+# other for ever: it is only called by one at a time, except to wait for a request.
+_OPENVINO_CALLS = threading.RLock()
 
 Feed = dict[str, np.ndarray]  # a network's inputs by name
 
@@ -286,7 +289,6 @@ class _SideBySide:
 
     def __init__(self, compile_for: Callable[[int, tuple[int, int] | None], Any]) -> None:
         self._compile_for = compile_for
-        self._lock = threading.Lock()
         self._streams = self._last = 0
         self._sizes: set[tuple[int, int]] = set()
         self._compiled: Any = None
@@ -302,7 +304,8 @@ class _SideBySide:
             for request, feed in zip(itertools.cycle(requests), feeds, strict=False):
                 # the oldest is done first, and its request at once has the next frame
                 done = _outputs(running.popleft()) if len(running) == len(requests) else None
-                request.start_async(feed)
+                with _OPENVINO_CALLS:
+                    request.start_async(feed)
                 running.append(request)
                 if done is not None:
                     yield done
@@ -311,13 +314,13 @@ class _SideBySide:
         finally:
             for request in running:
                 request.wait()
-            with self._lock:
+            with _OPENVINO_CALLS:
                 if compiled is self._compiled:
                     self._idle.append(requests)
 
     def _compiled_for(self, feeds: Sequence[Feed]) -> tuple[Any, list[Any]]:
         """The network as these frames need it, and requests to it that nobody uses."""
-        with self._lock:
+        with _OPENVINO_CALLS:
             count = min(len(feeds), torch.get_num_threads())
             again, self._last = count == self._last, count
             new = {feed[INPUT].shape[:2] for feed in feeds if INPUT in feed} - self._sizes
@@ -334,7 +337,8 @@ class _SideBySide:
 
 def _outputs(request: Any) -> list[np.ndarray]:
     request.wait()
-    return [np.array(tensor.data) for tensor in request.output_tensors]
+    with _OPENVINO_CALLS:
+        return [np.array(tensor.data) for tensor in request.output_tensors]
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

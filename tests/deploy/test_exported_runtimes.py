@@ -2,7 +2,10 @@
 
 import importlib
 import re
+import threading
+import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import numpy as np
@@ -71,6 +74,41 @@ def test_two_batches_in_openvino_have_requests_of_their_own(threads):
     assert len(made) == 4
     assert [int(output) for (output,) in run(one)] == [0, 2, 4]
     assert len(made) == 4  # those that were used are used again
+
+
+def test_openvino_is_called_by_one_thread_at_a_time_but_for_waiting(threads):
+    """Its first calls would wait for each other for ever."""
+    threads(2)
+    inside, waiting = threading.Lock(), threading.Barrier(2)
+
+    def alone():
+        assert inside.acquire(blocking=False)
+        time.sleep(0.01)
+        inside.release()
+
+    class Exclusive(Request):
+        def start_async(self, feed):
+            alone()
+            super().start_async(feed)
+
+        def wait(self):
+            waiting.wait(20)  # both threads are here
+            super().wait()
+
+        @property
+        def output_tensors(self):
+            alone()
+            return self._tensors
+
+        @output_tensors.setter
+        def output_tensors(self, tensors):
+            self._tensors = tensors
+
+    run = _SideBySide(lambda streams, size_hw: types.SimpleNamespace(create_infer_request=Exclusive))
+    with ThreadPoolExecutor(2) as callers:
+        calls = callers.map(lambda first: list(run([{"x": np.array(first + n)} for n in range(4)])), (0, 10))
+        found = [[int(output) for (output,) in call] for call in calls]
+    assert found == [[0, 2, 4, 6], [20, 22, 24, 26]]
 
 
 def test_openvino_compiles_for_the_size_of_all_frames_and_for_any_when_another_comes(threads):
