@@ -292,9 +292,7 @@ class _SideBySide:
         self._streams = self._last = 0
         self._sizes: set[tuple[int, int]] = set()
         self._compiled: Any = None
-        self._idle: list[
-            list[Any]
-        ] = []  # requests, one list for each call that was under way together with others
+        self._idle: list[list[Any]] = []  # a list of requests for each call that was under way beside others
 
     def __call__(self, feeds: Sequence[Feed]) -> Iterator[list[np.ndarray]]:
         """Each frame's outputs, in order. Several threads may call at once: frames of one fill what the other leaves."""
