@@ -18,18 +18,17 @@ class CropCoordinates:
 
     Attributes:
         first: pixel index that cell 0's middle stands for; None: the continuous middle of the pixels it covers.
-        index_warp: crops are cut as if pixels were points: a box's middle, read as an index, is index (W / 2, H / 2).
+        as_released: crops are cut as public projects cut them. Pixels are points: a box's middle, read as an index, is index
+            (W / 2, H / 2). They are sampled without averaging, and black beside the frame.
         last_pixel: boxes end with the index of their last pixel.
         shifts_mirrored: maps of mirror images are moved by a cell, as those projects do in the flip test.
-        plain: crops are sampled without averaging, and black beside the frame.
         corners: the first and the last cell stand for the first and the last index (Huang et al., *UDP*, 2020).
     """
 
     first: float | None = None
-    index_warp: bool = False
+    as_released: bool = False
     last_pixel: bool = False
     shifts_mirrored: bool = False
-    plain: bool = False
     corners: bool = False
 
     def cells(self, points_xy: Tensor, size_hw: tuple[int, int], map_hw: tuple[int, int]) -> Tensor:
@@ -53,10 +52,10 @@ class CropCoordinates:
 CONTINUOUS = CropCoordinates()
 _KINDS = {
     "continuous": CONTINUOUS,
-    # AlphaPose's networks
-    "index": CropCoordinates(first=0.0, index_warp=True, last_pixel=True, shifts_mirrored=True),
-    # MSPN's release, and mmpose's codec of that name
-    "megvii": CropCoordinates(first=2.0, index_warp=True, plain=True),
+    # AlphaPose's networks and Simple Baselines'
+    "index": CropCoordinates(first=0.0, as_released=True, last_pixel=True, shifts_mirrored=True),
+    # MSPN's release, and mmpose's codec of that name, which reads peaks on a map's border half a cell further left and up
+    "megvii": CropCoordinates(first=2.0, as_released=True),
 }
 
 

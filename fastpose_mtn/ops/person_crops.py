@@ -44,7 +44,7 @@ def crop_regions(
     aspect = size_hw[1] / size_hw[0]
     sides = np.stack((np.maximum(width, height * aspect), np.maximum(height, width / aspect)), axis=1)
     half = sides * np.broadcast_to(np.asarray(padding, np.float64), 2) / 2
-    if coordinates.index_warp:  # half a pixel of the frame, less half a pixel of the crop
+    if coordinates.as_released:  # half a pixel of the frame, less half a pixel of the crop
         centres = centres + 0.5 - half / np.array(size_hw[::-1])
     return np.concatenate((centres - half, centres + half), axis=1).astype(np.float32)
 

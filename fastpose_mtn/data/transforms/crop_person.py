@@ -98,7 +98,7 @@ class CropPerson:
         if cfg.INPUT.RANDOM_FLIP not in ("horizontal", "none"):
             raise ValueError(f"INPUT.RANDOM_FLIP: expected horizontal or none, got {cfg.INPUT.RANDOM_FLIP!r}")
         coordinates = crop_coordinates(model.COORDINATES, decoder=model.DECODER)
-        mean = [0 if coordinates.plain else round(value) for value in cfg.MODEL.PIXEL_MEAN]
+        mean = [0 if coordinates.as_released else round(value) for value in cfg.MODEL.PIXEL_MEAN]
         red, green, blue = mean if cfg.INPUT.FORMAT == "RGB" else mean[::-1]
         if crop.DISTRIBUTION not in ("normal", "uniform"):
             raise ValueError(
@@ -147,7 +147,7 @@ class CropPerson:
         return replace(
             image,
             image=warp_person(
-                image.image, matrix, self.size_hw, self.fill_rgb, averages=not self.coordinates.plain
+                image.image, matrix, self.size_hw, self.fill_rgb, averages=not self.coordinates.as_released
             ),
             targets=self._moved(targets, matrix, mirrored),
             focus=None,

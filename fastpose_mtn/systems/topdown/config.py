@@ -15,7 +15,8 @@ def add_topdown_config(c: CfgNode) -> None:
     # factors on the box's width and height before it is extended (MSPN's release: 1.09 and 1.135, with PADDING 1)
     c.MODEL.TOPDOWN.MARGINS = [1.0, 1.0]
     # continuous: pixel i spans i to i + 1, as everywhere; of weights that others trained, whose cells mean whole
-    # coordinates: index, as AlphaPose, or megvii, as MSPN's release and mmpose's MegviiHeatmap
+    # coordinates, and whose crops are black beside the frame and sampled without averaging: index, as AlphaPose and Simple
+    # Baselines, or megvii, as MSPN's release and mmpose's MegviiHeatmap
     c.MODEL.TOPDOWN.COORDINATES = "continuous"
     # one squeeze-and-excitation layer in the first block of each stage (paper, section 5.2); bottleneck ResNets only
     c.MODEL.TOPDOWN.SQUEEZE_EXCITATION = True

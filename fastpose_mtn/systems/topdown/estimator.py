@@ -265,7 +265,7 @@ class TopDownEstimator:
         self, frames: Sequence[np.ndarray], boxes_xyxy: np.ndarray, regions_xyxy: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Crops (N, H, W, 3) uint8, and the sizes (N, 2) of boxes as shares of them; arguments as of ``_look``."""
-        size_hw, averages = self._locator.size_hw, not self._coordinates.plain
+        size_hw, averages = self._locator.size_hw, not self._coordinates.as_released
         fill = self._locator.fill_rgb if averages else (0.0, 0.0, 0.0)
         crops = np.empty((len(frames), *size_hw, 3), np.uint8)
         for index, (frame, region) in enumerate(zip(frames, regions_xyxy, strict=True)):

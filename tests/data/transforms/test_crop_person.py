@@ -174,7 +174,7 @@ def test_what_a_configuration_says_of_crops():
     cfg.merge_from_file("mspn_release")
     made = CropPerson.from_config(cfg, POSETRACK15)
     assert (made.fill_rgb, made.margins, made.scale_range) == ((0, 0, 0), (1.09, 1.135), (0.7, 1.35))
-    assert made.coordinates.plain
+    assert made.coordinates.as_released
     cfg.INPUT.CROP.DISTRIBUTION = "even"
     with pytest.raises(ValueError, match="DISTRIBUTION: expected normal or uniform, got 'even'"):
         CropPerson.from_config(cfg, POSETRACK15)

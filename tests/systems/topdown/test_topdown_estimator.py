@@ -1,5 +1,6 @@
 """A detector's boxes to people: crops of several frames together, joints in the frames' pixels."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,6 +8,7 @@ from tiny_topdown import FixedDetector, people, topdown_config
 from torch import nn
 
 from fastpose_mtn.build import build_estimator, build_network
+from fastpose_mtn.ops.crop_coordinates import crop_coordinates
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import PERSON19
 from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
@@ -138,6 +140,21 @@ def test_more_people_than_are_looked_at_are_told_of_once(network, caplog):
     caplog.clear()
     estimator(network, detector, max_people=4).estimate([FRAME])
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("kind", "last_pixel"), [("index", 1), ("megvii", 0)])
+def test_crops_of_published_networks_are_opencvs(network, kind, last_pixel):
+    """As AlphaPose, Simple Baselines, MSPN and mmpose cut them: a middle on (W / 2, H / 2), sampled, black beside the frame."""
+    frame = np.random.default_rng(0).integers(0, 256, (500, 300, 3), dtype=np.uint8)
+    box = [-40, 30, 200, 510]  # half of it stays, and it reaches over two sides
+    tested = estimator(network, FixedDetector(people(box)), padding=1.25, coordinates=crop_coordinates(kind))
+    crops, _ = tested.crops_of(frame)
+    width, height = 240 - last_pixel, 480 - last_pixel
+    scale = 32 / (1.25 * max(width, height / 2))  # to 32 by 64
+    shift = np.array([16, 32]) - scale * (np.array([-40, 30]) + np.array([width, height]) / 2)
+    wanted = cv2.warpAffine(frame, np.column_stack((np.diag([scale, scale]), shift)), (32, 64))
+    assert (crops[0] == 0).all(axis=2).mean() == pytest.approx((wanted == 0).all(axis=2).mean())
+    assert np.abs(crops[0].astype(int) - wanted).max() <= 1  # OpenCV counts in 32nds of a pixel
 
 
 def test_no_frames_and_no_detector(network):
