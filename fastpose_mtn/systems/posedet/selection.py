@@ -80,12 +80,17 @@ class Selection:
             candidates: of B images.
             sizes_hw: of the images, without what they are padded by.
             min_score: who scores less may be left out.
+
+        Raises:
+            InputError: scores or poses are not finite.
         """
         sizes = torch.tensor(sizes_hw, dtype=torch.float32, device=candidates.logits.device)
         scores = self.scores(candidates, sizes)
         score, cell = scores.topk(min(self.nms_topk, scores.shape[1]), dim=1)
         image, place = torch.nonzero(score >= self.least(head, min_score)).unbind(dim=1)
         people = list(self.describe(head, candidates, image, cell[image, place], sizes[image]))
+        # a score that is no number is the first of its image, and below every threshold
+        _check_finite(score[:, 0], *(value for value in people if value is not None))
         if head.correction is not None:
             scored = people[1]
             assert scored is not None
@@ -177,6 +182,15 @@ class Selection:
             score = score * confidence.mean(dim=1)
         keypoints = torch.cat((poses, confidence[..., None]), dim=-1)
         return boxes, score, keypoints, head.describe(candidates, image, refined.poses)
+
+
+def _check_finite(*values: Tensor) -> None:
+    finite = torch.stack([torch.isfinite(value).all() for value in values])  # a GPU is waited for once
+    if not bool(finite.all()):
+        raise InputError(
+            "PoseDet: expected finite scores and poses, got NaN or infinity; its weights are of no use, or too large for "
+            "half precision: try --precision fp32"
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from tiny_posedet import posedet_config
 from tiny_posedet_network import CHOSEN, exact_candidates, image, network
 
 from fastpose_mtn.build import build_estimator, build_network
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.ops.pose_nms import oks_nms
 from fastpose_mtn.protocols import GivenPersonEstimator, PersonDescriber
 
@@ -27,6 +28,18 @@ def test_a_correction_decides_who_is_reported():
             (sure,) = model.find_people(candidates, [(118, 139)], min_score=expected[0] - 0.01)
         assert found.scores.tolist() == pytest.approx(expected, abs=1e-4)
         assert sure.scores.tolist() == pytest.approx(expected[:1], abs=1e-4)
+
+
+@pytest.mark.parametrize("options", [(), CHOSEN])
+@pytest.mark.parametrize("part", ["score", "coarse", "fine", "visibility"])
+def test_numbers_that_are_none_are_not_taken_for_nobody(part, options):
+    """As half precision gives them, of weights that are too large for it."""
+    model = network(*options, "MODEL.POSEDET.SCORE_THRESH", "0.0").eval()
+    torch.nn.init.constant_(getattr(model.head, part).bias, float("nan"))
+    with pytest.raises(
+        InputError, match="PoseDet: expected finite scores and poses, got NaN .* try --precision fp32"
+    ):
+        model([image()])
 
 
 def test_offsets_that_are_exact_give_the_persons_joints_at_every_level():
