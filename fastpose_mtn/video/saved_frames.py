@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fastpose_mtn.video.frame import Frame
 from fastpose_mtn.video.sources import VIDEO_SUFFIXES, open_source
 from fastpose_mtn.video.writers import ResultWriter, open_writer
 
+_LOG = logging.getLogger("fastpose_mtn")
 _REMEDY = "give --images the video or the folder of images that the detections are of, as it was"
 
 
@@ -50,7 +52,7 @@ def images_again(saved: SavedDetections, video: Path) -> Iterator[np.ndarray | N
     """The images of the saved frames, in their order; RGB uint8 (H, W, 3).
 
     Frames that nobody looked at (of a live source) are passed over. One that cannot be decoded is None where nobody was
-    found in it, as it was none then.
+    found in it, as it was none then. A video whose frames come at other times is told of in the log, once.
 
     Args:
         saved: says which frames.
@@ -61,6 +63,7 @@ def images_again(saved: SavedDetections, video: Path) -> Iterator[np.ndarray | N
             decoded; names it.
     """
     source = open_source(str(video), images="sequence")
+    told = False
     try:
         frames = iter(source)
         for wanted in saved:
@@ -79,6 +82,13 @@ def images_again(saved: SavedDetections, video: Path) -> Iterator[np.ndarray | N
                     f"{video}: frame {wanted.number} is {width}x{height} pixels, but the people were found in "
                     f"{was_width}x{was_height}; {_REMEDY}"
                 )
+            if not told and frame.file_name is None and abs(frame.time_s - wanted.time_s) > frame.duration_s:
+                told = True
+                _LOG.warning(
+                    "%s: frame %d comes at %.2f s, but at %.2f s in %s, in which the people were found; if the frame rate was "
+                    "changed, or it is another video, the tracks mean nothing",
+                    video, wanted.number, frame.time_s, wanted.time_s, saved.source,
+                )  # fmt: skip
             yield frame.image
     finally:
         source.close()

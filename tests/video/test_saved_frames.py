@@ -1,8 +1,11 @@
 """Reading the frames of saved detections again, from images of 32 x 24 pixels."""
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
+from rectangles import write_video
 
 from fastpose_mtn.errors import InputError
 from fastpose_mtn.skeletons import POSETRACK15
@@ -50,6 +53,18 @@ def test_what_cannot_be_read_again_is_named(walk):
     ):
         list(images_again(saved(0, 1), walk))
     assert [image is None for image in images_again(saved(0, 1, people=0), walk)] == [False, True]
+
+
+def test_a_video_of_another_frame_rate_is_told_of(tmp_path, caplog):
+    images = [np.full((24, 32, 3), 50 * number, np.uint8) for number in range(4)]
+    for rate in (30, 25):
+        write_video(tmp_path / f"{rate}.mp4", images, [k / rate for k in range(4)], base=Fraction(1, rate))
+    assert len(list(images_again(saved(0, 1, 3, names=False), tmp_path / "30.mp4"))) == 3
+    assert not caplog.records
+    write_video(tmp_path / "10.mp4", images, [k / 10 for k in range(4)], base=Fraction(1, 10))
+    assert len(list(images_again(saved(0, 2, 3, names=False), tmp_path / "10.mp4"))) == 3
+    (told,) = caplog.records
+    assert "10.mp4: frame 2 comes at 0.20 s, but at 0.07 s in walk" in told.getMessage()
 
 
 def test_videos_are_found_by_name(walk, tmp_path):
