@@ -197,6 +197,10 @@ def build_mspn(cfg: CfgNode) -> MSPNNetwork:
     for key, known in (("TARGETS", _TARGETS), ("VISIBILITY_TARGETS", _VISIBILITIES)):
         if own[key] not in known:
             raise ValueError(f"MODEL.MSPN.{key}: expected {' or '.join(known)}, got {own[key]!r}")
+    if own.OHKM_TOPK < 1:
+        raise ValueError(
+            f"MODEL.MSPN.OHKM_TOPK: expected 1 or more, got {own.OHKM_TOPK}; MODEL.MSPN.OHKM False takes all joints"
+        )
     backbone = MultiStageBackbone(
         stages=own.STAGES,
         block=own.BLOCK,
