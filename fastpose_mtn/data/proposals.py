@@ -166,6 +166,11 @@ def build_box_sampler(cfg: CfgNode) -> BoxSampler | None:
         raise InputError(
             f"INPUT.PGPG.SAMPLER: expected mixture, uniform, released or nothing, got {c.SAMPLER!r}"
         )
+    if not c.TABLE:
+        raise InputError(
+            f"INPUT.PGPG.SAMPLER {c.SAMPLER}: needs INPUT.PGPG.TABLE, a file that python -m fastpose_mtn.data.proposals fit "
+            f"writes; released needs none"
+        )
     table = load_table(Path(c.TABLE))
     if WHOLE not in table:
         raise InputError(

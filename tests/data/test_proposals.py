@@ -78,6 +78,11 @@ def test_what_is_no_sampler_and_no_table(tmp_path):
     cfg.INPUT.PGPG.SAMPLER = "normal"
     with pytest.raises(ValueError, match=r"INPUT\.PGPG\.SAMPLER: expected mixture, .* got 'normal'"):
         build_box_sampler(cfg)
+    cfg.INPUT.PGPG.SAMPLER = "mixture"
+    with pytest.raises(
+        ValueError, match=r"INPUT\.PGPG\.SAMPLER mixture: needs INPUT\.PGPG\.TABLE, a file that"
+    ):
+        build_box_sampler(cfg)
     path = tmp_path / "t.yaml"
     cfg.INPUT.PGPG.SAMPLER, cfg.INPUT.PGPG.TABLE = "uniform", str(path)
     with pytest.raises(ValueError, match=r"t\.yaml: not a table of proposals: .*No such file"):

@@ -52,7 +52,7 @@ class CropPerson:
         coordinates: of the network, as which crops are cut.
 
     Raises:
-        ValueError: a probability is none, or the skeleton cannot be mirrored.
+        ValueError: a probability is none, a number is below 0, or the skeleton cannot be mirrored.
     """
 
     skeleton: Skeleton
@@ -81,6 +81,9 @@ class CropPerson:
         ):  # fmt: skip
             if not 0 <= value <= 1:
                 raise ValueError(f"INPUT.CROP.{key}: expected a probability, got {value}")
+        for key, value in (("SCALE", self.scale), ("ROTATION", self.degrees), ("SHIFT", self.shift)):
+            if not value >= 0:
+                raise ValueError(f"INPUT.CROP.{key}: expected 0 or more, got {value}")
         if self.scale_range is not None and not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise ValueError(
                 f"INPUT.CROP.SCALE_RANGE: expected 0 < least <= greatest, got {self.scale_range}"

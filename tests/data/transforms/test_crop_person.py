@@ -100,6 +100,9 @@ def test_crops_move_and_turn_within_their_limits():
     assert 15 < np.abs(angles).max() <= 20.01
     with pytest.raises(ValueError, match=r"SCALE_RANGE: expected 0 < least <= greatest, got \(0, 1\)"):
         CropPerson(POSETRACK15, (256, 192), scale_range=(0, 1))
+    for name, key in (("degrees", "ROTATION"), ("scale", "SCALE"), ("shift", "SHIFT")):
+        with pytest.raises(ValueError, match=rf"INPUT\.CROP\.{key}: expected 0 or more, got -0.5"):
+            CropPerson(POSETRACK15, (256, 192), **{name: -0.5})
 
 
 def test_left_and_right_change_places_in_a_mirror_image():
