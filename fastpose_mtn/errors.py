@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+# Of a network that gives NaN or infinity.
+NOT_FINITE_REMEDY = "its weights are of no use, or too large for half precision: try --precision fp32"
 _FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quotas
 
 

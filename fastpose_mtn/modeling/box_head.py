@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchvision.ops import batched_nms
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.errors import InputError
+from fastpose_mtn.errors import NOT_FINITE_REMEDY, InputError
 from fastpose_mtn.modeling.layers import smooth_l1, xavier_init
 from fastpose_mtn.ops.boxes import clip_boxes, decode_deltas, encode_deltas, vote_boxes
 
@@ -139,12 +139,20 @@ class BoxPredictor(nn.Module):
     def inference(
         self, logits: Tensor, deltas: Tensor, proposals_xyxy: Tensor, image_size_hw: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Decodes one image's reported people, best first: boxes (D, 4), scores (D,)."""
+        """Decodes one image's reported people, best first: boxes (D, 4), scores (D,).
+
+        Raises:
+            InputError: no prediction is finite.
+        """
         scores = logits.softmax(dim=1)[:, :-1]
         boxes = decode_deltas(
             deltas.view(-1, self.num_boxes, 4), proposals_xyxy[:, None], self.bbox_reg_weights
         )
         finite = torch.isfinite(boxes).all(dim=2).all(dim=1) & torch.isfinite(scores).all(dim=1)
+        if len(finite) and not finite.any():
+            raise InputError(
+                f"the box head: expected finite boxes and scores, got NaN or infinity of all; {NOT_FINITE_REMEDY}"
+            )
         boxes = clip_boxes(boxes, image_size_hw)
         row, cls = torch.nonzero((scores > self.score_thresh) & finite[:, None]).unbind(dim=1)
         chosen = boxes[row, torch.zeros_like(cls) if self.num_boxes == 1 else cls]

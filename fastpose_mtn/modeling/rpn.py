@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torchvision.ops import batched_nms
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.errors import NOT_FINITE_REMEDY, InputError
 from fastpose_mtn.modeling.anchors import AnchorGenerator
 from fastpose_mtn.modeling.layers import ConvNorm, smooth_l1
 from fastpose_mtn.ops.boxes import clip_boxes, decode_deltas, encode_deltas, nonempty
@@ -263,6 +264,7 @@ class RPN(nn.Module):
 
         Raises:
             FloatingPointError: in training, boxes or logits are not finite.
+            InputError: elsewhere, none of an image's is.
         """
         after = self.post_nms_topk[0 if self.training else 1]
         proposals = []
@@ -270,6 +272,10 @@ class RPN(nn.Module):
             finite = torch.isfinite(box).all(dim=1) & torch.isfinite(score)
             if self.training and not finite.all():
                 raise FloatingPointError("the region proposals are not finite")
+            if len(finite) and not finite.any():
+                raise InputError(
+                    f"the region proposals: expected finite boxes and logits, got NaN or infinity of all; {NOT_FINITE_REMEDY}"
+                )
             box = clip_boxes(box, size)
             keep = finite & nonempty(box, self.min_box_size)
             if not self.training:

@@ -96,6 +96,8 @@ def test_not_finite_predictions_are_left_out():
     logits = torch.tensor([[torch.nan, 0.0], [3.0, 0.0]])
     boxes, _ = predictor.inference(logits, torch.zeros(2, 4), torch.tensor([[0.0, 0, 5, 5]] * 2), (9, 9))
     assert boxes.tolist() == [[0, 0, 5, 5]]
+    with pytest.raises(InputError, match="the box head: expected finite .* try --precision fp32"):
+        predictor.inference(logits[:1], torch.zeros(1, 4), torch.tensor([[0.0, 0, 5, 5]]), (9, 9))
 
 
 def test_no_proposals():

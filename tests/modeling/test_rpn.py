@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.anchors import AnchorGenerator
 from fastpose_mtn.modeling.rpn import RPN, Candidates, RPNHead
 from fastpose_mtn.structures import PersonTargets
@@ -133,6 +134,8 @@ def test_divergence_is_reported(people):
         rpn.rpn_head.anchor_deltas.bias.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match="the region proposals are not finite"):
         rpn(features(), SIZES, [people(), people()])
+    with pytest.raises(InputError, match="the region proposals: expected finite .* try --precision fp32"):
+        rpn.eval()(features(), SIZES)
 
 
 @pytest.mark.parametrize(("score_thresh", "kept"), [(0.0, 4), (0.3, 2), (0.5, 1), (0.9, 1)])

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.errors import InputError
+from fastpose_mtn.errors import NOT_FINITE_REMEDY, InputError
 from fastpose_mtn.ops.pose_nms import extent_nms, oks_nms
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.structures import PersonDetections
@@ -188,8 +188,7 @@ def _check_finite(*values: Tensor) -> None:
     finite = torch.stack([torch.isfinite(value).all() for value in values])  # a GPU is waited for once
     if not bool(finite.all()):
         raise InputError(
-            "PoseDet: expected finite scores and poses, got NaN or infinity; its weights are of no use, or too large for "
-            "half precision: try --precision fp32"
+            f"PoseDet: expected finite scores and poses, got NaN or infinity; {NOT_FINITE_REMEDY}"
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from fastpose_mtn.config import CfgNode
-from fastpose_mtn.errors import InputError
+from fastpose_mtn.errors import NOT_FINITE_REMEDY, InputError
 from fastpose_mtn.estimators.frames import check_frames
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
 from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, warp_person
@@ -257,7 +257,7 @@ class TopDownEstimator:
             box = [round(side, 1) for side in boxes_xyxy[lost[0]].tolist()]
             raise InputError(
                 f"the pose network: expected finite joints, got NaN or infinity for {len(lost)} of {len(frames)} people, the "
-                f"first in the box {box}; its weights are of no use, or too large for half precision: try --precision fp32"
+                f"first in the box {box}; {NOT_FINITE_REMEDY}"
             )
         return made
 
