@@ -29,9 +29,9 @@ def normalise(logits: Tensor, *, two_step: bool = True) -> tuple[Tensor, Tensor]
             whose maximum shrinks as the peak widens.
 
     Returns:
-        (N, K, H, W) float32 probabilities and (N, K) float32 confidences in [0, 1].
+        (N, K, H, W) probabilities and (N, K) confidences in [0, 1], float32, of double precision float64.
     """
-    z = logits.float()  # sums over thousands of cells lose the answer in half precision
+    z = _at_least_single(logits)
     if not two_step:
         p = z.flatten(2).softmax(dim=-1).view(z.shape)
         return p, p.flatten(2).amax(dim=-1)
@@ -78,4 +78,9 @@ def soft_argmax(probabilities: Tensor, amplitude_xy: tuple[float, float] | None 
 
 def soft_maximum(logits: Tensor) -> Tensor:
     """(N, K) about the highest logit of each map (N, K, H, W), with a gradient for all cells near it."""
-    return torch.logsumexp(_SHARPNESS * logits.float().flatten(2), dim=-1) / _SHARPNESS
+    return torch.logsumexp(_SHARPNESS * _at_least_single(logits).flatten(2), dim=-1) / _SHARPNESS
+
+
+def _at_least_single(logits: Tensor) -> Tensor:
+    """Sums over thousands of cells lose the answer in half precision."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
