@@ -57,7 +57,8 @@ class BoxesFromFile:
         self._videos = 0
         # boxes x, y, width, height, and their frames' sizes
         self._looked: list[tuple[np.ndarray, np.ndarray]] = []
-        if path.suffix == ".json":
+        self._kind = path.suffix.lower()
+        if self._kind == ".json":
             content = expect_list(load_json(path), str(path))
             if is_alphapose(content):
                 found = parse_alphapose(content, path)
@@ -67,7 +68,7 @@ class BoxesFromFile:
                 if content and not self._people:
                     self._warn("categories", "none of its %d entries is of a person, category_id 1, so that nobody will be "
                                "found", len(content))  # fmt: skip
-        elif path.suffix == ".txt":
+        elif self._kind == ".txt":
             self._people, self._first_number = _mot_detections(path), 1
         else:
             saved = detections_file.load(path)
@@ -162,7 +163,7 @@ class BoxesFromFile:
                 "small", "%d of %d boxes of frame %s are a pixel wide or high, or less: nobody can be seen in them",
                 small.sum(), len(boxes), frame,
             )  # fmt: skip
-        if self.path.suffix == ".npz" or sum(len(own) for own, _ in self._looked) >= _ENOUGH:
+        if self._kind == ".npz" or sum(len(own) for own, _ in self._looked) >= _ENOUGH:
             return
         self._looked.append((np.hstack((boxes[:, :2], extents)), np.tile([width, height], (len(boxes), 1))))
         over, count = corners_over_border(

@@ -36,14 +36,17 @@ def open_detector(
     Raises:
         ValueError: the weights cannot be read or used, or are of a network that needs a detector itself.
     """
-    if Path(source).suffix in SUFFIXES:
+    if Path(source).suffix.lower() in SUFFIXES:
         return BoxesFromFile(Path(source))
     options = ["TEST.POSE_NMS.ENABLED", "False"]
     if size is not None:
         options += ["INPUT.MIN_SIZE_TEST", str(size[0]), "INPUT.MAX_SIZE_TEST", str(size[1])]
     if Path(source).suffix.lower() in RUNTIME_ENDINGS:
         return ExportedEstimator(source, device=device, precision="auto", options=options)
-    own = inference_config(source)
+    try:
+        own = inference_config(source)
+    except ValueError as error:
+        raise InputError(f"{key}: {error}; files of boxes are called {', '.join(SUFFIXES)}") from error
     own.merge_from_list(options)
     system = SYSTEMS.get(own.MODEL.META_ARCHITECTURE)
     if isinstance(system, DetectorSystem):

@@ -8,6 +8,7 @@ from rectangles import ColourTracker, RectangleEstimator, damage, moving, write_
 from fastpose_mtn import available_memory
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.errors import InputError
+from fastpose_mtn.protocols import FrameName
 from fastpose_mtn.tracking.flow import FlowTracker
 from fastpose_mtn.tracking.occlusion_aware import OcclusionAwareTracker
 from fastpose_mtn.tracking.parameters import TrackerParameters
@@ -52,6 +53,17 @@ def test_the_real_tracker_keeps_identities(tmp_path, estimator):
     ids = {tuple(r.people.track_ids[np.argsort(r.people.boxes[:, 1])].tolist()) for r in results}
     assert len(ids) == 1  # the higher one is green, in every frame the same
     assert len(next(iter(ids))) == 2
+
+
+def test_who_asks_is_told_which_frames_of_which_source_these_are(tmp_path, tracker):
+    class Named(RectangleEstimator):
+        def estimate_named(self, frames, names, min_score=0.0):
+            asked.extend(names)
+            return super().estimate(frames, min_score)
+
+    asked = []
+    list(track_frames(video(tmp_path, 3), Named(), tracker, batch_size=2))
+    assert asked == [FrameName(index, index, None, "a") for index in range(3)]
 
 
 def test_it_stops_at_max_frames(tmp_path, estimator, tracker):

@@ -81,6 +81,19 @@ def test_a_file_of_boxes_is_one_of_them(tmp_path):
     assert second.boxes.tolist() == [A, C]
 
 
+def test_what_is_neither_weights_nor_boxes(tmp_path):
+    for name in ("b.JSON", "b.csv"):
+        (tmp_path / name).write_text(json.dumps([{"image_id": 0, "bbox": [1, 2, 10, 20]}]))
+    cfg = topdown_config("MODEL.TOPDOWN.DETECTOR.WEIGHTS", str(tmp_path / "b.JSON"))
+    assert isinstance(build_detector(cfg, device="cpu", precision="fp32"), BoxesFromFile)
+    cfg = topdown_config("MODEL.TOPDOWN.DETECTOR.WEIGHTS", str(tmp_path / "b.csv"))
+    with pytest.raises(
+        ValueError,
+        match=r"WEIGHTS: .*b\.csv: not a weights file; .*; files of boxes are called \.json, \.txt",
+    ):
+        build_detector(cfg, device="cpu", precision="fp32")
+
+
 def test_the_configuration_names_them(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_text("[]")
