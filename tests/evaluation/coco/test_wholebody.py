@@ -145,6 +145,63 @@ def test_halpes_own_numbers(real_data):
     assert (of_26["body"], of_26["foot"]) == (whole["body"], whole["foot"])
 
 
+def made_up_people():
+    """24 people of three sizes in six images, often without a part or found twice or not at all; draws of a frozen generator."""
+    rng = np.random.RandomState(0)
+    people, results = [], []
+    for number in range(24):
+        corner, height = (
+            (rng.uniform(0, 400), rng.uniform(0, 200)),
+            (60, 150, 400)[number % 3] * rng.uniform(0.9, 1.1),
+        )
+        joints = np.full((136, 3), 2.0)
+        joints[:, :2] = rng.uniform(0, 1, (136, 2)) * (height / 2, height) + corner
+        joints[rng.uniform(size=136) < 0.2] = 0
+        part = (None, "foot", "face", "hands")[rng.randint(4)]
+        joints[list(HALPE136.parts[part]) if part else []] = 0
+        keypoints = {"image_id": 1 + number // 4, "category_id": 1}
+        person = {
+            "id": number + 1,
+            "iscrowd": 0,
+            "bbox": [*corner, height / 2, height],
+            "area": height**2 / 4,
+        }
+        people.append(
+            {
+                **keypoints,
+                **person,
+                "num_keypoints": int((joints[:, 2] > 0).sum()),
+                "keypoints": joints.ravel().tolist(),
+            }
+        )
+        for _ in range(rng.randint(3)):
+            found = joints + np.array([0, 0, -1.1])
+            found[:, :2] += rng.normal(0, height / rng.choice([30.0, 80.0, 200.0]), (136, 2))
+            score = rng.uniform(0.3, 1)
+            results.append({**keypoints, "score": score, "keypoints": found.ravel().tolist()})
+    return people, results
+
+
+def test_made_up_people_have_halpes_numbers(tmp_path):
+    """All of halpecocotools 0.0.1's, from the very same records."""
+    images = [{"id": number, "width": 900, "height": 700} for number in range(1, 7)]
+    people, results = made_up_people()
+    content = {"images": images, "annotations": people, "categories": [{"id": 1, "name": "person"}]}
+    (tmp_path / "gt.json").write_text(json.dumps(content))
+    found = evaluate_wholebody_files(tmp_path / "gt.json", results)
+    names = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "AR50", "AR75", "AR_medium", "AR_large")
+    wanted = {
+        "body": [0.467929, 0.616723, 0.469706, 0.69604, 0.24548, 0.625, 0.708333, 0.666667, 0.7, 0.45],
+        "foot": [0.507682, 0.551358, 0.551358, 1.0, 0.218506, 0.6625, 0.6875, 0.6875, 1.0, 0.4],
+        "face": [0.103799, 0.282709, 0.065002, 0.389109, 0.01604, 0.305263, 0.578947, 0.263158, 0.3875, 0.1],
+        "hand": [0.096685, 0.252889, 0.061817, 0.315842, 0.002446, 0.255556, 0.5, 0.222222, 0.314286, 0.04],
+        "wholebody": [0.151722, 0.307737, 0.048185, 0.444554, 0.026884, 0.325, 0.541667, 0.208333, 0.444444, 0.1375],
+    }  # fmt: skip
+    assert len(found) == 50
+    for part, numbers in wanted.items():
+        assert [found[f"{part}/{name}"] for name in names] == pytest.approx(numbers, abs=1e-6)
+
+
 COCO_WHOLEBODYS = {
     "body": [0.9245, 0.9807, 0.9807, 0.9667], "foot": [0.8711, 0.8711, 0.8711, 1.0],
     "face": [0.5937, 1.0, 0.4224, 0.6], "lefthand": [0.4894, 0.5869, 0.5869, 0.86],
