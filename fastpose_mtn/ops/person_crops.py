@@ -16,6 +16,18 @@ from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates
 _SMALLEST = 1.0  # pixels of a box's side: a box without area is looked at like one pixel
 
 
+def check_extension(padding: float, margins: Sequence[float]) -> None:
+    """Refuses what would leave nothing of a box; see ``crop_regions``.
+
+    Raises:
+        ValueError: a factor is not above 0, or there are not two margins.
+    """
+    if not padding > 0:
+        raise ValueError(f"MODEL.TOPDOWN.PADDING: expected a factor above 0, got {padding}")
+    if len(margins) != 2 or not min(margins) > 0:
+        raise ValueError(f"MODEL.TOPDOWN.MARGINS: expected two factors above 0, got {list(margins)}")
+
+
 def crop_regions(
     boxes_xyxy: np.ndarray,
     size_hw: tuple[int, int],

@@ -16,7 +16,13 @@ from fastpose_mtn.data.person_parts import shown_part
 from fastpose_mtn.data.proposals import BoxSampler, build_box_sampler
 from fastpose_mtn.data.sample import LabelledImage
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
-from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, transform_points, warp_person
+from fastpose_mtn.ops.person_crops import (
+    check_extension,
+    crop_matrix,
+    crop_regions,
+    transform_points,
+    warp_person,
+)
 from fastpose_mtn.skeletons import Skeleton
 from fastpose_mtn.structures import PersonTargets
 
@@ -88,6 +94,7 @@ class CropPerson:
             raise ValueError(
                 f"INPUT.CROP.SCALE_RANGE: expected 0 < least <= greatest, got {self.scale_range}"
             )
+        check_extension(self.padding, self.margins)
         if self.flip_probability and not self.skeleton.flip_pairs:
             raise ValueError(
                 f"INPUT.RANDOM_FLIP: skeleton {self.skeleton.name} has no flip pairs, none of its joints is called "

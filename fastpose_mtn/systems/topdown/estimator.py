@@ -12,7 +12,7 @@ from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import NOT_FINITE_REMEDY, InputError
 from fastpose_mtn.estimators.frames import check_frames
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
-from fastpose_mtn.ops.person_crops import crop_matrix, crop_regions, warp_person
+from fastpose_mtn.ops.person_crops import check_extension, crop_matrix, crop_regions, warp_person
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.protocols import FrameName, PersonDescriber, estimate_frames
 from fastpose_mtn.structures import PersonDetections
@@ -63,6 +63,11 @@ class TopDownEstimator:
             raise ValueError(f"MODEL.TOPDOWN.SCORE: expected one of {', '.join(SCORES)}, got {score!r}")
         if pose_batch < 1:
             raise ValueError(f"MODEL.TOPDOWN.POSE_BATCH: expected 1 or more crops, got {pose_batch}")
+        if max_people < 1:
+            raise ValueError(f"MODEL.TOPDOWN.DETECTOR.MAX: expected 1 person or more, got {max_people}")
+        if not 0 <= min_box_score <= 1:
+            raise ValueError(f"MODEL.TOPDOWN.DETECTOR.SCORE_THRESH: expected 0 to 1, got {min_box_score}")
+        check_extension(padding, margins)
         self.skeleton, self.detector, self._locator = locator.skeleton, detector, locator
         self._padding, self._pose_batch = padding, pose_batch
         self._score, self._min_box_score, self._max_people = score, min_box_score, max_people

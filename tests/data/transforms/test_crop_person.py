@@ -103,6 +103,8 @@ def test_crops_move_and_turn_within_their_limits():
     for name, key in (("degrees", "ROTATION"), ("scale", "SCALE"), ("shift", "SHIFT")):
         with pytest.raises(ValueError, match=rf"INPUT\.CROP\.{key}: expected 0 or more, got -0.5"):
             CropPerson(POSETRACK15, (256, 192), **{name: -0.5})
+    with pytest.raises(ValueError, match=r"MODEL\.TOPDOWN\.PADDING: expected a factor above 0, got -1"):
+        CropPerson(POSETRACK15, (256, 192), padding=-1)
 
 
 def test_left_and_right_change_places_in_a_mirror_image():

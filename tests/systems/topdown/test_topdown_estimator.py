@@ -110,6 +110,21 @@ def test_joints_weigh_in_the_scores(network):
         estimator(network, detector, score="sum")
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"padding": 0.0}, r"PADDING: expected a factor above 0, got 0\.0"),
+        ({"margins": [1.0, -1.0]}, r"MARGINS: expected two factors above 0, got \[1\.0, -1\.0\]"),
+        ({"max_people": 0}, r"DETECTOR\.MAX: expected 1 person or more, got 0"),
+        ({"min_box_score": 2.0}, r"DETECTOR\.SCORE_THRESH: expected 0 to 1, got 2\.0"),
+        ({"pose_batch": 0}, "POSE_BATCH: expected 1 or more crops, got 0"),
+    ],
+)
+def test_settings_that_would_find_nobody(network, given, text):
+    with pytest.raises(ValueError, match=text):
+        estimator(network, **given)
+
+
 def test_who_is_found_twice_is_reported_once(network):
     detector = FixedDetector(people(BOXES[0], BOXES[0], BOXES[1], scores=[0.9, 0.8, 0.7]))
     (found,) = estimator(network, detector, score="box", pose_nms=PoseNMS(PERSON19)).estimate([FRAME])
