@@ -187,8 +187,9 @@ class MultiStageBackbone(nn.Module):
         self, *, stages: int, block: str, blocks: Sequence[int], channels: int, up_channels: int, skips: bool
     ) -> None:
         super().__init__()
-        if stages < 1:
-            raise ValueError(f"MODEL.MSPN.STAGES: expected 1 or more, got {stages}")
+        for key, value in (("STAGES", stages), ("CHANNELS", channels), ("UP_CHANNELS", up_channels)):
+            if value < 1:
+                raise ValueError(f"MODEL.MSPN.{key}: expected 1 or more, got {value}")
         self.top = conv_norm(3, channels, 7, stride=2)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.stages = nn.ModuleList(

@@ -39,13 +39,19 @@ class LossSettings(NamedTuple):
         """The settings of ``MODEL.POSEDET``.
 
         Raises:
-            ValueError: there is no such loss of heatmaps or boxes.
+            ValueError: there is no such loss of heatmaps or boxes, or a number is out of range.
         """
         c = cfg.MODEL.POSEDET
         for key, known in (("HEATMAP_LOSS", ("focal", "l2")), ("BOX_LOSS", ("distance", "giou"))):
             if c[key] not in known:
                 raise ValueError(f"MODEL.POSEDET.{key}: expected {' or '.join(known)}, got {c[key]!r}")
-        return cls(**{name: c[name.upper()] for name in cls._fields})
+        settings = cls(**{name: c[name.upper()] for name in cls._fields})
+        for name, value in settings._asdict().items():
+            if name.endswith("_weight") and not value >= 0:
+                raise ValueError(f"MODEL.POSEDET.{name.upper()}: expected 0 or more, got {value}")
+            if name in ("base_scale", "heatmap_sigma") and not value > 0:
+                raise ValueError(f"MODEL.POSEDET.{name.upper()}: expected a number above 0, got {value}")
+        return settings
 
 
 class Learned(NamedTuple):

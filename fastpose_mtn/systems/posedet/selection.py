@@ -56,6 +56,8 @@ class Selection:
     def __post_init__(self) -> None:
         if self.score not in ("cls", "visible"):
             raise ValueError(f"MODEL.POSEDET.SCORE: expected cls or visible, got {self.score!r}")
+        if not 0 <= self.score_thresh <= 1:
+            raise ValueError(f"MODEL.POSEDET.SCORE_THRESH: expected 0 to 1, got {self.score_thresh}")
         if self.nms_topk < 1:
             raise ValueError(f"MODEL.POSEDET.NMS_TOPK: expected 1 or more, got {self.nms_topk}")
 

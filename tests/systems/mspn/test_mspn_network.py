@@ -137,6 +137,8 @@ def test_every_stage_starts_from_a_classifier():
     ("options", "message"),
     [
         (["MODEL.MSPN.STAGES", "0"], "STAGES: expected 1 or more, got 0"),
+        (["MODEL.MSPN.CHANNELS", "0"], r"\.CHANNELS: expected 1 or more, got 0"),
+        (["MODEL.MSPN.UP_CHANNELS", "0"], "UP_CHANNELS: expected 1 or more, got 0"),
         (["MODEL.MSPN.OHKM_TOPK", "0"], "OHKM_TOPK: expected 1 or more, got 0; MODEL.MSPN.OHKM False"),
         (["MODEL.MSPN.BLOCK", "xception"], "BLOCK: expected basic or bottleneck, got 'xception'"),
         (["MODEL.MSPN.BLOCKS", "[1, 1]"], r"BLOCKS: expected 4 numbers from 1, got \[1, 1\]"),

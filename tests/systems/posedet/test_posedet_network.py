@@ -192,6 +192,10 @@ def test_a_training_without_positive_examples_ends_and_says_what_to_do():
         ("NMS_THRESH", "2.0", "NMS_THRESH: expected a similarity from 0 to 1, got 2.0"),
         ("NMS_TOPK", "0", "NMS_TOPK: expected 1 or more, got 0"),
         ("SCORE", "oks", "SCORE: expected cls or visible, got 'oks'"),
+        ("SCORE_THRESH", "2.0", "SCORE_THRESH: expected 0 to 1, got 2.0"),
+        ("COARSE_WEIGHT", "-1.0", "COARSE_WEIGHT: expected 0 or more, got -1.0"),
+        ("BASE_SCALE", "0.0", "BASE_SCALE: expected a number above 0, got 0.0"),
+        ("HEATMAP_SIGMA", "0.0", "HEATMAP_SIGMA: expected a number above 0, got 0.0"),
         ("BOX_MARGINS", "[0.1]", r"BOX_MARGINS: expected four shares, got \[0.1\]"),
     ],
 )
