@@ -184,7 +184,7 @@ def _released_terms(keypoints: np.ndarray, sigma1: float) -> tuple[np.ndarray, n
 def _released_near(boxes_xyxy: np.ndarray, distance: np.ndarray, share: float) -> np.ndarray:
     """(N, N, K) bool: within a share of the longer side of person i's box, and 7 pixels."""
     longer = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).max(axis=1)
-    near: np.ndarray = distance < np.minimum(share * longer, _RELEASED_REACH)[:, None, None]
+    near: np.ndarray = distance <= np.minimum(share * longer, _RELEASED_REACH)[:, None, None]
     return near
 
 

@@ -49,6 +49,14 @@ def test_the_released_similarity_in_pixels(shift, similarity, many):
     assert second[0, 1] == many
 
 
+@pytest.mark.parametrize(("shift", "many"), [(7, True), (7.125, False)])
+def test_the_released_reach_is_seven_pixels_and_these_too(shift, many):
+    boxes, poses = copies(0, 0)
+    poses[..., :2] = poses[..., :2].round()
+    poses[1, :, 0] += shift
+    assert released_similarity(boxes, poses)[1][0, 1] == many
+
+
 def whole_bodies(*shifts, skeleton=HALPE136, confidence=0.9):
     """The same for a whole body."""
     pose = np.zeros((len(shifts), len(skeleton), 3), np.float32)
@@ -114,6 +122,53 @@ def test_size_matters_to_the_released_variant_only():
         kept[scale] = len(paper(people)), len(released(people))
     assert [paper for paper, _ in kept.values()] == [1, 1, 1, 1]
     assert [released for _, released in kept.values()] == [1, 1, 2, 2]
+
+
+def crowd(skeleton, scale=1.0):
+    """Thirty people of a few scores and confidences, each near others."""
+    rng, count = np.random.default_rng(3), 30
+    boxes = np.tile([0.0, 0, 100, 200], (count, 1))
+    poses = np.tile(rng.uniform(0, 1, (len(skeleton), 3)) * (100, 200, 0), (count, 1, 1))
+    shifts = rng.integers(0, 60, count) / 2
+    boxes[:, ::2] += shifts[:, None]
+    poses[..., 0] += shifts[:, None]
+    poses[..., 2] = rng.choice([0.3, 0.6], (count, 1))
+    scores = rng.choice([0.5, 0.75], count)
+    poses[..., :2] *= scale
+    return PersonDetections(*(a.astype(np.float32) for a in (scale * boxes, scores, poses)))
+
+
+def test_the_same_people_are_kept_at_every_size():
+    suppress = PoseNMS(COCO17, kind="parametric", merge=False)
+    kept = suppress(crowd(COCO17)).boxes
+    assert 2 < len(kept) < 15
+    for scale in (0.5, 2, 4):
+        assert (suppress(crowd(COCO17, scale)).boxes == scale * kept).all()
+
+
+@pytest.mark.parametrize("kind", ["joints", "parametric", "released", "oks"])
+def test_people_and_who_is_kept_are_as_they_were_whatever_ran_before(kind):
+    """AlphaPose's code keeps the constants of the last whole body."""
+    people = crowd(COCO17)
+    given = [array.copy() for array in (people.boxes, people.scores, people.keypoints)]
+    before = PoseNMS(COCO17, kind=kind)(people)
+    PoseNMS(HALPE136, kind=kind)(crowd(HALPE136))
+    after = PoseNMS(COCO17, kind=kind)(people)
+    for name, array in zip(("boxes", "scores", "keypoints"), given, strict=True):
+        assert (getattr(people, name) == array).all()
+        assert (getattr(after, name) == getattr(before, name)).all()
+
+
+@pytest.mark.parametrize("kind", ["joints", "parametric", "released", "oks"])
+def test_of_people_who_are_as_good_the_first_is_kept(kind):
+    """Forty of two scores in five places, a hundredth of a pixel apart in each."""
+    scores = np.random.default_rng(0).choice([0.5, 0.75], 40)
+    shifts = 300.0 * (np.arange(40) % 5) + np.arange(40) / 100
+    boxes, poses = copies(*shifts, confidences=scores)
+    suppress = PoseNMS(COCO17, kind=kind, merge=False)
+    found = suppress(PersonDetections(boxes, scores.astype(np.float32), poses))
+    first = sorted(place + 5 * int(np.argmax(scores[place::5])) for place in range(5))
+    assert found.boxes[:, 0] == pytest.approx(shifts[first], abs=1e-3)
 
 
 def test_a_pose_and_its_copy_are_merged_by_confidence():
