@@ -180,13 +180,18 @@ def test_filtered_boxes_lag_and_detected_ones_do_not():
 
 
 def test_memory_is_bounded_and_twenty_people_are_fast():
+    """A thousand frames a second, in the best of ten turns: a machine may do other work too."""
     rng = np.random.default_rng(0)
     tracker = MSIMTracker()
     looks = rng.normal(size=(20, 128)).astype(np.float32)
-    began = time.process_time()  # a machine may do other work too
-    for frame in range(200):
-        tracker.update(people(*(100 * np.arange(20) + 2 * np.sin(frame)), looks=looks), frame / 30)
-    assert (time.process_time() - began) / 200 < 0.02
+    frames = [people(*(100 * np.arange(20) + 2 * np.sin(frame)), looks=looks) for frame in range(200)]
+    turns = []
+    for first in range(0, 200, 20):
+        began = time.process_time()
+        for frame in range(first, first + 20):
+            tracker.update(frames[frame], frame / 30)
+        turns.append((time.process_time() - began) / 20)
+    assert min(turns) <= 0.001
     for frame in range(200, 1000):
         tracker.update(people(*rng.uniform(0, 5000, 5), looks=rng.normal(size=(5, 128))), frame / 30)
     assert len(tracker._tracks) < 5 * 8 * 30 + 25
