@@ -73,13 +73,18 @@ def test_a_signal_to_end_leaves_valid_files_of_what_was_done(tmp_path, ending):
 def test_a_kill_leaves_no_file_under_a_final_name(tmp_path):
     write_video(tmp_path / "walk.mp4", [moving(i) for i in range(200)])
     process = start(
-        tmp_path, "--input", "walk.mp4", "--formats", "posetrack,jsonl,mot,coco", "--save-detections"
+        tmp_path,
+        "--input",
+        "walk.mp4",
+        "--formats",
+        "posetrack,jsonl,mot,coco,alphapose",
+        "--save-detections",
     )
     output = tmp_path / "output"
     wait_for_lines(output / "walk.jsonl.partial", 20, process)
     process.kill()
     process.communicate()
-    assert names(output)
+    assert "walk.alphapose.json.partial" in names(output)
     assert all(name.endswith(".partial") for name in names(output))
     assert len(list(VideoSource(str(output / "walk.mp4.partial"), name="x"))) >= 5
 

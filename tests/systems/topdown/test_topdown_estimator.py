@@ -131,15 +131,21 @@ def test_who_is_found_twice_is_reported_once(network):
     assert found.scores == pytest.approx([0.9, 0.7])
 
 
+KINDS = {
+    "nobody": [], "outside": [[500, 500, 600, 700]], "no area": [[5, 5, 5, 5]], "a pixel": [[7, 7, 8, 8]],
+    "a line": [[0, 0, 160, 1]], "300": [[4, 4, 90, 110]] * 300,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "boxes",
-    [[], [[500, 500, 600, 700]], [[5, 5, 5, 5]], [[7, 7, 8, 8]], [[0, 0, 160, 1]], [[4, 4, 90, 110]] * 300],
-    ids=["nobody", "outside", "no area", "a pixel", "a line", "300"],
+    ("kind", "pose_batch"), [*((kind, 1) for kind in KINDS if kind != "300"), *((kind, 64) for kind in KINDS)]
 )
-def test_boxes_of_all_kinds(network, boxes):
-    tested = estimator(network, FixedDetector(people(*boxes)), max_people=300)
+def test_boxes_of_all_kinds(network, kind, pose_batch):
+    boxes = KINDS[kind]
+    tested = estimator(network, FixedDetector(people(*boxes)), max_people=300, pose_batch=pose_batch)
     (found,) = tested.estimate([FRAME])
     assert found.keypoints.shape == (len(boxes), 19, 3)
+    assert np.isfinite(found.keypoints).all()
     given = tested.estimate_given(FRAME, np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes)))
     assert len(given) == len(boxes)
 
