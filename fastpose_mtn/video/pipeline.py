@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -200,25 +200,46 @@ def _estimate(
 ) -> Iterator[tuple[Frame, PersonDetections]]:
     """Each frame with its people, frames without an image with nobody; ``at_once`` batches are looked at together."""
 
-    def look(batch: Sequence[Frame]) -> list[PersonDetections]:
+    def look(batch: list[Frame]) -> list[PersonDetections]:
         images = [frame.image for frame in batch if frame.image is not None]
         names = [FrameName(f.index, f.number, f.file_name, source) for f in batch if f.image is not None]
         with times.measure("network"):
             return estimate_frames(estimator, images, names, min_score) if images else []
 
     iterator = iter(frames)
+    batches = iter(lambda: list(itertools.islice(iterator, batch_size)), [])
+    looked_at = ((batch, look(batch)) for batch in batches)
+    for batch, people in looked_at if at_once == 1 else _together(look, batches, at_once):
+        found = iter(people)
+        for frame in batch:
+            yield frame, nobody if frame.image is None else next(found)
+
+
+def _together(
+    look: Callable[[list[Frame]], list[PersonDetections]], batches: Iterator[list[Frame]], at_once: int
+) -> Iterator[tuple[list[Frame], list[PersonDetections]]]:
+    """Each batch with what ``look`` says of it, in order; as many are looked at together, in threads.
+
+    Where no more batches come, for an error too, those under way come first.
+    """
     under_way: deque[tuple[list[Frame], Future[list[PersonDetections]]]] = deque()
+    failure: Exception | None = None
     with ThreadPoolExecutor(at_once, "network") as threads:
         while True:
-            if batch := list(itertools.islice(iterator, batch_size)):
+            batch = None
+            try:
+                batch = next(batches, None)
+            except Exception as error:
+                failure = error
+            if batch is not None:
                 under_way.append((batch, threads.submit(look, batch)))
             elif not under_way:
-                return
-            if len(under_way) == at_once or not batch:
-                first, looked_at = under_way.popleft()
-                found = iter(looked_at.result())
-                for frame in first:
-                    yield frame, nobody if frame.image is None else next(found)
+                break
+            if batch is None or len(under_way) == at_once:
+                first, people = under_way.popleft()
+                yield first, people.result()
+    if failure is not None:
+        raise failure
 
 
 def _nobody(estimator: PoseEstimator) -> PersonDetections:
