@@ -147,15 +147,15 @@ def _starting_checkpoint(folder: Path, resume: bool) -> Path | None:
 def _starting_network(cfg: CfgNode, checkpoint: Path | None, seed: int) -> nn.Module:
     """The network with what it starts from: a checkpoint will fill it, or else ``MODEL.WEIGHTS`` as far as they fit.
 
-    All but ``SOLVER.TRAINED_PARTS`` is frozen. ImageNet weights are fetched only where ``MODEL.WEIGHTS`` leaves a tensor of the backbone without a value.
+    All but ``SOLVER.TRAINED_PARTS`` is frozen. ImageNet weights are fetched only where ``MODEL.WEIGHTS`` leaves a tensor of
+    the backbone without a value.
     """
 
     def build(cfg: CfgNode) -> nn.Module:
         torch.manual_seed(seed)
         network = build_network(cfg)
-        train_only(
-            network, cfg.SOLVER.TRAINED_PARTS
-        )  # changes which tensors there are, as a checkpoint has them
+        # at once: it changes which tensors there are, as a checkpoint has them
+        train_only(network, cfg.SOLVER.TRAINED_PARTS)
         return network
 
     if checkpoint is not None:

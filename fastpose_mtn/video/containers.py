@@ -23,12 +23,8 @@ from fastpose_mtn.video.program import program_parts
 from fastpose_mtn.video.transport import transport_parts
 
 _EBML, _SEGMENT, _VOID = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\xec"  # Matroska's elements
-_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
-_MXF, _MXF_HEADER = (
-    bytes.fromhex("060e2b34"),
-    bytes.fromhex("060e2b34020501010d0102010102"),
-)  # any key; the first partition's
-_RIFF, _AVI = b"RIFF", b"AVI "  # longer ones go on in further chunks, which are of the kind AVIX
+_MXF_KEY = bytes.fromhex("060e2b34")  # any item's
+_RIFF = b"RIFF"  # longer AVIs go on in further chunks, which are of the kind AVIX
 _OGG, _OGG_FIRST = b"OggS", 2  # a page, and its mark where it begins a track
 
 
@@ -73,6 +69,10 @@ def _parts_from(file: BinaryIO, at: int, size: int) -> tuple[list[int], int]:
         return transport_parts(content, at) or program_parts(content, at) or ([], size)
 
 
+def _begins(kind: str, header: bytes) -> bool:
+    return BEGINNINGS[kind].match(header) is not None
+
+
 def _iso_boxes(file: BinaryIO, at: int, size: int) -> Iterator[_Item]:
     """ISO 14496-12's outermost boxes, as far as there are whole ones one behind the other.
 
@@ -107,7 +107,7 @@ def _riff_chunks(file: BinaryIO, at: int, size: int) -> Iterator[_Item]:
             return
         length = int.from_bytes(header[4:8], "little")
         end = at + 8 + length + length % 2
-        yield _Item(at, end, header[8:] == _AVI)
+        yield _Item(at, end, _begins(AVI, header))
         at = end
 
 
@@ -119,7 +119,7 @@ def _asf_objects(file: BinaryIO, at: int, size: int) -> Iterator[_Item]:
         if header[7] >> 4 != 1 or header[8] >> 6 != 2:  # as in any GUID made of time and place
             return
         end = at + max(24, int.from_bytes(header[16:], "little"))
-        yield _Item(at, end, header.startswith(_ASF_HEADER))
+        yield _Item(at, end, _begins(ASF, header))
         at = end
 
 
@@ -128,14 +128,14 @@ def _mxf_items(file: BinaryIO, at: int, size: int) -> Iterator[_Item]:
     while at + 17 <= size:
         file.seek(at)
         header = file.read(25)
-        if not header.startswith(_MXF):
+        if not header.startswith(_MXF_KEY):
             return
         length, width = header[16], 0
         if length > 127:  # in so many bytes
             width = length - 128
             length = int.from_bytes(header[17 : 17 + width], "big")
         end = at + 17 + width + length
-        yield _Item(at, end, header.startswith(_MXF_HEADER))
+        yield _Item(at, end, _begins(MXF, header))
         at = end
 
 
