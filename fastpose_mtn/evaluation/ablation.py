@@ -216,8 +216,8 @@ def ablation_table(ablation: Ablation) -> str:
         else:
             low, high = sorted((-reduction.low, -reduction.high))
             lines.append(
-                f"identity switches of {ours} against {name}: {-reduction.percent:+.1f} % "
-                f"(95 % confidence: {low:+.1f} to {high:+.1f} %, {reduction.sequences} sequences)"
+                f"identity switches of {ours} against {name}: {_cell(-reduction.percent, sign=True)} % "
+                f"(95 % confidence: {_cell(low, sign=True)} to {_cell(high, sign=True)} %, {reduction.sequences} sequences)"
             )
     return "\n".join(lines)
 
@@ -227,4 +227,5 @@ def _figures(metrics: PoseTrackMetrics) -> list[float]:
 
 
 def _cell(value: float, *, sign: bool = False) -> str:
-    return "-" if math.isnan(value) else f"{value:{'+' if sign else ''}.1f}"
+    rounded = round(value, 1) + 0.0  # no -0.0
+    return "-" if math.isnan(value) else f"{rounded:{'+' if sign else ''}.1f}"

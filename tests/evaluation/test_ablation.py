@@ -2,17 +2,26 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from fastpose_mtn.build import build_tracker
 from fastpose_mtn.commands.retrack import main
+from fastpose_mtn.config import get_cfg
 from fastpose_mtn.data.synthetic import SceneConfig, SyntheticScene, write_dataset
-from fastpose_mtn.evaluation.ablation import bootstrap_reduction
+from fastpose_mtn.evaluation.ablation import (
+    SwitchReduction,
+    ablation_table,
+    bootstrap_reduction,
+    run_ablation,
+)
 from fastpose_mtn.skeletons import POSETRACK15
 from fastpose_mtn.structures import PersonDetections
 from fastpose_mtn.tracking.detections_file import SavedFrame, load, save
 from fastpose_mtn.tracking.flow import FlowTracker
+from fastpose_mtn.tracking.retrack import Retracking
 from fastpose_mtn.video.sources import open_source
 
 
@@ -87,6 +96,16 @@ def test_the_command_compares_the_strategies(drawn, tmp_path, capsys):
     page = (tmp_path / "ablation.html").read_text(encoding="utf-8")
     assert "Switches of occlusion_aware alone: 0, of iou alone: 0, of both: 0." in page
     assert 'aria-label="Similarities of the same person and of different people"' in page
+
+
+def test_no_change_has_no_sign_of_less(drawn):
+    folder, _names = drawn
+    files = sorted(folder.glob("*.detections.npz"))
+    retracking = Retracking(lambda skeleton: build_tracker(get_cfg(), skeleton))
+    ablation = run_ablation(files, folder / "annotations", lambda row: retracking)
+    equal = SwitchReduction(percent=0.0, low=-0.0, high=0.04, sequences=2)
+    text = ablation_table(replace(ablation, switch_reduction={"iou": equal}))
+    assert "against iou: +0.0 % (95 % confidence: +0.0 to +0.0 %, 2 sequences)" in text
 
 
 def test_offline_is_a_row_of_its_own(drawn, tmp_path, capsys):

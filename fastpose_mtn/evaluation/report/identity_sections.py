@@ -81,7 +81,7 @@ def timelines(
             + _list(pictures)
             + _left_out(len(pictured), len(switches), "switches of whole people", "the first", pictures=True)
         )
-        note = f"MOTA {number(by_name[e.name].total('mota'))}, {number(joints)} switches of joints, {number(len(switches))} of people"
+        note = f"MOTA {number(by_name[e.name].total('mota'))}, switches of joints {number(joints)}, of people {number(len(switches))}"
         cards.append(fold(e.name, content, opened=place < OPEN_TIMELINES, kind="card", note=note))
     key = legend([
         ("found (a colour for each predicted identity)", "id0", "square"), ("missed", "missed", "line"),
