@@ -10,6 +10,7 @@ from detectron2.modeling.backbone import Backbone
 from torch import Tensor
 
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN
+from fastpose_mtn.modeling.layout import channels_last
 
 
 class _Interface:
@@ -48,14 +49,14 @@ def build_timm_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> TimmFPNBack
         ValueError: images have another number of channels, or timm has no such network.
     """
     _check(input_shape)
-    return TimmFPNBackbone.from_config(cfg).to(memory_format=torch.channels_last)  # type: ignore[return-value,call-overload]
+    return channels_last(TimmFPNBackbone.from_config(cfg))  # type: ignore[return-value]
 
 
 @BACKBONE_REGISTRY.register()
 def build_timm_dc5_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> TimmDC5Backbone:
     """The same without a pyramid (paper, Table 1d); see ``build_timm_fpn_backbone``."""
     _check(input_shape)
-    return TimmDC5Backbone.from_config(cfg).to(memory_format=torch.channels_last)  # type: ignore[return-value,call-overload]
+    return channels_last(TimmDC5Backbone.from_config(cfg))  # type: ignore[return-value]
 
 
 def _check(input_shape: ShapeSpec) -> None:

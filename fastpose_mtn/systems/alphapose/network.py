@@ -5,9 +5,8 @@ Here it is ``DUCPose``, as ``FastPose`` is this package's own. Any backbone of t
 
 from __future__ import annotations
 
-import torch
-
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.modeling.layout import channels_last
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.systems.alphapose.backbone import build_backbone
 from fastpose_mtn.systems.alphapose.upsamplers import build_upsampler
@@ -37,4 +36,4 @@ def build_duc_pose(cfg: CfgNode) -> TopDownNetwork:
         reid=build_identity_branch(cfg, skeleton, backbone.out_channels, lambda: build_backbone(cfg)),
         **crops,
     )
-    return network.to(memory_format=torch.channels_last)
+    return channels_last(network)

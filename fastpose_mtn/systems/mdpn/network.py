@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.bottom_up import bottom_up_from_config
 from fastpose_mtn.modeling.layers import ConvNorm, msra_init
+from fastpose_mtn.modeling.layout import channels_last
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.systems.mdpn.backbone import DeconvolutionBackbone
 from fastpose_mtn.systems.mdpn.branches import BranchCombination
@@ -245,4 +246,4 @@ def build_mdpn(cfg: CfgNode) -> MDPNNetwork:
         loss_weight=c.LOSS_WEIGHT,
         **crop_settings(cfg),
     )
-    return network.to(memory_format=torch.channels_last)
+    return channels_last(network)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fastpose_mtn.checkpoints.mspn import stages_in
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.bottom_up import replace_norm
+from fastpose_mtn.modeling.layout import channels_last
 from fastpose_mtn.ops.gaussian_maps import kernel_sigma
 from fastpose_mtn.skeletons import get_skeleton
 from fastpose_mtn.systems.mspn.stages import SCALES, MultiStageBackbone, MultiStageHead
@@ -231,7 +232,7 @@ def build_mspn(cfg: CfgNode) -> MSPNNetwork:
     if cfg.MODEL.TIMM.PRETRAINED:
         _start_from_classifier(network, cfg.MODEL.TIMM.NAME)
     replace_norm(network, cfg.MODEL.BACKBONE.NORM)
-    return network.to(memory_format=torch.channels_last)
+    return channels_last(network)
 
 
 def stage_kernels(kernels: Sequence[int], stages: int, *, coarse_to_fine: bool) -> list[list[int]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
 from fastpose_mtn.modeling.image_network import PeopleNetwork
 from fastpose_mtn.modeling.layers import involve
+from fastpose_mtn.modeling.layout import channels_last
 from fastpose_mtn.modeling.rpn import RPN, Candidates
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import Batch, PersonDetections
@@ -170,4 +170,4 @@ def build_model(cfg: CfgNode) -> MTN:
         pixel_std=cfg.MODEL.PIXEL_STD,
         input_format=cfg.INPUT.FORMAT,
     )
-    return model.to(memory_format=torch.channels_last)
+    return channels_last(model)

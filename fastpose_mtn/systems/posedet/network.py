@@ -10,6 +10,7 @@ from torch import Tensor
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.modeling.image_network import PeopleNetwork
 from fastpose_mtn.modeling.layers import involve
+from fastpose_mtn.modeling.layout import channels_last
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import Batch, PersonDetections
 from fastpose_mtn.systems.posedet.abdomen import corners_of, with_abdomen
@@ -146,4 +147,4 @@ def build_posedet(cfg: CfgNode) -> PoseDet:
         pixel_std=cfg.MODEL.PIXEL_STD,
         input_format=cfg.INPUT.FORMAT,
     )
-    return network.to(memory_format=torch.channels_last)
+    return channels_last(network)
