@@ -322,12 +322,12 @@ def skeleton_of(joints: Sequence[str]) -> Skeleton:
     )
 
 
-def get_skeleton(name: str) -> Skeleton:
-    """The skeleton of this name.
+def get_skeleton(name: str, key: str = "MODEL.SKELETON") -> Skeleton:
+    """The skeleton of this name, which ``key`` of the configuration has.
 
     Raises:
-        ValueError: there is none; the message lists those there are.
+        ValueError: there is none; the message names the key and lists those there are.
     """
     if name not in SKELETONS:
-        raise ValueError(f"unknown skeleton {name!r}; known: {', '.join(SKELETONS)}")
+        raise ValueError(f"{key}: unknown skeleton {name!r}; known: {', '.join(SKELETONS)}")
     return SKELETONS[name]

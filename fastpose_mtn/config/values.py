@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 from collections.abc import Iterator
 
 import yaml
 
+from fastpose_mtn.config.ranges import EXAMPLES, RANGES
 from fastpose_mtn.errors import InputError
 
 # numbers that may also be None, which is their default here or in Detectron2's optimizer
@@ -18,7 +20,8 @@ def convert(key: str, written: object, current: object) -> object:
     """A value for a key, of the type that the key has now.
 
     A number serves for a number (``4`` where the key is a float, ``5.0`` and ``1e4`` where it is an int), a list for a
-    tuple and a tuple for a list, as do their elements; ``true`` and ``no`` for a bool; a number for a name.
+    tuple and a tuple for a list, as do their elements; ``true`` and ``no`` for a bool; a number for a name. Numbers are
+    finite, and in the key's range where ``ranges`` has one.
 
     Args:
         key: with dots.
@@ -42,6 +45,8 @@ def convert(key: str, written: object, current: object) -> object:
         if number is None:
             kind = "whole number" if isinstance(current, int) else "number"
             raise InputError(f"{key}: expected a {kind} such as {current}, got {_shown(value)}")
+        if key in RANGES and not RANGES[key].has(number):
+            raise InputError(f"{key}: expected {RANGES[key]}, got {number}")
         return number
     if isinstance(current, str):
         return _text(key, written, value)
@@ -65,10 +70,12 @@ def _is_number(value: object) -> bool:
 
 
 def _number(value: object, *, whole: bool) -> float | int | None:
-    """The value as an int or float; None where it is no such number."""
+    """The value as an int or float; None where it is no such number, or not finite."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()  # of NumPy
     if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    if not abs(value) <= sys.float_info.max:
         return None
     if not whole:
         return float(value)
@@ -101,27 +108,28 @@ def _list(key: str, value: object, current: list[object] | tuple[object, ...]) -
         value = inside if isinstance(inside, list) else value
     if not isinstance(value, (list, tuple)):
         raise InputError(f'{key}: expected a list, got {_shown(value)}; write "{[value] if value else []}"')
-    elements = list(_leaves(current))
+    example = current or EXAMPLES.get(key, ())
+    elements = list(_leaves(example))
     if elements and all(map(_is_number, elements)):
         whole = all(isinstance(element, int) for element in elements)
-        value = [_numbers(key, element, current, whole) for element in value]
+        value = [_numbers(key, element, example, whole) for element in value]
     elif elements and all(isinstance(element, str) for element in elements):
         for element in _leaves(value):
             if not isinstance(element, str):
                 raise InputError(
-                    f"{key}: expected a list of names such as {current}, got {_shown(element)} in it"
+                    f"{key}: expected a list of names such as {example}, got {_shown(element)} in it"
                 )
     return type(current)(value)
 
 
-def _numbers(key: str, element: object, current: object, whole: bool) -> object:
+def _numbers(key: str, element: object, example: object, whole: bool) -> object:
     """An element of a list of numbers, itself a list or not; a number with a fraction among whole ones stays."""
     if isinstance(element, (list, tuple)):
-        return type(element)(_numbers(key, inner, current, whole) for inner in element)
+        return type(element)(_numbers(key, inner, example, whole) for inner in element)
     element = decode(element)  # YAML takes 1e-3 for text
     number = _number(element, whole=False)
     if number is None:
-        raise InputError(f"{key}: expected a list of numbers such as {current}, got {_shown(element)} in it")
+        raise InputError(f"{key}: expected a list of numbers such as {example}, got {_shown(element)} in it")
     return int(number) if whole and float(number).is_integer() else element
 
 

@@ -28,6 +28,19 @@ def check_extension(padding: float, margins: Sequence[float]) -> None:
         raise ValueError(f"MODEL.TOPDOWN.MARGINS: expected two factors above 0, got {list(margins)}")
 
 
+def crop_size(sides: Sequence[float]) -> tuple[int, int]:
+    """``MODEL.TOPDOWN.INPUT_SIZE`` as height and width.
+
+    Raises:
+        ValueError: they are no multiples of 32, which backbones divide by.
+    """
+    if len(sides) != 2 or any(side < 32 or side % 32 for side in sides):
+        raise ValueError(
+            f"MODEL.TOPDOWN.INPUT_SIZE: expected [height, width] in multiples of 32, got {list(sides)}"
+        )
+    return int(sides[0]), int(sides[1])
+
+
 def crop_regions(
     boxes_xyxy: np.ndarray,
     size_hw: tuple[int, int],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.config.ranges import EXAMPLES, RANGES
 
 LOST, RATE, STEPS = "TRACKER.MAX_LOST_SECONDS", "SOLVER.BASE_LR", "SOLVER.STEPS"
 
@@ -88,6 +89,57 @@ def test_another_value_is_refused_by_key(given, key, text, message, tmp_path):
     where = "a.yaml" if given is from_yaml else "command line"
     with pytest.raises(ValueError, match=f"{where}: {message}"):
         given(key, text, tmp_path)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("MODEL.TOPDOWN.UPSAMPLER_DIM", "0", "1 or more, got 0"),
+        ("MODEL.ROI_HEADS.NMS_THRESH_TEST", "1.5", "0 to 1, got 1.5"),
+        ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", "-0.1", "0 to 1, got -0.1"),
+        ("MODEL.MSPN.COARSE_WEIGHT", "-1", "0 or more, got -1.0"),
+        ("MODEL.POSEDET.OKS_REFINE", "2", "0 to 1, got 2.0"),
+        ("MODEL.MDPN.OHKM_FROM_STEP", "-2", "-1 or more, got -2"),
+        ("TEST.POSE_NMS.ETA", "0", "a number above 0, got 0.0"),
+        ("MODEL.TOPDOWN.ENSEMBLE", "[2]", r"a list of names such as \['other.safetensors'\], got 2 in it"),
+        ("MODEL.MDPN.VOTE_WEIGHTS", "[1, x]", r"a list of numbers such as \[1.0\], got x in it"),
+        ("SOLVER.MAX_ITER", f"1{400 * '0'}", "a whole number such as 90000, got 10000"),
+        (RATE, "1e999", "a number such as 0.02, got "),
+    ],
+)
+def test_what_no_number_of_a_key_can_be_is_refused(given, key, text, message, tmp_path):
+    with pytest.raises(ValueError, match=f"{key}: expected {message}"):
+        given(key, text, tmp_path)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_numbers_are_finite(number):
+    for key, message in ((RATE, "a number such as 0.02"), ("INPUT.SIFP.SCALES", "a list of numbers such as")):
+        value = float(number) if key == RATE else [1.0, float(number)]
+        with pytest.raises(ValueError, match=f"{key}: expected {message}.*, got {number}"):
+            get_cfg().merge_from_other_cfg(mapping(key, value))
+
+
+def mapping(key, value):
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def test_ranges_are_of_keys_whose_defaults_are_in_them():
+    cfg = get_cfg()
+    for key, numbers in RANGES.items():
+        value = at(cfg, key)
+        assert isinstance(value, (int, float))
+        assert numbers.has(value), key
+        lowest = numbers.least if not numbers.above else numbers.least + 1e-9
+        assert numbers.has(lowest)
+        assert not numbers.has(numbers.least - 1e-9)
+        assert numbers.has(numbers.most) or numbers.most == float("inf")
+    for key, example in EXAMPLES.items():
+        assert at(cfg, key) == type(at(cfg, key))()
+        assert type(example) is type(at(cfg, key))
 
 
 @pytest.mark.parametrize(("key", "message"), [(LOST, "a number such as 2.0, got nothing"),

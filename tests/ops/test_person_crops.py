@@ -7,6 +7,7 @@ from fastpose_mtn.ops.crop_coordinates import crop_coordinates
 from fastpose_mtn.ops.person_crops import (
     crop_matrix,
     crop_regions,
+    crop_size,
     invert,
     transform_points,
     warp_person,
@@ -39,6 +40,15 @@ def test_crops_in_index_coordinates_are_the_release():
     assert transform_points(wanted + 0.5, invert(crop_matrix(region, SIZE))) == pytest.approx(
         index + 0.5, abs=1e-3
     )
+
+
+@pytest.mark.parametrize("sides", [[], [64], [64, 32, 32], [0, 0], [-32, 32], [64, 33], [64.5, 32]])
+def test_sides_that_no_crop_has(sides):
+    with pytest.raises(
+        ValueError, match=r"INPUT_SIZE: expected \[height, width\] in multiples of 32, got \["
+    ):
+        crop_size(sides)
+    assert crop_size([64, 32.0]) == (64, 32)
 
 
 def test_boxes_without_area_have_regions_with_one():

@@ -20,6 +20,7 @@ from fastpose_mtn.ops.person_crops import (
     check_extension,
     crop_matrix,
     crop_regions,
+    crop_size,
     transform_points,
     warp_person,
 )
@@ -90,10 +91,11 @@ class CropPerson:
         for key, value in (("SCALE", self.scale), ("ROTATION", self.degrees), ("SHIFT", self.shift)):
             if not value >= 0:
                 raise ValueError(f"INPUT.CROP.{key}: expected 0 or more, got {value}")
-        if self.scale_range is not None and not 0 < self.scale_range[0] <= self.scale_range[1]:
-            raise ValueError(
-                f"INPUT.CROP.SCALE_RANGE: expected 0 < least <= greatest, got {self.scale_range}"
-            )
+        scales = self.scale_range
+        if scales is not None and (len(scales) != 2 or not 0 < scales[0] <= scales[1]):
+            raise ValueError(f"INPUT.CROP.SCALE_RANGE: expected 0 < least <= greatest, got {scales}")
+        if len(self.growth) != 2 or not min(self.growth) >= 0:
+            raise ValueError(f"INPUT.CROP.GROWTH: expected two shares of 0 or more, got {self.growth}")
         check_extension(self.padding, self.margins)
         if self.flip_probability and not self.skeleton.flip_pairs:
             raise ValueError(
@@ -116,7 +118,7 @@ class CropPerson:
             )
         return cls(
             skeleton=skeleton,
-            size_hw=(model.INPUT_SIZE[0], model.INPUT_SIZE[1]),
+            size_hw=crop_size(model.INPUT_SIZE),
             padding=model.PADDING,
             fill_rgb=(red, green, blue),
             half_body=crop.HALF_BODY,

@@ -21,14 +21,14 @@ class BranchCombination(nn.Module):
         method: see ``MODEL.MDPN.BRANCH``.
         heads: the joints of each head.
         skeleton: what comes out.
-        weights: of each head's maps in a mean.
+        weights: of each head's maps in the mean of ``B``.
         shares: how far head_bottom and head_top lie on the way from the shoulders' middle to the nose.
 
     Attributes:
         names: of the heads whose maps are needed.
 
     Raises:
-        ValueError: there is no such head, or a joint can be had from nowhere.
+        ValueError: there is no such head, none has a weight, or a joint can be had from nowhere.
     """
 
     def __init__(
@@ -50,10 +50,14 @@ class BranchCombination(nn.Module):
         unknown = [name for name in asked if name not in heads]
         if unknown:
             raise ValueError(
-                f"MODEL.MDPN.BRANCH {method}: no head {', '.join(unknown)}; MODEL.MDPN.DOMAINS has {', '.join(heads)}"
+                f"MODEL.MDPN.BRANCH {method!r}: no head {', '.join(map(repr, unknown))}; MODEL.MDPN.DOMAINS has "
+                f"{', '.join(heads)}"
             )
+        votes = {name: weights[name] if known == "B" else 1.0 for name in asked}
+        if not any(votes.values()):
+            raise ValueError("MODEL.MDPN.VOTE_WEIGHTS: expected a number above 0 among them, got none")
         sources = [
-            [name for name in asked if heads[name].has(joint) and weights[name] > 0]
+            [name for name in asked if heads[name].has(joint) and votes[name] > 0]
             for joint in skeleton.joints
         ]
         if known != "B":
@@ -66,10 +70,10 @@ class BranchCombination(nn.Module):
         depth = max(len(own) for own in sources)
         index, share = torch.zeros(depth, len(skeleton), dtype=torch.int64), torch.zeros(depth, len(skeleton))
         for column, (joint, own) in enumerate(zip(skeleton.joints, sources, strict=True)):
-            total = sum(weights[name] for name in own)
+            total = sum(votes[name] for name in own)
             for row, name in enumerate(own):
                 index[row, column] = first[name] + heads[name].index(joint)
-                share[row, column] = weights[name] / total if known == "B" else 1.0
+                share[row, column] = votes[name] / total
         self.index: Tensor
         self.share: Tensor
         self.register_buffer("index", index, persistent=False)

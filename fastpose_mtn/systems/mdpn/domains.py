@@ -21,7 +21,7 @@ def domain_skeletons(cfg: CfgNode) -> dict[str, Skeleton]:
     Raises:
         ValueError: there is none, a name is unknown or none, or ``MODEL.MDPN.UNION`` lacks a joint.
     """
-    union = get_skeleton(cfg.MODEL.MDPN.UNION)
+    union = get_skeleton(cfg.MODEL.MDPN.UNION, "MODEL.MDPN.UNION")
     heads: dict[str, Skeleton] = {}
     for entry in cfg.MODEL.MDPN.DOMAINS:
         name, _, skeleton = str(entry).partition(":")
@@ -29,7 +29,7 @@ def domain_skeletons(cfg: CfgNode) -> dict[str, Skeleton]:
             raise ValueError(
                 f"MODEL.MDPN.DOMAINS: expected different names of {', '.join(KNOWN)}, or NAME:SKELETON, got {entry!r}"
             )
-        heads[name] = get_skeleton(skeleton) if skeleton else KNOWN[name]
+        heads[name] = get_skeleton(skeleton, f"MODEL.MDPN.DOMAINS {entry}") if skeleton else KNOWN[name]
         lacking = [joint for joint in heads[name].joints if not union.has(joint)]
         if lacking:
             raise ValueError(

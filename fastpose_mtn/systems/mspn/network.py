@@ -239,10 +239,10 @@ def stage_kernels(kernels: Sequence[int], stages: int, *, coarse_to_fine: bool) 
     """Kernels of each stage's units, coarsest first (paper, section 3.3; which unit has which, from the release).
 
     Raises:
-        ValueError: there are too few.
+        ValueError: there are too few or too many, or one is no odd number.
     """
     needed = SCALES + coarse_to_fine
-    if len(kernels) < needed or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
+    if not needed <= len(kernels) <= SCALES + 1 or any(kernel < 1 or kernel % 2 != 1 for kernel in kernels):
         raise ValueError(f"MODEL.MSPN.KERNELS: expected {needed} odd numbers of cells, got {list(kernels)}")
     last = list(kernels[1 : SCALES + 1] if coarse_to_fine else kernels[:SCALES])
     return [list(kernels[:SCALES])] * (stages - 1) + [last]

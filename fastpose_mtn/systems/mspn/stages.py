@@ -58,8 +58,8 @@ class DownPath(nn.Module):
         super().__init__()
         if block not in _BLOCKS:
             raise ValueError(f"MODEL.MSPN.BLOCK: expected {' or '.join(_BLOCKS)}, got {block!r}")
-        if len(blocks) != SCALES or min(blocks) < 1:
-            raise ValueError(f"MODEL.MSPN.BLOCKS: expected {SCALES} numbers from 1, got {list(blocks)}")
+        if len(blocks) != SCALES or any(count < 1 or count % 1 for count in blocks):
+            raise ValueError(f"MODEL.MSPN.BLOCKS: expected {SCALES} whole numbers from 1, got {list(blocks)}")
         kind = _BLOCKS[block]
         self.out_channels = [channels * 2**scale * kind.expansion for scale in range(SCALES)]
         before = channels

@@ -14,6 +14,7 @@ from fastpose_mtn.modeling.image_network import ImageNetwork
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.ops.crop_coordinates import CONTINUOUS, CropCoordinates, crop_coordinates
 from fastpose_mtn.ops.integral import soft_maximum
+from fastpose_mtn.ops.person_crops import crop_size
 from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import Batch
 from fastpose_mtn.systems.topdown.codecs import DecodedJoints, KeypointCodec
@@ -37,17 +38,11 @@ def crop_settings(cfg: CfgNode) -> CropSettings:
     """Those of ``MODEL.TOPDOWN``, ``MODEL.PIXEL_MEAN``, ``MODEL.PIXEL_STD`` and ``INPUT.FORMAT``.
 
     Raises:
-        ValueError: crops' sides are no multiples of 32, which backbones divide by, or there is no such convention of
-            coordinates.
+        ValueError: see ``crop_size``; or there is no such convention of coordinates.
     """
     c = cfg.MODEL.TOPDOWN
-    height, width = c.INPUT_SIZE
-    if min(height, width) < 32 or height % 32 or width % 32:
-        raise ValueError(
-            f"MODEL.TOPDOWN.INPUT_SIZE: expected [height, width] in multiples of 32, got {[height, width]}"
-        )
     return CropSettings(
-        size_hw=(height, width),
+        size_hw=crop_size(c.INPUT_SIZE),
         pixel_mean=cfg.MODEL.PIXEL_MEAN,
         pixel_std=cfg.MODEL.PIXEL_STD,
         input_format=cfg.INPUT.FORMAT,

@@ -67,8 +67,9 @@ class TopDownSystem:
 
     def training_skeleton(self, cfg: CfgNode) -> Skeleton:
         """``MODEL.SKELETON``, or MDPN's union of its heads' joints."""
-        is_mdpn = cfg.MODEL.TOPDOWN.NAME == "MDPN"
-        return get_skeleton(cfg.MODEL.MDPN.UNION if is_mdpn else cfg.MODEL.SKELETON)
+        if cfg.MODEL.TOPDOWN.NAME == "MDPN":
+            return get_skeleton(cfg.MODEL.MDPN.UNION, "MODEL.MDPN.UNION")
+        return get_skeleton(cfg.MODEL.SKELETON)
 
     def training_data(
         self, cfg: CfgNode, datasets: Sequence[PoseDataset]

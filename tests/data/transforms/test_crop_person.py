@@ -100,6 +100,13 @@ def test_crops_move_and_turn_within_their_limits():
     assert 15 < np.abs(angles).max() <= 20.01
     with pytest.raises(ValueError, match=r"SCALE_RANGE: expected 0 < least <= greatest, got \(0, 1\)"):
         CropPerson(POSETRACK15, (256, 192), scale_range=(0, 1))
+    with pytest.raises(ValueError, match=r"SCALE_RANGE: expected 0 < least <= greatest, got \(1, 1, 1\)"):
+        CropPerson(POSETRACK15, (256, 192), scale_range=(1, 1, 1))
+    for growth in ((0.5,), (0.5, -0.5)):
+        with pytest.raises(
+            ValueError, match=r"INPUT\.CROP\.GROWTH: expected two shares of 0 or more, got \(0\.5"
+        ):
+            CropPerson(POSETRACK15, (256, 192), growth=growth)
     for name, key in (("degrees", "ROTATION"), ("scale", "SCALE"), ("shift", "SHIFT")):
         with pytest.raises(ValueError, match=rf"INPUT\.CROP\.{key}: expected 0 or more, got -0.5"):
             CropPerson(POSETRACK15, (256, 192), **{name: -0.5})

@@ -58,6 +58,11 @@ def test_heads_vote_with_their_weights():
     assert found["head_top"] == source("posetrack", "head_top")
 
 
+def test_votes_are_of_b_alone():
+    found, _ = combined("A", weights={"coco": 0.0, "mpii": 1.0, "posetrack": 0.0})
+    assert found["left_hip"] == source("coco", "left_hip")
+
+
 @pytest.mark.parametrize("method", ["posetrack", "coco+posetrack"])
 def test_posetracks_own_branch(method):
     found, _ = combined(method)
@@ -106,7 +111,7 @@ def test_mpiis_branch_takes_the_nose_from_the_head():
 @pytest.mark.parametrize(
     ("method", "skeleton", "text"),
     [
-        ("A+B", POSETRACK15, "BRANCH A.B: no head A, B; MODEL.MDPN.DOMAINS has coco, mpii, posetrack"),
+        ("A+B", POSETRACK15, "BRANCH 'A.B': no head 'A', 'B'; MODEL.MDPN.DOMAINS has coco, mpii, posetrack"),
         ("mpii", COCO17, "BRANCH mpii: none of its heads has nose of MODEL.SKELETON COCO17; name a head"),
         ("posetrack", UNION21, "none of its heads has left_eye of MODEL.SKELETON UNION21"),
     ],
@@ -114,5 +119,7 @@ def test_mpiis_branch_takes_the_nose_from_the_head():
 def test_what_cannot_be_combined(method, skeleton, text):
     with pytest.raises(ValueError, match=text):
         BranchCombination(method, HEADS, skeleton, weights=ALIKE)
+    with pytest.raises(ValueError, match="VOTE_WEIGHTS: expected a number above 0 among them, got none"):
+        BranchCombination("B", HEADS, POSETRACK15, weights=dict.fromkeys(HEADS, 0.0))
     with pytest.raises(ValueError, match=r"HEAD_INTERPOLATION: expected two different shares, got \[1, 1\]"):
         BranchCombination("A", HEADS, POSETRACK15, weights=ALIKE, shares=[1, 1])

@@ -200,6 +200,8 @@ def test_the_skip_connection_is_added_to_the_second_deconvolution(network):
         (["MODEL.MDPN.DOMAINS", "[coco, coco]"], "DOMAINS: expected different names of coco, mpii, .* got 'coco'"),
         (["MODEL.MDPN.DOMAINS", "[mine]"], "or NAME:SKELETON, got 'mine'"),
         (["MODEL.MDPN.DOMAINS", "['coco', 'h:HALPE26']"], "UNION UNION21 lacks joints of domain h: left_big_toe"),
+        (["MODEL.MDPN.DOMAINS", "['h:NONE']"], "MODEL.MDPN.DOMAINS h:NONE: unknown skeleton 'NONE'; known: POSETRACK15"),
+        (["MODEL.MDPN.UNION", "NONE"], "MODEL.MDPN.UNION: unknown skeleton 'NONE'; known: POSETRACK15"),
         (["MODEL.MDPN.DOMAIN_WEIGHTS", "[1, 2]"], "DOMAIN_WEIGHTS: expected a number from 0 for each of coco, mpii"),
     ],
 )  # fmt: skip

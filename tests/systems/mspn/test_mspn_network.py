@@ -141,8 +141,20 @@ def test_every_stage_starts_from_a_classifier():
         (["MODEL.MSPN.UP_CHANNELS", "0"], "UP_CHANNELS: expected 1 or more, got 0"),
         (["MODEL.MSPN.OHKM_TOPK", "0"], "OHKM_TOPK: expected 1 or more, got 0; MODEL.MSPN.OHKM False"),
         (["MODEL.MSPN.BLOCK", "xception"], "BLOCK: expected basic or bottleneck, got 'xception'"),
-        (["MODEL.MSPN.BLOCKS", "[1, 1]"], r"BLOCKS: expected 4 numbers from 1, got \[1, 1\]"),
+        (["MODEL.MSPN.BLOCKS", "[1, 1]"], r"BLOCKS: expected 4 whole numbers from 1, got \[1, 1\]"),
+        (
+            ["MODEL.MSPN.BLOCKS", "[1, 1, 1.5, 1]"],
+            r"BLOCKS: expected 4 whole numbers from 1, got \[1, 1, 1.5, 1\]",
+        ),
         (["MODEL.MSPN.KERNELS", "[15, 11, 9, 7]"], "KERNELS: expected 5 odd numbers of cells"),
+        (
+            ["MODEL.MSPN.KERNELS", "[15, 11, 9, 7, 5, 3]"],
+            r"KERNELS: expected 5 odd numbers of cells, got \[15, .*3\]",
+        ),
+        (
+            ["MODEL.MSPN.KERNELS", "[15, 11, 9, 7, 1.5]"],
+            r"KERNELS: expected 5 odd numbers of cells, got .*1\.5",
+        ),
         (["MODEL.MSPN.TARGETS", "box"], "TARGETS: expected gaussian or megvii, got 'box'"),
         (["MODEL.MSPN.VISIBILITY_TARGETS", "all"], "VISIBILITY_TARGETS: expected mask or release, got 'all'"),
         (

@@ -1,0 +1,79 @@
+"""What keys take, where nothing else could be meant whatever other keys say.
+
+A file or a command line that sets something else is told at once. What depends on other keys, or is asked of components
+that can be built without a configuration, is checked by these components.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+# what lists that are empty by default are lists of
+EXAMPLES: Mapping[str, Sequence[object]] = {
+    **dict.fromkeys(("DATASETS.TRAIN", "DATASETS.TEST"), ("mpii_train",)),
+    "DATASETS.TRAIN_WEIGHTS": (3.0, 1.0),
+    "SOLVER.TRAINED_PARTS": ("backbone",),
+    "MODEL.TOPDOWN.ENSEMBLE": ["other.safetensors"],
+    "MODEL.TOPDOWN.DETECTOR.OTHERS": ["people"],
+    **dict.fromkeys(
+        ("MODEL.TOPDOWN.DETECTOR.SCORE_SCALES", "MODEL.MDPN.VOTE_WEIGHTS", "MODEL.MDPN.DOMAIN_WEIGHTS"), [1.0]
+    ),
+}
+
+
+class Range(NamedTuple):
+    """Numbers from ``least`` to ``most``; above ``least`` where ``above``."""
+
+    least: float = 0
+    most: float = math.inf
+    above: bool = False
+
+    def has(self, number: float) -> bool:
+        """Whether a number is one of them."""
+        return (self.least < number if self.above else self.least <= number) and number <= self.most
+
+    def __str__(self) -> str:
+        if self.above:
+            return f"a number above {self.least}"
+        return f"{self.least} or more" if self.most == math.inf else f"{self.least} to {self.most}"
+
+
+RANGES: Mapping[str, Range] = {
+    # thresholds and shares: of more than 1 nothing or everything is left
+    **dict.fromkeys(
+        (
+            "MODEL.RPN.POSITIVE_FRACTION", "MODEL.RPN.NMS_THRESH", "MODEL.ROI_HEADS.POSITIVE_FRACTION",
+            "MODEL.ROI_HEADS.SCORE_THRESH_TEST", "MODEL.ROI_HEADS.NMS_THRESH_TEST", "MODEL.ROI_HEADS.VOTE_THRESH_TEST",
+            "MODEL.POSEDET.GRADIENT_SHARE", "MODEL.POSEDET.OKS_REFINE", "MODEL.POSEDET.OKS_REFINE_LOW",
+            "MODEL.POSEDET.OKS_POSITIVE", "MODEL.POSEDET.OKS_NEGATIVE", "TEST.POSE_NMS.FLOOR",
+        ),
+        Range(0, 1),
+    ),
+    # losses, which train away from the labels below 0, and what is a size
+    **dict.fromkeys(
+        (
+            "MODEL.RPN.LOSS_WEIGHT", "MODEL.RPN.BBOX_REG_LOSS_WEIGHT", "MODEL.RPN.SMOOTH_L1_BETA",
+            "MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_WEIGHT", "MODEL.ROI_BOX_HEAD.SMOOTH_L1_BETA",
+            "MODEL.ROI_KEYPOINT_HEAD.LOSS_WEIGHT", "MODEL.ROI_KEYPOINT_HEAD.VISIBILITY_LOSS_WEIGHT",
+            "MODEL.ROI_REID_HEAD.LOSS_WEIGHT", "MODEL.TOPDOWN.LOSS_WEIGHT", "MODEL.TOPDOWN.VISIBILITY_LOSS_WEIGHT",
+            "MODEL.TOPDOWN.PART_WEIGHTS.BODY", "MODEL.TOPDOWN.PART_WEIGHTS.FOOT", "MODEL.TOPDOWN.PART_WEIGHTS.FACE",
+            "MODEL.TOPDOWN.PART_WEIGHTS.HANDS", "MODEL.TOPDOWN.ASG_AMPLITUDE_ABSOLUTE", "MODEL.MSPN.COARSE_WEIGHT",
+            "MODEL.MDPN.INTERMEDIATE_WEIGHT", "TEST.POSE_NMS.LAMBDA", "INPUT.CROP.HALF_BODY_JOINTS",
+        ),
+        Range(0),
+    ),
+    "MODEL.MDPN.OHKM_FROM_STEP": Range(-1),
+    **dict.fromkeys(("MODEL.TOPDOWN.ASG_AMPLITUDE", "TEST.POSE_NMS.ETA"), Range(0, above=True)),
+    # channels and numbers of examples
+    **dict.fromkeys(
+        (
+            "MODEL.FPN.OUT_CHANNELS", "MODEL.RPN.BATCH_SIZE_PER_IMAGE", "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE",
+            "MODEL.ROI_BOX_HEAD.FC_DIM", "MODEL.ROI_KEYPOINT_HEAD.DECONV_DIM", "MODEL.ROI_KEYPOINT_HEAD.BATCH_SIZE_PER_IMAGE",
+            "MODEL.ROI_REID_HEAD.EMBEDDING_DIM", "MODEL.ROI_REID_HEAD.BATCH_SIZE_PER_IMAGE", "MODEL.TOPDOWN.UPSAMPLER_DIM",
+            "MODEL.TOPDOWN.CONV_DIM", "MODEL.TOPDOWN.REID.DIM",
+        ),
+        Range(1),
+    ),
+}  # fmt: skip
