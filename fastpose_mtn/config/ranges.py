@@ -17,9 +17,9 @@ EXAMPLES: Mapping[str, Sequence[object]] = {
     "SOLVER.TRAINED_PARTS": ("backbone",),
     "MODEL.TOPDOWN.ENSEMBLE": ["other.safetensors"],
     "MODEL.TOPDOWN.DETECTOR.OTHERS": ["people"],
-    **dict.fromkeys(
-        ("MODEL.TOPDOWN.DETECTOR.SCORE_SCALES", "MODEL.MDPN.VOTE_WEIGHTS", "MODEL.MDPN.DOMAIN_WEIGHTS"), [1.0]
-    ),
+    "MODEL.TOPDOWN.DETECTOR.SCORE_SCALES": [1.0],
+    "MODEL.MDPN.VOTE_WEIGHTS": [1.0],
+    "MODEL.MDPN.DOMAIN_WEIGHTS": [1.0],
 }
 
 

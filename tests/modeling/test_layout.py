@@ -53,4 +53,6 @@ def test_others_are_channels_last():
     slim = channels_last(nn.Conv2d(15, 16, 1, stride=2))
     loaded = channels_last(nn.Conv2d(15, 16, 1, stride=2))
     loaded.load_state_dict(slim.state_dict())
-    assert slim.weight.stride() == loaded.weight.stride() == copy.deepcopy(slim).weight.stride() == (15, 1, 1, 1)
+    assert (
+        slim.weight.stride() == loaded.weight.stride() == copy.deepcopy(slim).weight.stride() == (15, 1, 1, 1)
+    )
