@@ -2,7 +2,7 @@
 
 A table is a YAML file of ``benchmarks/experiments``::
 
-    config: mspn-micro            # that everything starts from
+    config: MSPN-micro            # that everything starts from
     steps: 4000                   # of a training
     train: {KEY: VALUE}           # of every training
     test: {KEY: VALUE}            # of every test

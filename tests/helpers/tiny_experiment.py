@@ -19,7 +19,7 @@ TRAIN = {
     "DATASETS.TRAIN": ["synthetic://tiny?seeds=0-2&frames=2&size=160x120&people=2-3"],
 }  # fmt: skip
 TABLE = {
-    "config": "mspn-micro", "steps": 10, "train": TRAIN,
+    "config": "mspn-s", "steps": 10, "train": TRAIN,
     "test": {"TEST.DETECTOR": "truth", "MODEL.TOPDOWN.DETECTOR.WEIGHTS": ""},
     "images": "synthetic://held-out?seeds=800000-800002&frames=2&size=160x120&people=2-3",
     "choose_images": "synthetic://other?seeds=700000&frames=1&size=160x120&people=2-3",

@@ -9,7 +9,7 @@ SMALL = [
 ]  # fmt: skip
 
 
-def mspn_config(*options, file="mspn-micro"):
+def mspn_config(*options, file="mspn-s"):
     """A configuration file's, small."""
     cfg = get_cfg()
     cfg.merge_from_file(file)

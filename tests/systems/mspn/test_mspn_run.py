@@ -71,7 +71,7 @@ def test_every_file_trains_two_steps(name):
 def test_training_by_its_command(tmp_path):
     train(
         [
-            "--config-file", "mspn-micro", *SMALL, "OUTPUT_DIR", str(tmp_path), "SEED", "1", "DATALOADER.NUM_WORKERS", "0",
+            "--config-file", "mspn-s", *SMALL, "OUTPUT_DIR", str(tmp_path), "SEED", "1", "DATALOADER.NUM_WORKERS", "0",
             "DATASETS.TRAIN", "['synthetic://t?seeds=0-1&frames=4&size=96x64&people=2']", "DATASETS.TEST",
             "['synthetic://v?seeds=800000&frames=2&size=96x64&people=2']", "SOLVER.IMS_PER_BATCH", "4", "SOLVER.MAX_ITER", "2",
             "SOLVER.WARMUP_ITERS", "0",
