@@ -110,7 +110,8 @@ class OneStageExported(OneStage):
 
     def _begin(self) -> None:
         from fastpose_mtn.deploy.formats import metadata_of, save_openvino
-        from fastpose_mtn.estimators.exported import ExportedEstimator, ExportedNetwork, Feed, open_runtime
+        from fastpose_mtn.estimators.exported import ExportedEstimator, ExportedNetwork
+        from fastpose_mtn.estimators.runtimes import Feed, open_runtime
         from fastpose_mtn.systems.posedet.portable import PortablePoseDet
         from fastpose_mtn.systems.posedet.selection import Suppression, joint_constants
 

@@ -193,7 +193,7 @@ class OursExported(Peer):
         best: bool,
     ) -> None:
         super().__init__(size_hw, device, best)
-        from fastpose_mtn.estimators.exported import OUTPUTS, open_runtime
+        from fastpose_mtn.estimators.runtimes import OUTPUTS, open_runtime
 
         self.outputs, self.batch_size = OUTPUTS, 4  # track_video.py's
         model = _our_model(config_file)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:  # a command's help does not wait for torch
     from fastpose_mtn.config import CfgNode
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.transforms.augment import Augmentation
-    from fastpose_mtn.estimators.exported import ExportedNetwork, Feed
+    from fastpose_mtn.estimators.exported import ExportedNetwork
     from fastpose_mtn.estimators.portable import PortableNetwork, RoundedLayers
+    from fastpose_mtn.estimators.runtimes import Feed
     from fastpose_mtn.modeling.size import NetworkSize
     from fastpose_mtn.protocols import PoseEstimator
     from fastpose_mtn.skeletons import Skeleton

@@ -12,8 +12,9 @@ from fastpose_mtn.commands.summary import describe
 from fastpose_mtn.commands.train import engine_of, parse_args
 from fastpose_mtn.config import CfgNode, get_cfg
 from fastpose_mtn.deploy.formats import write
-from fastpose_mtn.estimators.exported import INPUT, ExportedNetwork
+from fastpose_mtn.estimators.exported import ExportedNetwork
 from fastpose_mtn.estimators.portable import PortableNetwork, RoundedLayers
+from fastpose_mtn.estimators.runtimes import INPUT
 from fastpose_mtn.modeling.size import NetworkSize, Part
 from fastpose_mtn.registry import SYSTEMS, TRACKERS, Registry
 from fastpose_mtn.skeletons import COCO17

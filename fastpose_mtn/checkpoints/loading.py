@@ -257,7 +257,10 @@ def config_from_text(text: str, source: str) -> CfgNode:
     """
     cfg = get_cfg()
     try:
-        cfg.merge_from_other_cfg(CfgNode(yaml.safe_load(text)))
+        keys = yaml.safe_load(text)
+        if not isinstance(keys, dict):
+            raise TypeError(f"expected keys with their values, got {keys!r:.80}")
+        cfg.merge_from_other_cfg(CfgNode(keys))
     except (yaml.YAMLError, AssertionError, KeyError, ValueError, TypeError) as error:
         raise ValueError(f"{source}: its configuration does not fit this version: {error}") from error
     return cfg

@@ -20,8 +20,8 @@ from torch import nn
 from fastpose_mtn.checkpoints.loading import portable_config
 from fastpose_mtn.config import CfgNode
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import CROPS, GIVEN, INPUT, MIN_SCORE, PEOPLE, import_or_explain
 from fastpose_mtn.estimators.portable import PortableNetwork
+from fastpose_mtn.estimators.runtimes import CROPS, GIVEN, INPUT, MIN_SCORE, PEOPLE, import_or_explain
 from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.system_protocols import ExportedSystem
 

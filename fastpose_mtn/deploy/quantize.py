@@ -13,13 +13,9 @@ import numpy as np
 
 from fastpose_mtn.deploy.formats import finish_onnx, metadata_of, replace_all, save_openvino
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import (
-    MIN_SCORE,
-    Feed,
-    import_or_explain,
-    open_exported,
-)
+from fastpose_mtn.estimators.exported import open_exported
 from fastpose_mtn.estimators.portable import RoundedLayers
+from fastpose_mtn.estimators.runtimes import MIN_SCORE, Feed, import_or_explain
 from fastpose_mtn.registry import SYSTEMS
 from fastpose_mtn.system_protocols import QuantizedSystem
 from fastpose_mtn.video.sources import find_inputs, open_source

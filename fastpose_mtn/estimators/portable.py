@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastpose_mtn.estimators.exported import GIVEN, INPUT, MIN_SCORE
+from fastpose_mtn.estimators.runtimes import GIVEN, INPUT, MIN_SCORE
 from fastpose_mtn.modeling.image_network import PeopleNetwork
 
 _EXAMPLE_HW = (96, 160)  # of the image that is traced; no number in the graph depends on it
@@ -18,7 +20,7 @@ class PortableNetwork(nn.Module):
     """A network as a graph that runtimes can hold: no Python decision in ``forward`` depends on an image.
 
     Attributes:
-        inputs: names of what ``forward`` takes, in order, of those in ``estimators.exported``.
+        inputs: names of what ``forward`` takes, in order, of those in ``estimators.runtimes``.
         coarse_layers: pattern of the operations, by their names behind the first ``/``, that may compute in whatever
             precision a runtime finds fastest; not of those that say where people are, and how sure: all others compute in
             float32.
@@ -39,6 +41,18 @@ class PortableNetwork(nn.Module):
         given = torch.tensor([[10.0, 5.0, 40.0, 80.0], [60.0, 20.0, 100.0, 90.0]])
         values = {INPUT: image, GIVEN: given, MIN_SCORE: torch.tensor(0.0)}
         return tuple(values[name] for name in self.inputs)
+
+    @staticmethod
+    def told(found: Sequence[Tensor], count: Tensor, finite: Tensor) -> tuple[Tensor, ...]:
+        """What a graph returns of people, as it cannot raise an error: somebody infinite where its numbers are not finite.
+
+        Args:
+            found: (N, ...) each, N from 1.
+            count: () int64, of the first people, who were found.
+            finite: () bool.
+        """
+        end = torch.maximum(count, (~finite).long())
+        return tuple(torch.where(finite, value, math.inf)[:end] for value in found)
 
     @staticmethod
     def batch_of(image: Tensor, network: PeopleNetwork) -> Tensor:

@@ -13,7 +13,8 @@ from fastpose_mtn.skeletons import Skeleton, get_skeleton
 if TYPE_CHECKING:  # torch takes seconds to import, and configurations do without it
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.transforms.augment import Augmentation
-    from fastpose_mtn.estimators.exported import ExportedEstimator, ExportedNetwork, Feed
+    from fastpose_mtn.estimators.exported import ExportedEstimator, ExportedNetwork
+    from fastpose_mtn.estimators.runtimes import Feed
 
 
 class WholeImageSystem:

@@ -16,7 +16,8 @@ from fastpose_mtn.deploy import formats
 from fastpose_mtn.deploy.agreement import agreement
 from fastpose_mtn.deploy.formats import write
 from fastpose_mtn.deploy.quantize import quantize
-from fastpose_mtn.estimators.exported import OUTPUTS, ExportedEstimator
+from fastpose_mtn.estimators.exported import ExportedEstimator
+from fastpose_mtn.estimators.runtimes import OUTPUTS
 from fastpose_mtn.estimators.views import View
 from fastpose_mtn.ops.pose_nms import PoseNMS
 from fastpose_mtn.skeletons import POSETRACK15

@@ -17,7 +17,8 @@ from fastpose_mtn.checkpoints.loading import save_weights
 from fastpose_mtn.commands.export import main
 from fastpose_mtn.deploy.formats import write
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import ExportedEstimator, _SideBySide
+from fastpose_mtn.estimators.exported import ExportedEstimator
+from fastpose_mtn.estimators.runtimes import _SideBySide
 from fastpose_mtn.systems.mtn.portable import PortableMTN
 
 

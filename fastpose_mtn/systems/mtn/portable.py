@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from torchvision.ops import nms, roi_align
 
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import GIVEN, INPUT, MIN_SCORE, OUTPUTS
 from fastpose_mtn.estimators.portable import PortableNetwork, RoundedLayers
+from fastpose_mtn.estimators.runtimes import GIVEN, INPUT, MIN_SCORE, OUTPUTS
 from fastpose_mtn.modeling.pooler import RoIPooler
 from fastpose_mtn.modeling.rpn import likely
 from fastpose_mtn.ops.boxes import decode_deltas, nonempty
@@ -109,7 +109,8 @@ class PortableMTN(PortableNetwork):
         height, width = (_size(image, axis).float() for axis in (0, 1))
         limit = torch.stack((width, height, width, height))
         features = self.model.backbone(self.batch_of(image, self.model))
-        boxes, scores = self._find(features, self._propose(features, limit), limit)
+        proposals, proposed = self._propose(features, limit)
+        boxes, scores, finite = self._find(features, proposals, limit)
         named = dict(zip(self.inputs[1:], others, strict=True))
         if MIN_SCORE in named:
             above = _rows(scores >= named[MIN_SCORE])
@@ -122,10 +123,10 @@ class PortableMTN(PortableNetwork):
         whole = torch.cat((torch.zeros(2), limit[:2]))[None]
         rows = torch.arange(count.clamp(min=1))  # type: ignore[call-overload]  # in a graph sizes are tensors
         box, score = torch.cat((boxes, whole))[rows], torch.cat((scores, torch.ones(1)))[rows]
-        return (boxes, *(value[: boxes.shape[0]] for value in self._describe(features, box, score)))
+        return self.told((box, *self._describe(features, box, score)), count, proposed & finite)
 
-    def _propose(self, features: dict[str, Tensor], limit: Tensor) -> Tensor:
-        """Candidates (P, 4); see ``RPN``."""
+    def _propose(self, features: dict[str, Tensor], limit: Tensor) -> tuple[Tensor, Tensor]:
+        """Candidates (P, 4), and whether any was finite; see ``RPN``."""
         rpn = self.model.proposal_generator
         levels = [features[name] for name in rpn.in_features]
         anchors = rpn.anchor_generator([(f.shape[-2], f.shape[-1]) for f in levels])
@@ -139,13 +140,17 @@ class PortableMTN(PortableNetwork):
             boxes.append(decode_deltas(delta[0][index], anchor[index], rpn.bbox_reg_weights))
             scores.append(score)
             level_ids.append(torch.full((before,), float(level)))
-        box, score, level_of = _clip(torch.cat(boxes), limit), torch.cat(scores), torch.cat(level_ids)
+        box, score, level_of = torch.cat(boxes), torch.cat(scores), torch.cat(level_ids)
+        finite = (_finite_rows(box) & torch.isfinite(score) & (score > _NO_CANDIDATE)).sum() > 0
+        box = _clip(box, limit)
         keep = _rows(nonempty(box, rpn.min_box_size) & (score > _NO_CANDIDATE) & likely(score, rpn.min_logit))
         box, score, level_of = box[keep], score[keep], level_of[keep]
-        return box[_nms_by_group(box, score, level_of, limit, rpn.nms_thresh)[:after]]
+        return box[_nms_by_group(box, score, level_of, limit, rpn.nms_thresh)[:after]], finite
 
-    def _find(self, features: dict[str, Tensor], proposals: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
-        """Boxes and scores of people; see ``MTNROIHeads.inference`` and ``BoxPredictor.inference``."""
+    def _find(
+        self, features: dict[str, Tensor], proposals: Tensor, limit: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes and scores of people, and whether any proposal's was finite; see ``MTNROIHeads.inference``."""
         heads, predictor = self.model.roi_heads, self.model.roi_heads.box_predictor
         order, level_of = _by_level(heads.box_pooler, proposals)
         proposals = proposals[order]  # what comes next needs no order
@@ -153,13 +158,15 @@ class PortableMTN(PortableNetwork):
         logits, deltas = predictor(heads.box_head(pooled))
         scores = logits.softmax(dim=1)[:, :-1]
         deltas = deltas.reshape(proposals.shape[0], predictor.num_boxes, 4)
-        boxes = _clip(decode_deltas(deltas, proposals[:, None], predictor.bbox_reg_weights), limit)
+        boxes = decode_deltas(deltas, proposals[:, None], predictor.bbox_reg_weights)
+        finite = (_finite_rows(boxes.flatten(1)) & _finite_rows(scores)).sum() > 0
+        boxes = _clip(boxes, limit)
         row, cls = torch.nonzero(scores > predictor.score_thresh).unbind(dim=1)
         chosen = boxes[row, torch.zeros_like(cls) if predictor.num_boxes == 1 else cls]
         score = scores[row, cls]
         keep = _nms_by_group(chosen, score, cls.float(), limit, predictor.nms_thresh)
         keep = keep[: predictor.detections_per_image]
-        return predictor.vote(keep, chosen, score, cls), score[keep]
+        return predictor.vote(keep, chosen, score, cls), score[keep], finite | (_size(proposals, 0) == 0)
 
     def _describe(self, features: dict[str, Tensor], boxes: Tensor, scores: Tensor) -> tuple[Tensor, ...]:
         """Scores, joints, and identities where there is such a head; see ``MTNROIHeads.describe``."""
@@ -189,6 +196,11 @@ def _size(x: Tensor, axis: int) -> Tensor:
 def _clip(boxes_xyxy: Tensor, limit: Tensor) -> Tensor:
     """Boxes (..., 4) cut at the image's borders; ``limit`` is width, height, width, height."""
     return torch.minimum(boxes_xyxy.clamp(min=0), limit)
+
+
+def _finite_rows(values: Tensor) -> Tensor:
+    """Which of (N, C) hold finite numbers alone, (N,) bool."""
+    return (~torch.isfinite(values)).sum(dim=1) == 0
 
 
 def _rows(mask: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fastpose_mtn.estimators.exported import INPUT, MIN_SCORE, OUTPUTS
 from fastpose_mtn.estimators.portable import PortableNetwork, RoundedLayers
+from fastpose_mtn.estimators.runtimes import INPUT, MIN_SCORE, OUTPUTS
 from fastpose_mtn.runtime.inference import folded
 from fastpose_mtn.runtime.portable_layers import normalise_by_channels
 from fastpose_mtn.systems.posedet.network import PoseDet
@@ -56,6 +56,7 @@ class PortablePoseDet(PortableNetwork):
         size = torch.stack([torch.as_tensor(image.shape[axis]) for axis in (0, 1)]).float()
         score = selection.scores(candidates, size[None])[0]
         # a small image has fewer cells than are looked at; a graph takes as many of every image
+        finite = torch.isfinite(candidates.logits).all() & torch.isfinite(candidates.coarse).all()
         best, cell = F.pad(score, [0, selection.nms_topk], value=_NOBODY).topk(selection.nms_topk)
         # scores that are corrected may still rise
         likely = self._likely(best, others if head.correction is None else ())
@@ -66,10 +67,13 @@ class PortablePoseDet(PortableNetwork):
         sizes = size.expand(cell.shape[0], 2)
         people = selection.describe(head, candidates, torch.zeros_like(cell), cell, sizes)
         found = [value for value in people if value is not None]
-        if head.correction is None:
-            return tuple(value[: chosen.shape[0]] for value in found)
-        kept = torch.nonzero(self._likely(found[1][: chosen.shape[0]], others))[:, 0]
-        return tuple(value[kept] for value in found)
+        count = torch.as_tensor(chosen.shape[0])
+        if head.correction is not None:
+            kept = torch.nonzero(self._likely(found[1][:count], others))[:, 0]
+            count = torch.as_tensor(kept.shape[0])
+            kept = torch.cat((kept, torch.zeros_like(cell[:1])))
+            found = [value[kept] for value in found]
+        return self.told(found, count, finite)
 
     def _likely(self, scores: Tensor, others: Sequence[Tensor]) -> Tensor:
         likely = scores >= self.network.selection.score_thresh

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fastpose_mtn.estimators.exported import CROPS, PEOPLE, ExportedNetwork, Feed, confidences_clipped
+from fastpose_mtn.estimators.exported import ExportedNetwork, confidences_clipped
+from fastpose_mtn.estimators.runtimes import CROPS, PEOPLE, Feed
+from fastpose_mtn.ops.person_crops import crop_size
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
 from fastpose_mtn.runtime.inference import at_its_fastest, converted_autocast
 from fastpose_mtn.runtime.precision import resolve_device, resolve_precision
@@ -158,12 +160,11 @@ class ExportedLocator:
     """
 
     def __init__(self, network: ExportedNetwork) -> None:
-        cfg = network.cfg
+        cfg, self._network = network.cfg, network
         self._run, self._inputs = network.runtime.run, network.runtime.inputs
         self.skeleton = get_skeleton(cfg.MODEL.SKELETON)
         self.embedding_dim = network.embedding_dim
-        height, width = cfg.MODEL.TOPDOWN.INPUT_SIZE
-        self.size_hw = (height, width)
+        self.size_hw = crop_size(cfg.MODEL.TOPDOWN.INPUT_SIZE)
         mean = list(cfg.MODEL.PIXEL_MEAN)
         red, green, blue = mean if cfg.INPUT.FORMAT == "RGB" else mean[::-1]
         self.fill_rgb = (red, green, blue)
@@ -175,5 +176,7 @@ class ExportedLocator:
 
     def __call__(self, crops: np.ndarray, people_wh: np.ndarray) -> Located:
         """See ``JointLocator``."""
-        ((joints, *vectors),) = self._run([self.inputs_of(crops, people_wh)])
+        (outputs,) = self._run([self.inputs_of(crops, people_wh)])
+        self._network.check(outputs, ((len(self.skeleton), 4),))
+        joints, *vectors = outputs
         return Located(confidences_clipped(joints), vectors[0] if vectors else None)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from fastpose_mtn.errors import InputError
-from fastpose_mtn.estimators.exported import CROPS, PEOPLE
 from fastpose_mtn.estimators.portable import PortableNetwork, RoundedLayers
+from fastpose_mtn.estimators.runtimes import CROPS, PEOPLE
 from fastpose_mtn.runtime.inference import folded
 from fastpose_mtn.runtime.portable_layers import upsample_by_convolutions
 from fastpose_mtn.systems.alphapose.backbone import DeformableConv

@@ -21,8 +21,9 @@ if TYPE_CHECKING:  # torch takes seconds to import, and configurations do withou
 
     from fastpose_mtn.data.dataset import PoseDataset
     from fastpose_mtn.data.transforms.augment import Augmentation
-    from fastpose_mtn.estimators.exported import ExportedNetwork, Feed
+    from fastpose_mtn.estimators.exported import ExportedNetwork
     from fastpose_mtn.estimators.portable import RoundedLayers
+    from fastpose_mtn.estimators.runtimes import Feed
     from fastpose_mtn.modeling.size import NetworkSize
     from fastpose_mtn.systems.topdown.estimator import TopDownEstimator
     from fastpose_mtn.systems.topdown.network import TopDownNetwork
