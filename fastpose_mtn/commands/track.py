@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from fastpose_mtn.video.job import Request
 
 DEMO_CLIP = Path(__file__).parents[1] / "assets" / "demo.mp4"
-SOURCES = "videos, images, folders of either, a camera's number or streams' URLs (default: the demo's clip)"
+SOURCES = (
+    "videos, images, folders of either, a camera's number, streams' URLs, or @FILE, in which each line is a source "
+    "(default: the demo's clip)"
+)
 
 EXAMPLES = (
     "fastpose track                                      the demo's clip, into output/",

@@ -146,18 +146,50 @@ def _open_all(inputs: Sequence[str], request: Request) -> Iterator[Source | Valu
     note = _ignore if request.quiet else _note
     for given in inputs:
         try:
-            found = find_inputs(given, note)
+            words = _listed(given)
         except (ValueError, OSError) as error:
             yield error
             continue
-        for one in found:
-            try:
-                opened = open_source(one, images=request.images, report=note)
-                source = as_live(opened, request.live, functools.partial(open_source, one), _warn)
-            except (ValueError, OSError) as error:
-                yield error
-            else:
-                yield source
+        for word in words:
+            yield from _open(word, request, note)
+
+
+def _listed(given: str) -> list[str]:
+    """The lines of ``@FILE``, relative to the working directory; any other word as it is.
+
+    Raises:
+        InputError: the file cannot be read as a list of sources.
+    """
+    path = Path(given[1:])
+    if not given.startswith("@") or Path(given).exists():
+        return [given]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = "not text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise InputError(f"{given}: expected a text file of sources, one a line: {why}: {path}") from error
+    words = [line.strip() for line in lines if line.strip()]
+    if not words:
+        raise InputError(f"{given}: expected sources, one a line; {path} is empty")
+    return words
+
+
+def _open(
+    word: str, request: Request, note: Callable[[str], None]
+) -> Iterator[Source | ValueError | OSError]:
+    try:
+        found = find_inputs(word, note)
+    except (ValueError, OSError) as error:
+        yield error
+        return
+    for one in found:
+        try:
+            opened = open_source(one, images=request.images, report=note)
+            source = as_live(opened, request.live, functools.partial(open_source, one), _warn)
+        except (ValueError, OSError) as error:
+            yield error
+        else:
+            yield source
 
 
 def _warn(text: str) -> None:

@@ -65,6 +65,27 @@ def test_folders_images_and_several_inputs(run, tmp_path):
     assert len(json.loads(Path("output/images.json").read_text())["images"]) == 4
 
 
+def test_a_file_lists_sources(run, tmp_path):
+    for name in ("a b", "c"):
+        write_video(tmp_path / f"{name}.mp4", [moving(i) for i in range(3)])
+    (tmp_path / "list.txt").write_text("\ufeffa b.mp4\r\n\nno.mp4\nc.mp4\n", encoding="utf-8")
+    done = run("@list.txt", "--quiet")
+    assert (done.status, names("output")) == (2, ["a b.json", "a b.mp4", "c.json", "c.mp4"])
+    assert done.err.startswith("error: no.mp4: ")
+
+
+def test_a_list_that_is_none_is_told_and_others_go_on(run, tmp_path):
+    write_video(tmp_path / "@c.mp4", [moving(i) for i in range(3)])
+    (tmp_path / "empty.txt").write_text("\n")
+    done = run("@empty.txt", "@missing.txt", "@@c.mp4", "@c.mp4", "--quiet")
+    assert (done.status, names("output")) == (2, ["@c.json", "@c.mp4"])
+    assert done.err.splitlines() == [
+        "error: @empty.txt: expected sources, one a line; empty.txt is empty",
+        "error: @missing.txt: expected a text file of sources, one a line: No such file or directory: missing.txt",
+        "error: @@c.mp4: expected a text file of sources, one a line: not text: @c.mp4",
+    ]
+
+
 def photographs(folder):
     """The same two people walk through all of them; names say that they are unrelated."""
     folder.mkdir()
