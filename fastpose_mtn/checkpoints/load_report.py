@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fastpose_mtn.skeletons import get_skeleton
 
+_REMEDY = "; give the configuration that they were trained with, or other weights"
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -95,11 +97,15 @@ class LoadReport:
             ValueError: nothing was loaded, or ``strict`` and not everything fitted; names the first keys.
         """
         if strict and (self.missing or self.mismatched or self.unexpected):
+            told = self.skeletons or self.advice
             raise ValueError(
                 f"{source}: weights of another architecture; {'; '.join(str(self).splitlines()[1:])}"
+                f"{'' if told else _REMEDY}"
             )
         if not self.loaded:
-            raise ValueError(f"{source}: none of its weights fit the network; {_few(self.unexpected)}")
+            raise ValueError(
+                f"{source}: none of its weights fit the network; {_few(self.unexpected)}{_REMEDY}"
+            )
 
 
 def _part(name: str) -> str:

@@ -150,6 +150,13 @@ def test_other_joints_are_named_with_those_who_have_them(tmp_path):
     assert not load_weights(own, tmp_path / "mpii.pth").mismatched
 
 
+def test_another_networks_weights_are_refused_with_what_to_give(tmp_path):
+    torch.save({"state_dict": {"backbone.some.weight": torch.zeros(2)}}, tmp_path / "other.pth")
+    for strict, text in ((True, "weights of another architecture"), (False, "none of its weights fit")):
+        with pytest.raises(ValueError, match=f"{text}.*; give the configuration that they were trained with"):
+            load_weights(build_network(mspn_config()), tmp_path / "other.pth", strict=strict)
+
+
 def test_a_successors_weights_are_refused():
     with pytest.raises(ValueError, match="weights of RSN"):
         convert({"backbone.multi_stage_rsn.0.downsample.layer1.0.conv1.weight": torch.zeros(1)})

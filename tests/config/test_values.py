@@ -101,6 +101,7 @@ def test_another_value_is_refused_by_key(given, key, text, message, tmp_path):
         ("MODEL.MSPN.COARSE_WEIGHT", "-1", "0 or more, got -1.0"),
         ("MODEL.POSEDET.OKS_REFINE", "2", "0 to 1, got 2.0"),
         ("MODEL.MDPN.OHKM_FROM_STEP", "-2", "-1 or more, got -2"),
+        ("SOLVER.WEIGHT_DECAY_NORM", "-1", "0 or more, got -1.0"),
         ("TEST.POSE_NMS.ETA", "0", "a number above 0, got 0.0"),
         ("MODEL.TOPDOWN.ENSEMBLE", "[2]", r"a list of names such as \['other.safetensors'\], got 2 in it"),
         ("MODEL.MDPN.VOTE_WEIGHTS", "[1, x]", r"a list of numbers such as \[1.0\], got x in it"),

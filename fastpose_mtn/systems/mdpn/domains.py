@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastpose_mtn.config.node import CfgNode
-from fastpose_mtn.errors import InputError
+from fastpose_mtn.errors import InputError, did_you_mean
 from fastpose_mtn.skeletons import COCO17, CROWDPOSE14, MPII16, POSETRACK15, Skeleton, get_skeleton
 
 if TYPE_CHECKING:
@@ -63,11 +63,17 @@ def skeletons_to_train(cfg: CfgNode, datasets: Sequence[PoseDataset]) -> list[Sk
     """The joints that are learned from each dataset, its head's.
 
     Raises:
-        InputError: a dataset is of no head, names none of its head's joints, or trains nothing; or a head that trains
+        InputError: a part that trains is no head; a dataset is of no head, names none of its head's joints, or trains nothing; or a head that trains
             has no dataset.
     """
     heads = domain_skeletons(cfg)
     parts = list(cfg.SOLVER.TRAINED_PARTS)
+    for part in parts:
+        if part.startswith("heads.") and part.split(".")[1] not in heads:
+            near = did_you_mean(part, [f"heads.{head}" for head in heads])
+            raise InputError(
+                f"SOLVER.TRAINED_PARTS: there is no {part}; MODEL.MDPN.DOMAINS has {', '.join(heads)}{near}"
+            )
     trained = [head for head in heads if not parts or "heads" in parts or f"heads.{head}" in parts]
     features_train = not parts or any(part.partition(".")[0] == "backbone" for part in parts)
     for dataset in datasets:

@@ -95,6 +95,7 @@ def test_a_dataset_whose_joints_no_domain_knows(labelled):
     [
         ([], r"DOMAINS coco: no dataset of DATASETS\.TRAIN is of this domain, .* add one \(\?domain=coco\)"),
         (["SOLVER.TRAINED_PARTS", "['heads.mpii']"], "a: trains nothing: .* has neither the backbone nor heads.posetrack"),
+        (["SOLVER.TRAINED_PARTS", "['heads.coc']"], r"TRAINED_PARTS: there is no heads\.coc; .* did you mean heads\.coco\?"),
         (["SOLVER.TRAINED_PARTS", "['backbone', 'heads.mpii']"], r"DOMAINS mpii: no dataset"),
         (["SOLVER.TRAINED_PARTS", "['backbone', 'heads.posetrack']"], None),
         (["SOLVER.TRAINED_PARTS", "['backbone']"], None),
