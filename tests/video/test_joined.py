@@ -308,6 +308,29 @@ def test_videos_of_other_kinds_behind_are_said(tmp_path, of_each_kind, first):
         assert f", {other} bytes from byte {len(content)} on, the container is " in source.problem, second
 
 
+@pytest.mark.parametrize("live", [None, {"live": "1"}])
+def test_matroska_and_webm_are_one_container_and_are_told_by_their_codecs(tmp_path, live):
+    """FFmpeg reads both by one reader, and of ``cat a.mkv b.webm`` the first alone."""
+    other = part(tmp_path / "a.mkv", 5, codec="libx264", b_frames=0, options=live)
+    alike = part(tmp_path / "b.mkv", 5, codec="libvpx", options=live)
+    webm = part(tmp_path / "c.webm", 6, codec="libvpx", options=live)
+    path = tmp_path / "j.mkv"
+    for first, second in ((alike, webm), (webm, alike)):
+        path.write_bytes(first + second)
+        assert [begin for begin, _ in parts_of(path)] == [0, len(first)]
+        frames, source = read(path)
+        assert (len(frames), source.skipped, source.problem) == (11, [], None)
+    for first, second, count, codecs in (
+        (other, webm, 5, "vp8, not h264"),
+        (webm, other, 6, "h264, not vp8"),
+    ):
+        path.write_bytes(first + second)
+        frames, source = read(path)
+        assert len(frames) == count
+        assert f"of the next one, {len(second)} bytes from byte {len(first)} on" in source.problem
+        assert f"the codec is {codecs}; cut them apart" in source.problem
+
+
 @pytest.mark.parametrize("first", ["ts", "vob"])
 def test_videos_of_other_kinds_behind_cut_off_streams_are_said(tmp_path, of_each_kind, first):
     path = tmp_path / f"j.{first}"
