@@ -53,7 +53,7 @@ def test_people_are_those_of_pytorch(form, options, tmp_path):
         assert len(found) == len(wanted) > 0
         np.testing.assert_allclose(found.keypoints[..., :2], wanted.keypoints[..., :2], atol=0.01)
         np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
-        np.testing.assert_allclose(found.boxes, wanted.boxes, atol=0.02)
+        np.testing.assert_allclose(found.boxes, wanted.boxes, atol=0.01)
         (few,) = built.estimator.estimate([frame], min_score=1.01)  # above all
         assert len(few) == 0
     if found.embeddings is not None:

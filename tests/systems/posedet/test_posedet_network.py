@@ -5,6 +5,7 @@ import torch
 from small_network import make_targets
 from tiny_posedet_network import CHOSEN, batch, image, network
 
+from fastpose_mtn.config import get_cfg
 from fastpose_mtn.ops.pose_embedding import embed_poses
 from fastpose_mtn.skeletons import SKELETONS, Skeleton
 from fastpose_mtn.structures import TASKS, Batch, PersonTargets
@@ -66,6 +67,20 @@ def test_a_task_that_no_image_trains_has_gradients_of_exactly_zero(task):
     assert all(loss.item() == 0 for loss in own)
     sum(own).backward()
     assert all(p.grad.abs().max() == 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_an_image_without_the_task_gets_a_gradient_of_exactly_zero_beside_one_with_it(task):
+    model, both = network("MODEL.POSEDET.HEATMAP_LOSS", "l2"), batch()
+    with torch.no_grad():
+        pyramid = model.backbone(model.preprocess(both.images)[0])
+    maps = [level.requires_grad_() for level in (*pyramid.levels, pyramid.finest)]
+    candidates = model.head(pyramid._replace(levels=maps[:-1], finest=maps[-1]), heatmaps=True)
+    losses = model._criterion(model.head, candidates, both.targets, [TASKS, TASKS - {task}])
+    sum(loss for name, loss in losses.items() if model.loss_tasks[name] == task).backward()
+    reached = [m.grad for m in maps if m.grad is not None]
+    assert any(gradient[0].abs().max() > 0 for gradient in reached)
+    assert all(gradient[1].abs().max() == 0 for gradient in reached)
 
 
 def test_an_image_without_the_task_leaves_the_others_losses_as_they_are():
@@ -162,7 +177,9 @@ def test_targets_of_another_skeleton_and_numbers_that_are_none():
         model.losses(batch())
 
 
-def test_a_training_without_positive_examples_ends_and_says_what_to_do():
+def test_a_training_without_positive_examples_ends_and_says_what_to_do(caplog):
+    assert get_cfg().MODEL.POSEDET.COLD_STEPS == 300
+    caplog.set_level("INFO", "fastpose_mtn")
     model = network("MODEL.POSEDET.CLS_SEEDS", "False", "MODEL.POSEDET.COLD_STEPS", "3")
     one = batch()
     for _ in range(2):
@@ -171,6 +188,10 @@ def test_a_training_without_positive_examples_ends_and_says_what_to_do():
         ValueError, match=r"in 3 steps with people no candidate .* Set MODEL\.POSEDET\.CLS_SEEDS True"
     ):
         model.losses(one)
+    # of three people, each with a cell of their own
+    assert caplog.messages == [
+        "cells a step that learn: coarse poses 3.0, refinement 3.0, a positive score 0.0"
+    ]
     empty = Batch([image()], [PersonTargets.empty(15)], [TASKS])
     warm = network("MODEL.POSEDET.CLS_SEEDS", "False", "MODEL.POSEDET.COLD_STEPS", "3")
     for _ in range(7):

@@ -1,5 +1,7 @@
 """The people that the network and its estimator find."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,56 @@ def test_offsets_that_are_exact_give_the_persons_joints_at_every_level():
     assert (found.boxes[:, None, :2] <= found.keypoints[..., :2] + 1e-3).all()
     assert found.boxes.max() <= 139
     assert found.boxes[:, 3].max() <= 118
+
+
+@pytest.mark.parametrize("best", range(4))
+def test_offsets_that_are_exact_give_the_persons_joints_in_the_frame_after_resizing_and_mirroring(
+    best, monkeypatch
+):
+    """The frame is bright on its left; of the four views, two sizes and their mirror images, one is the surest."""
+    options = (
+        "TEST.AUG.ENABLED", "True", "TEST.AUG.MIN_SIZES", "[90, 157]", "TEST.AUG.MAX_SIZE", "400", "TEST.POSE_NMS.ENABLED",
+        "False", "MODEL.POSEDET.REFINE", "False", "MODEL.POSEDET.BOX", "extent",
+    )  # fmt: skip
+    cfg = posedet_config(*options)
+    estimator = build_estimator(cfg, build_network(cfg).eval(), device="cpu", precision="fp32")
+    model, height, width = estimator._model, 118, 139
+    target = make_targets([5, 5, 40, 60], [70, 10, 110, 90], [20, 70, 60, 118], [90, 60, 139, 117])
+    frame = np.zeros((height, width, 3), np.uint8)
+    frame[:, : width // 2] = 255
+    preprocess, seen = model.preprocess, []
+
+    def look(images):
+        """Leaves the candidates that are exactly right of this view for the network to find."""
+        (view,) = images
+        _, h, w = view.shape
+        is_mirrored = bool(view[..., 0].float().mean() < view[..., -1].float().mean())
+        keypoints = target.keypoints * torch.tensor([w / width, h / height, 1.0])
+        if is_mirrored:
+            keypoints = keypoints[:, list(model.skeleton.flip_permutation)]
+            keypoints[..., 0] = w - keypoints[..., 0]
+        sure = 2.0 if len(seen) == best else 0.0
+        seen.append((h, w, is_mirrored))
+        there = SimpleNamespace(trunk=model.trunk, preprocess=preprocess)
+        given = exact_candidates(
+            there,
+            SimpleNamespace(keypoints=keypoints),
+            (h, w),
+            [3.0 + sure, 4.0 + sure, 2.0 + sure, 1.0 + sure],
+        )
+        monkeypatch.setattr(estimator, "_trunk", lambda batch: given)
+        return preprocess(images)
+
+    monkeypatch.setattr(model, "preprocess", look)
+    (found,) = estimator.estimate([frame])
+    assert seen == [(90, 106, False), (90, 106, True), (157, 185, False), (157, 185, True)]
+    assert found.scores.tolist() == pytest.approx(
+        [1 / (1 + np.exp(-logit)) for logit in (6, 5, 4, 3)], abs=1e-6
+    )
+    np.testing.assert_allclose(
+        found.keypoints[..., :2], target.keypoints[[1, 0, 2, 3], :, :2].numpy(), atol=1e-3
+    )
+    assert (found.boxes[:, :2] <= found.boxes[:, 2:]).all()
 
 
 def test_candidates_offset_moves_everybody_alike_and_reads_the_same_features():

@@ -1,15 +1,22 @@
 """The straight line: people are learned from images, and found and tracked in a video."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from rectangles import moving, write_video
 from tiny_posedet import TINY_POSEDET
 
-from fastpose_mtn.build import build_pose_tracking
+from fastpose_mtn.build import build_network, build_pose_tracking
+from fastpose_mtn.checkpoints.loading import save_weights
 from fastpose_mtn.commands.track import main as track
 from fastpose_mtn.commands.train import main as train
+from fastpose_mtn.config import get_cfg
 from fastpose_mtn.tracking.detections_file import load
+
+MICRO = Path(__file__).parents[3] / "configs" / "PoseDet-micro.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +55,58 @@ def test_weights_are_tracked_and_need_nothing_but_themselves(weights, tmp_path):
     found = saved.frames[0].detections
     assert found.embeddings.shape == (len(found), 8)
     assert (found.keypoints.shape[1:], len(found) > 0) == ((15, 3), True)
+
+
+@pytest.fixture(scope="module")
+def micro(tmp_path_factory):
+    """The network of ``PoseDet-micro.yaml`` as it begins."""
+    cfg = get_cfg()
+    cfg.merge_from_file(str(MICRO))
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("micro") / "micro.safetensors"
+    save_weights(path, build_network(cfg), cfg)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "flags", "somebody"),
+    [
+        ((96, 128), ["MODEL.POSEDET.SCORE_THRESH", "0.0"], True),
+        ((96, 128), ["MODEL.POSEDET.SCORE_THRESH", "1.0"], False),
+        ((20, 32), ["INPUT.MIN_SIZE_TEST", "0", "MODEL.POSEDET.SCORE_THRESH", "0.0"], True),
+        ((96, 128), ["--live", "on", "MODEL.POSEDET.SCORE_THRESH", "0.0"], True),
+    ],
+    ids=["people", "nobody", "smaller than a cell", "live"],
+)
+def test_the_files_network_is_tracked(micro, tmp_path, size_hw, flags, somebody):
+    """Boxes that are boxes, scores from 0 to 1 and best first, the same in every run."""
+    clip = write_video(tmp_path / "walk.mp4", [moving(i, size_hw) for i in range(3)])
+    runs = []
+    for run in ("a", "b"):
+        arguments = [
+            str(clip),
+            "--config-file",
+            str(MICRO),
+            "--weights",
+            str(micro),
+            "--output",
+            str(tmp_path / run),
+        ]
+        with pytest.raises(SystemExit) as stop:
+            track([*arguments, "--save-detections", "--no-video", "--quiet", "--device", "cpu", *flags])
+        assert not stop.value.code
+        runs.append([frame.detections for frame in load(tmp_path / run / "walk.detections.npz").frames])
+    assert "--live" in flags or len(runs[0]) == 3
+    for one, again in zip(*runs, strict=False):
+        assert (len(one) > 0) == somebody
+        assert ((one.boxes[:, :2] <= one.boxes[:, 2:]).all(), (np.diff(one.scores) <= 0).all()) == (
+            True,
+            True,
+        )
+        assert (one.boxes >= 0).all()
+        assert (one.boxes <= [*size_hw[::-1], *size_hw[::-1]]).all()
+        assert one.scores.tolist() == again.scores.tolist()
+        assert one.boxes.tolist() == again.boxes.tolist()
 
 
 def test_weights_of_other_joints_are_refused(weights):
