@@ -138,6 +138,7 @@ def edited(path, **changed):
         ("mtn", {"skeleton": "COCO17", "MODEL__SKELETON": "COCO17"}, r"expected arrays \(4,\), \(\), \(17, 3\), \(16,\)"),
         ("mtn", {"MODEL__REID_ON": False}, r"expected arrays .*\(15, 3\) of each .* got .*15, 3\), \(\d+, 16\); ex"),
         ("mtn", {"MODEL__ROI_REID_HEAD__EMBEDDING_DIM": 8}, r"expected arrays .*, \(8,\) of each person, as its"),
+        ("mtn", {"MODEL__META_ARCHITECTURE": "TopDownPose"}, "it takes image and min_score, not crops of people; export"),
         ("topdown", {"MODEL__REID_ON": True}, r"expected arrays \(19, 4\), \(128,\) .* got \(1, 19, 4\)"),
         ("topdown", {"MODEL__TOPDOWN__INPUT_SIZE": [32, 32]}, "it does not compute what is expected .* Got: 32"),
         ("topdown", {"MODEL__TOPDOWN__INPUT_SIZE": [64]}, r"INPUT_SIZE: expected \[height, width\] .*, got \[64\]"),

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.estimators.exported import ExportedNetwork, confidences_clipped
-from fastpose_mtn.estimators.runtimes import CROPS, PEOPLE, Feed
+from fastpose_mtn.estimators.runtimes import CROPS, EXPORT_AGAIN, PEOPLE, Feed
 from fastpose_mtn.ops.person_crops import crop_size
 from fastpose_mtn.runtime.cuda_graphs import CudaGraphs
 from fastpose_mtn.runtime.inference import at_its_fastest, converted_autocast
@@ -157,11 +158,18 @@ class ExportedLocator:
 
     Args:
         network: the file, opened.
+
+    Raises:
+        InputError: it takes no crops.
     """
 
     def __init__(self, network: ExportedNetwork) -> None:
         cfg, self._network = network.cfg, network
         self._run, self._inputs = network.runtime.run, network.runtime.inputs
+        if not {CROPS} <= set(self._inputs) <= {CROPS, PEOPLE}:
+            raise InputError(
+                f"{network.path}: it takes {' and '.join(self._inputs)}, not crops of people; {EXPORT_AGAIN}"
+            )
         self.skeleton = get_skeleton(cfg.MODEL.SKELETON)
         self.embedding_dim = network.embedding_dim
         self.size_hw = crop_size(cfg.MODEL.TOPDOWN.INPUT_SIZE)

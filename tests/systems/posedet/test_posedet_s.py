@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from fastpose_mtn.build import build_pose_tracking
+from fastpose_mtn.checkpoints.loading import weights_file
 from fastpose_mtn.data.catalog import build_dataset
 from fastpose_mtn.ops.oks import object_keypoint_similarity
 from fastpose_mtn.skeletons import POSETRACK15
@@ -31,6 +32,10 @@ def drawn_people(pose, frame):
         POSETRACK15.sigmas,
     )
     return seen, similarity
+
+
+def test_it_is_small_enough_for_the_package():
+    assert weights_file("posedet-s").stat().st_size <= 12e6
 
 
 def test_it_finds_drawn_people_whom_it_hardly_trained_on(pose):
