@@ -138,6 +138,42 @@ def test_oks_nms_is_that_of_the_whole_matrix(threshold):
     assert oks_nms(keypoints[:0], scores[:0], sigmas, threshold=threshold).tolist() == []
 
 
+def by_public_loop(people, sigmas, threshold):
+    """OKS-NMS as public projects have it: of all joints, areas the boxes' times COCO's share of a body, one by one."""
+    joints, boxes = people.keypoints[..., :2].astype(np.float64), people.boxes.astype(np.float64)
+    areas = 0.53 * (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    left, kept = list(np.argsort(-people.scores, kind="stable")), []
+    while left:
+        best, *rest = left
+        kept.append(best)
+        left = []
+        for other in rest:
+            square = ((joints[best] - joints[other]) ** 2).sum(axis=1)
+            oks = np.exp(-square / (2 * (2 * sigmas) ** 2 * (areas[best] + areas[other]) / 2)).mean()
+            if oks <= threshold:
+                left.append(other)
+    return sorted(kept)
+
+
+def test_the_kind_oks_is_the_public_loop_on_two_hundred_frames():
+    rng, sigmas, removed = np.random.default_rng(0), np.array(COCO17.sigmas), 0
+    for number in range(200):
+        count = int(rng.integers(1, 30))
+        bodies = rng.uniform(0, 300, (max(1, count // 3), 17, 2))[rng.integers(0, max(1, count // 3), count)]
+        xy = bodies + rng.normal(0, rng.uniform(1, 20), bodies.shape)
+        found = PersonDetections(
+            np.hstack([xy.min(axis=1), xy.max(axis=1)]).astype(np.float32),
+            rng.permutation(count).astype(np.float32) / count,
+            np.concatenate([xy, np.ones((count, 17, 1))], axis=2).astype(np.float32),
+        )
+        threshold = (0.2, 0.4, 0.9)[number % 3]
+        stays = PoseNMS(COCO17, kind="oks", oks=threshold)(found)
+        wanted = by_public_loop(found, sigmas, threshold)
+        np.testing.assert_array_equal(stays.scores, found.scores[wanted])
+        removed += count - len(stays)
+    assert removed > 1000
+
+
 def test_extents_that_overlap_are_one_person():
     keypoints = np.array([[[0, 0], [10, 10]], [[0, 0], [10, 8]], [[9, 9], [20, 20]]], np.float64)
     scores = np.array([0.5, 0.9, 0.7])

@@ -39,6 +39,13 @@ def test_points_move_as_the_picture_does(method, max_side):
 
 
 @pytest.mark.parametrize("method", ["dis", "farneback"])
+def test_nothing_moves_between_equal_pictures(method):
+    flow = OpticalFlow(method, max_side=640, window=5)
+    flow.displacements(texture(), POINTS)
+    assert np.abs(flow.displacements(texture(), POINTS)).max() == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("method", ["dis", "farneback"])
 def test_parts_of_pixels_count(method):
     flow, first = OpticalFlow(method, max_side=640, window=5), texture()
     moved = cv2.warpAffine(first, np.float32([[1, 0, 7.3], [0, 1, -4.1]]), first.shape[1::-1])

@@ -6,9 +6,9 @@ from timm.models import create_model
 from tiny_mspn import mspn_config
 
 from fastpose_mtn.build import build_network
+from fastpose_mtn.commands.summary import main as summary
 from fastpose_mtn.config import get_cfg
 from fastpose_mtn.systems.mspn.network import stage_kernels, start_from
-from fastpose_mtn.systems.topdown.size import parts_of
 
 # millions of parameters, without the release's biases; 10^9 multiply-additions of all heads, 17 joints, 256x192
 PUBLISHED = {1: (25.11, 5.07), 2: (56.80, 11.26), 3: (88.49, 17.45), 4: (120.18, 23.64)}
@@ -22,15 +22,12 @@ def published(*options):
 
 
 @pytest.mark.parametrize("stages", PUBLISHED)
-def test_parameters_and_operations_are_the_published_networks(stages):
+def test_parameters_and_operations_are_the_published_networks(stages, capsys):
     from fvcore.nn import FlopCountAnalysis
 
     network = published("MODEL.MSPN.STAGES", stages).eval()
-    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(
-        PUBLISHED[stages][0], rel=0.005
-    )
-    if stages > 2:  # a forward pass takes its time
-        return
+    parameters, operations = PUBLISHED[stages]
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(parameters, rel=0.005)
 
     class AllHeads(torch.nn.Module):
         def __init__(self):
@@ -40,13 +37,15 @@ def test_parameters_and_operations_are_the_published_networks(stages):
         def forward(self, x):
             return [one for stage in network.upsampler.all(network.backbone.units(x)) for one in stage]
 
-    with torch.no_grad():
-        count = FlopCountAnalysis(AllHeads(), torch.zeros(1, 3, 256, 192)).unsupported_ops_warnings(False)
-        assert count.total() / 1e9 == pytest.approx(
-            PUBLISHED[stages][1], rel=0.02
-        )  # which counts resizing too
-    parts = parts_of(network, people=1)
-    assert sum(part.operations for part in parts) < count.total()  # the other heads are not computed
+    with torch.no_grad():  # of a quarter of the pixels, which convolutions have a quarter of the work with
+        count = FlopCountAnalysis(AllHeads(), torch.zeros(1, 3, 128, 96)).unsupported_ops_warnings(False)
+        convolutions = 4 * count.by_operator()["conv"] / 1e9
+    assert convolutions == pytest.approx(operations, rel=0.005)
+    if stages == 2:  # a forward pass takes its time
+        summary(["--config-file", "MSPN-2x50", "MODEL.TIMM.PRETRAINED", "False"])
+        _, size, computed, *_ = capsys.readouterr().out.splitlines()[-1].split()
+        assert float(size) == pytest.approx(parameters, rel=0.005)
+        assert float(computed) < convolutions  # the other heads are not computed
 
 
 def test_inference_is_the_last_unit_and_computes_no_other_head():

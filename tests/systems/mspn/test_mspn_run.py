@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rectangles import write_video
 from tiny_mspn import SMALL, mspn_config
 from tiny_topdown import FixedDetector, crop_batch, people
 
 from fastpose_mtn.build import build_estimator, build_network
 from fastpose_mtn.checkpoints.loading import portable_config, save_weights
+from fastpose_mtn.commands.track import main as track
 from fastpose_mtn.commands.train import main as train
 from fastpose_mtn.config import get_cfg
+from fastpose_mtn.data.posetrack.files import read_posetrack
 from fastpose_mtn.engine.solver import build_optimizer, learning_rate_factor
 from fastpose_mtn.systems.mspn.network import MSPNNetwork
 from fastpose_mtn.systems.topdown.locator import Located
@@ -151,6 +154,34 @@ def test_an_ensemble_is_read_from_the_mean_of_its_maps(tmp_path):
         ValueError, match=r"ENSEMBLE .*: its MODEL\.TOPDOWN\.HEATMAP_PEAK is 255\.0, the first network's 1\.0"
     ):
         estimate("MODEL.WEIGHTS", one, "MODEL.TOPDOWN.ENSEMBLE", f"['{other}']")
+
+
+@pytest.mark.parametrize("count", [0, 1, 60])
+def test_a_video_of_so_many_people_is_tracked(count, tmp_path):
+    """In boxes of a file; what is written can be read and compared with labels."""
+    frames = [np.roll(FRAME, 2 * i, axis=1) for i in range(3)]
+    clip = write_video(tmp_path / "walk.mp4", frames)
+    places = [(12 * (n % 12), 20 * (n // 12)) for n in range(count)]
+    found = [
+        {"image_id": i, "bbox": [x + i, y, 10, 18], "score": 0.9} for i in range(len(frames)) for x, y in places
+    ]  # fmt: skip
+    (tmp_path / "found.json").write_text(
+        json.dumps(found or [{"image_id": 0, "bbox": [1, 1, 10, 18], "score": 0.01}])
+    )
+    with pytest.raises(SystemExit) as stop:
+        track(
+            [
+                str(clip), "--weights", saved(tmp_path, 0), "--detector", str(tmp_path / "found.json"), "--output",
+                str(tmp_path / "out"), "--formats", "posetrack", "--no-video", "--quiet", "--device", "cpu", "TRACKER.MIN_SCORE",
+                "0", "TRACKER.BIRTH_SCORE", "0", "TRACKER.DUPLICATE_IOU", "1", "MODEL.TOPDOWN.SCORE", "box",
+                "TEST.POSE_NMS.ENABLED", "False", "TRACKER.CUT_CORRELATION", "0",
+            ]
+        )  # fmt: skip
+    assert not stop.value.code
+    sequence = read_posetrack(tmp_path / "out" / "walk.json")
+    assert np.bincount(sequence.frame_index, minlength=3).tolist() == [count] * 3
+    assert len(set(sequence.track_ids.tolist())) == count
+    assert np.isfinite(sequence.keypoints).all()
 
 
 def test_half_precision_finds_nearly_the_same(tmp_path):
