@@ -45,8 +45,8 @@ def convert(key: str, written: object, current: object) -> object:
         if number is None:
             kind = "whole number" if isinstance(current, int) else "number"
             raise InputError(f"{key}: expected a {kind} such as {current}, got {_shown(value)}")
-        if key in RANGES and not RANGES[key].has(number):
-            raise InputError(f"{key}: expected {RANGES[key]}, got {number}")
+        if key in RANGES:
+            RANGES[key].check(key, number)
         return number
     if isinstance(current, str):
         return _text(key, written, value)
@@ -113,6 +113,8 @@ def _list(key: str, value: object, current: list[object] | tuple[object, ...]) -
     if elements and all(map(_is_number, elements)):
         whole = all(isinstance(element, int) for element in elements)
         value = [_numbers(key, element, example, whole) for element in value]
+        if key in RANGES:
+            RANGES[key].check(key, value)
     elif elements and all(isinstance(element, str) for element in elements):
         for element in _leaves(value):
             if not isinstance(element, str):
