@@ -265,11 +265,11 @@ def _export_with_given_people(
 
         def _find(
             self, features: object, proposals: object, limit: object
-        ) -> tuple[torch.Tensor, torch.Tensor]:
-            found, scores = super()._find(features, proposals, limit)
+        ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+            found, scores, finite = super()._find(features, proposals, limit)
             # what was found still counts, or the graph would drop the work of finding it
             trace = (found.sum() + scores.sum()) * 1e-20
-            return self.given + trace, torch.ones_like(self.given[:, 0])
+            return self.given + trace, torch.ones_like(self.given[:, 0]), finite
 
     network = GivenPeople(model)
     path = folder / "network.onnx"

@@ -4,7 +4,9 @@ import numpy as np
 import peers
 import people
 import pytest
+import speed
 import torch
+from networks_to_export import needs
 
 SIZE = (96, 160)
 
@@ -28,3 +30,14 @@ def test_the_top_down_networks_detector_locates_no_joints():
     assert found.embeddings.shape == (3, 128)
     (boxes,) = peer.detector.estimate([np.zeros((*SIZE, 3), np.uint8)])
     assert not boxes.keypoints[..., 2].any()
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_an_exported_network_describes_the_people_whom_it_is_given(form, tmp_path):
+    needs(form)
+    config = str(speed.CONFIGS / "demo.yaml")
+    peer = peers.OursExported(config, form, False, tmp_path, SIZE, "cpu", True)
+    peer.set_people(3)
+    (found,) = peer.estimate([np.zeros((*SIZE, 3), np.uint8)])
+    assert found.embeddings.shape == (3, 128)
+    np.testing.assert_allclose(np.linalg.norm(found.embeddings, axis=1), 1, atol=1e-3)
