@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
 from fastpose_mtn.config import CfgNode
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.backbone import TimmDC5, TimmFPN, build_backbone
 from fastpose_mtn.modeling.image_network import PeopleNetwork
 from fastpose_mtn.modeling.layers import involve
 from fastpose_mtn.modeling.layout import channels_last
 from fastpose_mtn.modeling.rpn import RPN, Candidates
+from fastpose_mtn.ops.matching import IGNORED, NEGATIVE, POSITIVE
 from fastpose_mtn.skeletons import Skeleton, get_skeleton
 from fastpose_mtn.structures import Batch, PersonDetections
 from fastpose_mtn.systems.mtn.keypoint_head import head_skeleton
@@ -142,15 +144,43 @@ def check_config(cfg: CfgNode) -> Skeleton:
     """Checks that the heads can do what the configuration asks of them, and returns the network's skeleton.
 
     Raises:
-        ValueError: there are other classes than people, the skeleton is unknown, or it has another number of
-            joints than the keypoint head.
+        ValueError: there are other classes than people, the skeleton is unknown or has another number of joints than the
+            keypoint head, the RPN has no convolution, or what overlaps mean is not said of each of their ranges.
     """
     classes = cfg.MODEL.ROI_HEADS.NUM_CLASSES
     if classes != 1:
         raise ValueError(
             f"MODEL.ROI_HEADS.NUM_CLASSES is {classes}, but MTNROIHeads finds people only: set it to 1"
         )
+    dims = list(cfg.MODEL.RPN.CONV_DIMS)
+    if not dims or not all(dim == -1 or dim >= 1 for dim in dims):
+        raise InputError(
+            f"MODEL.RPN.CONV_DIMS: expected channels of 1 convolution or more, each -1 or 1 or more, got {dims}"
+        )
+    for section in ("RPN", "ROI_HEADS"):
+        _check_ranges(section, list(cfg.MODEL[section].IOU_THRESHOLDS), list(cfg.MODEL[section].IOU_LABELS))
     return head_skeleton(cfg) if cfg.MODEL.KEYPOINT_ON else get_skeleton(cfg.MODEL.SKELETON)
+
+
+def _check_ranges(section: str, thresholds: list[float], labels: list[int]) -> None:
+    if thresholds != sorted(thresholds) or not all(0 < threshold <= 1 for threshold in thresholds):
+        raise InputError(
+            f"MODEL.{section}.IOU_THRESHOLDS: expected overlaps that rise, above 0 and at most 1, got {thresholds}"
+        )
+    if len(labels) != len(thresholds) + 1 or not {IGNORED, NEGATIVE, POSITIVE}.issuperset(labels):
+        raise InputError(
+            f"MODEL.{section}.IOU_LABELS: expected {NEGATIVE}, {IGNORED} or {POSITIVE} for each of the "
+            f"{len(thresholds) + 1} ranges between IOU_THRESHOLDS, got {labels}"
+        )
+
+
+def _check_levels(cfg: CfgNode, known: Iterable[str]) -> None:
+    for section in ("RPN", "ROI_HEADS"):
+        names = list(cfg.MODEL[section].IN_FEATURES)
+        if not names or not set(names) <= set(known):
+            raise InputError(
+                f"MODEL.{section}.IN_FEATURES: expected some of the backbone's levels {', '.join(known)}, got {names}"
+            )
 
 
 def build_model(cfg: CfgNode) -> MTN:
@@ -161,6 +191,7 @@ def build_model(cfg: CfgNode) -> MTN:
     """
     skeleton = check_config(cfg)
     backbone = build_backbone(cfg)
+    _check_levels(cfg, backbone.out_strides)
     model = MTN(
         backbone=backbone,
         proposal_generator=RPN.from_config(cfg, backbone.out_channels, backbone.out_strides),

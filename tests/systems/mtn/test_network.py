@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from fastpose_mtn.errors import InputError
 from fastpose_mtn.modeling.freeze import train_only
 from fastpose_mtn.structures import TASKS, Batch, PersonTargets
 from fastpose_mtn.systems.mtn.network import build_model
@@ -236,6 +237,32 @@ def test_bad_input(model, cfg, people):
         model([image()], [people([5, 5, 40, 60], joints=17)])
     cfg.MODEL.SKELETON = "COCO17"
     with pytest.raises(ValueError, match="NUM_KEYPOINTS is 15, but MODEL.SKELETON COCO17 has 17 joints"):
+        build_model(cfg)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("RPN.IN_FEATURES", ["p9"], "RPN.IN_FEATURES: expected some of the backbone's levels p2, "),
+        ("ROI_HEADS.IN_FEATURES", [], "ROI_HEADS.IN_FEATURES: expected some of the backbone's levels p2, "),
+        ("RPN.IOU_THRESHOLDS", [0.7, 0.3], "RPN.IOU_THRESHOLDS: expected overlaps that rise"),
+        (
+            "ROI_HEADS.IOU_THRESHOLDS",
+            [0.5, 0.6],
+            "ROI_HEADS.IOU_LABELS: expected 0, -1 or 1 for each of the 3 ranges",
+        ),
+        (
+            "ROI_HEADS.IOU_LABELS",
+            [0, 2],
+            "ROI_HEADS.IOU_LABELS: expected 0, -1 or 1 for each of the 2 ranges",
+        ),
+        ("RPN.CONV_DIMS", [], "RPN.CONV_DIMS: expected channels of 1 convolution or more"),
+        ("RPN.CONV_DIMS", [0], "RPN.CONV_DIMS: expected channels of 1 convolution or more"),
+    ],
+)
+def test_levels_overlaps_and_convolutions_that_cannot_be_meant_are_named(cfg, key, value, expected):
+    cfg.merge_from_list([f"MODEL.{key}", value])
+    with pytest.raises(InputError, match=f"MODEL.{expected}"):
         build_model(cfg)
 
 
