@@ -14,7 +14,7 @@ from fastpose_mtn.arguments import frame_rate_argument
 from fastpose_mtn.build import PoseTracking
 from fastpose_mtn.data.image_file import is_image
 from fastpose_mtn.errors import InputError, error_line, nearest
-from fastpose_mtn.files import check_output_folder
+from fastpose_mtn.files import at_home, check_output_folder
 from fastpose_mtn.video.job import Request, track_source
 from fastpose_mtn.video.live import ReconnectingSource, as_live
 from fastpose_mtn.video.run import Summary, remarks, table
@@ -160,9 +160,9 @@ def _listed(given: str) -> list[str]:
     Raises:
         InputError: the file cannot be read as a list of sources.
     """
-    path = Path(given[1:])
     if not given.startswith("@") or Path(given).exists():
         return [given]
+    path = at_home(Path(given[1:]))
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

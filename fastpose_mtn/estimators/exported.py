@@ -146,11 +146,13 @@ class ExportedEstimator(FrameEstimator):
         select: Callable[[PersonDetections], PersonDetections] | None = None,
     ) -> None:
         self._select = select
-        self._network, self._path, self.cfg = network, network.path, network.cfg
+        self._network, self.cfg = network, network.cfg
         self._run, self._inputs = network.runtime.run, network.runtime.inputs
         self.batches_at_once = network.runtime.at_once
         if INPUT not in self._inputs:
-            raise InputError(f"{self._path}: it takes crops of people, not frames: it finds nobody by itself")
+            raise InputError(
+                f"{network.path}: it takes crops of people, not frames: it finds nobody by itself"
+            )
         self.frames = replace(FrameAdapter.from_config(self.cfg), merge=select)
         if device.startswith("cuda"):
             self.frames = replace(self.frames, bytes_per_pixel=0)
@@ -175,7 +177,9 @@ class ExportedEstimator(FrameEstimator):
 
     def _locate(self, image: np.ndarray, boxes_xyxy: np.ndarray, scores: np.ndarray) -> PersonDetections:
         if GIVEN not in self._inputs:
-            raise InputError(f"{self._path}: it takes no boxes of people; {EXPORT_AGAIN} --given-boxes")
+            raise InputError(
+                f"{self._network.path}: it takes no boxes of people; {EXPORT_AGAIN} --given-boxes"
+            )
         (outputs,) = self._run([self.inputs_of(image, boxes_xyxy, _ABOVE_ALL)])
         people = self._people(outputs)
         located = people[len(people) - len(boxes_xyxy) :]  # behind those found

@@ -63,8 +63,8 @@ def skeletons_to_train(cfg: CfgNode, datasets: Sequence[PoseDataset]) -> list[Sk
     """The joints that are learned from each dataset, its head's.
 
     Raises:
-        InputError: a part that trains is no head; a dataset is of no head, names none of its head's joints, or trains nothing; or a head that trains
-            has no dataset.
+        InputError: a part that trains is no head; a dataset is of no head, names none of its head's joints, or trains
+            nothing; or a head that trains has no dataset.
     """
     heads = domain_skeletons(cfg)
     parts = list(cfg.SOLVER.TRAINED_PARTS)
