@@ -98,7 +98,8 @@ def test_the_files_network_is_tracked(micro, tmp_path, size_hw, flags, somebody)
         frames = load(tmp_path / run / "walk.detections.npz").frames
         runs.append({frame.number: frame.detections for frame in frames})
     both = runs[0].keys() & runs[1].keys()
-    assert both == {0, 1, 2} or ("--live" in flags and 2 in both)  # live, a late frame makes way for the newest
+    # live, a late frame makes way for the newest
+    assert both == {0, 1, 2} or ("--live" in flags and 2 in both)
     for one, again in ((runs[0][index], runs[1][index]) for index in both):
         assert (len(one) > 0) == somebody
         assert ((one.boxes[:, :2] <= one.boxes[:, 2:]).all(), (np.diff(one.scores) <= 0).all()) == (
