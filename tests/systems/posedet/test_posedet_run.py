@@ -100,7 +100,7 @@ def test_the_files_network_is_tracked(micro, tmp_path, size_hw, flags, somebody)
     both = runs[0].keys() & runs[1].keys()
     # live, a late frame makes way for the newest
     assert both == {0, 1, 2} or ("--live" in flags and 2 in both)
-    for one, again in ((runs[0][index], runs[1][index]) for index in both):
+    for one, again in ((runs[0][number], runs[1][number]) for number in both):
         assert (len(one) > 0) == somebody
         assert ((one.boxes[:, :2] <= one.boxes[:, 2:]).all(), (np.diff(one.scores) <= 0).all()) == (
             True,
